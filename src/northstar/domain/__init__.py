@@ -1,0 +1,1 @@
+"""What the things are: frozen types without I/O, shared by every other layer."""
