@@ -1,0 +1,29 @@
+--[[ cancel: stop jobs wherever they are; nothing revives them.
+  KEYS   meta jobs waiting ages heads backlog agenda lanes fitting idle_lanes leases held machines tenants deadlines finished dead delayed events
+  FLAGS  allow-oom
+  TAKES  jobs list (≤ 500) of ids · because
+  GIVES  jobs list of {id, 'canceled' | 'already' | refusal}
+  EVENTS job.canceled each. A running job's machine hears by bell ({'cancel', id, token}), else at its next renewal.
+  COST   O(jobs · log waiting) ]]
+local J, M = ns.J, ns.M
+
+local function cancel_one(cell, id, because)
+  local job = cell:record('jobs', id)
+  if not job or job[J.status] == 'moved' then return 'NS_NO_SUCH_JOB' end
+  if job[J.status] == 'canceled' then return 'already' end
+  if job[J.status] == 'leaving' then return 'NS_JOB_IN_TRANSFER' end
+  if job[J.finished_ms] > 0 then return 'NS_JOB_FINISHED' end
+  local machine_id, token = job[J.machine], job[J.token]
+  local machine = machine_id ~= '' and ns.machine(cell, machine_id)
+  if machine then cell:ring(machine[M.holder], { 'cancel', id, token, machine_id }) end
+  ns.finish(cell, id, job, 'canceled', 'NS_JOB_CANCELED', because)
+  cell:job_event('job.canceled', id, job, { 'because', because, 'machine', machine_id })
+  return 'canceled'
+end
+
+function ns.handlers.cancel(cell, request)
+  local outcomes, because = {}, ns.expect_text(request, 'because', 2048)
+  cell:load('jobs', ns.expect_list(request, 'jobs', 500))
+  for position, id in ipairs(request.jobs) do outcomes[position] = { id, cancel_one(cell, id, because) } end
+  return { jobs = outcomes }
+end

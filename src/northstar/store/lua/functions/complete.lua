@@ -1,0 +1,11 @@
+--[[ complete: store results of leased jobs; the effect of a completion happens once.
+  KEYS   meta jobs results leases held machines tenants deadlines finished dead lanes idle_lanes events
+  FLAGS  allow-oom
+  TAKES  machine, session · jobs list (≤ 500) of {id, token, result}
+  GIVES  jobs list of {id, 'ok' | 'replayed' | refusal}; refusals: NS_LEASE_LOST, NS_JOB_CANCELED, NS_JOB_FINISHED, NS_NO_SUCH_JOB,
+         NS_RESULT_TOO_LARGE
+  EVENTS job.succeeded each
+  COST   O(jobs · log leases) ]]
+function ns.handlers.complete(cell, request)
+  return { jobs = ns.complete(cell, request) }
+end

@@ -1,0 +1,16 @@
+--[[ complete_and_claim: store results and take the next jobs in one call; what a busy machine does all day.
+  KEYS   meta jobs bodies results waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
+         machines candidates rankings parked wakes leases held alive pauses events
+  TAKES  as `complete`, and as `claim` (machine, session, credits, nonce, park, candidates)
+  GIVES  completed as `complete`'s jobs · jobs and wake_ms as `claim`
+  REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED (then nothing was completed either)
+  EVENTS job.succeeded each, then job.started each
+  COST   of both. Not allowed when memory is out: the caller then completes with `complete`, which is. ]]
+function ns.handlers.complete_and_claim(cell, request)
+  local machine = ns.present_machine(cell, request)
+  if request.candidates then ns.set_candidates(cell, request.machine, request.candidates) end
+  local completed = ns.complete(cell, request)
+  local reply = ns.claim(cell, request, machine)
+  reply.completed = completed
+  return reply
+end

@@ -1,0 +1,27 @@
+--[[ drain_machine: take no new work; what runs goes on, what was only offered goes back.
+  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
+         machines candidates rankings parked wakes leases held pauses events
+  FLAGS  allow-oom
+  TAKES  machine · draining true, or false to take work again · nonce
+  GIVES  used: jobs still running there
+  REFUSES NS_NO_SUCH_MACHINE
+  EVENTS machine.draining or machine.active; job.returned per offer
+  COST   O(slots) ]]
+local M = ns.M
+
+function ns.handlers.drain_machine(cell, request)
+  local machine = ns.machine(cell, ns.expect_text(request, 'machine', 128))
+  if not machine then ns.refuse('NS_NO_SUCH_MACHINE', { 'machine', request.machine }) end
+  machine[M.status] = request.draining and 'draining' or 'active'
+  if request.draining then
+    ns.unpark(cell, request.machine)
+    local offers = {}
+    for position, id in ipairs(machine[M.offers]) do offers[position] = id end
+    for _, id in ipairs(offers) do ns.give_back(cell, id, cell:record('jobs', id), 'machine_draining', false) end
+  end
+  cell:changed('machines', request.machine, machine)
+  cell:machine_event('machine.' .. machine[M.status], request.machine)
+  cell:ring(machine[M.holder], { machine[M.status], request.machine })
+  ns.hand_over(cell, request.nonce)
+  return { used = machine[M.used] }
+end

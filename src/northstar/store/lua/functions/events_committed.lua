@@ -1,0 +1,21 @@
+--[[ events_committed: the history writer has rows and offset up to here in SQL; the stream may forget them.
+  KEYS   meta events
+  FLAGS  allow-oom
+  TAKES  epoch, event the latest committed
+  GIVES  backlog: events that still wait for the history
+  REFUSES NS_BAD_ARGUMENT when it names an event that does not exist yet
+  EVENTS none
+  COST   O(events trimmed) ]]
+local H = ns.H
+
+function ns.handlers.events_committed(cell, request)
+  local event, epoch = ns.expect_count(request, 'event'), ns.expect_count(request, 'epoch')
+  if event > cell.hot[H.event] or epoch > cell.identity.epoch then
+    ns.refuse('NS_BAD_ARGUMENT', { 'field', 'event', 'latest', cell.hot[H.event] })
+  end
+  if event > cell.hot[H.committed_event] then
+    cell.hot[H.committed_event] = event
+    cell.events[#cell.events + 1] = { 'XTRIM', cell.key.events, 'MINID', '=', epoch .. '-' .. string.format('%.0f', event + 1) }
+  end
+  return { backlog = cell.hot[H.event] - cell.hot[H.committed_event] }
+end

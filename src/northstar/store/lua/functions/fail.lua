@@ -1,0 +1,43 @@
+--[[ fail: the work failed here; try again after a pause, or give up.
+  KEYS   meta jobs waiting ages heads backlog agenda lanes fitting idle_lanes leases held machines tenants deadlines finished dead delayed events
+  FLAGS  allow-oom
+  TAKES  machine, session · jobs list (≤ 500) of {id, token, code, message, retryable, jitter in [0, 1)}
+  GIVES  jobs list of {id, 'retrying' | 'failed' | 'replayed' | refusal, due_ms}
+  EVENTS job.retrying or job.failed each
+  COST   O(jobs · log jobs)
+  Pause: min(cap, base · 2^(attempts-1)) · (0.5 + jitter / 2), "equal jitter" (Brooker, Exponential Backoff And Jitter, 2015). ]]
+local J = ns.J
+
+local function retry(cell, failure, job)
+  local pause_ms = math.min(job[J.backoff_cap_ms], job[J.backoff_base_ms] * 2 ^ math.min(job[J.attempts] - 1, 40))
+  local due_ms = cell.now + math.floor(pause_ms * (0.5 + failure.jitter / 2))
+  ns.detach(cell, failure.id, job)
+  job[J.status], job[J.due_ms] = 'delayed', due_ms
+  cell:set_score('delayed', failure.id, due_ms)
+  cell:expect_due(due_ms)
+  cell:job_event('job.retrying', failure.id, job, { 'code', failure.code, 'attempts', job[J.attempts], 'due_ms', due_ms })
+  cell:changed('jobs', failure.id, job)
+  return 'retrying', due_ms
+end
+
+local function fail_one(cell, failure)
+  local job, refusal = ns.leased(cell, failure.id, failure.token)
+  if not job then return refusal, 0 end
+  if type(failure.jitter) ~= 'number' or failure.jitter < 0 or failure.jitter >= 1 then return 'NS_BAD_ARGUMENT', 0 end
+  local machine_id, message = job[J.machine], string.sub(failure.message, 1, 2048)
+  job[J.settled] = failure.token
+  job[J.attempts] = job[J.attempts] + 1
+  job[J.error_code], job[J.error_message] = failure.code, message
+  if failure.retryable and job[J.attempts] < job[J.max_attempts] then return retry(cell, failure, job) end
+  ns.finish(cell, failure.id, job, 'failed', failure.code, message)
+  cell:job_event('job.failed', failure.id, job, { 'code', failure.code, 'attempts', job[J.attempts], 'machine', machine_id })
+  return 'failed', 0
+end
+
+function ns.handlers.fail(cell, request)
+  local outcomes = {}
+  for position, failure in ipairs(ns.expect_list(request, 'jobs', 500)) do
+    outcomes[position] = { failure.id, fail_one(cell, failure) }
+  end
+  return { jobs = outcomes }
+end

@@ -1,0 +1,24 @@
+--[[ inspect: jobs as they are.
+  KEYS   meta jobs bodies results lanes leases
+  FLAGS  no-writes
+  TAKES  jobs list (≤ 500) of ids · bodies, results: whether to give them
+  GIVES  jobs list of {id, record, body, result, lane key}, unknown ones left out
+  EVENTS none
+  COST   O(jobs) ]]
+local J, L = ns.J, ns.L
+
+function ns.handlers.inspect(cell, request)
+  local found, ids = {}, ns.expect_list(request, 'jobs', 500)
+  cell:load('jobs', ids)
+  if request.bodies then cell:load('bodies', ids) end
+  if request.results then cell:load('results', ids) end
+  for _, id in ipairs(ids) do
+    local job = cell:record('jobs', id)
+    if job then
+      local lane = cell:record('lanes', job[J.lane])
+      found[#found + 1] = { id, job, request.bodies and cell:get('bodies', id) or '', request.results and cell:get('results', id) or '',
+        lane and lane[L.key] or '' }
+    end
+  end
+  return { jobs = found, now_ms = cell.now }
+end

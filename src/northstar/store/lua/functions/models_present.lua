@@ -1,0 +1,31 @@
+--[[ models_present: what a machine holds, as it tells; the whole list each time.
+  KEYS   meta vocabulary machines residency holders events
+  FLAGS  allow-oom
+  TAKES  machine, session · models list (≤ 500) of {model, 'resident' | 'disk', bytes}
+  GIVES  changed: whether anything differs from what was known
+  REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
+  EVENTS machine.models when changed
+  COST   O(models) ]]
+local function same(before, after)
+  if #before ~= #after then return false end
+  for position, model in ipairs(after) do
+    local known = before[position]
+    if known[1] ~= model[1] or known[2] ~= model[2] or known[3] ~= model[3] then return false end
+  end
+  return true
+end
+
+function ns.handlers.models_present(cell, request)
+  ns.present_machine(cell, request)
+  local models = ns.expect_list(request, 'models', 500)
+  local before = cell:record('residency', request.machine) or {}
+  if same(before, models) then return { changed = false } end
+  for _, model in ipairs(before) do cell:remove('holders', model[1] .. '\0' .. request.machine) end
+  for _, model in ipairs(models) do
+    cell:set_score('holders', model[1] .. '\0' .. request.machine, 0)
+    cell:put('vocabulary', 'model:' .. model[1], 'machine')
+  end
+  if #models > 0 then cell:changed('residency', request.machine, models) else cell:drop('residency', request.machine) end
+  cell:machine_event('machine.models', request.machine, { 'models', #models })
+  return { changed = true }
+end

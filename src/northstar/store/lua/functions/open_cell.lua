@@ -1,0 +1,38 @@
+--[[ open_cell: make a cell, or join it; raise its epoch when the server is not the one it ran on.
+  KEYS   meta events
+  FLAGS  creating
+  TAKES  clock 'live' | 'virtual' · server run id of the server or primary · limits map, see `domain/limits.py` · configure: set limits of a
+         cell that exists
+  GIVES  created, epoch, schema, limits
+  REFUSES NS_SCHEMA_UNSUPPORTED, NS_CLOCK_MISMATCH, NS_CELL_DAMAGED (events without a cell)
+  EVENTS none. The epoch makes event ids (epoch-sequence) unique across a promotion or a restart that lost its tail.
+  COST   O(1) ]]
+local H = ns.H
+
+local function make(cell, request)
+  if cell:size('events') > 0 or cell:size('meta') > 0 then ns.refuse('NS_CELL_DAMAGED', { 'key', cell.key.meta }) end
+  cell.identity = { schema = ns.SCHEMA, clock = request.clock, epoch = 1, server = request.server }
+  cell.limits, cell.hot = request.limits, ns.blank(ns.HOT_FIELDS)
+end
+
+local function join(cell, meta, request)
+  cell.identity, cell.limits, cell.hot = cmsgpack.unpack(meta[1]), cmsgpack.unpack(meta[2]), cmsgpack.unpack(meta[3])
+  local identity = cell.identity
+  if identity.schema ~= ns.SCHEMA then
+    ns.refuse('NS_SCHEMA_UNSUPPORTED', { 'cell', identity.schema, 'library', ns.SCHEMA })
+  end
+  if identity.clock ~= request.clock then ns.refuse('NS_CLOCK_MISMATCH', { 'cell', identity.clock, 'asked', request.clock }) end
+  if identity.server ~= request.server then
+    identity.server, identity.epoch = request.server, identity.epoch + 1
+  end
+  if request.configure then cell.limits = request.limits end
+end
+
+function ns.handlers.open_cell(cell, request, meta)
+  local created = not meta[1]
+  if created then make(cell, request) else join(cell, meta, request) end
+  cell:put('meta', 'identity', cmsgpack.pack(cell.identity))
+  cell:put('meta', 'limits', cmsgpack.pack(cell.limits))
+  return { created = created, epoch = cell.identity.epoch, schema = cell.identity.schema, limits = cell.limits,
+    committed_event = cell.hot[H.committed_event], event = cell.hot[H.event] }
+end

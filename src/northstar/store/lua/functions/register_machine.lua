@@ -1,0 +1,85 @@
+--[[ register_machine: a machine joins, or an agent comes back.
+  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead vocabulary profiles
+         machines descriptions candidates rankings parked wakes leases held alive residency holders fetches pauses events
+  FLAGS  allow-oom
+  TAKES  machine, session (new for every start of the agent) · profile canonical text · fits list of {class, bool} decided by policy
+         slots (≤ 500), vram_mb · holder whose bell reaches it · description JSON (≤ 16 KiB) · words it adds to the vocabulary · nonce
+  GIVES  profile id · undecided list of classes that policy has to decide for this profile · held list of {id, token} it still has
+  REFUSES NS_TOO_MANY_MACHINES, NS_TOO_MANY_PROFILES, NS_DESCRIPTION_TOO_LARGE
+  EVENTS machine.registered; with a new session job.returned for what the one before held
+  COST   O(classes new to the profile + jobs held). The same session again keeps its jobs. ]]
+local J, M, H = ns.J, ns.M, ns.H
+
+local function profile_of(cell, key)
+  local profile = cell:get('profiles', 'k' .. key)
+  if profile then return profile end
+  return ns.numbered(cell, 'profiles', 'profiles', key, { key }, cell.limits.max_profiles)
+end
+
+-- Classes that nobody has decided for this profile yet, at most 500.
+local function undecided(cell, profile)
+  local classes, ids, fields = {}, {}, {}
+  for number = 1, cell.hot[H.classes] do
+    ids[#ids + 1] = ns.hex(number, 6)
+    fields[#fields + 1] = profile .. ids[#ids]
+  end
+  cell:load('fits', fields)
+  for position, id in ipairs(ids) do
+    if #classes < 500 and not cell:get('fits', fields[position]) then
+      local class = cell:record('classes', id)
+      if class then classes[#classes + 1] = { id, class[ns.C.key] } end
+    end
+  end
+  return classes
+end
+
+local function machine_record(cell, request, profile)
+  local machine = ns.machine(cell, request.machine)
+  if machine and machine[M.session] ~= request.session then
+    ns.unpark(cell, request.machine)
+    ns.take_jobs_from(cell, machine, 'agent_restarted', true)
+    ns.forget_fetches(cell, request.machine)
+  end
+  if machine and machine[M.profile] ~= profile then ns.set_choices(cell, request.machine, {}) end
+  if not machine then
+    if cell:size('machines') >= cell.limits.max_machines then ns.refuse('NS_TOO_MANY_MACHINES', { 'limit', cell.limits.max_machines }) end
+    cell.hot[H.machines] = cell.hot[H.machines] + 1
+    machine = { [M.number] = ns.hex(cell.hot[H.machines], 6), [M.used] = 0, [M.vram_used_mb] = 0, [M.offers] = {} }
+    for _, name in ipairs({ 'profile', 'session', 'slots', 'vram_mb', 'status', 'holder', 'wants', 'nonce', 'registered_ms' }) do
+      machine[M[name]] = 0
+    end
+    machine[M.registered_ms] = cell.now
+  end
+  return machine
+end
+
+local function held(cell, machine)
+  local jobs = {}
+  for _, id in ipairs(ns.held_by(cell, machine, 500)) do
+    local job = cell:record('jobs', id)
+    if job[J.status] == 'running' then jobs[#jobs + 1] = { id, job[J.token] } end
+  end
+  return jobs
+end
+
+function ns.handlers.register_machine(cell, request)
+  ns.expect_text(request, 'machine', 128)
+  if #ns.expect_text(request, 'description', 1048576) > 16384 then ns.refuse('NS_DESCRIPTION_TOO_LARGE', { 'limit', 16384 }) end
+  local profile = profile_of(cell, ns.expect_text(request, 'profile', 4096))
+  local machine = machine_record(cell, request, profile)
+  machine[M.profile], machine[M.session], machine[M.holder] = profile, request.session, request.holder
+  machine[M.slots], machine[M.vram_mb] = ns.expect_count(request, 'slots', 500), ns.expect_count(request, 'vram_mb')
+  machine[M.status], machine[M.nonce], machine[M.wants] = 'active', '', 0
+  cell:changed('machines', request.machine, machine)
+  cell:put('descriptions', request.machine, request.description)
+  for _, word in ipairs(request.words) do cell:put('vocabulary', word, 'machine') end
+  for _, fit in ipairs(request.fits) do
+    if cell:record('classes', fit[1]) then ns.decide_fit(cell, profile, fit[1], fit[2]) end
+  end
+  ns.alive(cell, request.machine)
+  cell:expect_due(cell.now + cell.limits.alive_ms)
+  cell:machine_event('machine.registered', request.machine, { 'session', request.session, 'slots', request.slots })
+  local jobs = held(cell, machine)
+  ns.hand_over(cell, request.nonce)
+  return { profile = profile, undecided = undecided(cell, profile), held = jobs }
+end

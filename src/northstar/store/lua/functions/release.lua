@@ -1,0 +1,23 @@
+--[[ release: a machine hands jobs back unfinished (shutdown, drain); to the front of their lanes, uncharged.
+  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
+         machines candidates rankings parked wakes leases held pauses events
+  FLAGS  allow-oom
+  TAKES  machine, session · nonce · because · jobs list (≤ 500) of {id, token}
+  GIVES  jobs list of {id, 'ok' | 'replayed' | refusal}
+  EVENTS job.returned each; job.offered for what another machine gets at once
+  COST   O(jobs · log waiting) ]]
+local J = ns.J
+
+function ns.handlers.release(cell, request)
+  local outcomes = {}
+  for position, given in ipairs(ns.expect_list(request, 'jobs', 500)) do
+    local job, refusal = ns.leased(cell, given.id, given.token)
+    if job then
+      job[J.settled] = given.token
+      ns.give_back(cell, given.id, job, ns.expect_text(request, 'because', 200), false)
+    end
+    outcomes[position] = { given.id, job and 'ok' or refusal }
+  end
+  ns.hand_over(cell, request.nonce)
+  return { jobs = outcomes }
+end

@@ -1,0 +1,32 @@
+--[[ renew: the machine is alive and still works on these jobs.
+  KEYS   meta jobs leases held machines alive
+  FLAGS  allow-oom
+  TAKES  machine, session · jobs list (≤ 500) of {id, token}
+  GIVES  lost list of {id, refusal} · unknown list of {id, token}: running here by the books, not named by the machine (an answer was lost)
+         lease_ms
+  REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
+  EVENTS none
+  COST   O(jobs · log leases) ]]
+local J = ns.J
+
+function ns.handlers.renew(cell, request)
+  local machine = ns.present_machine(cell, request)
+  local named, ids, lost, unknown = {}, {}, {}, {}
+  for position, held in ipairs(ns.expect_list(request, 'jobs', 500)) do ids[position] = held.id end
+  cell:load('jobs', ids)
+  for _, held in ipairs(request.jobs) do
+    named[held.id] = true
+    local job, refusal = ns.leased(cell, held.id, held.token)
+    if job then
+      cell:set_score('leases', held.id, cell.lease_now + cell.limits.lease_ms)
+    else
+      lost[#lost + 1] = { held.id, refusal == 'replayed' and 'NS_JOB_FINISHED' or refusal }
+    end
+  end
+  for _, id in ipairs(ns.held_by(cell, machine, 500)) do
+    local job = not named[id] and cell:record('jobs', id)
+    if job and job[J.status] == 'running' then unknown[#unknown + 1] = { id, job[J.token] } end
+  end
+  ns.alive(cell, request.machine)
+  return { lost = lost, unknown = unknown, lease_ms = cell.limits.lease_ms }
+end

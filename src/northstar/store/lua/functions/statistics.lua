@@ -1,0 +1,33 @@
+--[[ statistics: the cell in numbers.
+  KEYS   meta jobs waiting lanes classes profiles machines parked leases delayed dead finished transfers vocabulary pauses events
+  FLAGS  no-writes
+  TAKES  lanes: how many of the lanes to count (≤ 500), those with an id after `after`
+  GIVES  counts by name · lanes list of {id, key, pool, waiting} · after: where to go on ('' at the end)
+  EVENTS none
+  COST   O(lanes asked for · log waiting) ]]
+local H, L = ns.H, ns.L
+local HOT = { 'live', 'submitted', 'succeeded', 'failed', 'canceled', 'expired', 'event', 'committed_event', 'skipped_ms' }
+
+local function count_lanes(cell, limit, after)
+  local lanes, number = {}, after == '' and 0 or tonumber(after, 16)
+  while #lanes < limit and number < cell.hot[H.lanes] do
+    number = number + 1
+    local id = ns.hex(number, 6)
+    local record = cell:record('lanes', id)
+    if record then
+      lanes[#lanes + 1] =
+        { id, record[L.key], record[L.pool], cell:read('ZLEXCOUNT', 'waiting', '[' .. id, '(' .. id .. '\255'), record[L.live] }
+    end
+  end
+  return lanes, number < cell.hot[H.lanes] and ns.hex(number, 6) or ''
+end
+
+function ns.handlers.statistics(cell, request)
+  local counts = { now_ms = cell.now, epoch = cell.identity.epoch }
+  for _, name in ipairs(HOT) do counts[name] = cell.hot[H[name]] end
+  for _, name in ipairs({ 'waiting', 'leases', 'delayed', 'dead', 'finished', 'machines', 'parked', 'transfers', 'jobs', 'pauses' }) do
+    counts[name .. '_size'] = cell:size(name)
+  end
+  local lanes, after = count_lanes(cell, ns.expect_count(request, 'lanes', 500), request.after)
+  return { counts = counts, lanes = lanes, after = after }
+end

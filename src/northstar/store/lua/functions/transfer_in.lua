@@ -1,0 +1,43 @@
+--[[ transfer_in: second step: the job waits here. Idempotent by the transfer id.
+  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits fitting vocabulary idle_lanes tenants idempotency deadlines
+         machines candidates rankings parked wakes leases held arrivals pauses events
+  FLAGS  allow-oom
+  TAKES  nonce · jobs list (≤ 500) of {id, transfer, record (as `transfer_out` gave it), body, lane as in `submit`'s lanes}
+  GIVES  jobs list of {id, 'ok' | 'replayed' | 'NS_JOB_EXISTS'}
+  REFUSES NS_UNKNOWN_WORD
+  EVENTS job.arrived each
+  COST   O(jobs · log waiting). Age, priority, attempts and events go on where they were; the start tag is this cell's. ]]
+local J, H, T = ns.J, ns.H, ns.T
+local REMEMBER_MS = 86400000 -- an arrival is remembered for a day; the sweeper repeats within minutes
+
+local function arrive(cell, moved)
+  if cell:score('arrivals', moved.transfer) then return 'replayed' end
+  if cell:record('jobs', moved.id) then return 'NS_JOB_EXISTS' end
+  local job = moved.record
+  local tenant = cell:record('tenants', job[J.tenant]) or { [T.finish_tag] = 0, [T.live] = 0 }
+  tenant[T.live] = tenant[T.live] + 1
+  job[J.tag] = math.max(cell.hot[H.virtual_time], tenant[T.finish_tag])
+  tenant[T.finish_tag] = job[J.tag] + 1000
+  cell:changed('tenants', job[J.tenant], tenant)
+  cell.hot[H.sequence], cell.hot[H.live] = cell.hot[H.sequence] + 1, cell.hot[H.live] + 1
+  job[J.sequence], job[J.lane] = cell.hot[H.sequence], ns.lane_of(cell, moved.lane)
+  if job[J.start_by_ms] > 0 then cell:set_score('deadlines', 's' .. moved.id, job[J.start_by_ms]) end
+  if job[J.finish_by_ms] > 0 then cell:set_score('deadlines', 'f' .. moved.id, job[J.finish_by_ms]) end
+  if job[J.idempotency_key] ~= '' then
+    cell:put('idempotency', job[J.tenant] .. '\0' .. job[J.idempotency_key], job[J.digest] .. ' ' .. moved.id)
+  end
+  ns.lane_gains(cell, job[J.lane])
+  ns.push(cell, moved.id, job, false)
+  cell:changed('jobs', moved.id, job)
+  cell:put('bodies', moved.id, moved.body)
+  cell:set_score('arrivals', moved.transfer, cell.now + REMEMBER_MS)
+  cell:job_event('job.arrived', moved.id, job, { 'transfer', moved.transfer })
+  return 'ok'
+end
+
+function ns.handlers.transfer_in(cell, request)
+  local outcomes = {}
+  for position, moved in ipairs(ns.expect_list(request, 'jobs', 500)) do outcomes[position] = { moved.id, arrive(cell, moved) } end
+  ns.hand_over(cell, request.nonce)
+  return { jobs = outcomes }
+end

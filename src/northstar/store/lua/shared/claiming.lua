@@ -1,0 +1,75 @@
+--[[ claiming: what `claim` and `complete_and_claim` share.
+  needs: choosing machines leases ]]
+local J, M = ns.J, ns.M
+
+-- Jobs of the machine's latest claim, for a caller whose answer was lost.
+local function claimed_before(cell, machine, nonce)
+  local ids = {}
+  for _, id in ipairs(ns.held_by(cell, machine, 500)) do
+    local job = cell:record('jobs', id)
+    if job and job[J.status] == 'running' and string.find(job[J.token], '.' .. nonce .. '.', 1, true) then ids[#ids + 1] = id end
+  end
+  return ids
+end
+
+local function accept_offers(cell, machine_id, machine)
+  local ids = {}
+  for position, id in ipairs(machine[M.offers]) do ids[position] = id end
+  for _, id in ipairs(ids) do ns.accept(cell, id, machine_id, machine) end
+  return ids
+end
+
+local function answer(cell, ids)
+  local jobs = {}
+  cell:load('bodies', ids)
+  for position, id in ipairs(ids) do
+    local job = cell:record('jobs', id)
+    jobs[position] =
+      { id, job[J.token], job[J.attempts] + 1, job[J.recoveries], cell.limits.lease_ms, cell:get('bodies', id) or '' }
+  end
+  return jobs
+end
+
+function ns.claim(cell, request, machine)
+  local credits = ns.expect_count(request, 'credits', 500)
+  local nonce = ns.expect_text(request, 'nonce', 32)
+  ns.alive(cell, request.machine)
+  if machine[M.nonce] == nonce then
+    return { jobs = answer(cell, claimed_before(cell, machine, nonce)), wake_ms = 0 }
+  end
+  machine[M.nonce] = nonce
+  cell:changed('machines', request.machine, machine)
+  ns.unpark(cell, request.machine)
+  local ids = accept_offers(cell, request.machine, machine)
+  local taken, wake_ms = ns.take(cell, request.machine, machine, credits - #ids, 'running', nonce)
+  for _, id in ipairs(taken) do ids[#ids + 1] = id end
+  local room = math.min(credits - #ids, machine[M.slots] - machine[M.used])
+  if request.park and room > 0 and machine[M.status] == 'active' then
+    ns.park(cell, request.machine, machine, room, wake_ms)
+  end
+  return { jobs = answer(cell, ids), wake_ms = wake_ms or 0 }
+end
+
+-- Candidates as policy writes them: {lane, ready_after_ms, preference}. What the machine's profile cannot serve is refused;
+-- a lane that is gone by now is left out.
+function ns.set_candidates(cell, machine_id, wanted)
+  local machine = ns.machine(cell, machine_id)
+  if #wanted > ns.MAX_CANDIDATES then ns.refuse('NS_TOO_MANY_CANDIDATES', { 'machine', machine_id, 'limit', ns.MAX_CANDIDATES }) end
+  local L, lanes, pairs_, choices = ns.L, {}, {}, {}
+  for position, choice in ipairs(wanted) do lanes[position] = choice[1] end
+  cell:load('lanes', lanes)
+  for _, choice in ipairs(wanted) do
+    local lane = cell:record('lanes', choice[1])
+    if lane then
+      pairs_[#pairs_ + 1] = machine[M.profile] .. lane[L.class]
+      choices[#choices + 1] = { choice[1], choice[2], lane[L.vram_mb], choice[3] }
+    end
+  end
+  cell:load('fits', pairs_)
+  for position, pair in ipairs(pairs_) do
+    if cell:get('fits', pair) ~= '1' then
+      ns.refuse('NS_LANE_DOES_NOT_FIT', { 'machine', machine_id, 'lane', choices[position][1] })
+    end
+  end
+  ns.set_choices(cell, machine_id, choices)
+end

@@ -1,0 +1,24 @@
+--[[ completing: what `complete` and `complete_and_claim` share.
+  needs: leases events ]]
+local J = ns.J
+
+local function complete_one(cell, done)
+  local job, refusal = ns.leased(cell, done.id, done.token)
+  if not job then return refusal end
+  if #done.result > cell.limits.max_body_bytes then return 'NS_RESULT_TOO_LARGE' end
+  local machine_id = job[J.machine]
+  job[J.settled] = done.token
+  ns.finish(cell, done.id, job, 'succeeded')
+  cell:put('results', done.id, done.result)
+  cell:job_event('job.succeeded', done.id, job, { 'machine', machine_id, 'started_ms', job[J.started_ms] })
+  return 'ok'
+end
+
+function ns.complete(cell, request)
+  local outcomes, ids = {}, {}
+  local jobs = ns.expect_list(request, 'jobs', 500)
+  for position, done in ipairs(jobs) do ids[position] = done.id end
+  cell:load('jobs', ids)
+  for position, done in ipairs(jobs) do outcomes[position] = { done.id, complete_one(cell, done) } end
+  return outcomes
+end

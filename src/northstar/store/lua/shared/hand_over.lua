@@ -1,0 +1,68 @@
+--[[ hand_over: "route to the best machine" meets "workers pull".
+  needs: choosing machines lanes
+  A claim that finds nothing parks. When work comes (submit, a returned job, a due time), the first still-parked machine of the lane's
+  ranking chooses at once, by the same rules as a claim, and gets what it chose as an offer: a short lease that its holder hears of
+  by a bell. An offer that is not accepted goes back to the front, uncharged. ]]
+local M = ns.M
+local LANES = 64 -- lanes looked at in one call; more are left to a tick that is due at once
+
+-- Let a parked machine choose; true if it got something.
+function ns.offer(cell, machine_id, nonce)
+  local machine = ns.machine(cell, machine_id)
+  if not machine then
+    ns.unpark(cell, machine_id)
+    return false
+  end
+  local taken, wake_ms = ns.take(cell, machine_id, machine, machine[M.wants], 'offered', nonce)
+  if #taken == 0 then
+    if wake_ms then
+      cell:set_score('wakes', machine_id, wake_ms)
+      cell:expect_due(wake_ms)
+    else
+      cell:remove('wakes', machine_id)
+    end
+    return false
+  end
+  ns.unpark(cell, machine_id)
+  cell:ring(machine[M.holder], machine_id)
+  return true
+end
+
+local function offer_lane(cell, lane, nonce)
+  for _, member in ipairs(cell:range('rankings', lane, ns.MAX_CANDIDATES)) do
+    local _, age = ns.head(cell, lane)
+    if not age then return end
+    local machine_id, ready_after_ms = ns.ranked_machine(member)
+    if cell:score('parked', machine_id) then
+      local ready_ms = tonumber(age, 16) + ready_after_ms
+      if ready_ms <= cell.now then
+        ns.offer(cell, machine_id, nonce)
+      else
+        local wake_ms = cell:score('wakes', machine_id)
+        if not wake_ms or ready_ms < wake_ms then
+          cell:set_score('wakes', machine_id, ready_ms)
+          cell:expect_due(ready_ms)
+        end
+      end
+    end
+  end
+end
+
+-- More lanes than one call looks at: let parked machines look for themselves at the next tick.
+local function wake_some(cell)
+  for _, machine_id in ipairs(cell:due('parked', cell.now, LANES)) do cell:set_score('wakes', machine_id, cell.now) end
+  cell:expect_due(cell.now)
+end
+
+-- Offer what this call put into lanes.
+function ns.hand_over(cell, nonce)
+  if cell:size('parked') == 0 then return end
+  local seen, count = {}, 0
+  for _, lane in ipairs(cell.touched or {}) do
+    if not seen[lane] then
+      seen[lane], count = true, count + 1
+      if count > LANES then return wake_some(cell) end
+      offer_lane(cell, lane, nonce)
+    end
+  end
+end

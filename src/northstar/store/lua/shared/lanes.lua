@@ -1,0 +1,136 @@
+--[[ lanes: where jobs wait, and which of them comes first.
+  needs: records unit_of_work ordered_index refusal
+  waiting   lane, order, job          the jobs of a lane in the order in which they are taken
+  ages      lane, submitted, sequence, job   the same jobs by age
+  heads     lane -> order of its first job and age of its oldest: what a claim compares, one read for all candidates
+  backlog   class, age of the lane's oldest, lane   each class's lanes by their oldest job
+  agenda    profile, age, class       a lower bound of the age of the oldest job in each class that the profile can serve
+  The bounds of the agenda are corrected when a claim meets them, so neither submit nor claim touches every profile.
+
+  Order, as text: returned jobs first, then priority (high first), then the tenant's start tag, then sequence. ]]
+local J, L, C = ns.J, ns.L, ns.C
+local hex = ns.hex
+local ORDER = 25 -- characters of an order: 1 returned, 2 priority, 12 tag, 10 sequence
+local AGE = 11 -- characters of an age: ms since epoch
+
+function ns.order(job, returned)
+  return (returned and '0' or '1') .. hex(255 - job[J.priority], 2) .. hex(job[J.tag], 12) .. hex(job[J.sequence], 10)
+end
+
+local function age_member(id, job) return job[J.lane] .. hex(job[J.submitted_ms], AGE) .. hex(job[J.sequence], 10) .. id end
+
+-- Order of the lane's first job and age (hex) of its oldest, or nil when nobody waits there.
+function ns.head(cell, lane)
+  local text = cell:get('heads', lane)
+  if not text then return nil end
+  return text, string.sub(text, ORDER + 1)
+end
+
+-- After a change in `waiting` and `ages`: what the claim compares, and the class's view of the lane.
+local function settle(cell, lane)
+  local first, oldest = cell:first('waiting', lane), cell:first('ages', lane)
+  local _, age_before = ns.head(cell, lane)
+  local age = oldest and string.sub(oldest, 7, 6 + AGE)
+  if age ~= age_before then
+    local class = cell:record('lanes', lane)[L.class]
+    if age_before then cell:remove('backlog', class .. age_before .. lane) end
+    if age then cell:index_add('backlog', class .. age .. lane) end
+  end
+  if age then cell:put('heads', lane, string.sub(first, 7, 6 + ORDER) .. age) else cell:drop('heads', lane) end
+end
+
+-- A job that comes back is older than the agenda may believe: put the bound down again for every profile that serves its class.
+local function lower(cell, lane, age)
+  local class = cell:record('lanes', lane)[L.class]
+  cell.lowered = cell.lowered or {}
+  if cell.lowered[class] and cell.lowered[class] <= age then return end
+  cell.lowered[class] = age
+  for _, member in ipairs(cell:range('fitting', class, 4096)) do
+    cell:index_add('agenda', string.sub(member, 7, 12) .. age .. class)
+  end
+end
+ns.lower = lower
+
+function ns.push(cell, id, job, returned)
+  job[J.status], job[J.order] = 'queued', ns.order(job, returned)
+  cell:index_add('waiting', job[J.lane] .. job[J.order] .. id)
+  cell:index_add('ages', age_member(id, job))
+  settle(cell, job[J.lane])
+  if job[J.events] > 0 then lower(cell, job[J.lane], hex(job[J.submitted_ms], AGE)) end
+  cell.touched = cell.touched or {}
+  cell.touched[#cell.touched + 1] = job[J.lane]
+end
+
+function ns.pull(cell, id, job)
+  cell:remove('waiting', job[J.lane] .. job[J.order] .. id)
+  cell:remove('ages', age_member(id, job))
+  settle(cell, job[J.lane])
+end
+
+function ns.first_in_order(cell, lane)
+  return string.sub(cell:first('waiting', lane), 7 + ORDER)
+end
+
+function ns.oldest_in_lane(cell, lane)
+  return string.sub(cell:first('ages', lane), 7 + AGE + 10)
+end
+
+-- A lane lives as long as an unfinished job belongs to it, and `lane_ttl_ms` longer, so that a trickle of jobs keeps its place.
+function ns.lane_gains(cell, lane)
+  local record = cell:record('lanes', lane)
+  record[L.live] = record[L.live] + 1
+  if record[L.live] == 1 then cell:remove('idle_lanes', lane) end
+  cell:changed('lanes', lane, record)
+end
+
+function ns.lane_loses(cell, lane)
+  local record = cell:record('lanes', lane)
+  record[L.live] = record[L.live] - 1
+  if record[L.live] == 0 then cell:set_score('idle_lanes', lane, cell.now + cell.limits.lane_ttl_ms) end
+  cell:changed('lanes', lane, record)
+end
+
+-- Lane and class of a submission; made when new, refused when their words are not declared ----------------------------
+
+local function refuse_unknown_words(cell, words)
+  if #words == 0 then return end
+  cell:load('vocabulary', words)
+  for _, word in ipairs(words) do
+    if not cell:get('vocabulary', word) then ns.refuse('NS_UNKNOWN_WORD', { 'word', word }) end
+  end
+end
+
+local function numbered(cell, name, counter, key, record, limit)
+  local H = ns.H
+  cell.hot[H[counter]] = cell.hot[H[counter]] + 1
+  local id = hex(cell.hot[H[counter]], 6)
+  if cell:size(name) >= 2 * limit then ns.refuse('NS_TOO_MANY_' .. string.upper(counter), { 'limit', limit }) end
+  cell:put(name, 'k' .. key, id)
+  cell:changed(name, id, record)
+  return id
+end
+ns.numbered = numbered
+
+-- `wanted` = {key, class, pool, vram_mb, words, fits}: see `submit`.
+function ns.lane_of(cell, wanted)
+  local lane = cell:get('lanes', 'k' .. wanted.key)
+  if lane then return lane end
+  refuse_unknown_words(cell, wanted.words)
+  local class = cell:get('classes', 'k' .. wanted.class)
+  if not class then
+    local record = { [C.key] = wanted.class, [C.pool] = wanted.pool, [C.vram_mb] = wanted.vram_mb }
+    class = numbered(cell, 'classes', 'classes', wanted.class, record, cell.limits.max_classes)
+  end
+  local record = { [L.key] = wanted.key, [L.class] = class, [L.pool] = wanted.pool, [L.vram_mb] = wanted.vram_mb, [L.live] = 0 }
+  return numbered(cell, 'lanes', 'lanes', wanted.key, record, cell.limits.max_lanes)
+end
+
+-- Remember whether a profile can serve a class. Decided once by policy.
+function ns.decide_fit(cell, profile, class, fits)
+  if cell:get('fits', profile .. class) then return end
+  cell:put('fits', profile .. class, fits and '1' or '0')
+  if not fits then return end
+  cell:index_add('fitting', class .. profile)
+  local oldest = cell:first('backlog', class)
+  cell:index_add('agenda', profile .. (oldest and string.sub(oldest, 7, 6 + AGE) or hex(cell.now, AGE)) .. class)
+end

@@ -1,0 +1,63 @@
+--[[ ordered_index: sorted sets whose members all have score 0 and are ordered by their text.
+  needs: unit_of_work
+  A member begins with a six-character prefix (a lane, a class, a profile, a machine) and goes on with fixed-width fields, so the
+  first member of a prefix is one ZRANGEBYLEX: its cost depends neither on how many members the prefix has nor on other prefixes.
+  `first` sees the pending additions and removals of the running function. ]]
+local Cell = ns.Cell
+
+local function insert_sorted(list, member)
+  local low, high = 1, #list
+  while low <= high do
+    local middle = math.floor((low + high) / 2)
+    if list[middle] < member then low = middle + 1 else high = middle - 1 end
+  end
+  if list[low] ~= member then table.insert(list, low, member) end
+end
+
+function Cell:index_add(name, member)
+  self:set_score(name, member, 0)
+  local added, prefix = self.zsets[name].added, string.sub(member, 1, 6)
+  if not added[prefix] then added[prefix] = {} end
+  insert_sorted(added[prefix], member)
+end
+
+-- The first member stored before this call that it has not removed. Reads ahead in growing steps.
+local function first_stored(cell, name, prefix)
+  local zset = cell.zsets[name]
+  local view = zset.views[prefix]
+  if not view then
+    view = { members = {}, at = 1, from = '[' .. prefix, done = false, step = 1 }
+    zset.views[prefix] = view
+  end
+  while true do
+    while view.at <= #view.members do
+      local member = view.members[view.at]
+      if zset.state[member] ~= false then return member end
+      view.at = view.at + 1
+    end
+    if view.done then return nil end
+    local members = cell:read('ZRANGEBYLEX', name, view.from, '(' .. prefix .. '\255', 'LIMIT', 0, view.step)
+    view.done = #members < view.step
+    view.members, view.at, view.step = members, 1, math.min(view.step * 4, 64)
+    if #members > 0 then view.from = '(' .. members[#members] end
+  end
+end
+
+function Cell:first(name, prefix)
+  local zset = self.zsets[name]
+  local stored, added = first_stored(self, name, prefix), zset.added[prefix]
+  if not added then return stored end
+  while added[1] and not zset.state[added[1]] do table.remove(added, 1) end
+  local fresh = added[1]
+  if not stored or (fresh and fresh < stored) then return fresh end
+  return stored
+end
+
+-- The first `count` members of a prefix as they stood before this call, without those it has removed.
+function Cell:range(name, prefix, count)
+  local members = {}
+  for _, member in ipairs(self:read('ZRANGEBYLEX', name, '[' .. prefix, '(' .. prefix .. '\255', 'LIMIT', 0, count)) do
+    if self.zsets[name].state[member] ~= false then members[#members + 1] = member end
+  end
+  return members
+end

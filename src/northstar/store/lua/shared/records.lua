@@ -1,0 +1,51 @@
+--[[ records: the positions of fields in packed records.
+  A record is a msgpack array, so a name costs nothing per job. A field is only ever appended: an older library keeps
+  what it does not know, because it writes back the whole array. The domain types in `store/records.py` read the same positions. ]]
+
+local function positions(names)
+  local at = {}
+  for position = 1, #names do at[names[position]] = position end -- no globals such as ipairs exist while a library loads
+  return at
+end
+
+-- One job. '' and 0 stand for "none". Times are ms since epoch by the cell's clock.
+ns.J = positions {
+  'status', 'lane', 'order', 'tenant', 'priority', 'sequence', 'submitted_ms',
+  'attempts', 'max_attempts', 'recoveries', 'max_recoveries', 'claims',
+  'token', 'machine', 'settled', 'events', 'last_event',
+  'start_by_ms', 'finish_by_ms', 'backoff_base_ms', 'backoff_cap_ms', 'due_ms',
+  'started_ms', 'finished_ms', 'retention_ms', 'error_code', 'error_message',
+  'idempotency_key', 'digest', 'tag',
+}
+
+-- One machine. `offers` lists the ids of jobs handed to it and not yet accepted; `wants` is its credit while parked.
+ns.M = positions {
+  'number', 'profile', 'session', 'slots', 'used', 'vram_mb', 'vram_used_mb', 'status', 'holder', 'offers', 'wants',
+  'nonce', 'registered_ms',
+}
+
+-- One lane: its canonical text, its requirement class, its pool, the VRAM one of its jobs needs and how many of its jobs are unfinished.
+ns.L = positions { 'key', 'class', 'pool', 'vram_mb', 'live' }
+
+-- One requirement class: the hard part of a lane.
+ns.C = positions { 'key', 'pool', 'vram_mb' }
+
+-- One tenant: finish tag of its latest job (virtual time) and how many of its jobs are unfinished.
+ns.T = positions { 'finish_tag', 'live' }
+
+-- Counters of the cell that nearly every call changes; kept in one field so that a call writes them once.
+ns.H = positions {
+  'last_ms', 'skipped_ms', 'sequence', 'event', 'committed_event', 'virtual_time', 'next_due_ms',
+  'lanes', 'classes', 'profiles', 'machines', 'live', 'submitted', 'succeeded', 'failed', 'canceled', 'expired',
+  'window_ms', 'window_finished', 'window_before',
+}
+ns.HOT_FIELDS, ns.JOB_FIELDS, ns.MAX_CANDIDATES = 20, 30, 64
+
+function ns.blank(count)
+  local record = {}
+  for position = 1, count do record[position] = 0 end
+  return record
+end
+
+-- Fixed-width lower-case hex, so that text order is number order.
+function ns.hex(number, width) return string.format('%0' .. width .. 'x', number) end
