@@ -1,0 +1,1 @@
+"""How people and programs reach North Star: HTTP fronts and the command line."""

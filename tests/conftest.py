@@ -1,0 +1,61 @@
+"""Profiles and what the marks mean. Fixtures live beside the tests that use them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+LONG = "long"
+SHORT = "short"
+
+# A slow, shared machine must not turn a correct property red: wall-clock limits are pytest-timeout's business.
+settings.register_profile(SHORT, max_examples=50, stateful_step_count=50, deadline=None)
+settings.register_profile(
+    LONG,
+    max_examples=2_000,
+    stateful_step_count=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def chosen_profile() -> str:
+    """Name the profile that the environment asks for: `short` unless NORTHSTAR_PROFILE says `long`."""
+    profile = os.environ.get("NORTHSTAR_PROFILE", SHORT)
+    if profile not in {SHORT, LONG}:
+        message = f"NORTHSTAR_PROFILE is {profile!r}; it must be {SHORT!r} or {LONG!r}"
+        raise pytest.UsageError(message)
+    return profile
+
+
+def in_ci() -> bool:
+    """Whether a missing server is a failure (CI) or a reason to skip (a developer's machine)."""
+    return os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def pytest_configure() -> None:
+    settings.load_profile(chosen_profile())
+
+
+def pytest_report_header() -> str:
+    return f"profile: {chosen_profile()} (NORTHSTAR_PROFILE={SHORT}|{LONG})"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if chosen_profile() == LONG:
+        return
+    for item in items:
+        if item.get_closest_marker("long") is not None:
+            item.add_marker(pytest.mark.skip(reason="long profile only: make test-long"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("redis7") is None or shutil.which("redis-server") is not None:
+        return
+    reason = "redis-server is not on the path; `make test` installs it as root on Debian"
+    if in_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
