@@ -11,7 +11,7 @@ WORKERS ?= auto
 ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 # A module stays on one worker, so that the servers its tests share are started once.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope
 # An installation is repeated when its lock or the project's metadata changes, and only then.
@@ -41,7 +41,7 @@ test-long: $(READY_DEV) ## run the tests, long profile: state machines, clusters
 check: $(READY_DEV) ## check format, style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy src tests $(if $(wildcard benchmarks/__main__.py),benchmarks)
 	$(BIN)/lint-imports --no-cache
 
 format: $(READY_DEV) ## format the code and repair what can be repaired safely

@@ -3,7 +3,7 @@
 #
 #   scripts/lock.sh PYTHON RESOLVER_ENV [--upgrade]
 #
-# dev.txt holds the one resolution; the other locks are parts of it, so no two of them can disagree.
+# dev.txt holds the one resolution; the project's other locks are parts of it, so no two of them can disagree.
 # Without --upgrade, versions move only where pyproject.toml makes them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,7 +24,7 @@ resolve() { # NAME "what it is for" ARGUMENTS...
   # The public index is asked, whatever this machine's configuration adds, and the lock does not name it.
   "$resolver/bin/uv" pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
     --no-header --no-emit-index-url --no-emit-find-links ${upgrade:+--upgrade} --output-file "$fresh" "$@" >/dev/null
-  { printf '# %s\n# Written by `make lock` from pyproject.toml; not to be edited.\n' "$purpose" && cat "$fresh"; } >"$out"
+  { printf '# %s\n# Written by `make lock`; not to be edited.\n' "$purpose" && cat "$fresh"; } >"$out"
   rm -f "$fresh"
   echo "$out: $(grep -c '==' "$out") packages"
 }
@@ -35,4 +35,9 @@ resolve demo "The core, the demonstration, and what an editable installation nee
   pyproject.toml --extra demo --extra speed --group build -c constraints/dev.txt
 resolve production "The core with the faster loop, PostgreSQL and S3." \
   pyproject.toml --extra speed --extra postgres --extra s3 -c constraints/dev.txt
+# Environments beside the project's own, which may disagree with it and with each other.
+for input in constraints/*.in; do
+  [ -e "$input" ] || continue
+  resolve "$(basename "$input" .in)" "An environment of its own; what is wanted stands in $input." "$input"
+done
 resolve lock "The resolver behind 'make lock'." --group lock
