@@ -59,7 +59,7 @@ lock: ## resolve the dependencies again and write constraints/ (UPGRADE=1: newes
 
 clean: ## remove what was built, measured or cached; keep .venv
 	rm -rf build dist demo-results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests $(wildcard benchmarks) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv too
 	rm -rf "$(VENV)"
