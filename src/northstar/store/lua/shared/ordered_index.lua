@@ -53,11 +53,19 @@ function Cell:first(name, prefix)
   return stored
 end
 
--- The first `count` members of a prefix as they stood before this call, without those it has removed.
+-- The first `count` members of a prefix, with the function's own additions and without its removals.
 function Cell:range(name, prefix, count)
-  local members = {}
-  for _, member in ipairs(self:read('ZRANGEBYLEX', name, '[' .. prefix, '(' .. prefix .. '\255', 'LIMIT', 0, count)) do
-    if self.zsets[name].state[member] ~= false then members[#members + 1] = member end
+  local state, added, at, members = self.zsets[name].state, self.zsets[name].added[prefix] or {}, 1, {}
+  local function take(member)
+    if state[member] ~= false and #members < count then members[#members + 1] = member end
   end
+  for _, member in ipairs(self:read('ZRANGEBYLEX', name, '[' .. prefix, '(' .. prefix .. '\255', 'LIMIT', 0, count)) do
+    while added[at] and added[at] <= member do
+      if added[at] ~= member then take(added[at]) end
+      at = at + 1
+    end
+    take(member)
+  end
+  for position = at, #added do take(added[position]) end
   return members
 end
