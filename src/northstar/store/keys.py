@@ -86,5 +86,5 @@ class CellKeys:
         return tuple(self._keys[name] for name in names)
 
     def bell(self, holder: str) -> str:
-        """Channel on which the process `holder` hears of offers and cancellations; '#tick' is everybody's."""
+        """Channel on which the process `holder` hears of offers and cancellations; 'tick' is everybody's."""
         return f"ns:{{{self.cell}}}:meta:bell:{holder}"

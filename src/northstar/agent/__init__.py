@@ -1,0 +1,1 @@
+"""The agent: turns a host into a machine that takes work."""

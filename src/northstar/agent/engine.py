@@ -1,0 +1,82 @@
+"""Running one job on this host: an empty workspace, a connector, outputs stored where the user will fetch them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from northstar.connectors.contract import ConnectorJob, Output, Progress
+from northstar.domain.errors import NorthstarError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from northstar.connectors.contract import Connector
+    from northstar.domain.jobs import ClaimedJob
+    from northstar.store.assets import AssetStore
+
+
+class ServiceNotOffered(NorthstarError):
+    """The broker sent a job for a service that no connector here offers."""
+
+    code = "NS_SERVICE_NOT_OFFERED"
+    retryable = True
+
+    def __init__(self, service: str, offered: tuple[str, ...]) -> None:
+        super().__init__(
+            f"service {service} is not offered here (offered: {', '.join(offered)}); the machine's profile is wrong"
+        )
+        self.service = service
+
+
+class JobRunner(Protocol):
+    """Turns a claimed job into its result as JSON; a failure is a NorthstarError whose class says whether to retry."""
+
+    async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
+        """Run to the end. Cancelling stops the engine's work first."""
+        ...
+
+
+class ConnectorRunner:
+    """Runs jobs on connectors by service, and stores their files as assets before the job counts as done."""
+
+    def __init__(self, connectors: dict[str, Connector], *, assets: AssetStore, cell: str, workspaces: Path) -> None:
+        self._connectors = connectors
+        self._assets = assets
+        self._cell = cell
+        self._workspaces = workspaces
+
+    async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
+        """Run on the connector of the job's service. Raises ServiceNotOffered, EngineError, or an asset store's error."""
+        body = job.read_body()
+        connector = self._connectors.get(body.service)
+        if connector is None:
+            raise ServiceNotOffered(body.service, tuple(self._connectors))
+        workspace = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="job-", dir=self._workspaces))
+        try:
+            result = await connector.run(
+                ConnectorJob(
+                    id=job.id,
+                    service=body.service,
+                    payload=body.payload,
+                    workspace=workspace,
+                    deadline_s=body.finish_within_s,
+                ),
+                report,
+            )
+            outputs = [await self._stored(job.id, output) for output in result.outputs]
+        finally:
+            await asyncio.to_thread(shutil.rmtree, workspace, ignore_errors=True)
+        return msgspec.json.encode({"outputs": outputs, "summary": result.summary}).decode()
+
+    async def _stored(self, job_id: str, output: Output) -> dict[str, Any]:
+        """An output as the result names it; text stays inside, files become references."""
+        if output.path is None:
+            return msgspec.structs.asdict(output) | {"path": None}
+        ref = await self._assets.put(output.path, cell=self._cell, job_id=job_id, name=output.name)
+        return {"name": output.name, "asset": msgspec.to_builtins(ref)}

@@ -1,0 +1,1 @@
+"""The broker: takes jobs in, and sees that each meets a machine."""

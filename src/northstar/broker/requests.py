@@ -1,0 +1,98 @@
+"""From bytes that somebody sent to job requests, or a coded error that says where they are wrong."""
+
+from __future__ import annotations
+
+import msgspec
+
+from northstar.domain.errors import InvalidRequest
+from northstar.domain.jobs import JobRequest
+
+#: Jobs in one submission; as the function library bounds its batches.
+MAX_BATCH = 500
+#: Bytes of one submission; a job's body alone may have 64 KiB.
+MAX_SUBMISSION_BYTES = 8_000_000
+
+
+class MalformedBody(InvalidRequest):
+    """What was sent is not JSON."""
+
+    code = "NS_MALFORMED_BODY"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the body is not valid JSON: {detail}")
+
+
+class InvalidJob(InvalidRequest):
+    """What was sent is JSON, but not a job."""
+
+    code = "NS_INVALID_JOB"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the body does not describe a job: {detail}")
+        self.detail = detail
+
+
+class SubmissionTooLarge(InvalidRequest):
+    """Too many bytes at once."""
+
+    code = "NS_SUBMISSION_TOO_LARGE"
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(
+            f"the body has {size_bytes} bytes, more than {MAX_SUBMISSION_BYTES}; split the batch, and send media as references"
+        )
+        self.size_bytes = size_bytes
+
+
+class BatchTooLarge(InvalidRequest):
+    """Too many jobs, or none, at once."""
+
+    code = "NS_BATCH_TOO_LARGE"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"a batch holds 1 to {MAX_BATCH} jobs, this one has {count}")
+        self.count = count
+
+
+class DuplicateId(InvalidRequest):
+    """Two jobs of one batch carry the same id."""
+
+    code = "NS_DUPLICATE_ID"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"two jobs of the batch have the id {job_id}; ids are unique, leave them out to get new ones")
+        self.job_id = job_id
+
+
+_decoder = msgspec.json.Decoder(JobRequest | list[JobRequest])
+
+
+def read_requests(body: bytes) -> list[JobRequest]:
+    """One job (an object) or a batch (an array), as JSON.
+
+    Raises:
+        SubmissionTooLarge, MalformedBody, InvalidJob, BatchTooLarge, DuplicateId
+    """
+    if len(body) > MAX_SUBMISSION_BYTES:
+        raise SubmissionTooLarge(len(body))
+    try:
+        decoded = _decoder.decode(body)
+    except msgspec.ValidationError as exc:
+        raise InvalidJob(str(exc)) from exc
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise MalformedBody(str(exc)) from exc
+    requests: list[JobRequest] = decoded if isinstance(decoded, list) else [decoded]
+    check_batch(requests)
+    return requests
+
+
+def check_batch(requests: list[JobRequest]) -> None:
+    """What holds for a batch however it came. Raises BatchTooLarge, DuplicateId."""
+    if not 1 <= len(requests) <= MAX_BATCH:
+        raise BatchTooLarge(len(requests))
+    seen: set[str] = set()
+    for request in requests:
+        if request.id is not None:
+            if request.id in seen:
+                raise DuplicateId(request.id)
+            seen.add(request.id)

@@ -1,0 +1,339 @@
+"""What the queue says no to, by name. The name is the same word that the function library answers with."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from northstar.domain.errors import InvalidRequest, NorthstarError, Refused, Unavailable
+
+
+class QueueRefusal(NorthstarError):
+    """A "no" of the queue: `facts` are what it depended on, as text. Nothing was changed.
+
+    Subclasses give the sentence; `{name}` in it stands for a fact.
+    """
+
+    code = "NS_REFUSED"
+    sentence: ClassVar[str] = "the queue refused the call"
+
+    def __init__(self, facts: dict[str, str] | None = None) -> None:
+        self.facts = facts or {}
+        super().__init__(self.sentence.format_map(_Known(self.facts)))
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """When to come back, in seconds, if the queue could tell."""
+        wait_ms = self.facts.get("retry_after_ms")
+        return float(wait_ms) / 1000 if wait_ms else None
+
+
+class _Known(dict[str, str]):
+    """Facts for a sentence; one that is missing is shown as unknown rather than failing the report."""
+
+    def __missing__(self, key: str) -> str:
+        return f"(unknown {key})"
+
+
+class JobExists(QueueRefusal, Refused):
+    """Another job has this id."""
+
+    code = "NS_JOB_EXISTS"
+    sentence = "job {job} exists already with another body; leave the id out to get a new one"
+
+
+class IdempotencyKeyReused(QueueRefusal, Refused):
+    """The key was used for another body."""
+
+    code = "NS_IDEMPOTENCY_REUSED"
+    sentence = (
+        "idempotency key {key} belongs to job {job}, which was submitted with another body; use a new key for new work"
+    )
+
+
+class BodyTooLarge(QueueRefusal, InvalidRequest):
+    """A job's body does not fit in the queue."""
+
+    code = "NS_BODY_TOO_LARGE"
+    sentence = "the body of job {job} has {bytes} bytes, more than the {limit} allowed; store media elsewhere and send a reference"
+
+
+class ResultTooLarge(QueueRefusal, InvalidRequest):
+    """A result does not fit in the queue."""
+
+    code = "NS_RESULT_TOO_LARGE"
+    sentence = "the result is larger than a cell allows; store outputs as assets and send references"
+
+
+class UnknownWord(QueueRefusal, InvalidRequest):
+    """The job asks for a tag, model or service that nobody declared."""
+
+    code = "NS_UNKNOWN_WORD"
+    sentence = "{word} is not known here, so no machine could ever serve it; declare it first, or check its spelling"
+
+
+class TenantFull(QueueRefusal, Refused):
+    """The tenant has as many unfinished jobs as it may."""
+
+    code = "NS_TENANT_FULL"
+    retryable = True
+    sentence = "tenant {tenant} has {limit} unfinished jobs, as many as it may; come back in {retry_after_ms} ms"
+
+
+class CellFull(QueueRefusal, Unavailable):
+    """The cell has as many unfinished jobs as it may."""
+
+    code = "NS_CELL_FULL"
+    sentence = "the cell has {limit} unfinished jobs, as many as it may; come back in {retry_after_ms} ms"
+
+
+class EventsBacklog(QueueRefusal, Unavailable):
+    """The history writer is too far behind; nothing is dropped, so nothing more is accepted."""
+
+    code = "NS_EVENTS_BACKLOG"
+    sentence = "{limit} events wait for the history writer; check that it runs; come back in {retry_after_ms} ms"
+
+
+class TooManyLanes(QueueRefusal, Refused):
+    """Too many different combinations of needs."""
+
+    code = "NS_TOO_MANY_LANES"
+    sentence = "the cell has {limit} lanes, as many as it may; jobs should share models and tags"
+
+
+class TooManyClasses(QueueRefusal, Refused):
+    """Too many different requirement classes."""
+
+    code = "NS_TOO_MANY_CLASSES"
+    sentence = (
+        "the cell has {limit} requirement classes, as many as it may; jobs should share tags, packs and VRAM classes"
+    )
+
+
+class NoSuchJob(QueueRefusal, Refused):
+    """The job is unknown here: never submitted, purged after its retention, or moved away."""
+
+    code = "NS_NO_SUCH_JOB"
+    sentence = "no such job in this cell: it was never submitted, its retention is over, or it moved to another cell"
+
+
+class LeaseLost(QueueRefusal, Refused):
+    """The job went on without this holder; its result is dropped."""
+
+    code = "NS_LEASE_LOST"
+    sentence = "the lease on this job is over; somebody else holds it or will; drop the result"
+
+
+class JobCanceled(QueueRefusal, Refused):
+    """The job was cancelled; nothing revives it."""
+
+    code = "NS_JOB_CANCELED"
+    sentence = "the job was canceled; drop the result"
+
+
+class JobFinished(QueueRefusal, Refused):
+    """The job has its last state already."""
+
+    code = "NS_JOB_FINISHED"
+    sentence = "the job is finished already and cannot be changed"
+
+
+class JobStarted(QueueRefusal, Refused):
+    """Only waiting jobs can be changed so."""
+
+    code = "NS_JOB_STARTED"
+    sentence = "the job has started; only waiting jobs can be reprioritised or moved"
+
+
+class NotDead(QueueRefusal, Refused):
+    """Only dead letters are replayed."""
+
+    code = "NS_NOT_DEAD"
+    sentence = "the job did not fail for good, so there is nothing to replay"
+
+
+class JobInTransfer(QueueRefusal, Refused):
+    """The job is on its way to another cell."""
+
+    code = "NS_JOB_IN_TRANSFER"
+    retryable = True
+    sentence = "the job is on its way to another cell; ask again when it has arrived"
+
+
+class NotInTransfer(QueueRefusal, Refused):
+    """No such transfer is open."""
+
+    code = "NS_NOT_IN_TRANSFER"
+    sentence = "the job is not on its way under this transfer id"
+
+
+class NoSuchMachine(QueueRefusal, Refused):
+    """The machine is not registered, or was lost and forgotten."""
+
+    code = "NS_NO_SUCH_MACHINE"
+    sentence = "machine {machine} is not registered in this cell, or was silent too long; register it again"
+
+
+class MachineReplaced(QueueRefusal, Refused):
+    """A newer agent runs under this machine's name."""
+
+    code = "NS_MACHINE_REPLACED"
+    sentence = "a newer agent has registered as {machine}; this one must stop or use another name"
+
+
+class TooManyMachines(QueueRefusal, Refused):
+    """The cell has as many machines as it may."""
+
+    code = "NS_TOO_MANY_MACHINES"
+    sentence = "the cell has {limit} machines, as many as it may; use another cell or raise max_machines"
+
+
+class TooManyProfiles(QueueRefusal, Refused):
+    """Too many different kinds of machine."""
+
+    code = "NS_TOO_MANY_PROFILES"
+    sentence = (
+        "the cell has {limit} machine profiles, as many as it may; profiles should not contain names or serial numbers"
+    )
+
+
+class DescriptionTooLarge(QueueRefusal, InvalidRequest):
+    """A machine says too much of itself."""
+
+    code = "NS_DESCRIPTION_TOO_LARGE"
+    sentence = "the description of the machine is larger than {limit} bytes"
+
+
+class TooManyCandidates(QueueRefusal, InvalidRequest):
+    """A machine's list of lanes is bounded."""
+
+    code = "NS_TOO_MANY_CANDIDATES"
+    sentence = "machine {machine} may have at most {limit} candidate lanes"
+
+
+class LaneDoesNotFit(QueueRefusal, Refused):
+    """Policy named a lane that the machine's profile cannot serve."""
+
+    code = "NS_LANE_DOES_NOT_FIT"
+    sentence = "machine {machine} cannot serve lane {lane}; plan again on a fresh snapshot"
+
+
+class TooManyWords(QueueRefusal, Refused):
+    """The vocabulary is bounded."""
+
+    code = "NS_TOO_MANY_WORDS"
+    sentence = "the cell knows {limit} words, as many as it may; withdraw some or raise max_words"
+
+
+class TooManyPauses(QueueRefusal, Refused):
+    """Pauses are bounded."""
+
+    code = "NS_TOO_MANY_PAUSES"
+    sentence = "{limit} scopes are paused, as many as may be; resume some"
+
+
+class AlreadyFetching(QueueRefusal, Refused):
+    """The machine fetches this model already."""
+
+    code = "NS_ALREADY_FETCHING"
+    sentence = "machine {machine} fetches {model} already"
+
+
+class FetchInFlight(QueueRefusal, Refused):
+    """Enough machines fetch this model; the same need is not fetched twice."""
+
+    code = "NS_FETCH_IN_FLIGHT"
+    sentence = "{model} is being fetched by {machine} already; wait for it"
+
+
+class NotFetching(QueueRefusal, Refused):
+    """There is no such fetch to end."""
+
+    code = "NS_NOT_FETCHING"
+    sentence = "machine {machine} does not fetch {model}"
+
+
+class CellMissing(QueueRefusal, Unavailable):
+    """The cell was never opened, or its data is gone."""
+
+    code = "NS_CELL_MISSING"
+    sentence = (
+        "the cell does not exist ({key} is empty): open it, and if it existed before, find out where its data went"
+    )
+
+
+class CellDamaged(QueueRefusal, Unavailable):
+    """Part of a cell is there without the rest."""
+
+    code = "NS_CELL_DAMAGED"
+    sentence = (
+        "the cell is damaged ({key}): some keys exist without the others; restore a backup or remove what is left"
+    )
+    retryable = False
+
+
+class ClockMismatch(QueueRefusal, Refused):
+    """A cell runs on one clock for ever."""
+
+    code = "NS_CLOCK_MISMATCH"
+    sentence = "the cell runs on the {cell} clock, not on the {asked} one; use another cell name"
+
+
+class ClockArgument(QueueRefusal, InvalidRequest):
+    """Time is the server's on a live cell, the caller's on a virtual one."""
+
+    code = "NS_CLOCK_ARGUMENT"
+    sentence = (
+        "the cell runs on the {clock} clock: a live cell takes no time from callers, a virtual one needs ms since 1970"
+    )
+
+
+class SchemaUnsupported(QueueRefusal, Unavailable):
+    """The cell's data has another layout."""
+
+    code = "NS_SCHEMA_UNSUPPORTED"
+    sentence = (
+        "the cell has schema {cell}, this North Star reads schema {library}; run a version that reads both to migrate"
+    )
+    retryable = False
+
+
+class LibraryChanged(QueueRefusal, Unavailable):
+    """Another library is loaded under our name."""
+
+    code = "NS_LIBRARY_CHANGED"
+    sentence = "the server runs another build of the function library ({loaded}, this process has {caller}); restart from the same build everywhere, or raise the newer build's library version"
+    retryable = False
+
+
+class BadArgument(QueueRefusal, InvalidRequest):
+    """A field of a call has the wrong type or size."""
+
+    code = "NS_BAD_ARGUMENT"
+    sentence = "field {field} of the call is not what the function takes"
+
+
+class KeysMismatch(QueueRefusal, InvalidRequest):
+    """Caller and library disagree about a function's keys."""
+
+    code = "NS_KEYS_MISMATCH"
+    sentence = "the function takes {want} keys and got {got}; caller and library are of different builds"
+
+
+class LibraryFault(QueueRefusal, NorthstarError):
+    """A fault in the function library itself. Nothing was written."""
+
+    code = "NS_LIBRARY_FAULT"
+    sentence = "the function library failed in {function}; nothing was changed; please report it with the server's log"
+
+
+def _leaves(kind: type[QueueRefusal]) -> list[type[QueueRefusal]]:
+    return [leaf for child in kind.__subclasses__() for leaf in (child, *_leaves(child))]
+
+
+REFUSALS: dict[str, type[QueueRefusal]] = {kind.code: kind for kind in _leaves(QueueRefusal)}
+
+
+def refusal(code: str, facts: dict[str, str] | None = None) -> QueueRefusal:
+    """The typed error for a refusal's name; an unknown name keeps its code in the facts."""
+    kind = REFUSALS.get(code)
+    return kind(facts) if kind else QueueRefusal({"code": code, **(facts or {})})

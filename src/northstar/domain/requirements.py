@@ -1,0 +1,119 @@
+"""What a job asks of a machine, and the lane that follows from it.
+
+Jobs with equal requirements and anchor models wait in one *lane*; the hard part of that, without models, is the *requirement
+class* (architecture, section 3). Both are written as canonical text: equal needs give equal text, on every machine.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from northstar.domain.models import ModelNeed
+
+Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._/:+-]*$")]
+Pool = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[a-z][a-z0-9-]*$")]
+
+#: Upper bounds of VRAM classes in MB: sizes of real cards, so that classes are few.
+VRAM_CLASSES_MB = (
+    0,
+    2_000,
+    4_000,
+    6_000,
+    8_000,
+    10_000,
+    12_000,
+    16_000,
+    20_000,
+    24_000,
+    32_000,
+    40_000,
+    48_000,
+    80_000,
+    96_000,
+    141_000,
+    192_000,
+    288_000,
+)
+
+
+class Requirements(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hard needs of a job. An empty one runs anywhere that offers its service and pool."""
+
+    models: Annotated[tuple[ModelNeed, ...], msgspec.Meta(max_length=32)] = ()
+    #: Free VRAM the job needs, MB (decimal).
+    vram_mb: Annotated[int, msgspec.Meta(ge=0, le=288_000)] = 0
+    #: ComfyUI node packs that must be installed.
+    node_packs: Annotated[tuple[Word, ...], msgspec.Meta(max_length=64)] = ()
+    #: Every tag must be one of the machine's.
+    tags: Annotated[tuple[Word, ...], msgspec.Meta(max_length=16)] = ()
+    #: Set: only a machine dedicated to this name may run the job.
+    isolation: Word | None = None
+
+
+class LaneKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The lane of a job: its text, its class's text, and the words that must be known."""
+
+    key: str
+    requirement_class: str
+    pool: str
+    vram_mb: int
+    words: tuple[str, ...]
+
+
+class RequirementClass(msgspec.Struct, frozen=True, kw_only=True):
+    """The hard part of a lane, as stored: what `policy.routing.fit` compares with a machine's profile."""
+
+    pool: str
+    service: str
+    vram_mb: int
+    node_packs: tuple[str, ...]
+    tags: tuple[str, ...]
+    isolation: str | None
+
+
+def vram_class_mb(vram_mb: int) -> int:
+    """The smallest VRAM class that holds `vram_mb`.
+
+    >>> vram_class_mb(11_500)
+    12000
+    """
+    return next(bound for bound in VRAM_CLASSES_MB if vram_mb <= bound)
+
+
+def lane_of(*, pool: str, service: str, requires: Requirements) -> LaneKey:
+    """The lane in which a job with these needs waits."""
+    hard = RequirementClass(
+        pool=pool,
+        service=service,
+        vram_mb=vram_class_mb(requires.vram_mb),
+        node_packs=tuple(sorted(set(requires.node_packs))),
+        tags=tuple(sorted(set(requires.tags))),
+        isolation=requires.isolation,
+    )
+    anchors = tuple(sorted({need.name: need for need in requires.models if need.is_anchor}.values()))
+    class_text = msgspec.json.encode(hard).decode()
+    return LaneKey(
+        key=msgspec.json.encode([hard, [[need.name, need.size_bytes] for need in anchors]]).decode(),
+        requirement_class=class_text,
+        pool=pool,
+        vram_mb=hard.vram_mb,
+        words=(
+            f"service:{service}",
+            *(f"tag:{tag}" for tag in hard.tags),
+            *(f"pack:{pack}" for pack in hard.node_packs),
+            *sorted({f"model:{need.name}" for need in requires.models}),
+        ),
+    )
+
+
+def read_class(text: str) -> RequirementClass:
+    """Read a requirement class as `lane_of` wrote it."""
+    return msgspec.json.decode(text, type=RequirementClass)
+
+
+def read_anchors(lane_key: str) -> tuple[tuple[str, int], ...]:
+    """Anchor models of a lane, as (name, bytes), from its text."""
+    _, anchors = msgspec.json.decode(lane_key, type=tuple[msgspec.Raw, tuple[tuple[str, int], ...]])
+    return anchors

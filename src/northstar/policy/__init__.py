@@ -1,0 +1,1 @@
+"""What should happen, and why: pure functions of a snapshot, parameters and the time."""

@@ -1,0 +1,65 @@
+"""How long a lane's job must have waited before a machine that lacks its models may take it (delay scheduling).
+
+Zaharia et al., "Delay Scheduling" (EuroSys 2010): waiting a little for a machine that holds the data beats moving the data.
+Here the patience follows from the bytes that *this* machine lacks, its bandwidth, and how many jobs wait for the holders
+already (residency is not occupancy): with a long queue before the holders, fetching a copy pays at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: Used while a machine's link is not measured: 50 MB/s, a common consumer line.
+ASSUMED_BYTES_PER_S = 50_000_000.0
+
+
+class PatienceRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of the rule."""
+
+    #: Longest patience in ms, however large the model.
+    cap_ms: int = 30_000
+    #: Extra wait in ms when the model is on disk but not in the engine's memory.
+    load_ms: int = 1_500
+
+
+def missing_bytes(anchors: Sequence[tuple[str, int]], held: Mapping[str, str]) -> int:
+    """Bytes of the anchor models that a machine with `held` (name -> 'resident' | 'disk') would have to fetch."""
+    return sum(size_bytes for name, size_bytes in anchors if name not in held)
+
+
+def ready_after_ms(
+    *,
+    anchors: Sequence[tuple[str, int]],
+    held: Mapping[str, str],
+    bytes_per_s: float,
+    unfinished: int,
+    holders: int,
+    rule: PatienceRule,
+) -> int:
+    """Milliseconds that a lane's oldest job must have waited before this machine may take it.
+
+    Args:
+        anchors: the lane's anchor models as (name, bytes).
+        held: models on the machine: name -> 'resident' or 'disk'.
+        bytes_per_s: its measured download rate; 0 is unknown.
+        unfinished: jobs of the lane that are not finished: what the holders are asked for already.
+        holders: machines that hold all of the lane's anchors.
+        rule: the parameters.
+
+    0 where everything is resident, or where nobody holds the models (waiting for a holder would be vain).
+
+    >>> ready_after_ms(anchors=[("sdxl", 6_000_000_000)], held={}, bytes_per_s=1e9, unfinished=0, holders=2, rule=PatienceRule())
+    6000
+    """
+    if all(held.get(name) == "resident" for name, _ in anchors) or holders == 0:
+        return 0
+    lacking = missing_bytes(anchors, held)
+    transfer_ms = 1_000 * lacking / (bytes_per_s or ASSUMED_BYTES_PER_S)
+    cost_ms = transfer_ms if lacking else float(rule.load_ms)
+    # Each job that the holders are asked for already makes the own fetch more worthwhile.
+    return int(min(cost_ms, rule.cap_ms) / (1 + unfinished / holders))

@@ -1,0 +1,44 @@
+"""What policy sees of a cell: frozen, and replaced rather than changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from northstar.domain.machines import MachineProfile
+    from northstar.domain.requirements import RequirementClass
+
+
+class MachineState(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine. `held` is what it has: model -> 'resident' | 'disk'."""
+
+    id: str
+    profile: str
+    slots: int
+    used: int
+    active: bool
+    parked: bool
+    download_bytes_per_s: float = 0.0
+    held: dict[str, str] = {}
+
+
+class LaneState(msgspec.Struct, frozen=True, kw_only=True):
+    """A lane with its class, anchor models (name, bytes) and how many of its jobs are unfinished."""
+
+    id: str
+    key: str
+    requirement_class: str
+    anchors: tuple[tuple[str, int], ...]
+    unfinished: int
+
+
+class CellSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell at one moment. `fits` holds decided (profile, class) pairs."""
+
+    machines: dict[str, MachineState] = {}
+    lanes: dict[str, LaneState] = {}
+    profiles: dict[str, MachineProfile] = {}
+    classes: dict[str, RequirementClass] = {}
+    fits: dict[tuple[str, str], bool] = {}

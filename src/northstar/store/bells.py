@@ -1,0 +1,98 @@
+"""Listening to a cell's bells: what makes waiting cheap without polling.
+
+A bell is a message on a sharded channel, rung by the function library after a change: offers and cancellations for the
+machines that a process holds, and "something falls due earlier" for everybody. Bells can be lost with a connection; whoever
+listens looks for itself after each (re)connection, and at least once a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from northstar.store.valkey import FAULTS, ValkeyClient
+from northstar.store.valkey.identity import connection_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from northstar.store.keys import CellKeys
+
+
+class Connected(msgspec.Struct, frozen=True):
+    """The listener has (again) a connection; whatever was rung before is unknown."""
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """Work was handed to this machine: claim it."""
+
+    machine: str
+
+
+class Canceled(msgspec.Struct, frozen=True):
+    """This job must stop, if it still runs under this token."""
+
+    job: str
+    token: str
+    machine: str
+
+
+class MachineChanged(msgspec.Struct, frozen=True):
+    """The machine was set to draining or active."""
+
+    machine: str
+    status: str
+
+
+class Due(msgspec.Struct, frozen=True):
+    """`tick` has work so many ms from now."""
+
+    in_ms: int
+
+
+Ring = Connected | Offered | Canceled | MachineChanged | Due
+
+
+def read_ring(holder: str, word: Any) -> Ring | None:
+    """What one word of a message means; None for a word of a newer library."""
+    match word:
+        case str():
+            return Offered(word)
+        case int() | float() if holder == "tick":
+            return Due(int(word))
+        case ["cancel", job, token, machine]:
+            return Canceled(job, token, machine)
+        case [("draining" | "active") as status, machine]:
+            return MachineChanged(machine, status)
+        case _:
+            return None
+
+
+async def listen(
+    client: ValkeyClient, keys: CellKeys, holders: tuple[str, ...], *, retry_s: float = 0.2
+) -> AsyncIterator[Ring]:
+    """Every ring for these holders, for ever; reconnects by itself, with a pause of `retry_s` doubling up to 5 s."""
+    channels = {keys.bell(holder).encode(): holder for holder in holders}
+    pause_s = retry_s
+    while True:
+        try:
+            connection = await connection_for(client, keys["meta"])
+            try:
+                await connection.send_command("SSUBSCRIBE", *channels)
+                while True:
+                    message = await connection.read_response(timeout=None, disconnect_on_error=False)
+                    if message[0] == b"ssubscribe":
+                        pause_s = retry_s
+                        yield Connected()
+                    elif message[0] == b"smessage":
+                        holder = channels[message[1]]
+                        for word in msgspec.msgpack.decode(message[2]):
+                            if (ring := read_ring(holder, word)) is not None:
+                                yield ring
+            finally:
+                await connection.disconnect(nowait=True)
+        except FAULTS:
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 5.0)

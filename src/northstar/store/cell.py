@@ -1,0 +1,258 @@
+"""One cell on a server: every change is one call of the function library, typed on both sides.
+
+The calls may be repeated after a lost answer: submissions are known by id or idempotency key, claims by their nonce, and what
+ends a lease by its token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+from valkey.exceptions import ResponseError
+
+from northstar.domain.errors import NorthstarError
+from northstar.domain.refusals import refusal
+from northstar.store import messages as m
+from northstar.store.errors import ValkeyGone, ValkeyLoading, ValkeyReadOnly
+from northstar.store.function_library import Library, build
+from northstar.store.keys import CellKeys
+from northstar.store.library_loader import ensure_loaded
+from northstar.store.valkey import FAULTS, ValkeyClient, translate
+from northstar.store.valkey.identity import run_id_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from northstar.domain.limits import CellLimits
+
+Reply = TypeVar("Reply")
+Item = TypeVar("Item")
+
+#: Errors after which the server may be another one: open the cell again before the next call.
+_REOPEN = (ValkeyGone, ValkeyLoading, ValkeyReadOnly)
+
+
+class Cell:
+    """A cell, through one client. Safe to share between tasks of one event loop.
+
+    `now_ms` is given only on the virtual clock; it is then the time of every call until it is set again.
+    """
+
+    def __init__(self, client: ValkeyClient, name: str, *, library: Library | None = None) -> None:
+        self.client = client
+        self.keys = CellKeys(name)
+        self.library = library or build()
+        self.now_ms: int | None = None
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+        self._opening: tuple[str, CellLimits, bool] | None = None
+        self._must_open = False
+
+    @property
+    def name(self) -> str:
+        """The cell's name."""
+        return self.keys.cell
+
+    # Calls ------------------------------------------------------------------------------------------------------------
+
+    async def open(self, limits: CellLimits, *, clock: str = "live", configure: bool = False) -> m.OpenReply:
+        """Make the cell or join it; loads the library where it is missing. `configure` sets the limits of one that exists.
+
+        Raises:
+            LibraryChanged, SchemaUnsupported, ClockMismatch, CellDamaged: it cannot be used by this process, and why.
+        """
+        self._opening = (clock, limits, configure)
+        return await self._open()
+
+    async def _open(self) -> m.OpenReply:
+        if self._opening is None:
+            raise NorthstarError("open the cell before it is used")
+        clock, limits, configure = self._opening
+        try:
+            await ensure_loaded(self.client, self.library)
+            server = await run_id_for(self.client, self.keys["meta"])
+        except FAULTS as exc:
+            raise translate(exc) from exc
+        request = {"clock": clock, "server": server, "limits": limits, "configure": configure}
+        reply = await self._call("open_cell", request, m.OpenReply)
+        self._must_open = False
+        return reply
+
+    async def call(self, function: str, request: Any, reply: type[Reply]) -> Reply:
+        """Call a function. Raises the typed error of its refusal, or an Unavailable when the server cannot answer."""
+        if self._must_open:
+            await self._open()
+        try:
+            return await self._call(function, request, reply)
+        except _REOPEN:
+            self._must_open = True
+            raise
+
+    async def _call(self, function: str, request: Any, reply: type[Reply]) -> Reply:
+        try:
+            answer = await self._send(function, request)
+        except ResponseError as exc:
+            if "Function not found" not in str(exc):
+                raise _typed(exc) from exc
+            answer = await self._send_to_a_loaded_library(function, request)
+        except FAULTS as exc:
+            raise translate(exc) from exc
+        decoder = self._decoders.get(reply)
+        if decoder is None:
+            decoder = self._decoders[reply] = msgspec.msgpack.Decoder(reply)
+        decoded: Reply = decoder.decode(answer)
+        return decoded
+
+    async def _send(self, function: str, request: Any) -> Any:
+        spec = self.library.functions[function]
+        return await self.client.execute_command(
+            "FCALL_RO" if spec.reads_only else "FCALL",
+            spec.server_name,
+            len(spec.keys),
+            *self.keys.of(spec.keys),
+            self.library.digest,
+            "" if self.now_ms is None else str(self.now_ms),
+            self._encode(request),
+        )
+
+    async def _send_to_a_loaded_library(self, function: str, request: Any) -> Any:
+        try:
+            await ensure_loaded(self.client, self.library)
+            return await self._send(function, request)
+        except ResponseError as exc:
+            raise _typed(exc) from exc
+        except FAULTS as exc:
+            raise translate(exc) from exc
+
+    # Clients' side ----------------------------------------------------------------------------------------------------
+
+    async def submit(
+        self, *, jobs: Sequence[m.WantedJob], lanes: Sequence[m.WantedLane], nonce: str
+    ) -> list[m.Submitted]:
+        """Accept all jobs or none (at most 500)."""
+        return (await self.call("submit", {"nonce": nonce, "jobs": jobs, "lanes": lanes}, _Jobs[m.Submitted])).jobs
+
+    async def cancel(self, job_ids: Sequence[str], *, because: str) -> list[m.Outcome]:
+        """Stop jobs wherever they are; words: canceled, already, or a refusal's name."""
+        return (await self.call("cancel", {"jobs": job_ids, "because": because}, _Jobs[m.Outcome])).jobs
+
+    async def reprioritise(self, job_ids: Sequence[str], *, priority: int) -> list[m.Outcome]:
+        """Change the priority of waiting jobs."""
+        return (await self.call("reprioritise", {"jobs": job_ids, "priority": priority}, _Jobs[m.Outcome])).jobs
+
+    async def replay(self, jobs: Sequence[tuple[str, m.WantedLane]], *, nonce: str) -> list[m.Outcome]:
+        """Send dead letters back to work."""
+        request = {"nonce": nonce, "jobs": [{"id": job_id, "lane": lane} for job_id, lane in jobs]}
+        return (await self.call("replay", request, _Jobs[m.Outcome])).jobs
+
+    async def inspect(self, job_ids: Sequence[str], *, bodies: bool = False, results: bool = False) -> m.InspectReply:
+        """Jobs as they are; unknown ones are left out."""
+        return await self.call("inspect", {"jobs": job_ids, "bodies": bodies, "results": results}, m.InspectReply)
+
+    async def list_jobs(self, index: m.JobIndex, *, after: str = "", count: int = 100) -> m.ListReply:
+        """Ids of jobs in one state, a page at a time."""
+        return await self.call("list_jobs", {"index": index, "after": after, "count": count}, m.ListReply)
+
+    async def statistics(self, *, lanes: int = 0, after: str = "") -> m.StatisticsReply:
+        """The cell in numbers."""
+        return await self.call("statistics", {"lanes": lanes, "after": after}, m.StatisticsReply)
+
+    # Machines' side ---------------------------------------------------------------------------------------------------
+
+    async def register_machine(self, **fields: Any) -> m.RegisterReply:
+        """A machine joins or comes back; fields as in the header of `register_machine.lua`."""
+        return await self.call("register_machine", fields, m.RegisterReply)
+
+    async def claim(self, *, machine: str, session: str, credits_: int, nonce: str, park: bool) -> m.ClaimReply:
+        """Offers first, then what the machine may take; parks it when that is less than it asked."""
+        request = {"machine": machine, "session": session, "credits": credits_, "nonce": nonce, "park": park}
+        return await self.call("claim", request, m.ClaimReply)
+
+    async def complete_and_claim(
+        self, *, machine: str, session: str, done: Sequence[m.Done], credits_: int, nonce: str, park: bool
+    ) -> m.ClaimReply:
+        """Store results and take the next jobs in one call."""
+        request = {
+            "machine": machine,
+            "session": session,
+            "jobs": done,
+            "credits": credits_,
+            "nonce": nonce,
+            "park": park,
+        }
+        return await self.call("complete_and_claim", request, m.ClaimReply)
+
+    async def complete(self, *, machine: str, session: str, done: Sequence[m.Done]) -> list[m.Outcome]:
+        """Store results; allowed when memory is out."""
+        request = {"machine": machine, "session": session, "jobs": done}
+        return (await self.call("complete", request, _Jobs[m.Outcome])).jobs
+
+    async def fail(self, *, machine: str, session: str, failures: Sequence[m.Failure]) -> list[m.Outcome]:
+        """The work failed; words: retrying, failed, replayed, or a refusal's name."""
+        request = {"machine": machine, "session": session, "jobs": failures}
+        return (await self.call("fail", request, _Jobs[m.Outcome])).jobs
+
+    async def release(
+        self, *, machine: str, session: str, held: Sequence[m.Held], because: str, nonce: str
+    ) -> list[m.Outcome]:
+        """Hand jobs back unfinished, uncharged."""
+        request = {"machine": machine, "session": session, "jobs": held, "because": because, "nonce": nonce}
+        return (await self.call("release", request, _Jobs[m.Outcome])).jobs
+
+    async def renew(self, *, machine: str, session: str, held: Sequence[m.Held]) -> m.RenewReply:
+        """The machine lives and still works on these jobs."""
+        return await self.call("renew", {"machine": machine, "session": session, "jobs": held}, m.RenewReply)
+
+    async def drain_machine(self, machine: str, *, draining: bool, nonce: str) -> None:
+        """Give the machine no new work, or give it work again."""
+        await self.call("drain_machine", {"machine": machine, "draining": draining, "nonce": nonce}, dict[str, int])
+
+    async def remove_machine(self, machine: str, *, because: str, lost: bool, nonce: str) -> int:
+        """The machine is gone; gives how many jobs went back."""
+        request = {"machine": machine, "because": because, "lost": lost, "nonce": nonce}
+        return (await self.call("remove_machine", request, dict[str, int]))["returned"]
+
+    # Operators' and brokers' side -------------------------------------------------------------------------------------
+
+    async def tick(self, *, nonce: str, budget: int = 500) -> m.TickReply:
+        """Do what time alone makes due."""
+        return await self.call("tick", {"nonce": nonce, "budget": budget}, m.TickReply)
+
+    async def set_candidates(self, machines: Sequence[tuple[str, Sequence[m.Candidate]]], *, nonce: str) -> list[str]:
+        """What machines may take (at most 64 machines, 64 lanes each); gives those that are gone."""
+        reply = await self.call("set_candidates", {"machines": machines, "nonce": nonce}, dict[str, list[str]])
+        return reply["unknown"]
+
+    async def decide_fits(self, fits: Sequence[m.Fit]) -> None:
+        """Remember which profiles can serve which classes (at most 500)."""
+        await self.call("decide_fits", {"fits": fits}, dict[str, int])
+
+    async def declare(self, words: Sequence[str], *, by: str, withdraw: bool = False) -> None:
+        """Words that submissions may use (at most 500)."""
+        await self.call("declare", {"words": words, "by": by, "withdraw": withdraw}, dict[str, int])
+
+    async def pause(self, scope: str, *, because: str, by: str) -> bool:
+        """Give out nothing of 'cell' or 'pool:NAME' until `resume`."""
+        return (await self.call("pause", {"scope": scope, "because": because, "by": by}, dict[str, bool]))["paused"]
+
+    async def resume(self, scope: str, *, by: str) -> bool:
+        """End a pause."""
+        return (await self.call("resume", {"scope": scope, "by": by}, dict[str, bool]))["resumed"]
+
+    async def events_committed(self, *, epoch: int, event: int) -> int:
+        """The history has everything up to here; gives how many events still wait for it."""
+        return (await self.call("events_committed", {"epoch": epoch, "event": event}, dict[str, int]))["backlog"]
+
+
+class _Jobs(msgspec.Struct, Generic[Item], frozen=True):
+    jobs: list[Item]
+
+
+def _typed(exc: ResponseError) -> NorthstarError:
+    """The error that a function's answer stands for: `NS_CODE key=value …`, or the server's own."""
+    word, _, rest = str(exc).partition(" ")
+    if not word.startswith("NS_"):
+        return translate(exc)
+    facts = dict(part.split("=", 1) for part in rest.split() if "=" in part)
+    return refusal(word, facts)

@@ -1,0 +1,61 @@
+"""Progress, previews and tokens of running jobs: bounded and lossy, by sharded pub/sub, never in the append-only file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from northstar.domain.errors import InvalidRequest
+from northstar.store.valkey import FAULTS, translate
+from northstar.store.valkey.identity import connection_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from northstar.store.cell import Cell
+
+#: Bytes of one message; previews larger than that are assets.
+MAX_PROGRESS_BYTES = 65_536
+
+
+class ProgressTooLarge(InvalidRequest):
+    """A progress message does not fit."""
+
+    code = "NS_PROGRESS_TOO_LARGE"
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(
+            f"a progress message has {size_bytes} bytes, more than {MAX_PROGRESS_BYTES}; store previews as assets"
+        )
+        self.size_bytes = size_bytes
+
+
+def channel(cell: Cell, job_id: str) -> bytes:
+    """The sharded channel of one job's progress."""
+    return cell.keys["jobs"] + b":progress:" + job_id.encode()
+
+
+async def publish_progress(cell: Cell, job_id: str, token: str, text: bytes) -> int:
+    """Tell whoever listens; gives how many did. Raises ProgressTooLarge, or Unavailable."""
+    if len(text) > MAX_PROGRESS_BYTES:
+        raise ProgressTooLarge(len(text))
+    try:
+        heard: int = await cell.client.execute_command("SPUBLISH", channel(cell, job_id), token.encode() + b"\n" + text)
+    except FAULTS as exc:
+        raise translate(exc) from exc
+    return heard
+
+
+async def listen_progress(cell: Cell, job_id: str) -> AsyncIterator[tuple[str, bytes]]:
+    """(token, text) of each message from now on, until the connection ends; messages of an older token belong to a lost run."""
+    connection = await connection_for(cell.client, cell.keys["meta"])
+    try:
+        await connection.send_command("SSUBSCRIBE", channel(cell, job_id))
+        while True:
+            message = await connection.read_response(timeout=None, disconnect_on_error=False)
+            if message[0] == b"smessage":
+                token, _, text = message[2].partition(b"\n")
+                yield token.decode(), text
+    except FAULTS as exc:
+        raise translate(exc) from exc
+    finally:
+        await connection.disconnect(nowait=True)
