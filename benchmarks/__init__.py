@@ -1,0 +1,1 @@
+"""Measurements of North Star, each beside a baseline: `python -m benchmarks [NAME ...]`."""

@@ -1,0 +1,31 @@
+"""What a benchmark is: a module of this package with `run(options: Options) -> Outcome`."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asked for."""
+
+    rounds: int
+    #: Fewer jobs and shorter waits: to see that everything runs. Its figures are not for quoting.
+    quick: bool = False
+    #: Names of the peers to measure; empty means all of them.
+    peers: tuple[str, ...] = ()
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a benchmark found: text for people, figures for programs, and what went wrong by name."""
+
+    text: str
+    figures: dict[str, Any]
+    failures: tuple[str, ...] = ()
+
+
+class Benchmark(Protocol):
+    """A module that can be run by name."""
+
+    def run(self, options: Options) -> Outcome: ...
