@@ -1,0 +1,1 @@
+"""One file a queue; each offers `adapter(url)`, see `benchmarks.peers.adapter`."""
