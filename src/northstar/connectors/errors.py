@@ -1,0 +1,177 @@
+"""What can go wrong between a machine and its engine. Whether to try again is a matter of the class, never of the text.
+
+EngineError
+├── EngineGone         no connection, or it broke while the engine worked          retry
+├── EngineBusy         the engine is full, or still loading                        retry
+├── EngineTimeout      the engine stayed silent, or worked for too long            retry
+├── EngineFailed       the engine reports a fault of its own                       retry
+├── MalformedAnswer    the engine's answer breaks its protocol                     retry
+├── EmptyOutput        a run that ended well left nothing                          retry
+├── EngineRejected     the engine, or the connector, says that the request is bad
+├── OutputMissing      the run ended well without the output that was promised
+├── OutputTooLarge     the result is larger than allowed
+├── ProgramFailed      a program ended with a bad exit code
+└── LimitExceeded      a program used more time, memory, files or disk than allowed
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from northstar.domain.errors import NorthstarError
+
+Limit = Literal["wall time", "CPU time", "memory", "processes", "output", "files"]
+
+
+class EngineError(NorthstarError):
+    """A job failed at its engine."""
+
+    code: ClassVar[str] = "NS_ENGINE_ERROR"
+
+    def __init__(self, message: str, *, service: str) -> None:
+        super().__init__(f"{service}: {message}")
+        self.service = service
+
+
+class EngineGone(EngineError):
+    """The engine cannot be reached, or went away in the middle of the work."""
+
+    code = "NS_ENGINE_GONE"
+    retryable = True
+
+    def __init__(self, reason: str, *, service: str) -> None:
+        super().__init__(f"the engine is gone ({reason}); check that its process runs and listens", service=service)
+        self.reason = reason
+
+
+class EngineBusy(EngineError):
+    """The engine takes no more work for now. `retry_after_s` is its own wish, where it has one."""
+
+    code = "NS_ENGINE_BUSY"
+    retryable = True
+
+    def __init__(self, reason: str, *, service: str, retry_after_s: float | None = None) -> None:
+        wish = "try again later" if retry_after_s is None else f"try again in {retry_after_s:g} s"
+        super().__init__(f"the engine takes no work now ({reason}); {wish}", service=service)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class EngineTimeout(EngineError):
+    """The engine did not give `awaited` within `limit_s` seconds; None where the limit is the engine's own."""
+
+    code = "NS_ENGINE_TIMEOUT"
+    retryable = True
+
+    def __init__(self, awaited: str, *, service: str, limit_s: float | None) -> None:
+        limit = "the engine's own limit" if limit_s is None else f"{limit_s:g} s"
+        super().__init__(
+            f"no {awaited} within {limit}; raise that limit if the engine is only slow, else restart the engine",
+            service=service,
+        )
+        self.awaited = awaited
+        self.limit_s = limit_s
+
+
+class EngineFailed(EngineError):
+    """The engine says that it failed, through no fault of the request."""
+
+    code = "NS_ENGINE_FAILED"
+    retryable = True
+
+    def __init__(self, reason: str, *, service: str) -> None:
+        super().__init__(f"the engine failed ({reason}); its own log says more", service=service)
+        self.reason = reason
+
+
+class MalformedAnswer(EngineError):
+    """The engine's answer is not what its protocol promises."""
+
+    code = "NS_ENGINE_MALFORMED_ANSWER"
+    retryable = True
+
+    def __init__(self, reason: str, *, service: str) -> None:
+        super().__init__(
+            f"the answer breaks the protocol ({reason}); check what listens at that address", service=service
+        )
+        self.reason = reason
+
+
+class EmptyOutput(EngineError):
+    """The run ended without an error, but there is nothing in its result."""
+
+    code = "NS_ENGINE_EMPTY_OUTPUT"
+    retryable = True
+
+    def __init__(self, what: str, *, service: str) -> None:
+        super().__init__(f"{what} is empty; look at the request's limits (such as max_tokens) first", service=service)
+        self.what = what
+
+
+class EngineRejected(EngineError):
+    """The request can never work at this engine; sending it again unchanged will not help."""
+
+    code = "NS_ENGINE_REJECTED"
+
+    def __init__(self, reason: str, *, service: str) -> None:
+        super().__init__(f"the request was rejected ({reason}); change the request", service=service)
+        self.reason = reason
+
+
+class OutputMissing(EngineError):
+    """The run ended without an error, but what was promised is not among its outputs."""
+
+    code = "NS_ENGINE_OUTPUT_MISSING"
+
+    def __init__(self, expected: str, *, found: str, service: str) -> None:
+        super().__init__(
+            f"expected {expected} but found {found or 'nothing'}; check what the program writes", service=service
+        )
+        self.expected = expected
+        self.found = found
+
+
+class OutputTooLarge(EngineError):
+    """The result is larger than the connector may take; nothing of it was kept."""
+
+    code = "NS_ENGINE_OUTPUT_TOO_LARGE"
+
+    def __init__(self, what: str, *, service: str, limit_bytes: int) -> None:
+        super().__init__(f"{what} is larger than {limit_bytes} bytes; ask for less or raise the limit", service=service)
+        self.what = what
+        self.limit_bytes = limit_bytes
+
+
+class ProgramFailed(EngineError):
+    """The program ended with `exit_code` (negative: ended by that signal)."""
+
+    code = "NS_ENGINE_PROGRAM_FAILED"
+
+    def __init__(self, exit_code: int, *, service: str, log_tail: str) -> None:
+        ended = f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
+        super().__init__(
+            f"the program ended with {ended}; its last words were: {log_tail or '(none)'}", service=service
+        )
+        self.exit_code = exit_code
+        self.log_tail = log_tail
+
+
+class ProgramFailedForNow(ProgramFailed):
+    """The program ended with an exit code that its operator declared worth another try."""
+
+    code = "NS_ENGINE_PROGRAM_FAILED_FOR_NOW"
+    retryable = True
+
+
+class LimitExceeded(EngineError):
+    """The program was ended because it used more than allowed of `limit`."""
+
+    code = "NS_ENGINE_LIMIT_EXCEEDED"
+
+    def __init__(self, limit: Limit, *, allowed: str, service: str) -> None:
+        super().__init__(
+            f"the program used more {limit} than the {allowed} allowed and was ended; ask for less or raise the limit",
+            service=service,
+        )
+        self.limit = limit
+        self.allowed = allowed

@@ -1,0 +1,91 @@
+"""Server-sent events out of a byte stream that may be cut anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+#: Longest single line, and longest single event, that a well-meaning engine sends.
+MAX_EVENT_BYTES: Final = 1024 * 1024
+
+
+class EventTooLong(ValueError):
+    """A line or an event is longer than the parser may hold."""
+
+
+class ServerSentEvent(msgspec.Struct, frozen=True):
+    """One event; `name` is empty where the stream gave none."""
+
+    data: str
+    name: str = ""
+
+
+class EventStream:
+    """Turns chunks of bytes into events, as the HTML standard says: CR, LF and CRLF, comments, several data lines.
+
+    `error: {...}` lines, which some engines send instead of a data line, become events named `error`.
+    """
+
+    def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._rest = bytearray()
+        self._after_cr = False
+        self._first = True
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._name = b""
+
+    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
+        """Take the next bytes; give the events that they complete.
+
+        Raises:
+            EventTooLong: a line or an event exceeds the bound.
+        """
+        for line in self._lines(chunk):
+            event = self._take(line)
+            if event is not None:
+                yield event
+
+    def _lines(self, chunk: bytes) -> Iterator[bytes]:
+        if not chunk:
+            return
+        if self._after_cr and chunk.startswith(b"\n"):  # the second half of a CRLF that was cut in two
+            chunk = chunk[1:]
+        self._after_cr = chunk.endswith(b"\r") if chunk else False
+        pieces = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest += pieces[0]  # only ever grows at its end, so that tiny chunks stay cheap
+        if len(self._rest) > self._max_event_bytes:
+            raise EventTooLong(f"a line of more than {self._max_event_bytes} bytes")
+        if len(pieces) == 1:
+            return
+        whole, self._rest = bytes(self._rest), bytearray(pieces[-1])
+        yield whole
+        yield from pieces[1:-1]
+
+    def _take(self, line: bytes) -> ServerSentEvent | None:
+        if self._first:
+            self._first = False
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if not line:
+            return self._dispatch()
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field in (b"data", b"error"):
+            self._data.append(value)
+            self._data_bytes += len(value) + 1
+            if self._data_bytes > self._max_event_bytes:
+                raise EventTooLong(f"an event of more than {self._max_event_bytes} bytes")
+        if field == b"error":
+            self._name = b"error"
+        elif field == b"event":
+            self._name = value[:64]
+        return None
+
+    def _dispatch(self) -> ServerSentEvent | None:
+        data, name = self._data, self._name
+        self._data, self._data_bytes, self._name = [], 0, b""
+        if not data:
+            return None
+        return ServerSentEvent(b"\n".join(data).decode(errors="replace"), name.decode(errors="replace"))

@@ -1,0 +1,96 @@
+"""What can be wrong with the place where outputs are kept.
+
+AssetStoreUnavailable            the store does not answer, or refuses
+├── AssetStoreFull               no room left
+├── AssetStoreExtraMissing       the package for this kind of address is not installed
+└── AssetDamaged                 what was read back is not what was written
+AssetRefused                     the name, size or address can never work
+├── AssetTooLarge
+└── AssetNameRefused
+AssetMissing                     there is no such asset
+"""
+
+from __future__ import annotations
+
+from northstar.domain.errors import InvalidRequest, Refused, Unavailable
+
+
+class AssetStoreUnavailable(Unavailable):
+    """The store does not answer, or refuses for a reason of its own."""
+
+    code = "NS_ASSET_STORE_UNAVAILABLE"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the asset store failed: {reason}. Check its address, its rights and the network")
+        self.reason = reason
+
+
+class AssetStoreFull(Unavailable):
+    """No room is left, or a quota is used up. Nothing of the asset was kept."""
+
+    code = "NS_ASSET_STORE_FULL"
+
+    def __init__(self, *, place: str) -> None:
+        super().__init__(f"the asset store at {place} is full; make room there, the job can be tried again")
+        self.place = place
+
+
+class AssetStoreExtraMissing(Unavailable):
+    """The address is of a kind that needs a package which is not installed."""
+
+    code = "NS_ASSET_STORE_EXTRA_MISSING"
+    retryable = False
+
+    def __init__(self, *, scheme: str, extra: str | None) -> None:
+        advice = f"install it with: pip install 'northstar-broker[{extra}]'" if extra else "install its fsspec package"
+        super().__init__(f"asset stores of kind {scheme}:// need a package that is not installed; {advice}")
+        self.scheme = scheme
+        self.extra = extra
+
+
+class AssetDamaged(Unavailable):
+    """What the store gives back is not what was written; the bytes must not be used."""
+
+    code = "NS_ASSET_DAMAGED"
+
+    def __init__(self, *, url: str, expected_sha256: str, found_sha256: str) -> None:
+        super().__init__(
+            f"the asset {url} is damaged: its SHA-256 is {found_sha256} instead of {expected_sha256}; check the disk"
+        )
+        self.url = url
+        self.expected_sha256 = expected_sha256
+        self.found_sha256 = found_sha256
+
+
+class AssetNameRefused(InvalidRequest):
+    """A name or an address that does not stay inside the store."""
+
+    code = "NS_ASSET_NAME_REFUSED"
+
+    def __init__(self, *, what: str, name: str) -> None:
+        super().__init__(f"{what} {name[:120]!r} cannot be used in the asset store; use letters, digits, `.`, `-`, `_`")
+        self.what = what
+        self.name = name
+
+
+class AssetTooLarge(InvalidRequest):
+    """More bytes than an asset, or one read, may have."""
+
+    code = "NS_ASSET_TOO_LARGE"
+
+    def __init__(self, *, name: str, limit_bytes: int) -> None:
+        super().__init__(
+            f"{name!r} is larger than {limit_bytes} bytes; nothing of it was kept. Raise the limit or make less"
+        )
+        self.name = name
+        self.limit_bytes = limit_bytes
+
+
+class AssetMissing(Refused):
+    """There is no such asset: it was removed, or never written."""
+
+    code = "NS_ASSET_MISSING"
+
+    def __init__(self, *, url: str) -> None:
+        super().__init__(f"there is no asset {url}; it was removed, or the store was replaced")
+        self.url = url
