@@ -15,6 +15,8 @@ function ns.serve(spec)
     local fine, cell, reply = pcall(run, spec, keys, args)
     if not fine then
       if type(cell) == 'table' then return cell end
+      -- Servers since version 7 hand the text of an error table to whoever caught it; a fault's begins with its place.
+      if string.find(tostring(cell), '^NS_') then return redis.error_reply(cell) end
       return redis.error_reply('NS_LIBRARY_FAULT function=' .. spec.name .. ' ' .. string.gsub(tostring(cell), '[\r\n]', ' '))
     end
     local answer = cmsgpack.pack(reply)
