@@ -1,5 +1,5 @@
 --[[ cancel: stop jobs wherever they are; nothing revives them.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes fitting idle_lanes leases held machines tenants deadlines finished dead delayed events
+  KEYS   meta jobs waiting ages heads backlog lanes idle_lanes leases held machines tenants deadlines finished dead delayed events
   FLAGS  allow-oom
   TAKES  jobs list (≤ 500) of ids · because
   GIVES  jobs list of {id, 'canceled' | 'already' | refusal}

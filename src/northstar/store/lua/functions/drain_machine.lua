@@ -1,6 +1,6 @@
 --[[ drain_machine: take no new work; what runs goes on, what was only offered goes back.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
-         machines candidates rankings parked wakes leases held pauses events
+  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
+         candidates rankings parked wakes leases held pauses events
   FLAGS  allow-oom
   TAKES  machine · draining true, or false to take work again · nonce
   GIVES  used: jobs still running there

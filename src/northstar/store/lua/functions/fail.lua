@@ -1,5 +1,5 @@
 --[[ fail: the work failed here; try again after a pause, or give up.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes fitting idle_lanes leases held machines tenants deadlines finished dead delayed events
+  KEYS   meta jobs lanes idle_lanes leases held machines tenants deadlines finished dead delayed events
   FLAGS  allow-oom
   TAKES  machine, session · jobs list (≤ 500) of {id, token, code, message, retryable, jitter in [0, 1)}
   GIVES  jobs list of {id, 'retrying' | 'failed' | 'replayed' | refusal, due_ms}

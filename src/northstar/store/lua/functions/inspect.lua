@@ -1,5 +1,5 @@
 --[[ inspect: jobs as they are.
-  KEYS   meta jobs bodies results lanes leases
+  KEYS   meta jobs bodies results lanes
   FLAGS  no-writes
   TAKES  jobs list (≤ 500) of ids · bodies, results: whether to give them
   GIVES  jobs list of {id, record, body, result, lane key}, unknown ones left out

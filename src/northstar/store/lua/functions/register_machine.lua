@@ -1,6 +1,6 @@
 --[[ register_machine: a machine joins, or an agent comes back.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead vocabulary profiles
-         machines descriptions candidates rankings parked wakes leases held alive residency holders fetches pauses events
+  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
+         vocabulary profiles machines descriptions candidates rankings parked wakes leases held alive fetches pauses events
   FLAGS  allow-oom
   TAKES  machine, session (new for every start of the agent) · profile canonical text · fits list of {class, bool} decided by policy
          slots (≤ 500), vram_mb · holder whose bell reaches it · description JSON (≤ 16 KiB) · words it adds to the vocabulary · nonce

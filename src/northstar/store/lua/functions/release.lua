@@ -1,6 +1,6 @@
 --[[ release: a machine hands jobs back unfinished (shutdown, drain); to the front of their lanes, uncharged.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
-         machines candidates rankings parked wakes leases held pauses events
+  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
+         candidates rankings parked wakes leases held pauses events
   FLAGS  allow-oom
   TAKES  machine, session · nonce · because · jobs list (≤ 500) of {id, token}
   GIVES  jobs list of {id, 'ok' | 'replayed' | refusal}

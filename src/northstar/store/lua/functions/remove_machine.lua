@@ -1,6 +1,6 @@
 --[[ remove_machine: the machine is gone; its jobs go back to the front of their lanes.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
-         machines descriptions candidates rankings parked wakes leases held alive residency holders fetches pauses events
+  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
+         descriptions candidates rankings parked wakes leases held alive residency holders fetches pauses events
   FLAGS  allow-oom
   TAKES  machine · because · lost: true counts a recovery for each running job, false is an orderly leave · nonce
   GIVES  returned: how many jobs went back

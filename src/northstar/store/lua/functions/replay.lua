@@ -1,6 +1,6 @@
 --[[ replay: dead letters go back to work, with their counters at zero.
-  KEYS   meta jobs results waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
-         machines candidates rankings parked wakes leases held vocabulary pauses events
+  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants finished dead machines
+         candidates rankings parked wakes leases held vocabulary pauses events
   TAKES  nonce · jobs list (≤ 500) of {id, lane: as in `submit`'s lanes, for when the lane is gone}
   GIVES  jobs list of {id, 'ok' | refusal}; refusals: NS_NO_SUCH_JOB, NS_NOT_DEAD
   REFUSES NS_CELL_FULL, NS_EVENTS_BACKLOG, NS_UNKNOWN_WORD
@@ -13,6 +13,7 @@ local function revive(cell, id, wanted_lane)
   if not job then return 'NS_NO_SUCH_JOB' end
   if job[J.status] ~= 'failed' then return 'NS_NOT_DEAD' end
   job[J.lane] = ns.lane_of(cell, wanted_lane)
+  ns.place(cell, job[J.lane], wanted_lane)
   job[J.attempts], job[J.recoveries], job[J.finished_ms], job[J.start_by_ms], job[J.finish_by_ms] = 0, 0, 0, 0, 0
   job[J.error_code], job[J.error_message], job[J.submitted_ms], job[J.settled] = '', '', cell.now, ''
   cell:remove('dead', id)

@@ -1,5 +1,5 @@
 --[[ resume: end a pause; parked machines look again.
-  KEYS   meta pauses lanes classes backlog agenda fitting parked wakes events
+  KEYS   meta pauses lanes backlog agenda fitting parked wakes events
   FLAGS  allow-oom
   TAKES  scope · by
   GIVES  resumed: false if it was not paused

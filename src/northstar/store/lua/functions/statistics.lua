@@ -1,5 +1,5 @@
 --[[ statistics: the cell in numbers.
-  KEYS   meta jobs waiting lanes classes profiles machines parked leases delayed dead finished transfers vocabulary pauses events
+  KEYS   meta jobs waiting lanes machines parked leases delayed dead finished transfers pauses
   FLAGS  no-writes
   TAKES  lanes: how many of the lanes to count (≤ 500), those with an id after `after`
   GIVES  counts by name · lanes list of {id, key, pool, waiting} · after: where to go on ('' at the end)

@@ -10,7 +10,7 @@
          NS_EVENTS_BACKLOG, NS_TOO_MANY_LANES, NS_TOO_MANY_CLASSES
   EVENTS job.submitted each; job.offered for what was handed over
   COST   O(jobs · log waiting), and for lanes new to a machine O(64) each ]]
-local J, H, T, L = ns.J, ns.H, ns.T, ns.L
+local J, H, T = ns.J, ns.H, ns.T
 
 -- The id under which this submission is known already, or nil.
 local function replayed(cell, wanted)
@@ -97,16 +97,6 @@ local function accept(cell, wanted, lane)
   cell:job_event('job.submitted', wanted.id, job, { 'tenant', wanted.tenant, 'lane', lane, 'priority', wanted.priority })
 end
 
--- Machines that policy ranked for a lane learn of it here, so that a lane born now needs no other round.
-local function place(cell, lane, wanted)
-  for _, fit in ipairs(wanted.fits) do ns.decide_fit(cell, fit[1], cell:record('lanes', lane)[L.class], fit[2]) end
-  for _, placement in ipairs(wanted.placements) do
-    if ns.machine(cell, placement[1]) then
-      ns.add_choice(cell, placement[1], { lane, placement[2], wanted.vram_mb, placement[3] })
-    end
-  end
-end
-
 function ns.handlers.submit(cell, request)
   local wanted_jobs, wanted_lanes = ns.expect_list(request, 'jobs', 500), ns.expect_list(request, 'lanes', 500)
   if cell.hot[H.event] - cell.hot[H.committed_event] >= cell.limits.max_events then
@@ -124,7 +114,7 @@ function ns.handlers.submit(cell, request)
       if not wanted_lanes[at] then ns.refuse('NS_BAD_ARGUMENT', { 'field', 'lane', 'job', wanted.id }) end
       if not lanes[at] then
         lanes[at] = ns.lane_of(cell, wanted_lanes[at])
-        place(cell, lanes[at], wanted_lanes[at])
+        ns.place(cell, lanes[at], wanted_lanes[at])
       end
       accept(cell, wanted, lanes[at])
     end

@@ -1,6 +1,7 @@
 --[[ tick: do what time alone makes due. Any process may call it at any time; calling it twice does no harm.
-  KEYS   meta jobs bodies results waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants idempotency deadlines finished
-         dead delayed machines descriptions candidates rankings parked wakes leases held alive residency holders fetches arrivals pauses events
+  KEYS   meta jobs bodies results waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants idempotency deadlines
+         finished dead delayed machines descriptions candidates rankings parked wakes leases held alive residency holders fetches
+         arrivals pauses events
   FLAGS  allow-oom
   TAKES  nonce · budget of changes in this call (≤ 500)
   GIVES  next_due_ms when to call again · more: the budget ran out, call again now · done list of {what, count}

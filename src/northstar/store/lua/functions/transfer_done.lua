@@ -1,5 +1,5 @@
 --[[ transfer_done: last step: the other cell has the job; keep only a pointer here until its retention ends.
-  KEYS   meta jobs bodies lanes idle_lanes tenants idempotency deadlines finished transfers events
+  KEYS   meta jobs bodies lanes idle_lanes tenants deadlines finished transfers events
   FLAGS  allow-oom
   TAKES  jobs list (≤ 500) of {id, transfer}
   GIVES  jobs list of {id, 'ok' | 'replayed' | 'NS_NOT_IN_TRANSFER'}

@@ -21,6 +21,7 @@ local function arrive(cell, moved)
   cell:changed('tenants', job[J.tenant], tenant)
   cell.hot[H.sequence], cell.hot[H.live] = cell.hot[H.sequence] + 1, cell.hot[H.live] + 1
   job[J.sequence], job[J.lane] = cell.hot[H.sequence], ns.lane_of(cell, moved.lane)
+  ns.place(cell, job[J.lane], moved.lane)
   if job[J.start_by_ms] > 0 then cell:set_score('deadlines', 's' .. moved.id, job[J.start_by_ms]) end
   if job[J.finish_by_ms] > 0 then cell:set_score('deadlines', 'f' .. moved.id, job[J.finish_by_ms]) end
   if job[J.idempotency_key] ~= '' then

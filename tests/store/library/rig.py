@@ -1,0 +1,103 @@
+"""A cell on a real server, driven function by function."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import msgspec
+from valkey import Valkey
+from valkey.exceptions import ResponseError
+
+from northstar.store.function_library import Library, build
+from northstar.store.keys import KEY_KINDS, CellKeys
+
+LIMITS = {
+    "lease_ms": 30_000,
+    "offer_ms": 2_000,
+    "overdue_ms": 60_000,
+    "alive_ms": 30_000,
+    "max_body_bytes": 65_536,
+    "max_jobs": 10_000,
+    "max_tenant_jobs": 10_000,
+    "max_events": 100_000,
+    "lane_ttl_ms": 60_000,
+    "dead_retention_ms": 604_800_000,
+    "max_classes": 64,
+    "max_lanes": 1_000,
+    "max_profiles": 64,
+    "max_machines": 100,
+    "max_words": 1_000,
+}
+START_MS = 1_700_000_000_000
+State = dict[str, object]
+
+_numbers = itertools.count(1)
+
+
+class Refusal(Exception):
+    """A function answered with an error; `code` is its first word."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = sentence.split(" ", maxsplit=1)[0]
+
+
+def load(server: Valkey, library: Library) -> None:
+    """Load, or load again, a library."""
+    server.execute_command("FUNCTION", "LOAD", "REPLACE", library.source)
+
+
+class Cell:
+    """One cell of its own on a server that others use too; on the virtual clock, which `now_ms` holds."""
+
+    def __init__(self, server: Valkey, library: Library | None = None, *, clock: str = "virtual") -> None:
+        self.server = server
+        self.library = library or build()
+        self.name = f"lib-{next(_numbers)}-{id(self):x}"
+        self.keys = CellKeys(self.name)
+        self.clock = clock
+        self.now_ms = START_MS
+
+    def open(self, **changes: Any) -> Any:
+        request = {"clock": self.clock, "server": "here", "limits": LIMITS, "configure": False}
+        return self.call("open_cell", **request | changes)
+
+    def call(self, function: str, library: Library | None = None, /, **request: Any) -> Any:
+        """Call a function of `library` (this cell's by default). Raises Refusal."""
+        return msgspec.msgpack.decode(self.raw(function, msgspec.msgpack.encode(request), library))
+
+    def raw(self, function: str, request: bytes, library: Library | None = None, /, *more: bytes) -> bytes:
+        """Call with a packed request, and with more arguments than a library of ours reads."""
+        library = library or self.library
+        spec = library.functions[function]
+        keys = self.keys.of(spec.keys)
+        now = str(self.now_ms) if self.clock == "virtual" else ""
+        command = "FCALL_RO" if spec.reads_only else "FCALL"
+        try:
+            answer = self.server.execute_command(
+                command, spec.server_name, len(keys), *keys, library.digest, now, request, *more
+            )
+        except ResponseError as error:
+            raise Refusal(str(error)) from error
+        assert isinstance(answer, bytes)
+        return answer
+
+    def state(self) -> State:
+        """Everything in the cell, comparable: no order but the server's own promises."""
+        with self.server.pipeline(transaction=True) as pipe:
+            for name, kind in KEY_KINDS.items():
+                key = self.keys[name]
+                match kind:
+                    case "hash":
+                        pipe.hgetall(key)
+                    case "zset":
+                        pipe.zrange(key, 0, -1, withscores=True)
+                    case "stream":
+                        pipe.xrange(key)
+            found = dict(zip(KEY_KINDS, pipe.execute(), strict=True))
+        return {name: value for name, value in found.items() if value}
+
+    def forget(self) -> None:
+        """Delete the cell."""
+        self.server.delete(*(self.keys[name] for name in KEY_KINDS))

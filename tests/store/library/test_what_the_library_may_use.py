@@ -1,0 +1,168 @@
+"""The clock section, enforced: one place asks the time, nothing expires by itself, nothing depends on an order nobody promised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import resources
+
+import pytest
+
+from northstar.store.function_library import read_sources
+from tests.store.library.instrumented import REACHES_THE_SERVER
+from tests.store.library.lua_text import Token, tokens
+
+SHARED, FUNCTIONS = read_sources(resources.files("northstar.store") / "lua")
+FILES = SHARED | FUNCTIONS
+
+#: Everything the library asks of the server. What is not here is forbidden; each was looked at for time, chance and order.
+READS = {
+    "HGET", "HMGET", "HLEN", "HKEYS", "XLEN", "ZCARD", "ZCOUNT", "ZLEXCOUNT", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZSCORE",
+}  # fmt: skip
+WRITES = {"HSET", "HDEL", "ZADD", "ZREM", "XADD", "XTRIM", "SPUBLISH"}
+#: Commands allowed in certain files only, and why.
+ONLY_IN = {
+    "TIME": ({"clock"}, "the one clock helper"),
+    "HKEYS": (
+        {"choosing"},
+        "the scopes of `pauses` are put into a set and only looked up; no decision depends on their order",
+    ),
+}
+#: Words that would be commands or options bound to clocks, chance or an unpromised order. Named so that a reader sees the ban.
+FORBIDDEN_WORDS = {
+    "EXPIRE", "EXPIREAT", "EXPIRETIME", "PEXPIRE", "PEXPIREAT", "PEXPIRETIME", "HEXPIRE", "HPEXPIRE", "SETEX", "PSETEX", "GETEX",
+    "PERSIST", "TTL", "PTTL", "PX", "EX", "PXAT", "EXAT", "KEEPTTL", "OBJECT", "IDLETIME", "IDLE", "TOUCH",
+    "XGROUP", "XREADGROUP", "XREAD", "XCLAIM", "XAUTOCLAIM", "XPENDING", "XACK", "XINFO",
+    "SRANDMEMBER", "SPOP", "RANDOMKEY", "HRANDFIELD", "ZRANDMEMBER", "SORT",
+    "SMEMBERS", "SINTER", "SUNION", "SDIFF", "HGETALL", "HVALS", "KEYS", "SCAN", "HSCAN", "SSCAN", "ZSCAN",
+    "PUBLISH", "EVAL", "DEBUG", "WAIT", "BLPOP", "BZPOPMIN", "DEL", "UNLINK", "RENAME", "FLUSHDB", "FLUSHALL", "SET", "GET", "INCR",
+}  # fmt: skip
+#: Globals of Lua and of the server that the library uses; all others are forbidden (`pairs`, `next`, `math.random`, `os`, …).
+GLOBALS = {
+    "cmsgpack": {"pack", "unpack"},
+    "error": set(),
+    "ipairs": set(),
+    "math": {"ceil", "floor", "max", "min"},
+    "pcall": set(),
+    "redis": {"acl_check_cmd", "call", "error_reply", "register_function"},
+    "select": set(),
+    "setmetatable": set(),
+    "string": {"byte", "find", "format", "gsub", "lower", "match", "rep", "sub", "upper"},
+    "table": {"concat", "insert", "remove"},
+    "tonumber": set(),
+    "tostring": set(),
+    "type": set(),
+    "unpack": set(),
+}
+#: `redis.call` reaches the server, so it stands where `commit` can know of it; `redis.error_reply` makes an answer.
+REACH = {"call": set(REACHES_THE_SERVER), "error_reply": {"serving"}, "register_function": set()}
+COMMAND = re.compile(r"[A-Z]{2,}")
+WORDS = {
+    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not", "or", "repeat", "return",
+    "then", "true", "until", "while",
+}  # fmt: skip
+
+
+def command_words() -> Iterator[tuple[str, Token]]:
+    """Strings in capitals: commands and their options are written so, and nothing else is but names of refusals."""
+    for name, source in FILES.items():
+        for token in tokens(source):
+            if token.kind == "string" and COMMAND.fullmatch(token.text):
+                yield name, token
+
+
+def test_only_commands_that_were_looked_at_are_used() -> None:
+    options = {"LIMIT", "WITHSCORES", "MINID"}
+    used = {token.text for _, token in command_words()}
+    assert used - READS - WRITES - options - set(ONLY_IN) == set()
+
+
+def test_no_command_or_option_bound_to_clocks_chance_or_hash_order_is_named() -> None:
+    assert not FORBIDDEN_WORDS & (READS | WRITES)
+    found = [
+        f"{name}.lua:{token.line} {token.text}" for name, token in command_words() if token.text in FORBIDDEN_WORDS
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("command", sorted(ONLY_IN))
+def test_a_command_that_is_allowed_for_a_reason_stays_where_the_reason_holds(command: str) -> None:
+    files, reason = ONLY_IN[command]
+    assert reason
+    assert {name for name, token in command_words() if token.text == command} == files
+
+
+def test_an_event_is_never_numbered_by_the_clock() -> None:
+    """XADD '*' would take the id from the server's clock."""
+    stars = [
+        f"{name}.lua:{token.line}"
+        for name in FILES
+        for token in tokens(FILES[name])
+        if token == Token("string", "*", token.line)
+    ]
+    assert stars == []
+
+
+def test_commands_are_named_in_full_never_put_together() -> None:
+    """So that the tests above see them: a command comes as a string, from COUNT, or from `commit`'s own list."""
+    for name in FILES:
+        words = tokens(FILES[name])
+        for at, token in enumerate(words):
+            if token.text == "call" and words[at - 2 : at] == [
+                Token("name", "redis", token.line),
+                Token("operator", ".", token.line),
+            ]:
+                first = words[at + 2]
+                assert first.kind == "string" or first.text in {"COUNT", "command", "unpack"}, (
+                    f"{name}.lua:{token.line}"
+                )
+            is_call = [word.text for word in words[at - 1 : at + 2]] == [":", "read", "("] and words[
+                at - 2
+            ].text != "Cell"
+            if token.text == "read" and is_call:
+                assert words[at + 2].kind == "string", f"{name}.lua:{token.line}"
+
+
+@pytest.mark.parametrize("what", sorted(REACH))
+def test_the_server_is_reached_from_few_places(what: str) -> None:
+    def uses(name: str) -> bool:
+        texts = [token.text for token in tokens(FILES[name])]
+        return any(texts[at : at + 3] == ["redis", ".", what] for at in range(len(texts)))
+
+    assert {name for name in FILES if uses(name)} == REACH[what]
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_only_globals_that_were_looked_at_are_used(name: str) -> None:
+    """`pairs` and `next` go through a table in no promised order; `math.random` and `os` depend on more than the arguments."""
+    words = [Token("operator", "", 0), *tokens(FILES[name]), Token("operator", "", 0), Token("operator", "", 0)]
+    known, problems = _local_names(words) | set(GLOBALS) | {"ns", "self"} | WORDS, []
+    for at, token in enumerate(words):
+        if token.kind != "name" or words[at - 1].text in {".", ":"} or _is_field(words, at):
+            continue
+        if token.text not in known:
+            problems.append(f"line {token.line}: {token.text}")
+        elif words[at + 1].text == "." and (members := GLOBALS.get(token.text)) and words[at + 2].text not in members:
+            problems.append(f"line {token.line}: {token.text}.{words[at + 2].text}")
+    assert problems == []
+
+
+def _is_field(words: list[Token], at: int) -> bool:
+    """Whether the name is a key in a table: `{ name = … }`."""
+    return words[at - 1].text in {"{", ","} and words[at + 1].text == "=" and words[at + 2].text != "="
+
+
+def _local_names(words: list[Token]) -> set[str]:
+    """Names declared by `local`, as parameters, or by `for`, anywhere in the file."""
+    names: set[str] = set()
+    for at, token in enumerate(words):
+        if token.kind == "name" and token.text in {"local", "for", "function"}:
+            position = at + 1
+            while token.text == "function" and words[position].text != "(":
+                position += 1
+            ends = {")"} if token.text == "function" else {"=", "in"}
+            while words[position].text not in ends and position < at + 40:
+                if words[position].kind == "name" and words[position].line <= token.line + 1:
+                    names.add(words[position].text)
+                position += 1
+    return names - WORDS
