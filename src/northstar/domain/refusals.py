@@ -301,7 +301,21 @@ class LibraryChanged(QueueRefusal, Unavailable):
     """Another library is loaded under our name."""
 
     code = "NS_LIBRARY_CHANGED"
-    sentence = "the server runs another build of the function library ({loaded}, this process has {caller}); restart from the same build everywhere, or raise the newer build's library version"
+    sentence = (
+        "the server runs another build of the function library ({loaded}, this process has {caller}); "
+        "restart from the same build everywhere, or raise the newer build's library version"
+    )
+    retryable = False
+
+
+class RightsMissing(QueueRefusal, Unavailable):
+    """The server's access list forbids the user a command that the library needs; found when the cell is opened."""
+
+    code = "NS_RIGHTS_MISSING"
+    sentence = (
+        "the user of this connection may not run {command} on this cell; give it all commands on the keys and the channels "
+        "of North Star: ACL SETUSER <name> ~ns:* &ns:* +@all"
+    )
     retryable = False
 
 

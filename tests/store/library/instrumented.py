@@ -14,6 +14,7 @@ import msgspec
 from valkey import Valkey
 
 from northstar.store.function_library import Library, join, read_sources
+from tests.store.library.rig import ask
 
 VERSION = 9001
 #: Where the library reaches the server. `test_what_the_library_may_use` sees to it that there is no other place.
@@ -69,7 +70,7 @@ def fault(at: int, kind: str) -> bytes:
 
 def trace_of(server: Valkey) -> list[list[bytes]]:
     """The commands of the latest call on this server, in order, each as its words."""
-    answer: Any = server.execute_command("FCALL_RO", f"ns{VERSION}_last_trace", 0)
+    answer: Any = ask(server, "FCALL_RO", f"ns{VERSION}_last_trace", 0)
     return [list(words) for words in answer]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from valkey import Valkey
-from valkey.exceptions import ResponseError
+from valkey.exceptions import OutOfMemoryError, ResponseError
 
 from northstar.store.function_library import Library, build
 from northstar.store.keys import KEY_KINDS, CellKeys
@@ -43,9 +43,15 @@ class Refusal(Exception):
         self.code = sentence.split(" ", maxsplit=1)[0]
 
 
+def ask(server: Valkey, *words: object) -> Any:
+    """Any command, and its answer as it comes."""
+    run: Any = server.execute_command
+    return run(*words)
+
+
 def load(server: Valkey, library: Library) -> None:
     """Load, or load again, a library."""
-    server.execute_command("FUNCTION", "LOAD", "REPLACE", library.source)
+    ask(server, "FUNCTION", "LOAD", "REPLACE", library.source)
 
 
 class Cell:
@@ -75,27 +81,24 @@ class Cell:
         now = str(self.now_ms) if self.clock == "virtual" else ""
         command = "FCALL_RO" if spec.reads_only else "FCALL"
         try:
-            answer = self.server.execute_command(
-                command, spec.server_name, len(keys), *keys, library.digest, now, request, *more
-            )
+            answer = ask(self.server, command, spec.server_name, len(keys), *keys, library.digest, now, request, *more)
+        except OutOfMemoryError as error:
+            raise Refusal(f"OOM {error}") from error
         except ResponseError as error:
             raise Refusal(str(error)) from error
         assert isinstance(answer, bytes)
         return answer
 
-    def state(self) -> State:
-        """Everything in the cell, comparable: no order but the server's own promises."""
+    def state(self, *, without: str = "") -> State:
+        """Everything in the cell, comparable: no order but the server's own promises. `without` leaves out one key."""
+        reads = {"hash": ("HGETALL",), "zset": ("ZRANGE", 0, -1, "WITHSCORES"), "stream": ("XRANGE", "-", "+")}
+        names = [name for name in KEY_KINDS if name != without]
         with self.server.pipeline(transaction=True) as pipe:
-            for name, kind in KEY_KINDS.items():
-                key = self.keys[name]
-                match kind:
-                    case "hash":
-                        pipe.hgetall(key)
-                    case "zset":
-                        pipe.zrange(key, 0, -1, withscores=True)
-                    case "stream":
-                        pipe.xrange(key)
-            found = dict(zip(KEY_KINDS, pipe.execute(), strict=True))
+            commands: Any = pipe
+            for name in names:
+                command, *arguments = reads[KEY_KINDS[name]]
+                commands.execute_command(command, self.keys[name], *arguments)
+            found = dict(zip(names, commands.execute(), strict=True))
         return {name: value for name, value in found.items() if value}
 
     def forget(self) -> None:

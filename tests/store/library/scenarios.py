@@ -118,7 +118,7 @@ def _claim(cell: Cell, machine: str, credits_: int, tokens: dict[str, str], *, p
 
 def _jobs_that_ran(cell: Cell, tokens: dict[str, str]) -> None:
     names = ("done", "dead", "delayed", "run-1", "run-2", "run-3")
-    deadlines = {
+    deadlines: dict[str, Request] = {
         "run-3": {"start_within_ms": 5_000, "finish_within_ms": 50_000},
         "done": {"idempotency_key": "key-done"},
     }

@@ -12,6 +12,7 @@ from valkey.exceptions import ResponseError
 from northstar.store.function_library import Library, LibrarySourceError, build, join, read_lua_file, read_sources
 from tests.servers import RunningServer
 from tests.store.library.conftest import connect_to
+from tests.store.library.rig import ask
 
 PING = "--[[ ping: answers.\n  KEYS   meta jobs\n  FLAGS  no-writes ]]\nfunction ns.handlers.ping() return {} end\n"
 SERVE = "--[[ serve: a stand-in. ]]\nfunction ns.serve(spec) return function() return spec.name end end\n"
@@ -116,5 +117,5 @@ def test_a_function_with_too_many_upvalues_does_not_load_and_says_why(valkey_ser
 
 
 def load_and_delete(server: Valkey, library: Library) -> None:
-    server.execute_command("FUNCTION", "LOAD", library.source)
-    server.execute_command("FUNCTION", "DELETE", library.name)
+    ask(server, "FUNCTION", "LOAD", library.source)
+    ask(server, "FUNCTION", "DELETE", library.name)

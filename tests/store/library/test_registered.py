@@ -8,6 +8,7 @@ from typing import Any
 from valkey import Valkey
 
 from northstar.store.function_library import build, read_sources
+from tests.store.library.rig import ask
 
 
 def _as_dict(pairs: Any) -> dict[bytes, Any]:
@@ -16,7 +17,7 @@ def _as_dict(pairs: Any) -> dict[bytes, Any]:
 
 def registered(server: Valkey) -> dict[str, set[str]]:
     """Functions of this installation's library on the server, with their flags."""
-    (library,) = server.execute_command("FUNCTION", "LIST", "LIBRARYNAME", build().name)
+    (library,) = ask(server, "FUNCTION", "LIST", "LIBRARYNAME", build().name)
     found = map(_as_dict, _as_dict(library)[b"functions"])
     return {entry[b"name"].decode(): {flag.decode() for flag in entry[b"flags"]} for entry in found}
 

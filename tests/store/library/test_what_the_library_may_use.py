@@ -55,7 +55,7 @@ GLOBALS = {
     "unpack": set(),
 }
 #: `redis.call` reaches the server, so it stands where `commit` can know of it; `redis.error_reply` makes an answer.
-REACH = {"call": set(REACHES_THE_SERVER), "error_reply": {"serving"}, "register_function": set()}
+REACH = {"acl_check_cmd": {"open_cell"}, "call": set(REACHES_THE_SERVER), "error_reply": {"serving"}, "register_function": set()}
 COMMAND = re.compile(r"[A-Z]{2,}")
 WORDS = {
     "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not", "or", "repeat", "return",

@@ -4,7 +4,7 @@
   TAKES  clock 'live' | 'virtual' · server run id of the server or primary · limits map, see `domain/limits.py` · configure: set limits of a
          cell that exists
   GIVES  created, epoch, schema, limits
-  REFUSES NS_SCHEMA_UNSUPPORTED, NS_CLOCK_MISMATCH, NS_CELL_DAMAGED (events without a cell)
+  REFUSES NS_SCHEMA_UNSUPPORTED, NS_CLOCK_MISMATCH, NS_CELL_DAMAGED (events without a cell), NS_RIGHTS_MISSING
   EVENTS none. The epoch makes event ids (epoch-sequence) unique across a promotion or a restart that lost its tail.
   COST   O(1) ]]
 local H = ns.H
@@ -28,7 +28,18 @@ local function join(cell, meta, request)
   if request.configure then cell.limits = request.limits end
 end
 
+-- A right that the caller lacks would show between two writes of a later call, and leave half of it done; so it shows here.
+local function check_rights(cell)
+  local key = cell.key.meta
+  local needed = { { 'HSET', key, 'f', 'v' }, { 'HDEL', key, 'f' }, { 'ZADD', key, 0, 'm' }, { 'ZREM', key, 'm' },
+    { 'XADD', key, '1-1', 'e', 'v' }, { 'XTRIM', key, 'MINID', '=', '1-1' }, { 'SPUBLISH', key .. ':bell:tick', 'w' } }
+  for _, command in ipairs(needed) do
+    if not redis.acl_check_cmd(unpack(command)) then ns.refuse('NS_RIGHTS_MISSING', { 'command', command[1] }) end
+  end
+end
+
 function ns.handlers.open_cell(cell, request, meta)
+  check_rights(cell)
   local created = not meta[1]
   if created then make(cell, request) else join(cell, meta, request) end
   cell:put('meta', 'identity', cmsgpack.pack(cell.identity))
