@@ -81,7 +81,8 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             JobBody(
                 service=self.service,
                 payload=self.payload,
-                models=tuple(need.name for need in self.requires.models),
+                pool=self.pool,
+                requires=self.requires,
                 finish_within_s=self.finish_within_s,
             )
         )
@@ -93,12 +94,17 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The part of a request that travels to the machine."""
+    """The part of a request that travels to the machine. It names the lane, so that a dead letter can return to it."""
 
     service: str
     payload: dict[str, Any]
-    models: tuple[str, ...] = ()
+    pool: str = "standard"
+    requires: Requirements = Requirements()
     finish_within_s: float | None = None
+
+    def lane(self) -> LaneKey:
+        """The lane of the request that this is a part of."""
+        return lane_of(pool=self.pool, service=self.service, requires=self.requires)
 
 
 class ClaimedJob(msgspec.Struct, frozen=True, array_like=True):

@@ -38,7 +38,7 @@ VRAM_CLASSES_MB = (
 )
 
 
-class Requirements(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Requirements(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Hard needs of a job. An empty one runs anywhere that offers its service and pool."""
 
     models: Annotated[tuple[ModelNeed, ...], msgspec.Meta(max_length=32)] = ()
