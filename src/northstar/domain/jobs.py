@@ -49,6 +49,10 @@ class RetryRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_recoveries: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 10
 
 
+#: One value for all, so that a body can tell by identity that nothing is asked, and leave it out.
+_NOTHING_ASKED = Requirements()
+
+
 class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One unit of work for one service, as a client submits it."""
 
@@ -56,7 +60,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     payload: dict[str, Any] = {}
     id: JobId | None = None
     pool: Pool = "standard"
-    requires: Requirements = Requirements()
+    requires: Requirements = _NOTHING_ASKED
     tenant: Tenant = "default"
     #: 0 to 100; higher goes first.
     priority: Annotated[int, msgspec.Meta(ge=0, le=100)] = 50
@@ -99,7 +103,7 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     service: str
     payload: dict[str, Any]
     pool: str = "standard"
-    requires: Requirements = Requirements()
+    requires: Requirements = _NOTHING_ASKED
     finish_within_s: float | None = None
 
     def lane(self) -> LaneKey:
