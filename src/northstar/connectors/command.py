@@ -28,6 +28,7 @@ from northstar.connectors.errors import (
     ProgramFailedForNow,
 )
 from northstar.connectors.outputs import OutputRules, collect_outputs
+from northstar.connectors.running import RunningJobs
 
 _MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 _MESSAGE_CHARS: Final = 200
@@ -76,7 +77,7 @@ class CommandConnector:
         self._rules = OutputRules(
             expects=settings.expects, max_bytes=settings.limits.output_bytes, max_files=settings.max_outputs
         )
-        self._running: set[asyncio.Task[ConnectorResult]] = set()
+        self._running = RunningJobs(service=settings.service)
 
     async def ready(self) -> None:
         """Run the warm-up job in a folder of its own; return when it left what was expected.
@@ -100,19 +101,11 @@ class CommandConnector:
         Raises:
             EngineError: see `northstar.connectors.errors`.
         """
-        task = asyncio.create_task(self._run(job, report), name=f"command-{job.id}")
-        self._running.add(task)
-        try:
-            return await task
-        finally:
-            self._running.discard(task)
+        return await self._running.run(self._run(job, report), job_id=job.id)
 
     async def close(self) -> None:
-        """End the programs that still run."""
-        running = tuple(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        """End the programs that still run; their jobs end with `EngineGone`."""
+        await self._running.close()
 
     async def _run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
         settings = self._settings

@@ -43,6 +43,7 @@ class Family:
         self.exit_code: int | None = None
         self.peak_memory_bytes = 0
         self.cpu_s = 0.0
+        self.main_cpu_s = 0.0
 
     def reap(self) -> bool:
         """Take the exit of every child that has ended; whether any child is left."""
@@ -57,6 +58,7 @@ class Family:
             self.peak_memory_bytes = max(self.peak_memory_bytes, usage.ru_maxrss * 1024)
             if pid == self.main_pid:
                 self.exit_code = os.waitstatus_to_exitcode(status)
+                self.main_cpu_s = usage.ru_utime + usage.ru_stime
 
     def pids(self) -> list[int]:
         """Every living descendant."""
@@ -109,7 +111,7 @@ class Limits:
         # One byte more than allowed, so that a file of too many bytes can be told from one that just fits.
         _limit(resource.RLIMIT_FSIZE, self._given["output_bytes"] + 1)
         if self._given["cpu_s"] is not None:
-            _limit(resource.RLIMIT_CPU, max(1, int(self._given["cpu_s"])))
+            _limit(resource.RLIMIT_CPU, max(1, int(self._given["cpu_s"])), last_seconds=1)
 
     def broken_by(self, family: Family, *, disk_too: bool) -> str | None:
         """The limit that the living family is over, if any; looking at the disk is the slower part."""
@@ -127,11 +129,14 @@ class Limits:
         """The limit that explains how the family ended, if any: also what happened between two looks."""
         if family.peak_memory_bytes > self._given["memory_bytes"] > 0:
             return "memory"
-        if family.exit_code == -signal.SIGXCPU:
+        if family.exit_code == -signal.SIGXCPU or (family.exit_code == -signal.SIGKILL and self._cpu_used_up(family)):
             return "CPU time"
         if family.exit_code == -signal.SIGXFSZ:
             return "output"
         return self._broken_on_disk()
+
+    def _cpu_used_up(self, family: Family) -> bool:
+        return self._given["cpu_s"] is not None and family.main_cpu_s >= self._given["cpu_s"]
 
     def _broken_on_disk(self) -> str | None:
         size_bytes = 0
@@ -145,11 +150,12 @@ class Limits:
         return None
 
 
-def _limit(what: int, value: int | None) -> None:
+def _limit(what: int, value: int | None, *, last_seconds: int = 0) -> None:
+    """Set a limit of the kernel; past it, the process has `last_seconds` to answer the signal before it is killed."""
     if value is not None:
         hard = resource.getrlimit(what)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(what, (value, value))
+        most = value + last_seconds if hard == resource.RLIM_INFINITY else min(value + last_seconds, hard)
+        resource.setrlimit(what, (min(value, most), most))
 
 
 def _children(pid: int) -> Iterator[int]:

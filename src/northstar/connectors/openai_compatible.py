@@ -25,6 +25,7 @@ from northstar.connectors.contract import (
 from northstar.connectors.errors import EmptyOutput, EngineGone, EngineTimeout, MalformedAnswer
 from northstar.connectors.openai_answer import Answer, stated_error, states_error
 from northstar.connectors.openai_request import EngineRequest, engine_request
+from northstar.connectors.running import RunningJobs
 from northstar.connectors.secret import Secret
 
 _ERROR_BODY_BYTES: Final = 64 * 1024
@@ -70,6 +71,7 @@ class OpenAIConnector:
         self._max_output_bytes = max_output_bytes
         self._extra_options = extra_options
         self._clock = clock
+        self._running = RunningJobs(service=service)
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -95,6 +97,16 @@ class OpenAIConnector:
         Raises:
             EngineError: see `northstar.connectors.errors`.
         """
+        return await self._running.run(self._run(job, report), job_id=job.id)
+
+    async def close(self) -> None:
+        """End the jobs that still run, with `EngineGone`, and close all connections."""
+        await self._running.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
         request = self._request(job.payload)
         answer = Answer(service=self.service, max_bytes=self._max_output_bytes)
         started = self._clock()
@@ -118,12 +130,6 @@ class OpenAIConnector:
             "run_s": round(self._clock() - started, 6),
         }
         return ConnectorResult(outputs=(output,), summary=summary)
-
-    async def close(self) -> None:
-        """Close what connections are open; jobs that still run end with `EngineGone`."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
 
     def _request(self, payload: Mapping[str, Json]) -> EngineRequest:
         return engine_request(payload, service=self.service, model=self._model, extra_options=self._extra_options)

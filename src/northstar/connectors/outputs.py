@@ -40,6 +40,8 @@ def collect_outputs(folder: Path, rules: OutputRules, *, service: str) -> tuple[
         LimitExceeded: more files than `rules.max_files`.
         MalformedAnswer: a link, a device, or a name that no client could use.
     """
+    if folder.is_symlink() or not folder.is_dir():
+        raise OutputMissing(f"the folder {folder.name}/", found="none", service=service)
     outputs: list[Output] = []
     left_bytes = rules.max_bytes
     for path in sorted(_files(folder, service=service)):

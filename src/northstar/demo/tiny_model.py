@@ -35,10 +35,10 @@ _ROPE_BASE: Final = 1e8
 # The strengths below are set by reading stories: the grammar must never break, the scene only leans.
 _KEYWORD_WEIGHT: Final = 1.5
 _LOOK_PULL: Final = 7.0
-_SCENE_GAIN: Final = 0.6
+_SCENE_GAIN: Final = 0.1
 _GRAMMAR_PULL: Final = 6.0
-_SCENE_PULL: Final = 1.2
-_LIKING: Final = 0.04
+_SCENE_PULL: Final = 0.9
+_LIKING: Final = 0.06
 
 _NORMAL: Final = 1
 _CONTROL: Final = 3

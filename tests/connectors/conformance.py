@@ -1,0 +1,132 @@
+"""What every connector must do, whatever its engine; a subclass brings the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from northstar.connectors.contract import Connector, ConnectorJob, Json, Progress
+from northstar.connectors.errors import (
+    EngineGone,
+    EngineRejected,
+    EngineTimeout,
+    LimitExceeded,
+    OutputTooLarge,
+)
+from tests.connectors.conftest import MakeJob
+from tests.connectors.processes import until
+
+
+class Subject(msgspec.Struct, kw_only=True):
+    """A connector before a running engine, and what a test needs to know about both."""
+
+    connector: Connector
+    good: dict[str, Json]
+    endless: dict[str, Json]  # runs for many seconds, with news from the start
+    bad: dict[str, Json]
+    too_much: dict[str, Json]  # gives more than the connector may take
+    is_working: Callable[[], Awaitable[bool]]
+    kill: Callable[[], Awaitable[None]]  # kill -9 while a job runs
+
+
+def hear_nothing(_news: Progress) -> None:
+    pass
+
+
+class ConnectorConformance(ABC):
+    @pytest.fixture
+    @abstractmethod
+    def subject(self) -> Any: ...
+
+    async def test_is_ready_once_the_engine_has_answered_a_warm_up(self, subject: Subject) -> None:
+        await subject.connector.ready()
+
+    async def test_a_job_leaves_verified_outputs_and_a_small_summary(self, subject: Subject, make_job: MakeJob) -> None:
+        job = make_job(subject.good)
+        result = await subject.connector.run(job, hear_nothing)
+        assert result.outputs
+        for output in result.outputs:
+            assert (output.path is None) != (output.text is None)
+            data = output.path.read_bytes() if output.path is not None else (output.text or "").encode()
+            assert len(data) == output.size_bytes > 0
+            assert hashlib.sha256(data).hexdigest() == output.sha256
+            assert output.path is None or output.path.is_relative_to(job.workspace)
+        assert len(msgspec.json.encode(result.summary)) < 16_384
+
+    async def test_news_comes_while_the_job_runs(self, subject: Subject, make_job: MakeJob) -> None:
+        news: list[Progress] = []
+        await subject.connector.run(make_job(subject.good), news.append)
+        assert len(news) > 1
+        assert all(report.fraction is None or 0 <= report.fraction <= 1 for report in news)
+
+    async def test_several_jobs_run_at_the_same_time(self, subject: Subject, make_job: MakeJob) -> None:
+        jobs = [make_job(subject.good) for _ in range(3)]
+        results = await asyncio.gather(*(subject.connector.run(job, hear_nothing) for job in jobs))
+        assert all(result.outputs for result in results)
+
+    async def test_cancelling_stops_the_work_of_the_engine(self, subject: Subject, make_job: MakeJob) -> None:
+        task, _news = await started(subject, make_job(subject.endless))
+        assert await subject.is_working()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until(lambda: idle(subject), within_s=5.0)
+
+    async def test_after_a_cancelled_job_the_next_one_runs(self, subject: Subject, make_job: MakeJob) -> None:
+        task, _news = await started(subject, make_job(subject.endless))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (await subject.connector.run(make_job(subject.good), hear_nothing)).outputs
+
+    async def test_a_deadline_ends_the_job_and_says_which(self, subject: Subject, make_job: MakeJob) -> None:
+        with pytest.raises(EngineTimeout, match=r"within 0\.4 s; raise that limit") as caught:
+            await subject.connector.run(make_job(subject.endless, deadline_s=0.4), hear_nothing)
+        assert (caught.value.code, caught.value.retryable) == ("NS_ENGINE_TIMEOUT", True)
+        await until(lambda: idle(subject), within_s=5.0)
+
+    async def test_a_bad_request_is_not_worth_another_try(self, subject: Subject, make_job: MakeJob) -> None:
+        with pytest.raises(EngineRejected, match="change the request") as caught:
+            await subject.connector.run(make_job(subject.bad), hear_nothing)
+        assert (caught.value.code, caught.value.retryable) == ("NS_ENGINE_REJECTED", False)
+
+    async def test_too_large_a_result_is_refused(self, subject: Subject, make_job: MakeJob) -> None:
+        with pytest.raises((OutputTooLarge, LimitExceeded), match="ask for less or raise the limit") as caught:
+            await subject.connector.run(make_job(subject.too_much), hear_nothing)
+        assert caught.value.retryable is False
+        await until(lambda: idle(subject), within_s=5.0)
+
+    async def test_the_death_of_the_engine_is_told_at_once(self, subject: Subject, make_job: MakeJob) -> None:
+        task, _news = await started(subject, make_job(subject.endless))
+        await subject.kill()
+        async with asyncio.timeout(5.0):
+            with pytest.raises(EngineGone, match="check that its process runs") as caught:
+                await task
+        assert (caught.value.code, caught.value.retryable) == ("NS_ENGINE_GONE", True)
+
+    async def test_closing_ends_what_runs_and_may_be_repeated(self, subject: Subject, make_job: MakeJob) -> None:
+        task, _news = await started(subject, make_job(subject.endless))
+        await subject.connector.close()
+        await subject.connector.close()
+        async with asyncio.timeout(5.0):
+            with pytest.raises(EngineGone, match="the connector was closed"):
+                await task
+        await until(lambda: idle(subject), within_s=5.0)
+
+
+async def idle(subject: Subject) -> bool:
+    return not await subject.is_working()
+
+
+async def started(subject: Subject, job: ConnectorJob) -> tuple[asyncio.Task[Any], list[Progress]]:
+    """Start a job and wait for its first news."""
+    news: list[Progress] = []
+    task: asyncio.Task[Any] = asyncio.ensure_future(subject.connector.run(job, news.append))
+    await until(lambda: bool(news) or task.done())
+    assert not task.done(), task
+    return task, news
