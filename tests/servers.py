@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,7 +200,7 @@ def _start_sentinel(directory: Path, *, port: int, watched: int, service: str) -
         f"port {port}",
         f"logfile {directory}/log",
         f"sentinel monitor {service} 127.0.0.1 {watched} 1",
-        f"sentinel down-after-milliseconds {service} 2000",
+        f"sentinel down-after-milliseconds {service} 500",
     ]
     configuration = directory / "sentinel.conf"
     configuration.write_text("\n".join(lines) + "\n")
@@ -240,10 +240,12 @@ async def wait_for_end(pid: int, *, within_s: float = 15.0) -> None:
 
 
 @contextlib.contextmanager
-def killed_at_exit(pid: int) -> Any:
-    """End a process by its id whatever happens, if it is still there."""
+def killed_at_exit(pid: int) -> Iterator[None]:
+    """End this very process whatever happens, if it is still there; never a later one with the same id."""
+    descriptor = os.pidfd_open(pid)
     try:
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        os.close(descriptor)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import random
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,17 @@ from typing import Any
 import pytest
 from valkey.asyncio import Valkey
 
-from northstar.domain.errors import InvalidRequest
+from northstar.domain.errors import InvalidRequest, NorthstarError
 from northstar.store.embedded import EmbeddedValkey, RestartPolicy, ServerDeath, ServerOptions
 from northstar.store.embedded.log import ServerLog
-from northstar.store.errors import ValkeyBinaryMissing, ValkeyGone, ValkeyStartFailed, ValkeyTimeout
+from northstar.store.errors import ValkeyBinaryMissing, ValkeyGone, ValkeyLoading, ValkeyStartFailed, ValkeyTimeout
 from northstar.store.valkey import check_server, connect
-from tests.servers import wait_for_end
+from tests.servers import killed_at_exit, wait_for_end
 
 LIBRARY = "#!lua name=keeps\nredis.register_function('keeps_answer', function() return 42 end)"
+
+#: Microseconds for each key that is read; the server answers in between, after every 1,024 of them.
+SLOW_TO_LOAD = (("key-load-delay", "20"),)
 
 
 async def run(url: str, *command: str | int) -> Any:
@@ -44,6 +50,52 @@ async def test_a_restart_keeps_data_and_functions(tmp_path: Path) -> None:
         assert await run(server.url, "FCALL", "keeps_answer", 0) == 42
     finally:
         await server.stop()
+
+
+async def test_a_server_that_reads_much_data_has_longer_and_is_ready_only_when_it_has_read_it(tmp_path: Path) -> None:
+    async with EmbeddedValkey(tmp_path) as server:
+        await run(server.url, "EVAL", "for i = 1, 24000 do redis.call('SET', 'job:' .. i, 'waiting') end", 0)
+    async with EmbeddedValkey(tmp_path, options=ServerOptions(directives=SLOW_TO_LOAD, start_timeout_s=1.0)) as server:
+        assert await run(server.url, "DBSIZE") == 24000
+
+
+async def test_a_server_that_still_reads_its_data_is_no_server_to_use_yet(tmp_path: Path) -> None:
+    async with EmbeddedValkey(tmp_path) as server:
+        await run(server.url, "EVAL", "for i = 1, 24000 do redis.call('SET', 'job:' .. i, 'waiting') end", 0)
+    server = EmbeddedValkey(tmp_path, options=ServerOptions(directives=SLOW_TO_LOAD))
+    start = asyncio.create_task(server.start())
+    socket_path = await noted_in_the_lock(tmp_path, "socket_path")
+    client = connect(f"unix://{socket_path}")
+    seen = await first_fault_but_absence(client)
+    assert isinstance(seen, ValkeyLoading)
+    assert "still loading its data" in str(seen)
+    await client.aclose()
+    await start
+    await server.stop()
+
+
+async def noted_in_the_lock(data_dir: Path, field: str) -> Any:
+    """What a start under way has written down about its server."""
+    lock = data_dir / "northstar.lock"
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+                if (value := json.loads(lock.read_text())[field]) is not None:
+                    return value
+            await asyncio.sleep(0)
+
+
+async def first_fault_but_absence(client: Any) -> NorthstarError | None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await check_server(client)
+            except ValkeyGone:
+                await asyncio.sleep(0.01)
+            except NorthstarError as error:
+                return error
+            else:
+                return None
 
 
 async def test_without_a_sync_policy_an_orderly_stop_still_keeps_the_last_write(tmp_path: Path) -> None:
@@ -118,7 +170,7 @@ async def test_a_password_protects_the_server_and_does_not_hinder_its_start(tmp_
     async with EmbeddedValkey(tmp_path, options=options) as server:
         assert await run(server.url, "PING") is True
         assert b"s3cret" not in Path(f"/proc/{server.pid}/cmdline").read_bytes()
-        with pytest.raises(Exception, match="[Aa]uthentication required"):
+        with pytest.raises(Exception, match=r"[Aa]uthentication required"):
             await run(f"valkey://{host}:{server.url.rpartition(':')[2]}", "PING")
         assert "s3cret" not in repr(server) + repr(server.options)
 
@@ -191,22 +243,44 @@ async def test_a_program_that_cannot_run_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_program_that_stays_silent_is_ended_after_the_deadline(tmp_path: Path) -> None:
-    options = ServerOptions(binary=Path("/bin/cat"), start_timeout_s=0.3)
-    with pytest.raises(ValkeyStartFailed, match="embedded Valkey on .* (did not answer in time|ended with status)"):
-        await EmbeddedValkey(tmp_path, options=options).start()
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nexec sleep 100\n")
+    silent.chmod(0o700)
+    start = asyncio.create_task(
+        EmbeddedValkey(tmp_path / "data", options=ServerOptions(binary=silent, start_timeout_s=0.3)).start()
+    )
+    pid = await noted_in_the_lock(tmp_path / "data", "server_pid")
+    with pytest.raises(ValkeyStartFailed, match="did not answer in time: it left no word in its log"):
+        await start
+    assert not Path(f"/proc/{pid}").exists()
 
 
 async def test_a_start_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
     start = asyncio.create_task(EmbeddedValkey(tmp_path).start())
-    lock = tmp_path / "northstar.lock"
-    while b'"server_pid":' not in (lock.read_bytes() if lock.exists() else b""):
-        await asyncio.sleep(0)
-    pid = int(lock.read_text().partition('"server_pid":')[2].partition(",")[0])
+    pid = await noted_in_the_lock(tmp_path, "server_pid")
     start.cancel()
     with pytest.raises(asyncio.CancelledError):
         await start
     assert not Path(f"/proc/{pid}").exists()
     async with EmbeddedValkey(tmp_path) as server:
+        assert await run(server.url, "PING") is True
+
+
+async def test_a_server_ends_with_the_thread_that_started_it(tmp_path: Path) -> None:
+    """The kernel watches the thread, not the process: an event loop in a thread must outlive its server."""
+    pids: list[int] = []
+
+    async def start_and_forget() -> None:
+        server = EmbeddedValkey(tmp_path)
+        await server.start()
+        pids.append(server.pid)
+
+    thread = threading.Thread(target=asyncio.run, args=(start_and_forget(),))
+    thread.start()
+    await asyncio.to_thread(thread.join, 30)
+    await wait_for_end(pids[0])
+    assert "ready to exit" in (tmp_path / "valkey.log").read_text()
+    async with EmbeddedValkey(tmp_path) as server:  # removes what the other left of its socket
         assert await run(server.url, "PING") is True
 
 
@@ -272,12 +346,13 @@ def test_restarts_wait_longer_each_time_and_only_deaths_within_the_window_count(
 async def test_a_hung_server_fails_its_health_check_and_is_stopped_by_force(tmp_path: Path) -> None:
     server = EmbeddedValkey(tmp_path, options=ServerOptions(stop_timeout_s=0.2))
     await server.start()
-    pid = server.pid
-    os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(ValkeyTimeout, match="did not answer in time"):
-        await server.health()
-    await server.stop()
-    await wait_for_end(pid)
+    with killed_at_exit(server.pid):
+        pid = server.pid
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(ValkeyTimeout, match="did not answer in time"):
+            await server.health()
+        await server.stop()
+        await wait_for_end(pid)
     async with EmbeddedValkey(tmp_path) as again:
         assert (await again.health()).is_well
 
@@ -287,7 +362,8 @@ async def test_health_tells_version_memory_and_the_state_of_the_file(tmp_path: P
         health = await server.health()
         assert health.pid == server.pid
         assert health.version.startswith("9.")
-        assert 0 < health.used_memory_bytes < health.max_memory_bytes == 64 * 2**20
+        assert health.max_memory_bytes == 64 * 2**20
+        assert 0 < health.used_memory_bytes < 64 * 2**20
         assert (health.aof_enabled, health.aof_write_ok, health.aof_rewrite_ok) == (True, True, True)
         assert health.last_write_error is None
         assert health.is_well

@@ -25,7 +25,9 @@ LOCK_NAME: Final = "northstar.lock"
 
 #: A server whose parent was killed has been told to end and needs a moment to sync its file.
 _ORPHAN_PATIENCE_S: Final = 10.0
-_POLL_S: Final = 0.05
+#: Somebody who was killed a moment ago may still be on the way out.
+_LIVING_PATIENCE_S: Final = 0.25
+_POLL_S: Final = 0.02
 _MAX_HOLDER_BYTES: Final = 4096
 
 
@@ -47,6 +49,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
             return True
         if not _exists(self.pid):
             return False
+        # Where there is no /proc, the process id has to do.
         return self.started_ticks is None or _started_ticks(self.pid) == self.started_ticks
 
     def sentence(self) -> str:
@@ -125,12 +128,13 @@ class DataDirectoryLock:
 
     async def _wait_for(self, fd: int) -> None:
         clock = asyncio.get_running_loop()
-        deadline = clock.time() + self._orphan_patience_s
+        began = clock.time()
         while not _try_lock(fd):
             holder = _read_holder(fd)
             # No name yet: it took the lock a moment ago. Dead: its server has been told to end and is at it.
             may_end_soon = holder is None or not holder.is_alive()
-            if not may_end_soon or clock.time() > deadline:
+            patience_s = self._orphan_patience_s if may_end_soon else _LIVING_PATIENCE_S
+            if clock.time() - began > patience_s:
                 sentence = holder.sentence() if holder else "a process that gives no name"
                 pid = (holder.pid if holder.is_alive() else holder.server_pid) if holder else None
                 raise DataDirectoryInUse(data_dir=self._data_dir, holder=sentence, pid=pid)
@@ -200,12 +204,13 @@ def _exists(pid: int) -> bool:
 
 
 def _started_ticks(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat; None where there is no such file."""
+    """Field 22 of /proc/PID/stat; None where there is no such file, or only a zombie is left of the process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    return int(text.rpartition(")")[2].split()[19])
+    state, *fields = text.rpartition(")")[2].split()
+    return None if state in {"Z", "X"} else int(fields[18])
 
 
 def directory_fault(data_dir: Path, exc: OSError) -> DataDirectoryUnusable | DiskFull:

@@ -63,8 +63,9 @@ async def _ask_while_it_runs(process: ServerProcess, url: str) -> int | Northsta
 async def _pid_that_answers(url: str) -> int | NorthstarError:
     client = connect(url, options=SUPERVISOR)
     try:
-        info = await client.execute_command("INFO", "server")
-        return int(info["process_id"])
+        info = await client.execute_command("INFO")
+        # INFO is answered while the data is still being read, when little else is.
+        return ValkeyLoading("it has just started") if info["loading"] else int(info["process_id"])
     except FAULTS as exc:
         return translate(exc)
     finally:

@@ -109,14 +109,14 @@ async def check_server(client: ValkeyClient) -> ServerFacts:
 
 
 async def _check_one(client: ValkeyClient, node: ClusterNode | None) -> PrimaryFacts:
-    info: dict[str, Any] = {}
-    for section in ("server", "memory", "persistence", "replication"):
-        info |= await _ask(client, node, "INFO", section)
+    info: dict[str, Any] = await _ask(client, node, "INFO")
     address = node.name if node is not None else _address(client)
     kind, version = _kind_and_version(info)
     if _version_tuple(version) < MIN_VERSION:
         needed = ".".join(map(str, MIN_VERSION))
         raise errors.ValkeyTooOld(found=f"{kind.capitalize()} {version}", needed=needed, address=address)
+    if info.get("loading"):
+        raise errors.ValkeyLoading(f"the server at {address} has just started")
     if info.get("role") != "master":
         primary = f"{info.get('master_host', 'unknown')}:{info.get('master_port', 'unknown')}"
         raise errors.ValkeyReadOnly(f"the server at {address} is a replica of {primary}")

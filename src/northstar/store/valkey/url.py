@@ -107,9 +107,8 @@ def _parse(url: str) -> ServerUrl:
         parts = urlsplit(url)
     except ValueError:
         raise _Why("brackets around an IPv6 address do not match") from None
-    if parts.fragment:
-        raise _Why("write # in a password as %23")
     shape, secure = _shape(parts.scheme)
+    _refuse_raw_password(parts, shape=shape)
     options = _options(parts, allowed=_allowed_options(shape, secure=secure))
     userinfo, _, hosts = parts.netloc.rpartition("@")
     username, _, password = userinfo.partition(":")
@@ -128,13 +127,23 @@ def _parse(url: str) -> ServerUrl:
     )
 
 
+def _refuse_raw_password(parts: SplitResult, *, shape: Shape) -> None:
+    """A password that ends the host part early would be taken, and quoted, for a path or an option."""
+    if parts.fragment:
+        raise _Why("write # in a password as %23")
+    if "@" in parts.query:
+        raise _Why("write ? in a password as %3F, and @ in an option as %40")
+    if "@" in parts.path and shape != "unix":
+        raise _Why("write / in a password as %2F")
+
+
 def _shape(scheme: str) -> tuple[Shape, bool]:
     base, _, suffix = scheme.partition("+")
     if scheme == "unix":
         return "unix", False
     if base not in {"valkey", "redis", "valkeys", "rediss"} or suffix not in {"", "sentinel", "cluster"}:
         raise _Why("it must begin with valkey://, valkeys://, unix://, valkey+sentinel:// or valkey+cluster://")
-    secure = base.endswith("s")
+    secure = base in {"valkeys", "rediss"}
     if suffix == "sentinel":
         return "sentinel", secure
     return ("cluster" if suffix else "single"), secure
@@ -182,7 +191,7 @@ def _database(text: str | None) -> int:
     if not text:
         return 0
     if not re.fullmatch(r"\d{1,4}", text):
-        raise _Why(f"{text!r} is not the number of a database")
+        raise _Why("the database must be a number")
     return int(text)
 
 
