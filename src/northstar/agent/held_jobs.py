@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Progress messages under way for one machine; beyond that they are dropped, as progress may be.
 MAX_PROGRESS_IN_FLIGHT = 64
+#: Tokens remembered; an answer can name a run again only while it is among the machine's latest.
+REMEMBERED_TOKENS = 4_096
 
 
 class HeldJobs:
@@ -25,9 +27,22 @@ class HeldJobs:
         self._jobs: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._stopped: set[str] = set()
         self._telling: set[asyncio.Task[None]] = set()
+        self._begun: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._jobs)
+
+    def begin(self, token: str) -> bool:
+        """Whether a run under this token may begin; false for one that has begun before.
+
+        A job reaches a machine twice when the bell told of it and the claim that accepts it names it again.
+        """
+        if token in self._begun:
+            return False
+        self._begun[token] = None
+        if len(self._begun) > REMEMBERED_TOKENS:
+            del self._begun[next(iter(self._begun))]
+        return True
 
     def has(self, job_id: str, token: str) -> bool:
         """Whether this very run is held."""

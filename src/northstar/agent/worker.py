@@ -12,7 +12,7 @@ import structlog
 from northstar.agent.held_jobs import HeldJobs
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import MachineReplaced, NoSuchMachine
-from northstar.store.bells import Canceled, MachineChanged
+from northstar.store.bells import Canceled, MachineChanged, Offered
 from northstar.store.messages import Done, Failure, Held
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Worker:
         await self._until_answered(self._register)
         async with asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(self._listen(), name="worker-bells"),
+                tasks.create_task(self._listen(tasks), name="worker-bells"),
                 tasks.create_task(self._renew_for_ever(), name="worker-renew"),
             ]
             try:
@@ -114,7 +114,7 @@ class Worker:
                 self._put_back(done, failed)
                 await asyncio.sleep(self._settings.retry_s)
                 continue
-            self._start(claimed, tasks)
+            self._start(claimed.jobs if claimed else (), tasks)
             if not self._done and not self._failed:
                 await self._wait()
 
@@ -152,9 +152,9 @@ class Worker:
 
     # Jobs -------------------------------------------------------------------------------------------------------------
 
-    def _start(self, claimed: ClaimReply | None, tasks: asyncio.TaskGroup) -> None:
-        for job in claimed.jobs if claimed else ():
-            if not self._held.has(job.id, job.token):
+    def _start(self, jobs: Sequence[ClaimedJob], tasks: asyncio.TaskGroup) -> None:
+        for job in jobs:
+            if self._held.begin(job.token):
                 self._held.add(job.id, job.token, tasks.create_task(self._run_one(job), name=f"job-{job.id}"))
 
     async def _run_one(self, job: ClaimedJob) -> None:
@@ -192,9 +192,11 @@ class Worker:
                 log.warning("lease_lost", job=job_id, code=code)
                 self._held.stop(job_id)
 
-    async def _listen(self) -> None:
+    async def _listen(self, tasks: asyncio.TaskGroup) -> None:
         async for ring in self._link.bells():
             match ring:
+                case Offered(jobs=jobs) if not (self._stopping or self._draining):
+                    self._start(jobs, tasks)
                 case Canceled(job, token):
                     self._held.stop(job, token)
                 case MachineChanged(status=status):

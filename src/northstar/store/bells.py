@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from northstar.domain.jobs import ClaimedJob
 from northstar.store.valkey import FAULTS, ValkeyClient
 from northstar.store.valkey.identity import connection_for
 
@@ -26,9 +27,13 @@ class Connected(msgspec.Struct, frozen=True):
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """Work was handed to this machine: claim it."""
+    """Work was handed to this machine. `jobs` may begin at once; naming their tokens, or a claim, accepts them.
+
+    Without jobs they were too large for a bell: claim them.
+    """
 
     machine: str
+    jobs: tuple[ClaimedJob, ...] = ()
 
 
 class Canceled(msgspec.Struct, frozen=True):
@@ -62,6 +67,8 @@ def read_ring(holder: str, word: Any) -> Ring | None:
             return Offered(word)
         case int() | float() if holder == "tick":
             return Due(int(word))
+        case ["offer", machine, jobs]:
+            return Offered(machine, msgspec.convert(jobs, tuple[ClaimedJob, ...]))
         case ["cancel", job, token, machine]:
             return Canceled(job, token, machine)
         case [("draining" | "active") as status, machine]:

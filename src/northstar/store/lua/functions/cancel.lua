@@ -6,6 +6,7 @@
   EVENTS job.canceled each. A running job's machine hears by bell ({'cancel', id, token}), else at its next renewal.
   COST   O(jobs · log waiting) ]]
 local J, M = ns.J, ns.M
+ns.takes.cancel = { { 'jobs', ns.LIST, 500, each = ns.NAME, within = 128 }, { 'because', ns.TEXT, 2048 } }
 
 local function cancel_one(cell, id, because)
   local job = cell:record('jobs', id)
@@ -22,8 +23,8 @@ local function cancel_one(cell, id, because)
 end
 
 function ns.handlers.cancel(cell, request)
-  local outcomes, because = {}, ns.expect_text(request, 'because', 2048)
-  cell:load('jobs', ns.expect_list(request, 'jobs', 500))
+  local outcomes, because = {}, request.because
+  cell:load('jobs', request.jobs)
   for position, id in ipairs(request.jobs) do outcomes[position] = { id, cancel_one(cell, id, because) } end
   return { jobs = outcomes }
 end

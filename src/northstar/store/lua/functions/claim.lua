@@ -8,6 +8,8 @@
   EVENTS job.started each
   COST   O(credits · (candidates + log waiting)), candidates ≤ 64; independent of other lanes. A call repeated with the nonce of the
          machine's latest claim gives the same jobs again. ]]
+ns.takes.claim = { ns.MACHINE, ns.SESSION, { 'credits', ns.COUNT, 500 }, ns.NONCE, { 'park', ns.FLAG, optional = true }, ns.CANDIDATES }
+
 function ns.handlers.claim(cell, request)
   local machine = ns.present_machine(cell, request)
   if request.candidates then ns.set_candidates(cell, request.machine, request.candidates) end

@@ -6,6 +6,8 @@
          NS_RESULT_TOO_LARGE
   EVENTS job.succeeded each
   COST   O(jobs · log leases) ]]
+ns.takes.complete = { ns.MACHINE, ns.SESSION, { 'jobs', ns.LIST, 500, of = ns.DONE } }
+
 function ns.handlers.complete(cell, request)
   return { jobs = ns.complete(cell, request) }
 end

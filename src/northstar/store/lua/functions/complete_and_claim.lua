@@ -6,6 +6,9 @@
   REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED (then nothing was completed either)
   EVENTS job.succeeded each, then job.started each
   COST   of both. Not allowed when memory is out: the caller then completes with `complete`, which is. ]]
+ns.takes.complete_and_claim = { ns.MACHINE, ns.SESSION, { 'credits', ns.COUNT, 500 }, ns.NONCE, { 'park', ns.FLAG, optional = true }, ns.CANDIDATES,
+  { 'jobs', ns.LIST, 500, of = ns.DONE } }
+
 function ns.handlers.complete_and_claim(cell, request)
   local machine = ns.present_machine(cell, request)
   if request.candidates then ns.set_candidates(cell, request.machine, request.candidates) end

@@ -5,13 +5,15 @@
   REFUSES NS_TOO_MANY_WORDS
   EVENTS none
   COST   O(words) ]]
+ns.takes.declare = { { 'words', ns.LIST, 500, each = ns.NAME, within = 512 }, { 'by', ns.TEXT, 128 }, { 'withdraw', ns.FLAG, optional = true } }
+
 function ns.handlers.declare(cell, request)
-  local words = ns.expect_list(request, 'words', 500)
+  local words = request.words
   if not request.withdraw and cell:size('vocabulary') + #words > cell.limits.max_words then
     ns.refuse('NS_TOO_MANY_WORDS', { 'limit', cell.limits.max_words })
   end
   for _, word in ipairs(words) do
-    if request.withdraw then cell:drop('vocabulary', word) else cell:put('vocabulary', word, ns.expect_text(request, 'by', 128)) end
+    if request.withdraw then cell:drop('vocabulary', word) else cell:put('vocabulary', word, request.by) end
   end
   return { words = cell:size('vocabulary') }
 end

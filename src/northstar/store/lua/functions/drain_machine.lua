@@ -1,17 +1,17 @@
 --[[ drain_machine: take no new work; what runs goes on, what was only offered goes back.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
+  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
          candidates rankings parked wakes leases held pauses events
   FLAGS  allow-oom
-  TAKES  machine · draining true, or false to take work again · nonce
+  TAKES  machine · session optional: an agent speaks for itself, and not for a newer one of its name · draining true, or false to take work again · nonce
   GIVES  used: jobs still running there
-  REFUSES NS_NO_SUCH_MACHINE
+  REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
   EVENTS machine.draining or machine.active; job.returned per offer
   COST   O(slots) ]]
 local M = ns.M
+ns.takes.drain_machine = { ns.MACHINE, { 'session', ns.TEXT, 128, optional = true }, { 'draining', ns.FLAG }, ns.NONCE }
 
 function ns.handlers.drain_machine(cell, request)
-  local machine = ns.machine(cell, ns.expect_text(request, 'machine', 128))
-  if not machine then ns.refuse('NS_NO_SUCH_MACHINE', { 'machine', request.machine }) end
+  local machine = ns.named_machine(cell, request)
   machine[M.status] = request.draining and 'draining' or 'active'
   if request.draining then
     ns.unpark(cell, request.machine)

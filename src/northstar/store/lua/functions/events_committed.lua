@@ -7,15 +7,16 @@
   EVENTS none
   COST   O(events trimmed) ]]
 local H = ns.H
+ns.takes.events_committed = { { 'epoch', ns.COUNT, ns.MOST }, { 'event', ns.COUNT, ns.MOST } }
 
 function ns.handlers.events_committed(cell, request)
-  local event, epoch = ns.expect_count(request, 'event'), ns.expect_count(request, 'epoch')
+  local event, epoch = request.event, request.epoch
   if event > cell.hot[H.event] or epoch > cell.identity.epoch then
     ns.refuse('NS_BAD_ARGUMENT', { 'field', 'event', 'latest', cell.hot[H.event] })
   end
   if event > cell.hot[H.committed_event] then
     cell.hot[H.committed_event] = event
-    cell.events[#cell.events + 1] = { 'XTRIM', cell.key.events, 'MINID', '=', epoch .. '-' .. string.format('%.0f', event + 1) }
+    cell.events[#cell.events + 1] = { 'XTRIM', cell:key('events'), 'MINID', '=', epoch .. '-' .. string.format('%.0f', event + 1) }
   end
   return { backlog = cell.hot[H.event] - cell.hot[H.committed_event] }
 end

@@ -7,6 +7,8 @@
   COST   O(jobs · log jobs)
   Pause: min(cap, base · 2^(attempts-1)) · (0.5 + jitter / 2), "equal jitter" (Brooker, Exponential Backoff And Jitter, 2015). ]]
 local J = ns.J
+ns.takes.fail = { ns.MACHINE, ns.SESSION, { 'jobs', ns.LIST, 500, of = { ns.JOB_ID, ns.TOKEN, { 'code', ns.NAME, 128 },
+  { 'message', ns.TEXT, ns.MOST }, { 'retryable', ns.FLAG }, { 'jitter', ns.SHARE } } } }
 
 local function retry(cell, failure, job)
   local pause_ms = math.min(job[J.backoff_cap_ms], job[J.backoff_base_ms] * 2 ^ math.min(job[J.attempts] - 1, 40))
@@ -23,7 +25,6 @@ end
 local function fail_one(cell, failure)
   local job, refusal = ns.leased(cell, failure.id, failure.token)
   if not job then return refusal, 0 end
-  if type(failure.jitter) ~= 'number' or failure.jitter < 0 or failure.jitter >= 1 then return 'NS_BAD_ARGUMENT', 0 end
   local machine_id, message = job[J.machine], string.sub(failure.message, 1, 2048)
   job[J.settled] = failure.token
   job[J.attempts] = job[J.attempts] + 1
@@ -36,7 +37,7 @@ end
 
 function ns.handlers.fail(cell, request)
   local outcomes = {}
-  for position, failure in ipairs(ns.expect_list(request, 'jobs', 500)) do
+  for position, failure in ipairs(request.jobs) do
     outcomes[position] = { failure.id, fail_one(cell, failure) }
   end
   return { jobs = outcomes }

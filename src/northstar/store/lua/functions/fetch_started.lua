@@ -5,20 +5,23 @@
   REFUSES NS_ALREADY_FETCHING (this machine), NS_FETCH_IN_FLIGHT (others, with the first of them), NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
   EVENTS fetch.started
   COST   O(fetches of the model) ]]
+ns.takes.fetch_started = { ns.MACHINE, ns.SESSION, { 'model', ns.NAME, 512 }, { 'bytes', ns.COUNT, ns.MOST },
+  { 'expected_ms', ns.COUNT, ns.LONGEST_MS }, { 'copies', ns.COUNT, 500 } }
+
 function ns.handlers.fetch_started(cell, request)
   ns.present_machine(cell, request)
-  local machine_id, model = request.machine, ns.expect_text(request, 'model', 512)
+  local machine_id, model = request.machine, request.model
   if cell:record('fetches', machine_id .. '\0' .. model) then
     ns.refuse('NS_ALREADY_FETCHING', { 'machine', machine_id, 'model', model })
   end
   local fetchers = cell:record('fetches', '\0' .. model) or {}
-  if #fetchers >= ns.expect_count(request, 'copies', 500) then
+  if #fetchers >= request.copies then
     ns.refuse('NS_FETCH_IN_FLIGHT', { 'model', model, 'machine', fetchers[1] })
   end
   fetchers[#fetchers + 1] = machine_id
   cell:changed('fetches', '\0' .. model, fetchers)
   cell:changed('fetches', machine_id .. '\0' .. model,
-    { cell.now, cell.now + ns.expect_count(request, 'expected_ms'), ns.expect_count(request, 'bytes') })
+    { cell.now, cell.now + request.expected_ms, request.bytes })
   local mine = cell:record('fetches', machine_id) or {}
   mine[#mine + 1] = model
   cell:changed('fetches', machine_id, mine)

@@ -6,9 +6,11 @@
   EVENTS none
   COST   O(jobs) ]]
 local J, L = ns.J, ns.L
+ns.takes.inspect = { { 'jobs', ns.LIST, 500, each = ns.NAME, within = 128 }, { 'bodies', ns.FLAG, optional = true },
+  { 'results', ns.FLAG, optional = true } }
 
 function ns.handlers.inspect(cell, request)
-  local found, ids = {}, ns.expect_list(request, 'jobs', 500)
+  local found, ids = {}, request.jobs
   cell:load('jobs', ids)
   if request.bodies then cell:load('bodies', ids) end
   if request.results then cell:load('results', ids) end

@@ -7,6 +7,7 @@
   COST   O(log jobs + count). Order: waiting by lane and order, the others by their time. ]]
 local INDEXES = { waiting = true, leases = true, delayed = true, dead = true, finished = true }
 local LANE_AND_ORDER = 31
+ns.takes.list_jobs = { { 'index', ns.ONE_OF, INDEXES }, { 'after', ns.TEXT, 1024 }, { 'count', ns.COUNT, 500 } }
 
 local function waiting_page(cell, after, count)
   local ids, from = {}, after == '' and '-' or '(' .. after
@@ -19,8 +20,8 @@ end
 local function timed_page(cell, name, after, count)
   local rank = 0
   if after ~= '' then
-    local space = string.find(after, ' ', 1, true)
-    local score, member = string.sub(after, 1, space - 1), string.sub(after, space + 1)
+    local score, member = string.match(after, '^(%d+) (.+)$')
+    if not score then ns.refuse('NS_BAD_ARGUMENT', { 'field', 'after', 'want', 'cursor' }) end
     rank = cell:read('ZRANK', name, member)
     rank = rank and rank + 1 or cell:read('ZCOUNT', name, '-inf', score)
   end
@@ -31,8 +32,7 @@ local function timed_page(cell, name, after, count)
 end
 
 function ns.handlers.list_jobs(cell, request)
-  if not INDEXES[request.index] then ns.refuse('NS_BAD_ARGUMENT', { 'field', 'index' }) end
-  local count = math.max(1, ns.expect_count(request, 'count', 500))
+  local count = math.max(1, request.count)
   local ids, after
   if request.index == 'waiting' then
     ids, after = waiting_page(cell, request.after, count)

@@ -6,6 +6,9 @@
   REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
   EVENTS machine.models when changed
   COST   O(models) ]]
+ns.takes.models_present = { ns.MACHINE, ns.SESSION, { 'models', ns.LIST, 500,
+  of = { { 1, ns.NAME, 512 }, { 2, ns.ONE_OF, { resident = true, disk = true } }, { 3, ns.COUNT, ns.MOST } } } }
+
 local function same(before, after)
   if #before ~= #after then return false end
   for position, model in ipairs(after) do
@@ -17,7 +20,7 @@ end
 
 function ns.handlers.models_present(cell, request)
   ns.present_machine(cell, request)
-  local models = ns.expect_list(request, 'models', 500)
+  local models = request.models
   local before = cell:record('residency', request.machine) or {}
   if same(before, models) then return { changed = false } end
   for _, model in ipairs(before) do cell:remove('holders', model[1] .. '\0' .. request.machine) end

@@ -8,9 +8,17 @@
   EVENTS none. The epoch makes event ids (epoch-sequence) unique across a promotion or a restart that lost its tail.
   COST   O(1) ]]
 local H = ns.H
+ns.takes.open_cell = { { 'clock', ns.ONE_OF, { live = true, virtual = true } }, { 'server', ns.NAME_OR_NONE, 256 },
+  { 'configure', ns.FLAG, optional = true }, { 'limits', ns.MAP, of = {
+    { 'lease_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'offer_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'alive_ms', ns.POSITIVE, ns.LONGEST_MS },
+    { 'overdue_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'lane_ttl_ms', ns.POSITIVE, ns.LONGEST_MS },
+    { 'dead_retention_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'max_body_bytes', ns.POSITIVE, ns.MOST_MB },
+    { 'max_jobs', ns.POSITIVE, ns.MOST_MB }, { 'max_tenant_jobs', ns.POSITIVE, ns.MOST_MB }, { 'max_events', ns.POSITIVE, ns.MOST_MB },
+    { 'max_lanes', ns.POSITIVE, ns.MOST_MB }, { 'max_classes', ns.POSITIVE, 10000 }, { 'max_profiles', ns.POSITIVE, 10000 },
+    { 'max_machines', ns.POSITIVE, 100000 }, { 'max_words', ns.POSITIVE, ns.MOST_MB } } } }
 
 local function make(cell, request)
-  if cell:size('events') > 0 or cell:size('meta') > 0 then ns.refuse('NS_CELL_DAMAGED', { 'key', cell.key.meta }) end
+  if cell:size('events') > 0 or cell:size('meta') > 0 then ns.refuse('NS_CELL_DAMAGED', { 'key', cell:key('meta') }) end
   cell.identity = { schema = ns.SCHEMA, clock = request.clock, epoch = 1, server = request.server }
   cell.limits, cell.hot = request.limits, ns.blank(ns.HOT_FIELDS)
 end
@@ -30,7 +38,7 @@ end
 
 -- A right that the caller lacks would show between two writes of a later call, and leave half of it done; so it shows here.
 local function check_rights(cell)
-  local key = cell.key.meta
+  local key = cell:key('meta')
   local needed = { { 'HSET', key, 'f', 'v' }, { 'HDEL', key, 'f' }, { 'ZADD', key, 0, 'm' }, { 'ZREM', key, 'm' },
     { 'XADD', key, '1-1', 'e', 'v' }, { 'XTRIM', key, 'MINID', '=', '1-1' }, { 'SPUBLISH', key .. ':bell:tick', 'w' } }
   for _, command in ipairs(needed) do

@@ -6,9 +6,10 @@
   EVENTS none
   COST   O(1) ]]
 local H = ns.H
+ns.takes.outage = { { 'gap_ms', ns.COUNT, ns.LONGEST_MS } }
 
 function ns.handlers.outage(cell, request)
   if cell.identity.clock ~= 'virtual' then ns.refuse('NS_CLOCK_ARGUMENT', { 'clock', cell.identity.clock }) end
-  cell.hot[H.skipped_ms] = cell.hot[H.skipped_ms] + ns.expect_count(request, 'gap_ms')
+  cell.hot[H.skipped_ms] = cell.hot[H.skipped_ms] + request.gap_ms
   return { skipped_ms = cell.hot[H.skipped_ms] }
 end

@@ -1,5 +1,5 @@
 --[[ register_machine: a machine joins, or an agent comes back.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
+  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
          vocabulary profiles machines descriptions candidates rankings parked wakes leases held alive fetches pauses events
   FLAGS  allow-oom
   TAKES  machine, session (new for every start of the agent) · profile canonical text · fits list of {class, bool} decided by policy
@@ -9,6 +9,11 @@
   EVENTS machine.registered; with a new session job.returned for what the one before held
   COST   O(classes new to the profile + jobs held). The same session again keeps its jobs. ]]
 local J, M, H = ns.J, ns.M, ns.H
+ns.takes.register_machine = {
+  ns.MACHINE, ns.SESSION, { 'profile', ns.NAME, 4096 }, { 'fits', ns.LIST, 10000, of = { { 1, ns.NAME, 16 }, { 2, ns.FLAG } } },
+  { 'slots', ns.COUNT, 500 }, { 'vram_mb', ns.COUNT, ns.MOST_MB }, { 'holder', ns.NAME, 128 }, { 'description', ns.TEXT, ns.MOST },
+  { 'words', ns.LIST, 500, each = ns.NAME, within = 512 }, ns.NONCE,
+}
 
 local function profile_of(cell, key)
   local profile = cell:get('profiles', 'k' .. key)
@@ -44,7 +49,8 @@ local function machine_record(cell, request, profile)
   if not machine then
     if cell:size('machines') >= cell.limits.max_machines then ns.refuse('NS_TOO_MANY_MACHINES', { 'limit', cell.limits.max_machines }) end
     cell.hot[H.machines] = cell.hot[H.machines] + 1
-    machine = { [M.number] = ns.hex(cell.hot[H.machines], 6), [M.used] = 0, [M.vram_used_mb] = 0, [M.offers] = {} }
+    machine = { [M.number] = ns.hex(cell.hot[H.machines], 6), [M.used] = 0, [M.vram_used_mb] = 0, [M.offers] = {},
+      [M.accepted] = {} }
     for _, name in ipairs({ 'profile', 'session', 'slots', 'vram_mb', 'status', 'holder', 'wants', 'nonce', 'registered_ms' }) do
       machine[M[name]] = 0
     end
@@ -63,12 +69,11 @@ local function held(cell, machine)
 end
 
 function ns.handlers.register_machine(cell, request)
-  ns.expect_text(request, 'machine', 128)
-  if #ns.expect_text(request, 'description', 1048576) > 16384 then ns.refuse('NS_DESCRIPTION_TOO_LARGE', { 'limit', 16384 }) end
-  local profile = profile_of(cell, ns.expect_text(request, 'profile', 4096))
+  if #request.description > 16384 then ns.refuse('NS_DESCRIPTION_TOO_LARGE', { 'limit', 16384 }) end
+  local profile = profile_of(cell, request.profile)
   local machine = machine_record(cell, request, profile)
   machine[M.profile], machine[M.session], machine[M.holder] = profile, request.session, request.holder
-  machine[M.slots], machine[M.vram_mb] = ns.expect_count(request, 'slots', 500), ns.expect_count(request, 'vram_mb')
+  machine[M.slots], machine[M.vram_mb] = request.slots, request.vram_mb
   machine[M.status], machine[M.nonce], machine[M.wants] = 'active', '', 0
   cell:changed('machines', request.machine, machine)
   cell:put('descriptions', request.machine, request.description)

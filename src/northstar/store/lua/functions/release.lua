@@ -1,5 +1,5 @@
 --[[ release: a machine hands jobs back unfinished (shutdown, drain); to the front of their lanes, uncharged.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
+  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
          candidates rankings parked wakes leases held pauses events
   FLAGS  allow-oom
   TAKES  machine, session · nonce · because · jobs list (≤ 500) of {id, token}
@@ -7,14 +7,15 @@
   EVENTS job.returned each; job.offered for what another machine gets at once
   COST   O(jobs · log waiting) ]]
 local J = ns.J
+ns.takes.release = { ns.MACHINE, ns.SESSION, ns.NONCE, { 'because', ns.TEXT, 200 }, { 'jobs', ns.LIST, 500, of = ns.HELD } }
 
 function ns.handlers.release(cell, request)
   local outcomes = {}
-  for position, given in ipairs(ns.expect_list(request, 'jobs', 500)) do
+  for position, given in ipairs(request.jobs) do
     local job, refusal = ns.leased(cell, given.id, given.token)
     if job then
       job[J.settled] = given.token
-      ns.give_back(cell, given.id, job, ns.expect_text(request, 'because', 200), false)
+      ns.give_back(cell, given.id, job, request.because, false)
     end
     outcomes[position] = { given.id, job and 'ok' or refusal }
   end

@@ -1,19 +1,19 @@
 --[[ remove_machine: the machine is gone; its jobs go back to the front of their lanes.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
+  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
          descriptions candidates rankings parked wakes leases held alive residency holders fetches pauses events
   FLAGS  allow-oom
-  TAKES  machine · because · lost: true counts a recovery for each running job, false is an orderly leave · nonce
+  TAKES  machine · session optional: an agent speaks for itself, and not for a newer one of its name · because · lost: true counts a recovery for each running job, false is an orderly leave · nonce
   GIVES  returned: how many jobs went back
-  REFUSES NS_NO_SUCH_MACHINE
+  REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
   EVENTS machine.removed; job.returned each
   COST   O(slots + models of the machine) ]]
 local M = ns.M
+ns.takes.remove_machine = { ns.MACHINE, { 'session', ns.TEXT, 128, optional = true }, { 'because', ns.TEXT, 200 }, { 'lost', ns.FLAG, optional = true }, ns.NONCE }
 
 function ns.handlers.remove_machine(cell, request)
-  local machine = ns.machine(cell, ns.expect_text(request, 'machine', 128))
-  if not machine then ns.refuse('NS_NO_SUCH_MACHINE', { 'machine', request.machine }) end
+  local machine = ns.named_machine(cell, request)
   local used = machine[M.used]
-  ns.remove_machine(cell, request.machine, 'machine.removed', ns.expect_text(request, 'because', 200), request.lost)
+  ns.remove_machine(cell, request.machine, 'machine.removed', request.because, request.lost)
   ns.hand_over(cell, request.nonce)
   return { returned = used }
 end

@@ -1,18 +1,19 @@
 --[[ renew: the machine is alive and still works on these jobs.
-  KEYS   meta jobs leases held machines alive
+  KEYS   meta jobs leases held machines alive events
   FLAGS  allow-oom
   TAKES  machine, session · jobs list (≤ 500) of {id, token}
   GIVES  lost list of {id, refusal} · unknown list of {id, token}: running here by the books, not named by the machine (an answer was lost)
          lease_ms
   REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
-  EVENTS none
+  EVENTS job.started for an offer that it accepts by naming its token
   COST   O(jobs · log leases) ]]
 local J = ns.J
+ns.takes.renew = { ns.MACHINE, ns.SESSION, { 'jobs', ns.LIST, 500, of = ns.HELD } }
 
 function ns.handlers.renew(cell, request)
   local machine = ns.present_machine(cell, request)
   local named, ids, lost, unknown = {}, {}, {}, {}
-  for position, held in ipairs(ns.expect_list(request, 'jobs', 500)) do ids[position] = held.id end
+  for position, held in ipairs(request.jobs) do ids[position] = held.id end
   cell:load('jobs', ids)
   for _, held in ipairs(request.jobs) do
     named[held.id] = true

@@ -1,5 +1,5 @@
 --[[ replay: dead letters go back to work, with their counters at zero.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants finished dead machines
+  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants finished dead machines
          candidates rankings parked wakes leases held vocabulary pauses events
   TAKES  nonce · jobs list (≤ 500) of {id, lane: as in `submit`'s lanes, for when the lane is gone}
   GIVES  jobs list of {id, 'ok' | refusal}; refusals: NS_NO_SUCH_JOB, NS_NOT_DEAD
@@ -7,6 +7,7 @@
   EVENTS job.replayed each; job.offered for what is handed over
   COST   O(jobs · log waiting). Deadlines of the first submission do not come back. ]]
 local J, H, T = ns.J, ns.H, ns.T
+ns.takes.replay = { ns.NONCE, { 'jobs', ns.LIST, 500, of = { ns.JOB_ID, { 'lane', ns.MAP, of = ns.LANE } } } }
 
 local function revive(cell, id, wanted_lane)
   local job = cell:record('jobs', id)
@@ -30,7 +31,7 @@ local function revive(cell, id, wanted_lane)
 end
 
 function ns.handlers.replay(cell, request)
-  local outcomes, jobs = {}, ns.expect_list(request, 'jobs', 500)
+  local outcomes, jobs = {}, request.jobs
   if cell.hot[H.event] - cell.hot[H.committed_event] >= cell.limits.max_events then
     ns.refuse('NS_EVENTS_BACKLOG', { 'limit', cell.limits.max_events, 'retry_after_ms', 5000 })
   end

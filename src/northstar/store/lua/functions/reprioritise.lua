@@ -5,6 +5,7 @@
   EVENTS job.reprioritised each
   COST   O(jobs · log waiting) ]]
 local J = ns.J
+ns.takes.reprioritise = { { 'jobs', ns.LIST, 500, each = ns.NAME, within = 128 }, { 'priority', ns.COUNT, 255 } }
 
 local function reprioritise_one(cell, id, priority)
   local job = cell:record('jobs', id)
@@ -26,8 +27,8 @@ local function reprioritise_one(cell, id, priority)
 end
 
 function ns.handlers.reprioritise(cell, request)
-  local outcomes, priority = {}, ns.expect_count(request, 'priority', 255)
-  cell:load('jobs', ns.expect_list(request, 'jobs', 500))
+  local outcomes, priority = {}, request.priority
+  cell:load('jobs', request.jobs)
   for position, id in ipairs(request.jobs) do outcomes[position] = { id, reprioritise_one(cell, id, priority) } end
   return { jobs = outcomes }
 end

@@ -6,9 +6,10 @@
   EVENTS cell.resumed
   COST   O(classes + parked machines, at most 500 of them; the others look at their next claim) ]]
 local H = ns.H
+ns.takes.resume = { { 'scope', ns.NAME, 128 }, { 'by', ns.TEXT, 128 } }
 
 function ns.handlers.resume(cell, request)
-  local scope = ns.expect_text(request, 'scope', 128)
+  local scope = request.scope
   if not cell:record('pauses', scope) then return { resumed = false } end
   cell:drop('pauses', scope)
   for number = 1, cell.hot[H.classes] do
@@ -17,6 +18,6 @@ function ns.handlers.resume(cell, request)
   end
   for _, machine_id in ipairs(cell:due('parked', cell.now, 500)) do cell:set_score('wakes', machine_id, cell.now) end
   cell:expect_due(cell.now)
-  cell:machine_event('cell.resumed', scope, { 'by', ns.expect_text(request, 'by', 128) })
+  cell:machine_event('cell.resumed', scope, { 'by', request.by })
   return { resumed = true }
 end

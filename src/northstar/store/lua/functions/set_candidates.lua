@@ -1,5 +1,5 @@
 --[[ set_candidates: policy says what machines may take, and after how long; parked ones look at once.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes classes fits machines candidates rankings parked wakes leases held
+  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits machines candidates rankings parked wakes leases held
          pauses events
   FLAGS  allow-oom
   TAKES  nonce · machines list (≤ 64) of {machine, list (≤ 64) of {lane, ready_after_ms, preference}}
@@ -7,10 +7,12 @@
   REFUSES NS_TOO_MANY_CANDIDATES, NS_LANE_DOES_NOT_FIT
   EVENTS job.offered for what parked machines get
   COST   O(machines · 64) ]]
+ns.takes.set_candidates = { ns.NONCE, { 'machines', ns.LIST, 64, of = { { 1, ns.NAME, 128 }, { 2, ns.LIST, 500, of = ns.CANDIDATE } } } }
+
 function ns.handlers.set_candidates(cell, request)
   local unknown = {}
   local ids = {}
-  for position, entry in ipairs(ns.expect_list(request, 'machines', 64)) do ids[position] = entry[1] end
+  for position, entry in ipairs(request.machines) do ids[position] = entry[1] end
   cell:load('machines', ids)
   cell:load('candidates', ids)
   for _, entry in ipairs(request.machines) do

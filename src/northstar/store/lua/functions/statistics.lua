@@ -6,10 +6,13 @@
   EVENTS none
   COST   O(lanes asked for · log waiting) ]]
 local H, L = ns.H, ns.L
+ns.takes.statistics = { { 'lanes', ns.COUNT, 500 }, { 'after', ns.NAME_OR_NONE, 16 } }
+
 local HOT = { 'live', 'submitted', 'succeeded', 'failed', 'canceled', 'expired', 'event', 'committed_event', 'skipped_ms' }
 
 local function count_lanes(cell, limit, after)
   local lanes, number = {}, after == '' and 0 or tonumber(after, 16)
+  if not number then ns.refuse('NS_BAD_ARGUMENT', { 'field', 'after', 'want', 'cursor' }) end
   while #lanes < limit and number < cell.hot[H.lanes] do
     number = number + 1
     local id = ns.hex(number, 6)
@@ -28,6 +31,6 @@ function ns.handlers.statistics(cell, request)
   for _, name in ipairs({ 'waiting', 'leases', 'delayed', 'dead', 'finished', 'machines', 'parked', 'transfers', 'jobs', 'pauses' }) do
     counts[name .. '_size'] = cell:size(name)
   end
-  local lanes, after = count_lanes(cell, ns.expect_count(request, 'lanes', 500), request.after)
+  local lanes, after = count_lanes(cell, request.lanes, request.after)
   return { counts = counts, lanes = lanes, after = after }
 end

@@ -11,6 +11,14 @@
   EVENTS job.submitted each; job.offered for what was handed over
   COST   O(jobs · log waiting), and for lanes new to a machine O(64) each ]]
 local J, H, T = ns.J, ns.H, ns.T
+ns.takes.submit = { ns.NONCE, { 'lanes', ns.LIST, 500, of = ns.LANE }, { 'jobs', ns.LIST, 500, of = {
+  ns.JOB_ID, { 'lane', ns.POSITIVE, 500 }, { 'tenant', ns.NAME, 128 }, { 'weight', ns.WEIGHT, 1000000 }, { 'cost', ns.NUMBER, 1000000 },
+  { 'priority', ns.COUNT, 255 }, { 'max_attempts', ns.COUNT, 1000000 }, { 'max_recoveries', ns.COUNT, 1000000 },
+  { 'start_within_ms', ns.COUNT, ns.LONGEST_MS }, { 'finish_within_ms', ns.COUNT, ns.LONGEST_MS },
+  { 'backoff_base_ms', ns.NUMBER, ns.LONGEST_MS }, { 'backoff_cap_ms', ns.NUMBER, ns.LONGEST_MS },
+  { 'retention_ms', ns.COUNT, ns.LONGEST_MS }, { 'idempotency_key', ns.NAME_OR_NONE, 512 }, { 'digest', ns.WORD, 128 },
+  { 'body', ns.TEXT, ns.MOST }, -- its size is judged by the cell's own limit
+} } }
 
 -- The id under which this submission is known already, or nil.
 local function replayed(cell, wanted)
@@ -98,7 +106,7 @@ local function accept(cell, wanted, lane)
 end
 
 function ns.handlers.submit(cell, request)
-  local wanted_jobs, wanted_lanes = ns.expect_list(request, 'jobs', 500), ns.expect_list(request, 'lanes', 500)
+  local wanted_jobs, wanted_lanes = request.jobs, request.lanes
   if cell.hot[H.event] - cell.hot[H.committed_event] >= cell.limits.max_events then
     ns.refuse('NS_EVENTS_BACKLOG', { 'limit', cell.limits.max_events, 'retry_after_ms', 5000 })
   end

@@ -8,6 +8,7 @@
   EVENTS job.returned, job.retried, job.expired, job.offered, machine.lost
   COST   O(budget · log jobs) ]]
 local J, L, H = ns.J, ns.L, ns.H
+ns.takes.tick = { ns.NONCE, { 'budget', ns.COUNT, 500 } }
 
 local function expired_leases(cell, id)
   local job = cell:record('jobs', id)
@@ -81,7 +82,7 @@ local function drop_idle_lane(cell, lane)
 end
 
 function ns.handlers.tick(cell, request)
-  local budget, done = math.min(ns.expect_count(request, 'budget', 500), 500), {}
+  local budget, done = request.budget, {}
   local function each(what, name, upto, change)
     local members = cell:due(name, upto, budget)
     for _, member in ipairs(members) do change(cell, member, request.nonce) end

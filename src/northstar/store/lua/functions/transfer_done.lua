@@ -6,6 +6,7 @@
   EVENTS job.moved each
   COST   O(jobs) ]]
 local J, H, T = ns.J, ns.H, ns.T
+ns.takes.transfer_done = { { 'jobs', ns.LIST, 500, of = { ns.JOB_ID, ns.TRANSFER } } }
 
 local function depart(cell, wanted)
   local id, transfer = wanted.id, cell:record('transfers', wanted.id)
@@ -30,6 +31,6 @@ end
 
 function ns.handlers.transfer_done(cell, request)
   local outcomes = {}
-  for position, wanted in ipairs(ns.expect_list(request, 'jobs', 500)) do outcomes[position] = { wanted.id, depart(cell, wanted) } end
+  for position, wanted in ipairs(request.jobs) do outcomes[position] = { wanted.id, depart(cell, wanted) } end
   return { jobs = outcomes }
 end

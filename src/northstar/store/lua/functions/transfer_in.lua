@@ -8,6 +8,9 @@
   EVENTS job.arrived each
   COST   O(jobs · log waiting). Age, priority, attempts and events go on where they were; the start tag is this cell's. ]]
 local J, H, T = ns.J, ns.H, ns.T
+ns.takes.transfer_in = { ns.NONCE, { 'jobs', ns.LIST, 500, of = {
+  ns.JOB_ID, ns.TRANSFER, { 'record', ns.MAP, of = ns.MOVING }, { 'body', ns.TEXT, ns.MOST }, { 'lane', ns.MAP, of = ns.LANE } } } }
+
 local REMEMBER_MS = 86400000 -- an arrival is remembered for a day; the sweeper repeats within minutes
 
 local function arrive(cell, moved)
@@ -38,7 +41,7 @@ end
 
 function ns.handlers.transfer_in(cell, request)
   local outcomes = {}
-  for position, moved in ipairs(ns.expect_list(request, 'jobs', 500)) do outcomes[position] = { moved.id, arrive(cell, moved) } end
+  for position, moved in ipairs(request.jobs) do outcomes[position] = { moved.id, arrive(cell, moved) } end
   ns.hand_over(cell, request.nonce)
   return { jobs = outcomes }
 end

@@ -7,6 +7,7 @@
   EVENTS job.leaving each
   COST   O(jobs · log waiting) ]]
 local J = ns.J
+ns.takes.transfer_out = { { 'jobs', ns.LIST, 500, of = { ns.JOB_ID, ns.TRANSFER } }, { 'target', ns.NAME, 128 } }
 
 local function leave(cell, wanted, target)
   local id = wanted.id
@@ -31,7 +32,7 @@ local function leave(cell, wanted, target)
 end
 
 function ns.handlers.transfer_out(cell, request)
-  local outcomes, target = {}, ns.expect_text(request, 'target', 128)
-  for position, wanted in ipairs(ns.expect_list(request, 'jobs', 500)) do outcomes[position] = leave(cell, wanted, target) end
+  local outcomes, target = {}, request.target
+  for position, wanted in ipairs(request.jobs) do outcomes[position] = leave(cell, wanted, target) end
   return { jobs = outcomes }
 end

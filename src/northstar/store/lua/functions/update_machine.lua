@@ -7,12 +7,14 @@
   EVENTS machine.updated
   COST   O(1). Fewer slots than are used: nothing is taken away, nothing new is given. ]]
 local M = ns.M
+ns.takes.update_machine = { ns.MACHINE, ns.SESSION, { 'slots', ns.COUNT, 500, optional = true }, { 'vram_mb', ns.COUNT, ns.MOST_MB, optional = true },
+  { 'holder', ns.NAME, 128, optional = true }, { 'description', ns.TEXT, ns.MOST, optional = true } }
 
 function ns.handlers.update_machine(cell, request)
   local machine = ns.present_machine(cell, request)
-  if request.slots then machine[M.slots] = ns.expect_count(request, 'slots', 500) end
-  if request.vram_mb then machine[M.vram_mb] = ns.expect_count(request, 'vram_mb') end
-  if request.holder then machine[M.holder] = ns.expect_text(request, 'holder', 128) end
+  if request.slots then machine[M.slots] = request.slots end
+  if request.vram_mb then machine[M.vram_mb] = request.vram_mb end
+  if request.holder then machine[M.holder] = request.holder end
   if request.description then
     if #request.description > 16384 then ns.refuse('NS_DESCRIPTION_TOO_LARGE', { 'limit', 16384 }) end
     cell:put('descriptions', request.machine, request.description)

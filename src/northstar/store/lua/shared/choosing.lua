@@ -2,7 +2,7 @@
   needs: records unit_of_work ordered_index lanes leases
   Overdue work first (oldest first), then the first head, in order, among the machine's candidates that have waited their
   ready-after. The cost depends on the machine's at most 64 candidates, not on waiting jobs or other lanes. ]]
-local M, L, C = ns.M, ns.L, ns.C
+local J, M, L, C = ns.J, ns.M, ns.L, ns.C
 local PROBES = 32 -- bounds of the agenda corrected in one look; what is left is corrected by the next
 
 local function vram_free(machine) return machine[M.vram_mb] - machine[M.vram_used_mb] end
@@ -72,6 +72,18 @@ function ns.choose(cell, machine_id, machine)
   local ready_lane, wake_ms = candidate_lane(cell, machine_id, machine)
   if ready_lane then return ns.first_in_order(cell, ready_lane) end
   return nil, sooner(overdue_ms, wake_ms)
+end
+
+-- Jobs under a lease as their machine gets them.
+function ns.claimed(cell, ids)
+  local jobs = {}
+  cell:load('bodies', ids)
+  for position, id in ipairs(ids) do
+    local job = cell:record('jobs', id)
+    jobs[position] =
+      { id, job[J.token], job[J.attempts] + 1, job[J.recoveries], cell.limits.lease_ms, cell:get('bodies', id) or '' }
+  end
+  return jobs
 end
 
 -- Take up to `credits` jobs for a machine; gives their ids and when to look again if fewer were found.

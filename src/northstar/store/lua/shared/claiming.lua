@@ -2,9 +2,13 @@
   needs: choosing machines leases ]]
 local J, M = ns.J, ns.M
 
--- Jobs of the machine's latest claim, for a caller whose answer was lost.
-local function claimed_before(cell, machine, nonce)
+-- Jobs of the machine's latest claim, for a caller whose answer was lost. An offer keeps its own token when it is accepted.
+local function claimed_before(cell, machine_id, machine, nonce)
   local ids = {}
+  for _, id in ipairs(machine[M.accepted] or {}) do
+    local job = cell:record('jobs', id)
+    if job and job[J.status] == 'running' and job[J.machine] == machine_id then ids[#ids + 1] = id end
+  end
   for _, id in ipairs(ns.held_by(cell, machine, 500)) do
     local job = cell:record('jobs', id)
     if job and job[J.status] == 'running' and string.find(job[J.token], '.' .. nonce .. '.', 1, true) then ids[#ids + 1] = id end
@@ -19,35 +23,25 @@ local function accept_offers(cell, machine_id, machine)
   return ids
 end
 
-local function answer(cell, ids)
-  local jobs = {}
-  cell:load('bodies', ids)
-  for position, id in ipairs(ids) do
-    local job = cell:record('jobs', id)
-    jobs[position] =
-      { id, job[J.token], job[J.attempts] + 1, job[J.recoveries], cell.limits.lease_ms, cell:get('bodies', id) or '' }
-  end
-  return jobs
-end
-
 function ns.claim(cell, request, machine)
-  local credits = ns.expect_count(request, 'credits', 500)
-  local nonce = ns.expect_text(request, 'nonce', 32)
+  local credits, nonce = request.credits, request.nonce
   ns.alive(cell, request.machine)
   if machine[M.nonce] == nonce then
-    return { jobs = answer(cell, claimed_before(cell, machine, nonce)), wake_ms = 0 }
+    return { jobs = ns.claimed(cell, claimed_before(cell, request.machine, machine, nonce)), wake_ms = 0 }
   end
   machine[M.nonce] = nonce
   cell:changed('machines', request.machine, machine)
   ns.unpark(cell, request.machine)
   local ids = accept_offers(cell, request.machine, machine)
+  machine[M.accepted] = {}
+  for position, id in ipairs(ids) do machine[M.accepted][position] = id end
   local taken, wake_ms = ns.take(cell, request.machine, machine, credits - #ids, 'running', nonce)
   for _, id in ipairs(taken) do ids[#ids + 1] = id end
   local room = math.min(credits - #ids, machine[M.slots] - machine[M.used])
   if request.park and room > 0 and machine[M.status] == 'active' then
     ns.park(cell, request.machine, machine, room, wake_ms)
   end
-  return { jobs = answer(cell, ids), wake_ms = wake_ms or 0 }
+  return { jobs = ns.claimed(cell, ids), wake_ms = wake_ms or 0 }
 end
 
 -- Candidates as policy writes them: {lane, ready_after_ms, preference}. What the machine's profile cannot serve is refused;

@@ -15,7 +15,7 @@ function ns.set_clock(cell, argument)
     reading = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
   else
     reading = tonumber(argument)
-    if not reading or reading < 0 or reading > 8640000000000 then ns.refuse('NS_CLOCK_ARGUMENT', { 'clock', 'virtual' }) end
+    if not (reading and reading >= 0 and reading <= 8640000000000) then ns.refuse('NS_CLOCK_ARGUMENT', { 'clock', 'virtual' }) end
     reading = math.floor(reading)
   end
   local hot = cell.hot

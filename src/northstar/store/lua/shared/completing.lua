@@ -16,7 +16,7 @@ end
 
 function ns.complete(cell, request)
   local outcomes, ids = {}, {}
-  local jobs = ns.expect_list(request, 'jobs', 500)
+  local jobs = request.jobs
   for position, done in ipairs(jobs) do ids[position] = done.id end
   cell:load('jobs', ids)
   for position, done in ipairs(jobs) do outcomes[position] = { done.id, complete_one(cell, done) } end

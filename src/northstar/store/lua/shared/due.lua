@@ -4,9 +4,10 @@ local H = ns.H
 local BY_CLOCK = { 'deadlines', 'delayed', 'wakes' }
 local BY_LEASES = { 'leases', 'alive' }
 local LOOK_AGAIN_MS = 1000 -- every holder ticks at least this often, so that a lost bell costs no more
+local PER_LEASE = 4 -- and so often in a lease: a silence of half a lease would count as an outage, and put leases off for ever
 
 function ns.next_due(cell)
-  local due = cell.now + LOOK_AGAIN_MS
+  local due = cell.now + math.min(LOOK_AGAIN_MS, math.floor(cell.limits.lease_ms / PER_LEASE))
   for _, name in ipairs(BY_CLOCK) do
     local score = cell:next_score(name, cell.now)
     if score and score < due then due = math.max(score, cell.now) end

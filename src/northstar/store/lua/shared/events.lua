@@ -10,7 +10,7 @@ local function append(cell, kind, subject, number, data)
   hot[H.event] = hot[H.event] + 1
   local payload = cmsgpack.pack({ kind, subject, number, cell.now, data })
   cell.events[#cell.events + 1] =
-    { 'XADD', cell.key.events, cell.identity.epoch .. '-' .. string.format('%.0f', hot[H.event]), 'e', payload }
+    { 'XADD', cell:key('events'), cell.identity.epoch .. '-' .. string.format('%.0f', hot[H.event]), 'e', payload }
 end
 
 -- `data` is a list of name, value pairs, so that its order is fixed.

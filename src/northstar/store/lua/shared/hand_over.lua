@@ -4,7 +4,17 @@
   ranking chooses at once, by the same rules as a claim, and gets what it chose as an offer: a short lease that its holder hears of
   by a bell. An offer that is not accepted goes back to the front, uncharged. ]]
 local M = ns.M
+local BELL_BYTES = 16384 -- bodies in one bell
 local LANES = 64 -- lanes looked at in one call; more are left to a tick that is due at once
+
+-- What the bell says of an offer: the jobs themselves, so that work begins without another round, or just the machine when they
+-- are too large for a message that may be lost.
+local function offered(cell, machine_id, ids)
+  local jobs, bytes = ns.claimed(cell, ids), 0
+  for _, job in ipairs(jobs) do bytes = bytes + #job[6] end
+  if bytes > BELL_BYTES then return machine_id end
+  return { 'offer', machine_id, jobs }
+end
 
 -- Let a parked machine choose; true if it got something.
 function ns.offer(cell, machine_id, nonce)
@@ -24,7 +34,7 @@ function ns.offer(cell, machine_id, nonce)
     return false
   end
   ns.unpark(cell, machine_id)
-  cell:ring(machine[M.holder], machine_id)
+  cell:ring(machine[M.holder], offered(cell, machine_id, taken))
   return true
 end
 

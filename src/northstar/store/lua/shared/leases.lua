@@ -76,7 +76,11 @@ end
 function ns.leased(cell, id, token)
   local job = cell:record('jobs', id)
   if not job then return nil, 'NS_NO_SUCH_JOB' end
-  if job[J.status] == 'running' and job[J.token] == token then return job end
+  if job[J.token] == token and job[J.status] == 'running' then return job end
+  if job[J.token] == token and job[J.status] == 'offered' then
+    -- The bell told the machine what it was offered, and it has begun: naming the token accepts the offer.
+    return ns.accept(cell, id, job[J.machine], ns.machine(cell, job[J.machine]))
+  end
   if job[J.settled] == token and token ~= '' then return nil, 'replayed' end
   if job[J.status] == 'canceled' then return nil, 'NS_JOB_CANCELED' end
   if job[J.finished_ms] > 0 then return nil, 'NS_JOB_FINISHED' end

@@ -7,12 +7,18 @@ function ns.machine(cell, machine_id)
   return cell:record('machines', machine_id)
 end
 
+-- The machine that is meant; with a session, only if it is the one registered. Operators name none.
+function ns.named_machine(cell, request)
+  local machine = ns.machine(cell, request.machine)
+  if not machine then ns.refuse('NS_NO_SUCH_MACHINE', { 'machine', request.machine }) end
+  if request.session and machine[M.session] ~= request.session then ns.refuse('NS_MACHINE_REPLACED', { 'machine', request.machine }) end
+  return machine
+end
+
 -- The machine, if this session of it is the one registered; an older agent of the same name is refused.
 function ns.present_machine(cell, request)
-  local machine = ns.machine(cell, ns.expect_text(request, 'machine', 128))
-  if not machine then ns.refuse('NS_NO_SUCH_MACHINE', { 'machine', request.machine }) end
-  if machine[M.session] ~= request.session then ns.refuse('NS_MACHINE_REPLACED', { 'machine', request.machine }) end
-  return machine
+  request.session = request.session or ''
+  return ns.named_machine(cell, request)
 end
 
 function ns.alive(cell, machine_id) cell:set_score('alive', machine_id, cell.lease_now + cell.limits.alive_ms) end
@@ -30,7 +36,7 @@ function ns.park(cell, machine_id, machine, credits, wake_ms)
 end
 
 function ns.unpark(cell, machine_id)
-  if cell:size('parked') == 0 and not cell.zsets.parked.state[machine_id] then return end
+  if cell:size('parked') == 0 and not cell:part('parked').state[machine_id] then return end
   cell:remove('parked', machine_id)
   cell:remove('wakes', machine_id)
 end

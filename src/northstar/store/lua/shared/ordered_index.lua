@@ -16,23 +16,25 @@ end
 
 function Cell:index_add(name, member)
   self:set_score(name, member, 0)
-  local added, prefix = self.zsets[name].added, string.sub(member, 1, 6)
-  if not added[prefix] then added[prefix] = {} end
-  insert_sorted(added[prefix], member)
+  local part, prefix = self:part(name), string.sub(member, 1, 6)
+  if not part.added then part.added = {} end
+  if not part.added[prefix] then part.added[prefix] = {} end
+  insert_sorted(part.added[prefix], member)
 end
 
 -- The first member stored before this call that it has not removed. Reads ahead in growing steps.
 local function first_stored(cell, name, prefix)
-  local zset = cell.zsets[name]
-  local view = zset.views[prefix]
+  local part = cell:part(name)
+  if not part.views then part.views = {} end
+  local view = part.views[prefix]
   if not view then
     view = { members = {}, at = 1, from = '[' .. prefix, done = false, step = 1 }
-    zset.views[prefix] = view
+    part.views[prefix] = view
   end
   while true do
     while view.at <= #view.members do
       local member = view.members[view.at]
-      if zset.state[member] ~= false then return member end
+      if part.state[member] ~= false then return member end
       view.at = view.at + 1
     end
     if view.done then return nil end
@@ -44,10 +46,10 @@ local function first_stored(cell, name, prefix)
 end
 
 function Cell:first(name, prefix)
-  local zset = self.zsets[name]
-  local stored, added = first_stored(self, name, prefix), zset.added[prefix]
+  local part, stored = self:part(name), first_stored(self, name, prefix)
+  local added = part.added and part.added[prefix]
   if not added then return stored end
-  while added[1] and not zset.state[added[1]] do table.remove(added, 1) end
+  while added[1] and not part.state[added[1]] do table.remove(added, 1) end
   local fresh = added[1]
   if not stored or (fresh and fresh < stored) then return fresh end
   return stored
@@ -55,7 +57,8 @@ end
 
 -- The first `count` members of a prefix, with the function's own additions and without its removals.
 function Cell:range(name, prefix, count)
-  local state, added, at, members = self.zsets[name].state, self.zsets[name].added[prefix] or {}, 1, {}
+  local part, at, members = self:part(name), 1, {}
+  local state, added = part.state, part.added and part.added[prefix] or {}
   local function take(member)
     if state[member] ~= false and #members < count then members[#members + 1] = member end
   end

@@ -18,10 +18,11 @@ ns.J = positions {
   'idempotency_key', 'digest', 'tag',
 }
 
--- One machine. `offers` lists the ids of jobs handed to it and not yet accepted; `wants` is its credit while parked.
+-- One machine. `offers` lists the ids of jobs handed to it and not yet accepted, `accepted` those that its latest claim accepted;
+-- `wants` is its credit while parked.
 ns.M = positions {
   'number', 'profile', 'session', 'slots', 'used', 'vram_mb', 'vram_used_mb', 'status', 'holder', 'offers', 'wants',
-  'nonce', 'registered_ms',
+  'nonce', 'registered_ms', 'accepted',
 }
 
 -- One lane: its canonical text, its requirement class, its pool, the VRAM one of its jobs needs and how many of its jobs are unfinished.

@@ -9,26 +9,3 @@ function ns.refuse(code, facts)
   end
   error({ err = table.concat(words, ' ') }, 0)
 end
-
--- Request fields are checked here, so that nothing malformed reaches a record.
-function ns.expect_text(request, name, limit)
-  local value = request[name]
-  if type(value) ~= 'string' or #value > (limit or 256) then ns.refuse('NS_BAD_ARGUMENT', { 'field', name, 'want', 'text' }) end
-  return value
-end
-
-function ns.expect_count(request, name, limit)
-  local value = request[name]
-  if type(value) ~= 'number' or value ~= math.floor(value) or value < 0 or value > (limit or 9007199254740991) then
-    ns.refuse('NS_BAD_ARGUMENT', { 'field', name, 'want', 'count' })
-  end
-  return value
-end
-
-function ns.expect_list(request, name, limit)
-  local value = request[name]
-  if type(value) ~= 'table' or #value > (limit or 500) then
-    ns.refuse('NS_BAD_ARGUMENT', { 'field', name, 'want', 'list', 'limit', limit or 500 })
-  end
-  return value
-end

@@ -1,16 +1,18 @@
 --[[ serving: from a call to a handler and back.
-  needs: unit_of_work refusal
+  needs: unit_of_work refusal fields shapes
   ARGV of every function: 1 digest of the library the caller was built with · 2 now in ms, '' on the live clock · 3 the request, msgpack.
   The reply is msgpack. A refusal is an error whose first word is its name. A fault of our own is NS_LIBRARY_FAULT; like a refusal
   it has written nothing. ]]
 local function run(spec, keys, args)
   if args[1] ~= ns.DIGEST then ns.refuse('NS_LIBRARY_CHANGED', { 'caller', args[1], 'loaded', ns.DIGEST }) end
-  local cell, meta = ns.open(spec.keys, keys, args[2], spec.creating)
-  local reply = ns.handlers[spec.name](cell, cmsgpack.unpack(args[3]), meta)
+  local cell, meta = ns.open(spec, keys, args[2])
+  local reply = ns.handlers[spec.name](cell, ns.request_of(spec.name, args[3]), meta)
   return cell, reply
 end
 
 function ns.serve(spec)
+  spec.at = {}
+  for position = 1, #spec.keys do spec.at[spec.keys[position]] = position end
   return function(keys, args)
     local fine, cell, reply = pcall(run, spec, keys, args)
     if not fine then
@@ -20,7 +22,7 @@ function ns.serve(spec)
       return redis.error_reply('NS_LIBRARY_FAULT function=' .. spec.name .. ' ' .. string.gsub(tostring(cell), '[\r\n]', ' '))
     end
     local answer = cmsgpack.pack(reply)
-    if not spec.reads_only then cell:commit(spec.keys) end
+    if not spec.reads_only then cell:commit() end
     return answer
   end
 end

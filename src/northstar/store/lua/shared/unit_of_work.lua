@@ -4,7 +4,10 @@
     1. reads see the function's own pending writes,
     2. `commit` packs everything first, touches every key that it will write and nothing has read yet with a command of its type
        (a foreign type fails here), and then only writes; none of these commands can fail any more.
-  A refusal or a fault before `commit` has written nothing. ]]
+  A refusal or a fault before `commit` has written nothing.
+
+  Half the time of a short call is the allocation of tables, so what a call does not touch is not made: a part of the cell (one
+  key) is opened when it is first used. ]]
 local H = ns.H
 local COUNT = { hash = 'HLEN', zset = 'ZCARD', stream = 'XLEN' }
 local SLICE = 1000 -- values per command: far below Lua's limit of 8,000 results of unpack
@@ -13,21 +16,26 @@ local Cell = {}
 ns.Cell = Cell
 Cell.__index = Cell
 
-function ns.open(names, keys, now, creating)
-  if #keys ~= #names then ns.refuse('NS_KEYS_MISMATCH', { 'want', #names, 'got', #keys }) end
-  local cell = setmetatable({ key = {}, sizes = {}, seen = { meta = true }, hashes = {}, zsets = {}, events = {}, bells = {}, rung = {} }, Cell)
-  for position, name in ipairs(names) do
-    cell.key[name] = keys[position]
-    if ns.KIND[name] == 'hash' then
-      cell.hashes[name] = { values = {}, records = {}, dirty = {}, list = {} }
-    elseif ns.KIND[name] == 'zset' then
-      cell.zsets[name] = { state = {}, list = {}, views = {}, added = {} }
-    end
+-- The latest packed text of identity and limits with what it unpacks to: cells share their limits, and a call should not unpack
+-- them anew. Keyed by the text itself, so it can never be stale; what is cached is never changed in place.
+local unpacked = {}
+
+local function cached(slot, text)
+  local known = unpacked[slot]
+  if not known or known.text ~= text then
+    known = { text = text, value = cmsgpack.unpack(text) }
+    unpacked[slot] = known
   end
-  local meta = redis.call('HMGET', cell.key.meta, 'identity', 'limits', 'hot')
-  if creating then return cell, meta end
-  if not meta[1] then ns.refuse('NS_CELL_MISSING', { 'key', cell.key.meta }) end
-  cell.identity, cell.limits, cell.hot = cmsgpack.unpack(meta[1]), cmsgpack.unpack(meta[2]), cmsgpack.unpack(meta[3])
+  return known.value
+end
+
+function ns.open(spec, keys, now)
+  if #keys ~= #spec.keys then ns.refuse('NS_KEYS_MISMATCH', { 'want', #spec.keys, 'got', #keys }) end
+  local cell = setmetatable({ keys = keys, at = spec.at, parts = {}, opened = {}, events = {} }, Cell)
+  local meta = cell:read('HMGET', 'meta', 'identity', 'limits', 'hot')
+  if spec.creating then return cell, meta end
+  if not meta[1] then ns.refuse('NS_CELL_MISSING', { 'key', cell:key('meta') }) end
+  cell.identity, cell.limits, cell.hot = cached('identity', meta[1]), cached('limits', meta[2]), cmsgpack.unpack(meta[3])
   if cell.identity.schema ~= ns.SCHEMA then
     ns.refuse('NS_SCHEMA_UNSUPPORTED', { 'cell', cell.identity.schema, 'library', ns.SCHEMA })
   end
@@ -35,98 +43,128 @@ function ns.open(names, keys, now, creating)
   return cell
 end
 
--- How many members a key had before this call.
-function Cell:size(name)
-  if not self.sizes[name] then
-    self.sizes[name] = redis.call(COUNT[ns.KIND[name]], self.key[name])
-    self.seen[name] = true
+function Cell:key(name) return self.keys[self.at[name]] end
+
+-- What this call knows and wants of one key. state: field -> text or false; member -> score or false. list: what was changed, in order.
+function Cell:part(name)
+  local part = self.parts[name]
+  if not part then
+    part = { name = name, key = self.keys[self.at[name]], state = {}, list = {} }
+    self.parts[name] = part
+    self.opened[#self.opened + 1] = part
   end
-  return self.sizes[name]
+  return part
 end
 
 -- Every read goes through here, so that `commit` knows whose type is proved.
 function Cell:read(command, name, ...)
-  self.seen[name] = true
-  return redis.call(command, self.key[name], ...)
+  local part = self.parts[name] or self:part(name)
+  part.seen = true
+  return redis.call(command, part.key, ...)
+end
+
+-- How many members a key had before this call.
+function Cell:size(name)
+  local part = self.parts[name] or self:part(name)
+  if not part.size then part.size = self:read(COUNT[ns.KIND[name]], name) end
+  return part.size
 end
 
 -- Hashes -------------------------------------------------------------------------------------------------------------
 
 function Cell:load(name, fields)
-  local hash, wanted = self.hashes[name], {}
+  local state, wanted = (self.parts[name] or self:part(name)).state, {}
   for _, field in ipairs(fields) do
-    if hash.values[field] == nil and hash.records[field] == nil then wanted[#wanted + 1] = field end
+    if state[field] == nil then wanted[#wanted + 1] = field end
   end
   for first = 1, #wanted, SLICE do
     local last = math.min(first + SLICE - 1, #wanted)
     local values = self:read('HMGET', name, unpack(wanted, first, last))
-    for position, value in ipairs(values) do hash.values[wanted[first + position - 1]] = value end
+    for position, value in ipairs(values) do state[wanted[first + position - 1]] = value end
   end
 end
 
 -- The text of a field, or false.
 function Cell:get(name, field)
-  local values = self.hashes[name].values
-  if values[field] == nil then values[field] = self:read('HGET', name, field) end
-  return values[field]
+  local state = (self.parts[name] or self:part(name)).state
+  if state[field] == nil then state[field] = self:read('HGET', name, field) end
+  return state[field]
 end
 
-function Cell:put(name, field, value)
-  local hash = self.hashes[name]
-  hash.values[field] = value
-  if not hash.dirty[field] then
-    hash.dirty[field] = true
-    hash.list[#hash.list + 1] = field
+local function mark(part, field)
+  local marked = part.marked
+  if not marked then
+    marked = {}
+    part.marked = marked
+  end
+  if not marked[field] then
+    marked[field] = true
+    part.list[#part.list + 1] = field
   end
 end
 
+function Cell:put(name, field, value)
+  local part = self.parts[name] or self:part(name)
+  part.state[field] = value
+  mark(part, field)
+end
+
 function Cell:drop(name, field)
-  self.hashes[name].records[field] = false
-  self:put(name, field, false)
+  local part = self.parts[name] or self:part(name)
+  if part.records then part.records[field] = false end
+  part.state[field] = false
+  mark(part, field)
 end
 
 -- The unpacked record of a field, or false. Whoever changes it says so with `changed`.
 function Cell:record(name, field)
-  local records = self.hashes[name].records
-  if records[field] == nil then
-    local text = self:get(name, field)
-    records[field] = text and cmsgpack.unpack(text)
+  local part = self.parts[name] or self:part(name)
+  local records = part.records
+  if not records then
+    records = {}
+    part.records = records
   end
-  return records[field]
+  local record = records[field]
+  if record == nil then
+    local text = self:get(name, field)
+    record = text and cmsgpack.unpack(text)
+    records[field] = record
+  end
+  return record
 end
 
 function Cell:changed(name, field, record)
-  local hash = self.hashes[name]
-  hash.records[field] = record
-  if not hash.dirty[field] then
-    hash.dirty[field] = true
-    hash.list[#hash.list + 1] = field
-  end
+  local part = self.parts[name] or self:part(name)
+  if not part.records then part.records = {} end
+  part.records[field] = record
+  part.state[field] = true
+  mark(part, field)
 end
 
 -- Sorted sets --------------------------------------------------------------------------------------------------------
 
 function Cell:set_score(name, member, score)
-  local zset = self.zsets[name]
-  if zset.state[member] == nil then zset.list[#zset.list + 1] = member end
-  zset.state[member] = score
+  local part = self.parts[name] or self:part(name)
+  if part.state[member] == nil then part.list[#part.list + 1] = member end
+  part.state[member] = score
 end
 
 function Cell:remove(name, member) self:set_score(name, member, false) end
 
 function Cell:score(name, member)
-  local pending = self.zsets[name].state[member]
+  local pending = (self.parts[name] or self:part(name)).state[member]
   if pending ~= nil then return pending end
   local score = self:read('ZSCORE', name, member)
   return score and tonumber(score)
 end
 
--- Members with a score up to `limit_score`, lowest first, at most `count`; the function's own removals are left out.
+-- Members with a score up to `limit_score`, lowest first, at most `count`; the function's own changes are left out.
 function Cell:due(name, limit_score, count)
   local members = {}
   if count <= 0 then return members end
+  local state = (self.parts[name] or self:part(name)).state
   for _, member in ipairs(self:read('ZRANGEBYSCORE', name, '-inf', limit_score, 'LIMIT', 0, count)) do
-    if self.zsets[name].state[member] == nil then members[#members + 1] = member end
+    if state[member] == nil then members[#members + 1] = member end
   end
   return members
 end
@@ -134,9 +172,9 @@ end
 -- When something in a timed set falls due next, after `after`; may be early by what this call removes, never late.
 function Cell:next_score(name, after)
   local first = self:read('ZRANGEBYSCORE', name, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-  local best = first[2] and tonumber(first[2])
-  for _, member in ipairs(self.zsets[name].list) do
-    local score = self.zsets[name].state[member]
+  local best, part = first[2] and tonumber(first[2]), (self.parts[name] or self:part(name))
+  for _, member in ipairs(part.list) do
+    local score = part.state[member]
     if score and (not best or score < best) then best = score end
   end
   return best
@@ -151,11 +189,11 @@ local function push_slices(writes, command, key, values, width)
   end
 end
 
-local function hash_writes(cell, name, writes)
-  local hash, kept, gone = cell.hashes[name], {}, {}
-  for _, field in ipairs(hash.list) do
-    local record = hash.records[field]
-    local value = record and cmsgpack.pack(record) or hash.values[field]
+local function hash_writes(part, key, writes)
+  local kept, gone, records = {}, {}, part.records or {}
+  for _, field in ipairs(part.list) do
+    local record, value = records[field], part.state[field]
+    if record then value = cmsgpack.pack(record) end
     if value then
       kept[#kept + 1] = field
       kept[#kept + 1] = value
@@ -163,14 +201,14 @@ local function hash_writes(cell, name, writes)
       gone[#gone + 1] = field
     end
   end
-  push_slices(writes, 'HDEL', cell.key[name], gone, 1)
-  push_slices(writes, 'HSET', cell.key[name], kept, 2)
+  push_slices(writes, 'HDEL', key, gone, 1)
+  push_slices(writes, 'HSET', key, kept, 2)
 end
 
-local function zset_writes(cell, name, writes)
-  local zset, kept, gone = cell.zsets[name], {}, {}
-  for _, member in ipairs(zset.list) do
-    local score = zset.state[member]
+local function zset_writes(part, key, writes)
+  local kept, gone = {}, {}
+  for _, member in ipairs(part.list) do
+    local score = part.state[member]
     if score then
       kept[#kept + 1] = score
       kept[#kept + 1] = member
@@ -178,30 +216,31 @@ local function zset_writes(cell, name, writes)
       gone[#gone + 1] = member
     end
   end
-  push_slices(writes, 'ZREM', cell.key[name], gone, 1)
-  push_slices(writes, 'ZADD', cell.key[name], kept, 2)
+  push_slices(writes, 'ZREM', key, gone, 1)
+  push_slices(writes, 'ZADD', key, kept, 2)
 end
 
-function Cell:commit(names)
+function Cell:commit()
   local writes = {}
   self:put('meta', 'hot', cmsgpack.pack(self.hot))
-  if #self.events > 0 then self:size('events') end
-  for _, name in ipairs(names) do
-    if self.hashes[name] then hash_writes(self, name, writes) elseif self.zsets[name] then zset_writes(self, name, writes) end
+  for _, part in ipairs(self.opened) do
+    if #part.list > 0 then
+      if not part.seen then self:size(part.name) end
+      local collect = ns.KIND[part.name] == 'hash' and hash_writes or zset_writes
+      collect(part, part.key, writes)
+    end
   end
-  for _, name in ipairs(names) do
-    local pending = self.hashes[name] or self.zsets[name]
-    if pending and #pending.list > 0 and not self.seen[name] then self:size(name) end
-  end
+  if #self.events > 0 and not self:part('events').seen then self:size('events') end
   for _, event in ipairs(self.events) do writes[#writes + 1] = event end
-  for _, holder in ipairs(self.rung) do
-    writes[#writes + 1] = { 'SPUBLISH', self.key.meta .. ':bell:' .. holder, cmsgpack.pack(self.bells[holder]) }
+  for _, holder in ipairs(self.rung or {}) do
+    writes[#writes + 1] = { 'SPUBLISH', self:key('meta') .. ':bell:' .. holder, cmsgpack.pack(self.bells[holder]) }
   end
   for _, write in ipairs(writes) do redis.call(unpack(write)) end
 end
 
 -- Ring a holder's bell after the commit. Bells are lossy; the once-a-second claim of parked machines makes up for one lost.
 function Cell:ring(holder, word)
+  if not self.rung then self.rung, self.bells = {}, {} end
   if not self.bells[holder] then
     self.bells[holder] = {}
     self.rung[#self.rung + 1] = holder
