@@ -1,0 +1,1 @@
+"""The composition root: which parts make a running process. Nothing else puts services, stores and connectors together."""

@@ -1,0 +1,110 @@
+"""From settings to connectors: the parts that make an engine do the work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from northstar.config import CommandService, InvalidSettings, OpenAIService, Service
+from northstar.connectors.command import CommandConnector, CommandSettings
+from northstar.connectors.command_process import CommandLimits
+from northstar.connectors.contract import Connector
+from northstar.connectors.openai_compatible import OpenAIConnector, Patience
+from northstar.connectors.secret import Secret
+from northstar.domain.errors import Unavailable
+
+_MIB = 1024 * 1024
+
+
+class Engine(Protocol):
+    """An engine that was started for a machine."""
+
+    url: str
+
+    async def wait(self) -> int:
+        """Wait until its process ends; give the exit code."""
+        ...
+
+
+#: Starts an engine that keeps its files in the folder, and stops it on the way out.
+StartEngine = Callable[[Path], AbstractAsyncContextManager[Engine]]
+
+
+class EngineUnknown(Unavailable):
+    """The settings name an engine that this process cannot start."""
+
+    code: ClassVar[str] = "NS_ENGINE_UNKNOWN"
+    retryable = False
+
+    def __init__(self, engine: str, *, known: tuple[str, ...]) -> None:
+        super().__init__(f"there is no engine {engine!r} to start (known: {', '.join(known) or 'none'})")
+        self.engine = engine
+
+
+def connector_of(name: str, service: Service, *, address: str | None, environment: Mapping[str, str]) -> Connector:
+    """The connector for a service. `address` is that of the engine started for it, if there is one.
+
+    Raises:
+        InvalidSettings: the service cannot be made from what is set.
+    """
+    try:
+        if isinstance(service, OpenAIService):
+            return _openai(name, service, address=address, environment=environment)
+        return _command(name, service)
+    except ValueError as exc:
+        raise InvalidSettings(str(exc), source=f"[services.{name}]") from exc
+
+
+def _openai(
+    name: str, service: OpenAIService, *, address: str | None, environment: Mapping[str, str]
+) -> OpenAIConnector:
+    key = environment.get(service.api_key_variable) if service.api_key_variable else None
+    if service.api_key_variable and not key:
+        raise InvalidSettings(
+            f"environment variable {service.api_key_variable} holds no key", source=f"[services.{name}]"
+        )
+    patience = service.patience
+    return OpenAIConnector(
+        address or service.base_url,
+        service=name,
+        model=service.model or None,
+        api_key=Secret(key) if key else None,
+        patience=Patience(
+            connect_s=patience.connect_s,
+            first_token_s=patience.first_token_s,
+            between_tokens_s=patience.between_tokens_s,
+            total_s=patience.total_s,
+        ),
+        max_output_bytes=service.max_output_kib * 1024,
+        extra_options=frozenset(service.extra_options),
+    )
+
+
+def _command(name: str, service: CommandService) -> CommandConnector:
+    program, *rest = service.arguments
+    limits = service.limits
+    return CommandConnector(
+        CommandSettings(
+            service=name,
+            arguments=(sys.executable if program == "@python" else program, *rest),
+            warm_up=service.warm_up,
+            expects=service.expects,
+            payload_by=service.payload_by,
+            environment=service.environment,
+            limits=CommandLimits(
+                wall_s=limits.wall_s,
+                cpu_s=limits.cpu_s or None,
+                memory_bytes=limits.memory_mib * _MIB,
+                output_bytes=limits.output_mib * _MIB,
+                files=limits.files,
+                processes=limits.processes,
+            ),
+            max_outputs=service.max_outputs,
+            retryable_exit_codes=service.retryable_exit_codes,
+            grace_s=service.grace_s,
+            warm_up_s=service.warm_up_s,
+        )
+    )

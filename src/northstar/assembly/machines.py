@@ -1,0 +1,115 @@
+"""Machines of this host as processes of their own: started, watched, started again when they die, and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from northstar.config import MachineSettings, Settings
+from northstar.store.embedded import RestartPolicy
+
+log = structlog.get_logger(__name__)
+
+#: Beyond the time a machine has to drain, before it is ended by force.
+_STOP_MARGIN_S: Final = 10.0
+_KILL_S: Final = 5.0
+_REMEMBERED: Final = 100
+
+
+class LocalMachines:
+    """One process a machine. `restart` None: a machine that dies stays dead."""
+
+    def __init__(self, settings: Settings, *, restart: RestartPolicy | None) -> None:
+        self._settings = settings
+        self._restart = restart
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of the machines that run at present."""
+        return {name: process.pid for name, process in self._processes.items() if process.returncode is None}
+
+    def start(self, machines: Sequence[MachineSettings]) -> None:
+        """Begin to keep these machines running. They register in the cell by themselves when their engines are ready."""
+        for machine in machines:
+            self._tasks.append(asyncio.create_task(self._keep(machine.name), name=f"machine-{machine.name}"))
+
+    async def stop(self) -> None:
+        """Tell all to stop, wait until they have handed back their work, and end by force those that do not."""
+        self._stopping.set()
+        self._send(signal.SIGTERM)
+        await self._gone(self._settings.agent.drain_s + _STOP_MARGIN_S)
+        self._send(signal.SIGKILL)
+        await self._gone(_KILL_S)
+
+    def hurry(self) -> None:
+        """End all by force now; their jobs go back to the queue when their leases end."""
+        self._stopping.set()
+        self._send(signal.SIGKILL)
+
+    async def _gone(self, timeout_s: float) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+
+    def _send(self, number: signal.Signals) -> None:
+        for process in self._processes.values():
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(number)
+
+    async def _keep(self, name: str) -> None:
+        clock = asyncio.get_running_loop()
+        deaths: deque[float] = deque(maxlen=_REMEMBERED)
+        while not self._stopping.is_set():
+            code = await self._run_once(name)
+            if self._stopping.is_set():
+                return
+            deaths.append(clock.time())
+            delay_s = self._restart.delay_s(deaths, now=clock.time()) if self._restart else None
+            if delay_s is None:
+                log.error("machine_given_up", machine=name, exit_code=code, deaths=len(deaths))
+                return
+            log.warning("machine_died", machine=name, exit_code=code, again_in_s=round(delay_s, 2))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._stopping.wait()
+
+    async def _run_once(self, name: str) -> int:
+        process = await self._spawn(name)
+        self._processes[name] = process
+        if self._stopping.is_set():  # the order came while it was being started
+            process.terminate()
+        return await process.wait()
+
+    async def _spawn(self, name: str) -> asyncio.subprocess.Process:
+        """Start a worker that takes its settings from its standard input, where nobody else can read them."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # a folder called northstar in the present directory is not the package
+            "-m",
+            "northstar",
+            "worker",
+            name,
+            f"--supervisor={os.getpid()}",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C in a terminal is the supervisor's to handle
+        )
+        log.debug("machine_started", machine=name, pid=process.pid)
+        if process.stdin is not None:
+            with contextlib.suppress(ConnectionError):  # it died at once: its exit code says so
+                process.stdin.write(msgspec.json.encode(self._settings) + b"\n")
+                await process.stdin.drain()
+            process.stdin.close()
+        return process

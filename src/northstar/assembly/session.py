@@ -1,0 +1,77 @@
+"""A client's way to a cell: which server, which cell, and the parts that speak to them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from northstar.assembly.run_file import read_run_file
+from northstar.broker.dead_letters import DeadLetters
+from northstar.broker.submission import Submitter
+from northstar.config import Settings
+from northstar.store.assets import AssetStore
+from northstar.store.cell import Cell
+from northstar.store.valkey import connect
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell on a server. The repr hides the address, which may hold a password."""
+
+    url: str
+    cell: str
+
+    def __repr__(self) -> str:
+        return f"Place(cell={self.cell!r})"
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command needs to speak to a cell."""
+
+    cell: Cell
+    submitter: Submitter
+    dead_letters: DeadLetters
+    settings: Settings
+
+    def assets(self) -> AssetStore:
+        """Where the outputs of jobs are. Raises an asset store's error."""
+        return AssetStore(self.settings.assets_url, max_asset_bytes=self.settings.assets.max_asset_mib * 1024**2)
+
+
+def find_place(settings: Settings) -> Place:
+    """The server that the settings name, else the one that runs on the data directory.
+
+    Raises:
+        NotRunning: neither is there.
+    """
+    if settings.valkey.url:
+        return Place(url=settings.valkey.url, cell=settings.cell_name)
+    running = read_run_file(settings.data_path)
+    return Place(url=running.url, cell=settings.cell or running.cell)
+
+
+@asynccontextmanager
+async def session(settings: Settings) -> AsyncIterator[Session]:
+    """Speak to the cell that the settings mean. Joins it and never makes one, so a misspelt name is found out.
+
+    Raises:
+        NotRunning: there is no server. UrlInvalid: its address cannot be understood.
+    """
+    place = find_place(settings)
+    client = connect(place.url)
+    try:
+        cell = Cell(client, place.cell)
+        submitter = Submitter(cell, new_id=new_id, monotonic=time.monotonic)
+        yield Session(
+            cell=cell, submitter=submitter, dead_letters=DeadLetters(cell, new_nonce=new_id), settings=settings
+        )
+    finally:
+        await client.aclose()
+
+
+def new_id() -> str:
+    """104 random bits: enough that nobody's ids ever meet."""
+    return secrets.token_hex(13)

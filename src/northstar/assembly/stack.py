@@ -1,0 +1,201 @@
+"""Everything on one machine: server, dispatcher, history and local machines, started in order and stopped in the reverse one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from northstar import __version__
+from northstar.assembly.announcing import announced
+from northstar.assembly.machines import LocalMachines
+from northstar.assembly.run_file import RunFile, remove_run_file, write_run_file
+from northstar.assembly.session import new_id
+from northstar.broker.dispatch import Dispatcher
+from northstar.config import Settings
+from northstar.domain.errors import NorthstarError, Unavailable
+from northstar.store.cell import Cell
+from northstar.store.embedded import EmbeddedValkey, RestartPolicy, ServerOptions
+from northstar.store.embedded.lock import DataDirectoryLock
+from northstar.store.history import HistoryDatabase, HistoryWriter, prune
+from northstar.store.library_loader import retire_unused
+from northstar.store.valkey import ServerFacts, check_server, connect, redact
+
+log = structlog.get_logger(__name__)
+
+_MIB: Final = 1024 * 1024
+_DAY_MS: Final = 86_400_000
+_PRUNE_EVERY_S: Final = 3_600.0
+_LAST_EVENTS_S: Final = 5.0
+
+
+class PartEnded(NorthstarError):
+    """A part that must run for ever has ended."""
+
+    code = "NS_PART_ENDED"
+
+    def __init__(self, part: str, reason: str) -> None:
+        super().__init__(f"{part} has ended ({reason}), so North Star stops; its log says more")
+        self.part = part
+
+
+class Stack(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs. `failure` is done, with an error, when a part has ended that must not."""
+
+    settings: Settings
+    url: str
+    facts: ServerFacts
+    cell: Cell
+    machines: LocalMachines
+    history: HistoryDatabase
+    failure: asyncio.Future[None]
+
+
+@asynccontextmanager
+async def running_stack(settings: Settings, *, restart_machines: RestartPolicy | None) -> AsyncIterator[Stack]:
+    """Run everything until the block ends. `settings.machines` are the machines of this host.
+
+    Raises:
+        DataDirectoryInUse: it runs already on this data directory.
+        Unavailable: the server cannot be started, reached, or used; or the history cannot.
+    """
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async with AsyncExitStack() as stack:
+        lock = DataDirectoryLock(settings.data_path)
+        await lock.acquire()
+        stack.callback(lock.close)
+        url = settings.valkey.url or await _embedded(settings, stack, failure=failure)
+        client = connect(url)
+        stack.push_async_callback(client.aclose)
+        facts = await check_server(client)
+        cell = Cell(client, settings.cell_name)
+        await cell.open(settings.limits, configure=True)
+        await stack.enter_async_context(announced(cell, process=f"up:{new_id()}"))
+        await retire_unused(client, cell.library)
+        await _declare_services(cell, settings)
+        history = await _history(settings, cell, stack, failure=failure)
+        dispatcher = Dispatcher(
+            cell,
+            new_nonce=_nonce,
+            plan_every_s=settings.dispatch.plan_every_s,
+            tick_at_least_every_s=settings.dispatch.tick_every_s,
+        )
+        await stack.enter_async_context(_part("the dispatcher", dispatcher.run(), failure=failure))
+        inherited = _for_machines(settings, url)
+        machines = LocalMachines(inherited, restart=restart_machines)
+        stack.push_async_callback(machines.stop)
+        machines.start(settings.machines)
+        write_run_file(settings.data_path, RunFile(url=url, cell=cell.name, pid=os.getpid(), version=__version__))
+        stack.callback(remove_run_file, settings.data_path)
+        yield Stack(
+            settings=settings, url=url, facts=facts, cell=cell, machines=machines, history=history, failure=failure
+        )
+
+
+async def _embedded(settings: Settings, stack: AsyncExitStack, *, failure: asyncio.Future[None]) -> str:
+    """Our own server, started again if it dies; its address."""
+    wanted = settings.valkey
+    server = EmbeddedValkey(
+        settings.data_path / "valkey",
+        options=ServerOptions(
+            fsync=wanted.fsync,
+            listen=wanted.listen,
+            port=wanted.port or None,
+            max_memory_bytes=wanted.max_memory_mib * _MIB or None,
+            restart=RestartPolicy(),
+        ),
+    )
+    await stack.enter_async_context(server)
+
+    def tell(died: asyncio.Future[Any]) -> None:
+        if not died.cancelled() and died.result() is not None and not failure.done():
+            failure.set_exception(PartEnded("the embedded Valkey", died.result().sentence()))
+
+    server.died.add_done_callback(tell)
+    return server.url
+
+
+def _for_machines(settings: Settings, url: str) -> Settings:
+    """The settings that machines inherit: they use the server that runs, by the address that it has now."""
+    valkey = msgspec.structs.replace(settings.valkey, url=url)
+    data_dir = str(settings.data_path.absolute())
+    return msgspec.structs.replace(settings, valkey=valkey, cell=settings.cell_name, data_dir=data_dir)
+
+
+async def _declare_services(cell: Cell, settings: Settings) -> None:
+    """Jobs for our machines are welcome before the machines are ready."""
+    words = {word for machine in settings.machines for word in machine.profile().words()}
+    if words:
+        await cell.declare(sorted(words)[:500], by="up")
+
+
+async def _history(
+    settings: Settings, cell: Cell, stack: AsyncExitStack, *, failure: asyncio.Future[None]
+) -> HistoryDatabase:
+    database = HistoryDatabase(settings.history_url)
+    await database.open()
+    stack.push_async_callback(database.close)
+    writer = HistoryWriter(cell, database, jitter=random.random)
+    await stack.enter_async_context(_part("the history", writer.run(), failure=failure))
+    stack.push_async_callback(_until_written, writer, cell)
+    pruning = _prune_for_ever(database, cell=cell.name, keep_days=settings.history.keep_days)
+    await stack.enter_async_context(_part("the pruning of the history", pruning, failure=failure))
+    return database
+
+
+async def _until_written(writer: HistoryWriter, cell: Cell) -> None:
+    """At the end, give the writer a moment for the last events; what it does not get waits in the cell, losing nothing."""
+    with contextlib.suppress(TimeoutError, Unavailable):
+        async with asyncio.timeout(_LAST_EVENTS_S):
+            while writer.fault is None:
+                counts = (await cell.statistics()).counts
+                if counts["event"] <= counts["committed_event"]:
+                    return
+                await asyncio.sleep(0.05)
+
+
+async def _prune_for_ever(database: HistoryDatabase, *, cell: str, keep_days: int) -> None:
+    while True:
+        try:
+            await prune(database, cell=cell, older_than_ms=int(time.time() * 1000) - keep_days * _DAY_MS)
+        except Unavailable as exc:
+            log.warning("history_not_pruned", code=exc.code, error=str(exc))
+        await asyncio.sleep(_PRUNE_EVERY_S)
+
+
+@asynccontextmanager
+async def _part(name: str, work: Coroutine[Any, Any, None], *, failure: asyncio.Future[None]) -> AsyncIterator[None]:
+    """Run a part beside us; if it ends by itself, say so through `failure`."""
+    task = asyncio.create_task(work, name=name)
+
+    def tell(ended: asyncio.Task[None]) -> None:
+        if ended.cancelled() or failure.done():
+            return
+        exc = ended.exception()
+        failure.set_exception(exc if isinstance(exc, NorthstarError) else PartEnded(name, repr(exc)))
+
+    task.add_done_callback(tell)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if failure.done() and not failure.cancelled():
+            failure.exception()  # seen: whoever waits for it has been told
+
+
+def _nonce() -> str:
+    return new_id()[-16:]
+
+
+def shown(url: str) -> str:
+    """The address without its secrets."""
+    return redact(url)

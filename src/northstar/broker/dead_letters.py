@@ -1,0 +1,126 @@
+"""Jobs that failed for good: which there are, and sending them back to work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from northstar.broker.submission import wanted_lane
+from northstar.domain.jobs import JobBody
+from northstar.domain.refusals import QueueRefusal, refusal
+from northstar.policy.routing.ready_after import PatienceRule
+from northstar.store.snapshots import read_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from northstar.store.cell import Cell
+    from northstar.store.messages import InspectedJob, Outcome, WantedLane
+
+#: Jobs of one call; as the function library bounds its batches.
+CHUNK = 500
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that was given up, and why."""
+
+    id: str
+    service: str
+    pool: str
+    tenant: str
+    code: str
+    message: str
+    attempts: int
+    recoveries: int
+    failed_ms: int
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which dead letters are meant; an empty text means any."""
+
+    code: str = ""
+    pool: str = ""
+    service: str = ""
+    tenant: str = ""
+
+    def accepts(self, letter: DeadLetter) -> bool:
+        """Whether the letter is meant."""
+        pairs = (
+            (self.code, letter.code),
+            (self.pool, letter.pool),
+            (self.service, letter.service),
+            (self.tenant, letter.tenant),
+        )
+        return all(wanted in {"", found} for wanted, found in pairs)
+
+
+class DeadLetters:
+    """The dead letters of one cell. `new_nonce` gives random text."""
+
+    def __init__(self, cell: Cell, *, new_nonce: Callable[[], str], rule: PatienceRule | None = None) -> None:
+        self._cell = cell
+        self._new_nonce = new_nonce
+        self._rule = rule or PatienceRule()
+
+    async def find(self, wanted: Filter) -> AsyncIterator[DeadLetter]:
+        """Those that the filter means, oldest first; read in pages, so their number does not matter."""
+        after = ""
+        while True:
+            page = await self._cell.list_jobs("dead", after=after, count=CHUNK)
+            for job in (await self._cell.inspect(page.jobs, bodies=True)).jobs:
+                letter = _letter(job)
+                if letter is not None and wanted.accepts(letter):
+                    yield letter
+            after = page.after
+            if not after:
+                return
+
+    async def replay(self, job_ids: Sequence[str]) -> dict[str, QueueRefusal | None]:
+        """Send them back to work with their counters at zero, 500 a call; gives, for each, None or why not.
+
+        Raises:
+            CellFull, EventsBacklog, UnknownWord: nothing of that chunk was replayed; chunks before it were.
+        """
+        outcomes: dict[str, QueueRefusal | None] = {}
+        for first in range(0, len(job_ids), CHUNK):
+            asked = job_ids[first : first + CHUNK]
+            found = (await self._cell.inspect(asked, bodies=True)).jobs
+            lanes = await self._lanes(found)
+            known = [(job.id, lanes[job.id]) for job in found]
+            replayed = await self._cell.replay(known, nonce=self._new_nonce()[-16:]) if known else []
+            words = {outcome.id: outcome for outcome in replayed}
+            outcomes |= {job_id: _refusal(job_id, words.get(job_id)) for job_id in asked}
+        return outcomes
+
+    async def _lanes(self, jobs: Sequence[InspectedJob]) -> dict[str, WantedLane]:
+        """Each job's lane as it was submitted: the lane itself may be gone by now."""
+        view = await read_snapshot(self._cell.client, self._cell.keys)
+        return {job.id: wanted_lane(_body(job).lane(), view, self._rule) for job in jobs}
+
+
+def _body(job: InspectedJob) -> JobBody:
+    return msgspec.json.decode(job.body, type=JobBody)
+
+
+def _letter(job: InspectedJob) -> DeadLetter | None:
+    if job.record.status != "failed":  # replayed since the page was read
+        return None
+    body = _body(job)
+    return DeadLetter(
+        id=job.id,
+        service=body.service,
+        pool=body.pool,
+        tenant=job.record.tenant,
+        code=job.record.error_code,
+        message=job.record.error_message,
+        attempts=job.record.attempts,
+        recoveries=job.record.recoveries,
+        failed_ms=job.record.finished_ms,
+    )
+
+
+def _refusal(job_id: str, outcome: Outcome | None) -> QueueRefusal | None:
+    if outcome is None:
+        return refusal("NS_NO_SUCH_JOB", {"job": job_id})
+    return None if outcome.word == "ok" else refusal(outcome.word, {"job": job_id})

@@ -1,0 +1,33 @@
+"""How North Star is set: typed settings from defaults, a file, the environment and the command line, in that order."""
+
+from northstar.config.services import CommandLimitSettings, CommandService, OpenAIService, PatienceSettings, Service
+from northstar.config.settings import (
+    AgentSettings,
+    AssetSettings,
+    DispatchSettings,
+    HistorySettings,
+    LogSettings,
+    MachineSettings,
+    Settings,
+    ValkeySettings,
+)
+from northstar.config.sources import InvalidSettings, load, variables
+
+__all__ = [
+    "AgentSettings",
+    "AssetSettings",
+    "CommandLimitSettings",
+    "CommandService",
+    "DispatchSettings",
+    "HistorySettings",
+    "InvalidSettings",
+    "LogSettings",
+    "MachineSettings",
+    "OpenAIService",
+    "PatienceSettings",
+    "Service",
+    "Settings",
+    "ValkeySettings",
+    "load",
+    "variables",
+]

@@ -1,0 +1,96 @@
+"""What machines can offer: services, and how each is done. Every number carries its unit in its name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
+_Mib = Annotated[int, msgspec.Meta(ge=1, le=16 * 1_048_576)]
+_Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class PatienceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long a text engine may take."""
+
+    #: Seconds until the connection stands.
+    connect_s: Seconds = 5.0
+    #: Seconds until the first token.
+    first_token_s: Seconds = 120.0
+    #: Seconds between two tokens.
+    between_tokens_s: Seconds = 30.0
+    #: Seconds for the whole answer.
+    total_s: Seconds = 3_600.0
+
+
+class OpenAIService(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="connector", tag="openai"
+):
+    """Text from an engine that speaks OpenAI's API: vLLM, TensorRT-LLM, llama.cpp and their like."""
+
+    #: Address of an engine that runs already, such as `http://127.0.0.1:8000`.
+    base_url: str = ""
+    #: Instead of an address: an engine that the machine starts and stops itself. `storyteller` is llama.cpp with a tiny model.
+    engine: Literal["", "storyteller"] = ""
+    #: Name of the model to ask for; empty leaves it to the engine.
+    model: str = ""
+    #: Environment variable that holds the engine's key, so that the key stands in no file.
+    api_key_variable: str = ""
+    #: How long the engine may take.
+    patience: PatienceSettings = PatienceSettings()
+    #: Longest answer, in KiB.
+    max_output_kib: _Count = 4_096
+    #: Further options that jobs may pass on to the engine.
+    extra_options: tuple[str, ...] = ()
+    #: Offer the service only where this Python package is installed.
+    when_installed: str = ""
+
+
+class CommandLimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one run of a program may use; it is ended when it takes more."""
+
+    #: Seconds by the clock.
+    wall_s: Seconds = 3_600.0
+    #: Seconds of processor time for each process; 0 is no limit.
+    cpu_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    #: Memory of the program and all it starts together, in MiB; 0 is no limit.
+    memory_mib: Annotated[int, msgspec.Meta(ge=0)] = 0
+    #: Everything in its folder together, in MiB.
+    output_mib: _Mib = 1_024
+    #: Files in its folder.
+    files: _Count = 1_000
+    #: Processes at a time.
+    processes: _Count = 256
+
+
+class CommandService(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="connector", tag="command"
+):
+    """Work done by a program that reads the payload as JSON and leaves files in `out/`."""
+
+    #: The program and its arguments. `@python` is the interpreter that runs North Star; `{name}` stands for a value of the payload.
+    arguments: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=100)]
+    #: Payload of a small job that proves, before the machine takes work, that the program works.
+    warm_up: dict[str, Any]
+    #: Media types, with wildcards, of the files that it leaves, such as `image/*`.
+    expects: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    #: How the program gets the payload: on its standard input, or as the file `job.json`.
+    payload_by: Literal["stdin", "file"] = "stdin"
+    #: Variables that the program finds beside PATH, HOME, TMPDIR and LANG; nothing else is set.
+    environment: dict[str, str] = {}
+    #: What one run may use.
+    limits: CommandLimitSettings = CommandLimitSettings()
+    #: Files that one job may leave.
+    max_outputs: _Count = 100
+    #: Exit codes after which the job is tried again; negative ones are signals.
+    retryable_exit_codes: frozenset[int] = frozenset()
+    #: Seconds between the order to stop and the end by force.
+    grace_s: Seconds = 3.0
+    #: Seconds that the warm-up may take.
+    warm_up_s: Seconds = 60.0
+    #: Offer the service only where this Python package is installed.
+    when_installed: str = ""
+
+
+Service = OpenAIService | CommandService

@@ -1,0 +1,142 @@
+"""The settings as types. Their values come from `defaults.toml` and whatever is laid over it; see `sources`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from northstar.config.services import Seconds, Service
+from northstar.domain.limits import CellLimits
+from northstar.domain.machines import MachineId, MachineProfile
+from northstar.domain.requirements import Pool, Word
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is written to the standard error."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    json: bool
+
+
+class ValkeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The server that holds the hot state. The repr hides the address, which may hold a password."""
+
+    url: str
+    listen: Literal["unix", "tcp"]
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+    fsync: Literal["always", "everysec", "no"]
+    max_memory_mib: Annotated[int, msgspec.Meta(ge=0, le=16 * 1_048_576)]
+
+    def __repr__(self) -> str:
+        return f"ValkeySettings(url={'***' if self.url else ''!r}, listen={self.listen!r}, port={self.port})"
+
+
+class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the dispatcher looks around."""
+
+    plan_every_s: Seconds
+    tick_every_s: Seconds
+
+
+class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a machine behaves."""
+
+    renew_every_s: Seconds
+    reclaim_every_s: Seconds
+    drain_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+    ready_within_s: Seconds
+
+
+class AssetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the files of finished jobs go."""
+
+    url: str
+    max_asset_mib: Annotated[int, msgspec.Meta(ge=1, le=16 * 1_048_576)]
+
+
+class HistorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where what happened is kept. The repr hides the address, which may hold a password."""
+
+    url: str
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)]
+
+    def __repr__(self) -> str:
+        return f"HistorySettings(url={'***' if self.url else ''!r}, keep_days={self.keep_days})"
+
+
+class MachineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A machine: a host, or a part of one, that takes work."""
+
+    #: Its name in the cell.
+    name: MachineId
+    #: Names of the services that it offers; each has a table `[services.NAME]`.
+    services: Annotated[tuple[Word, ...], msgspec.Meta(min_length=1, max_length=64)]
+    #: The pools that it serves.
+    pools: Annotated[tuple[Pool, ...], msgspec.Meta(min_length=1, max_length=16)] = ("standard",)
+    #: Jobs that it runs side by side.
+    slots: Annotated[int, msgspec.Meta(ge=1, le=500)] = 1
+    #: Memory of its GPU that jobs may use, in MB.
+    vram_mb: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
+    #: Tags that jobs may ask for.
+    tags: Annotated[tuple[Word, ...], msgspec.Meta(max_length=64)] = ()
+    #: ComfyUI node packs that are installed.
+    node_packs: Annotated[tuple[Word, ...], msgspec.Meta(max_length=500)] = ()
+    #: Set: it runs only jobs that ask for this isolation.
+    dedicated_to: Word | None = None
+    #: Its GPU, for people.
+    gpu: str = ""
+    #: Where it stands, for people.
+    region: str = ""
+
+    def profile(self) -> MachineProfile:
+        """What it can serve."""
+        return MachineProfile(
+            pools=self.pools,
+            services=self.services,
+            vram_mb=self.vram_mb,
+            node_packs=self.node_packs,
+            tags=self.tags,
+            dedicated_to=self.dedicated_to,
+        )
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set."""
+
+    data_dir: str
+    cell: Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9][a-z0-9._-]{0,62})?$")]
+    log: LogSettings
+    valkey: ValkeySettings
+    limits: CellLimits
+    dispatch: DispatchSettings
+    agent: AgentSettings
+    assets: AssetSettings
+    history: HistorySettings
+    machines: Annotated[tuple[MachineSettings, ...], msgspec.Meta(max_length=64)]
+    services: dict[Word, Service]
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory; `sources.load` never leaves it empty."""
+        return Path(self.data_dir)
+
+    @property
+    def cell_name(self) -> str:
+        """The cell that `up` and `worker` serve."""
+        return self.cell or "default"
+
+    @property
+    def history_url(self) -> str:
+        """Where the history is kept."""
+        return self.history.url or f"sqlite:///{self.data_path.absolute() / 'history.db'}"
+
+    @property
+    def assets_url(self) -> str | Path:
+        """Where assets are kept."""
+        return self.assets.url or self.data_path / "assets"
+
+    def machine(self, name: str) -> MachineSettings | None:
+        """The machine of that name."""
+        return next((machine for machine in self.machines if machine.name == name), None)

@@ -1,0 +1,21 @@
+"""`northstar demo`: the whole path in under a minute, with results to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from northstar.surfaces.cli.options import run
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.", file_okay=False)] = Path(
+        "demo-results"
+    ),
+) -> None:
+    """Start everything on a temporary folder, do real work, kill a machine in the middle, and show the results."""
+    from northstar.demo.run import run_demo
+
+    raise typer.Exit(run(run_demo(out)))

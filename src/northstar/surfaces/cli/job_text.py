@@ -1,0 +1,48 @@
+"""A job in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+from northstar.domain.jobs import JobView
+from northstar.surfaces.cli.printing import moment, span
+
+_TEXT_CHARS = 2_000
+
+
+def describe(job: JobView, *, now_ms: int) -> Iterator[tuple[str, str]]:
+    """Names and values, for a person who asks what became of one job."""
+    yield "job", job.id
+    yield "status", str(job.status)
+    if job.body is not None:
+        yield "service", f"{job.body.service} (pool {job.body.pool})"
+    yield "tenant", f"{job.tenant}, priority {job.priority}"
+    yield "submitted", f"{moment(job.submitted_ms)} ({span(now_ms - job.submitted_ms)} ago)"
+    if job.started_ms:
+        yield "started", f"{moment(job.started_ms)}" + (f" on {job.machine}" if job.machine else "")
+    if job.finished_ms:
+        yield (
+            "finished",
+            f"{moment(job.finished_ms)} (ran {span(job.finished_ms - (job.started_ms or job.finished_ms))})",
+        )
+    yield "attempts", f"{job.attempts} failed of {job.max_attempts} allowed; {job.recoveries} machines lost"
+    if job.due_ms:
+        yield "next try", f"in {span(job.due_ms - now_ms)}"
+    if job.error_code:
+        yield "last error", f"{job.error_code}: {job.error_message}"
+
+
+def describe_result(job: JobView) -> Iterator[str]:
+    """What the job gave, or why it gave nothing."""
+    if job.error_code and job.status != "succeeded":
+        yield f"{job.error_code}: {job.error_message}"
+    outputs: Any = job.result.get("outputs", []) if isinstance(job.result, dict) else []
+    for output in outputs:
+        asset = output.get("asset")
+        if asset:
+            place = unquote(asset["url"].removeprefix("file://"))
+            yield f"{output['name']}: {place} ({asset['size_bytes']} bytes)"
+        elif output.get("text") is not None:
+            yield f"{output['name']}: {output['text'][:_TEXT_CHARS]}"

@@ -1,0 +1,189 @@
+"""`northstar jobs`: look at jobs and change what becomes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import typer
+
+from northstar.surfaces.cli.exit_codes import REFUSED
+from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
+from northstar.surfaces.cli.printing import ago, console, print_error, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from northstar.config import Settings
+    from northstar.domain.jobs import JobView
+    from northstar.store.messages import JobIndex, Outcome
+
+app = typer.Typer(no_args_is_help=True, help="Look at jobs and change what becomes of them.")
+
+Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Jobs.")]
+Place = Literal["waiting", "running", "delayed", "dead", "finished", "all"]
+#: Which index of the queue holds the jobs of a place.
+_INDEX: Final[dict[str, JobIndex]] = {
+    "running": "leases",
+    "waiting": "waiting",
+    "delayed": "delayed",
+    "dead": "dead",
+    "finished": "finished",
+}
+_PAGE: Final = 500
+
+
+@app.command("list")
+def list_(
+    place: Annotated[Place, typer.Option("--in", help="Where to look.")] = "all",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many from each place.")] = 50,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """List jobs: running ones first, then those that wait, pause before a retry, or are finished."""
+    places = list(_INDEX) if place == "all" else [place]
+    views, now_ms = run(_list(settings_of(config, data_dir, valkey, cell), places, limit=limit))
+    if as_json:
+        print_json({"jobs": views})
+        return
+    columns = ("ID", "STATUS", "SERVICE", "TENANT", "PRIORITY", "MACHINE", "SUBMITTED", "ATTEMPTS", "RECOVERIES")
+    print_table(columns, (_row(view, now_ms) for view in views))
+
+
+def _row(view: JobView, now_ms: int) -> tuple[object, ...]:
+    service = view.body.service if view.body else ""
+    since = ago(view.submitted_ms, now_ms) + " ago"
+    return (
+        view.id,
+        view.status,
+        service,
+        view.tenant,
+        view.priority,
+        view.machine or "-",
+        since,
+        view.attempts,
+        view.recoveries,
+    )
+
+
+async def _list(settings: Settings, places: Sequence[str], *, limit: int) -> tuple[list[JobView], int]:
+    from northstar.assembly.session import session
+    from northstar.broker.job_views import look_at
+
+    async with session(settings) as broker:
+        ids: dict[str, None] = {}
+        for place in places:
+            after, found = "", 0
+            while found < limit:
+                page = await broker.cell.list_jobs(_INDEX[place], after=after, count=min(_PAGE, limit - found))
+                ids |= dict.fromkeys(page.jobs)
+                found, after = found + len(page.jobs), page.after
+                if not after:
+                    break
+        views = await look_at(broker.cell, list(ids), bodies=True)
+        return views, (await broker.cell.statistics()).counts["now_ms"]
+
+
+@app.command()
+def show(
+    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """Show one job: state, times, last error, result."""
+    from northstar.surfaces.cli.job_text import describe, describe_result
+
+    view, now_ms = run(_show(settings_of(config, data_dir, valkey, cell), job_id))
+    if as_json:
+        print_json(view)
+        return
+    out = console()
+    for name, value in describe(view, now_ms=now_ms):
+        out.print(f"{name:<11}{value}", markup=False)
+    if view.status == "succeeded":
+        for line in describe_result(view):
+            out.print(f"{'result':<11}{line}", markup=False)
+
+
+async def _show(settings: Settings, job_id: str) -> tuple[JobView, int]:
+    from northstar.assembly.session import session
+    from northstar.broker.job_views import view_of
+    from northstar.domain.refusals import NoSuchJob
+
+    async with session(settings) as broker:
+        reply = await broker.cell.inspect([job_id], bodies=True, results=True)
+        if not reply.jobs:
+            raise NoSuchJob({"job": job_id})
+        return view_of(reply.jobs[0]), reply.now_ms
+
+
+@app.command()
+def cancel(
+    job_ids: Ids,
+    because: Annotated[str, typer.Option(help="Why, for the record.")] = "canceled by an operator",
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """Cancel jobs wherever they are; a running one is stopped on its machine."""
+    _report(run(_cancel(settings_of(config, data_dir, valkey, cell), job_ids, because=because)), as_json=as_json)
+
+
+async def _cancel(settings: Settings, job_ids: list[str], *, because: str) -> list[Outcome]:
+    from northstar.assembly.session import session
+
+    async with session(settings) as broker:
+        outcomes: list[Outcome] = []
+        for first in range(0, len(job_ids), _PAGE):
+            outcomes += await broker.cell.cancel(job_ids[first : first + _PAGE], because=because)
+        return outcomes
+
+
+@app.command()
+def reprioritise(
+    job_ids: Ids,
+    priority: Annotated[int, typer.Option(min=0, max=100, help="0 to 100; higher goes first.")],
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """Change the priority of jobs that have not started."""
+    _report(
+        run(_reprioritise(settings_of(config, data_dir, valkey, cell), job_ids, priority=priority)), as_json=as_json
+    )
+
+
+async def _reprioritise(settings: Settings, job_ids: list[str], *, priority: int) -> list[Outcome]:
+    from northstar.assembly.session import session
+
+    async with session(settings) as broker:
+        outcomes: list[Outcome] = []
+        for first in range(0, len(job_ids), _PAGE):
+            outcomes += await broker.cell.reprioritise(job_ids[first : first + _PAGE], priority=priority)
+        return outcomes
+
+
+def _report(outcomes: list[Outcome], *, as_json: bool) -> None:
+    """What became of each job; a refusal of any of them is the command's exit code."""
+    from northstar.domain.refusals import refusal
+
+    refused = [outcome for outcome in outcomes if outcome.word.startswith("NS_")]
+    if as_json:
+        print_json({"jobs": [{"id": outcome.id, "outcome": outcome.word} for outcome in outcomes]})
+    else:
+        for outcome in outcomes:
+            if outcome not in refused:
+                console().print(f"{outcome.id}  {outcome.word}", markup=False)
+    for outcome in refused:
+        print_error(refusal(outcome.word, {"job": outcome.id}), about=f"job {outcome.id}")
+    if refused:
+        raise typer.Exit(REFUSED)

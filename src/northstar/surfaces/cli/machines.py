@@ -1,0 +1,126 @@
+"""`northstar machines`: who takes work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
+from northstar.surfaces.cli.printing import console, print_json, print_table
+
+if TYPE_CHECKING:
+    from northstar.config import Settings
+    from northstar.store.cell import Cell
+
+app = typer.Typer(no_args_is_help=True, help="Look at machines, drain and remove them.")
+Name = Annotated[str, typer.Argument(metavar="NAME")]
+
+COLUMNS: Final = ("MACHINE", "STATUS", "SLOTS", "BUSY", "POOLS", "SERVICES", "VRAM MB", "TAGS")
+
+
+@app.command("list")
+def list_(
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """List the registered machines."""
+    rows = run(_list(settings_of(config, data_dir, valkey, cell)))
+    if as_json:
+        print_json({"machines": rows})
+    else:
+        print_table(COLUMNS, map(machine_cells, rows))
+
+
+def machine_cells(row: dict[str, Any]) -> tuple[object, ...]:
+    """A machine's row of the table."""
+    pools, services, tags = (" ".join(row[name]) for name in ("pools", "services", "tags"))
+    return row["id"], row["status"], row["slots"], row["busy"], pools, services, row["vram_mb"] or "-", tags or "-"
+
+
+async def machine_rows(cell: Cell) -> list[dict[str, Any]]:
+    """The machines of a cell by name."""
+    from northstar.store.snapshots import read_snapshot
+
+    view = await read_snapshot(cell.client, cell.keys)
+    rows = []
+    for machine in sorted(view.machines.values(), key=lambda machine: machine.id):
+        profile = view.profiles[machine.profile]
+        rows.append(
+            {
+                "id": machine.id,
+                "status": "active" if machine.active else "draining",
+                "slots": machine.slots,
+                "busy": machine.used,
+                "waits_for_work": machine.parked,
+                "pools": profile.pools,
+                "services": profile.services,
+                "vram_mb": profile.vram_mb,
+                "tags": profile.tags,
+                "models": machine.held,
+            }
+        )
+    return rows
+
+
+async def _list(settings: Settings) -> list[dict[str, Any]]:
+    from northstar.assembly.session import session
+
+    async with session(settings) as broker:
+        return await machine_rows(broker.cell)
+
+
+@app.command()
+def drain(
+    name: Name,
+    undo: Annotated[bool, typer.Option("--undo", help="Give it work again.")] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """Give a machine no new work; what it runs goes on."""
+    run(_drain(settings_of(config, data_dir, valkey, cell), name, draining=not undo))
+    state = "active" if undo else "draining"
+    if as_json:
+        print_json({"machine": name, "status": state})
+    else:
+        console().print(f"{name}  {state}", markup=False)
+
+
+async def _drain(settings: Settings, name: str, *, draining: bool) -> None:
+    from northstar.assembly.session import new_id, session
+
+    async with session(settings) as broker:
+        await broker.cell.drain_machine(name, draining=draining, nonce=new_id()[-16:])
+
+
+@app.command()
+def remove(
+    name: Name,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """Forget a machine that is gone; its jobs go back to the front of their lanes. One that still runs comes back by itself."""
+    settings = settings_of(config, data_dir, valkey, cell)
+    confirm(f"machine {name} is removed and what it runs goes back to the queue", yes=yes, as_json=as_json)
+    returned = run(_remove(settings, name))
+    if as_json:
+        print_json({"machine": name, "returned": returned})
+    else:
+        console().print(f"{name}  removed, {returned} jobs returned to the queue", markup=False)
+
+
+async def _remove(settings: Settings, name: str) -> int:
+    from northstar.assembly.session import new_id, session
+
+    async with session(settings) as broker:
+        return await broker.cell.remove_machine(name, because=f"removed by {me()}", lost=False, nonce=new_id()[-16:])

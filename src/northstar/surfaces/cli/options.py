@@ -1,0 +1,81 @@
+"""Options that many commands share, and what follows from them."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import socket
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from northstar.config import Settings, load
+from northstar.domain.errors import InvalidRequest
+
+Result = TypeVar("Result")
+
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings, TOML. Default: $NORTHSTAR_CONFIG.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Where `up` keeps its data. Default: ~/.local/share/northstar."),
+]
+Valkey = Annotated[
+    str | None,
+    typer.Option("--valkey", metavar="URL", help="A Valkey or Redis server. Default: the one of `up` on this machine."),
+]
+CellName = Annotated[str | None, typer.Option("--cell", metavar="NAME", help="The cell. Default: the one of `up`.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and never ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+class ConfirmationNeeded(InvalidRequest):
+    """The command would ask, and there is nobody to answer."""
+
+    code = "NS_CONFIRMATION_NEEDED"
+
+    def __init__(self, plan: str) -> None:
+        super().__init__(f"{plan}; nothing was changed: add --yes to go on")
+
+
+def settings_of(config: Path | None, data_dir: Path | None, valkey: str | None, cell: str | None) -> Settings:
+    """The settings that hold for a command. Raises InvalidSettings."""
+    options = {"data_dir": None if data_dir is None else str(data_dir), "valkey.url": valkey, "cell": cell}
+    return load(environment=os.environ, file=config, options=options)
+
+
+def run(work: Coroutine[Any, Any, Result], *, fast: bool = False) -> Result:
+    """Run to the end; `fast` for processes that stay: with the faster event loop where it is installed."""
+    factory = None
+    if fast:
+        try:
+            import uvloop
+
+            factory = uvloop.new_event_loop
+        except ImportError:
+            pass
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(work)
+
+
+def me() -> str:
+    """Who acts, for the record."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"[:128]
+
+
+def confirm(plan: str, *, yes: bool, as_json: bool) -> None:
+    """Show the plan and ask; without anybody to ask, refuse.
+
+    Raises:
+        ConfirmationNeeded: nobody can answer.
+    """
+    if yes:
+        return
+    if as_json or not os.isatty(0):
+        raise ConfirmationNeeded(plan)
+    if not typer.confirm(f"{plan}. Go on?"):
+        raise typer.Exit(0)

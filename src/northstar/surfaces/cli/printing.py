@@ -1,0 +1,87 @@
+"""What commands print: tables and sentences for people, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from northstar.domain.errors import NorthstarError
+
+_WIDTH_OF_A_PIPE: Final = 200
+_COLOURS: Final = {
+    "succeeded": "green",
+    "running": "cyan",
+    "offered": "cyan",
+    "failed": "red",
+    "canceled": "yellow",
+    "expired": "yellow",
+    "delayed": "magenta",
+    "active": "green",
+    "draining": "yellow",
+}
+
+
+def console() -> Console:
+    """The standard output; a pipe is wide, so that nothing is cut off."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def print_error(error: NorthstarError, *, about: str = "") -> None:
+    """An error that does not end the command, as those that do look."""
+    sys.stderr.write(f"{error.code}: {about + ': ' if about else ''}{error}\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """A table; words that stand for a state are coloured. Nothing in it is read as markup."""
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(coloured(str(cell)) for cell in row))
+    console().print(table)
+
+
+def coloured(word: str) -> Text:
+    """A word in the colour of the state that it names."""
+    return Text(word, style=_COLOURS.get(word, ""))
+
+
+def ago(at_ms: int, now_ms: int) -> str:
+    """How long ago, roughly.
+
+    >>> ago(1_000, 66_000)
+    '65 s'
+    """
+    return "-" if at_ms <= 0 else span(now_ms - at_ms)
+
+
+def span(length_ms: int) -> str:
+    """A length of time in its handiest unit.
+
+    >>> span(90_000), span(400), span(7_300_000)
+    ('90 s', '0.4 s', '2.0 h')
+    """
+    seconds = max(0, length_ms) / 1000
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
+
+
+def moment(at_ms: int) -> str:
+    """A time of the cell's clock, UTC."""
+    return "-" if at_ms <= 0 else datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(sep=" ", timespec="seconds")

@@ -1,0 +1,54 @@
+"""The program: its commands, and how errors leave it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from northstar import __version__
+from northstar.domain.errors import NorthstarError
+from northstar.surfaces.cli import dead, demo, jobs, machines, pauses, status, submit, up, watch, worker
+from northstar.surfaces.cli.exit_codes import exit_code_of
+
+app = typer.Typer(
+    name="northstar",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="North Star: a broker for AI work on fleets of ephemeral GPU machines.",
+    epilog="Exit codes: 0 done, 1 failed, 2 invalid request, 3 refused by the present state, 4 unavailable. "
+    "Errors go to the standard error as `NS_CODE: sentence`.",
+)
+
+
+@app.command()
+def version() -> None:
+    """Print the version of North Star."""
+    typer.echo(__version__)
+
+
+for command in (demo.demo, up.up, worker.worker, submit.submit, status.status, pauses.pause, pauses.resume):
+    app.command()(command)
+
+jobs.app.command()(watch.watch)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(dead.app, name="dead")
+app.add_typer(machines.app, name="machines")
+
+
+def main() -> None:
+    """Run the command line; leaves by SystemExit with the command's status."""
+    try:
+        app()
+    except NorthstarError as error:
+        sys.stderr.write(f"{error.code}: {error}\n")
+        sys.exit(exit_code_of(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; the interpreter must not try to write the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

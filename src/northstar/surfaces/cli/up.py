@@ -1,0 +1,108 @@
+"""`northstar up`: everything on one machine, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from northstar.surfaces.cli.options import CellName, Config, DataDir, Valkey, run, settings_of
+from northstar.surfaces.cli.printing import console
+
+if TYPE_CHECKING:
+    from northstar.assembly.stack import Stack
+    from northstar.config import Settings
+
+LogJson = Annotated[bool, typer.Option("--log-json", help="Log one JSON object a line.")]
+LogLevel = Annotated[str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")]
+
+
+def up(
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+    no_machines: Annotated[bool, typer.Option("--no-machines", help="Run no machines on this host.")] = False,
+    log_json: LogJson = False,
+    log_level: LogLevel = None,
+) -> None:
+    """Run everything on this machine: server, dispatcher, history, local machines.
+
+    Ctrl-C or SIGTERM stops it in order; a second one ends running work at once, to be done again at the next start.
+    """
+    settings = _with_log(settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level)
+    _configure_log(settings)
+    run(_up(settings, no_machines=no_machines), fast=True)
+
+
+def _with_log(settings: Settings, *, log_json: bool, log_level: str | None) -> Settings:
+    import msgspec
+
+    from northstar.config import InvalidSettings, LogSettings
+
+    wanted = {"level": log_level or settings.log.level, "json": log_json or settings.log.json}
+    try:
+        log = msgspec.convert(wanted, LogSettings)
+    except msgspec.ValidationError as exc:
+        raise InvalidSettings(str(exc), source="option --log-level") from exc
+    return msgspec.structs.replace(settings, log=log)
+
+
+def _configure_log(settings: Settings) -> None:
+    from northstar import telemetry
+
+    telemetry.configure(level=settings.log.level, json=settings.log.json)
+
+
+async def _up(settings: Settings, *, no_machines: bool) -> None:
+    import msgspec
+
+    from northstar.assembly.stack import running_stack
+    from northstar.store.embedded import RestartPolicy
+
+    if no_machines:
+        settings = msgspec.structs.replace(settings, machines=())
+    stop = asyncio.Event()
+    orders = _Orders(stop)
+    async with running_stack(settings, restart_machines=RestartPolicy()) as stack:
+        orders.stack = stack
+        _greet(stack)
+        stack.failure.add_done_callback(lambda _failure: stop.set())
+        await stop.wait()
+        console().print("North Star stops: machines hand back their work, the server saves its data.")
+    if stack.failure.done():
+        stack.failure.result()
+
+
+class _Orders:
+    """Signals: the first one stops in order, the next one ends the machines at once."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        self.stack: Stack | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._take)
+
+    def _take(self) -> None:
+        if self._stop.is_set() and self.stack is not None:
+            self.stack.machines.hurry()
+        self._stop.set()
+
+
+def _greet(stack: Stack) -> None:
+    from northstar.store.valkey import redact
+
+    settings = stack.settings
+    offered = sorted({name for machine in settings.machines for name in machine.services})
+    out = console()
+    out.print(f"North Star is up: cell {stack.cell.name}, data in {settings.data_path}", style="bold", markup=False)
+    out.print(f"  server    {stack.facts.sentence()} at {redact(stack.url)}", markup=False)
+    out.print(f"  history   {stack.history.place}", markup=False)
+    names = ", ".join(machine.name for machine in settings.machines) or "none on this host"
+    out.print(f"  machines  {names}" + (f" (services: {', '.join(offered)})" if offered else ""), markup=False)
+    out.print("  try       northstar status · northstar submit FILE --wait · Ctrl-C stops", markup=False)
+    with contextlib.suppress(OSError):
+        out.file.flush()

@@ -1,0 +1,71 @@
+"""How North Star logs: text for people on a terminal, one JSON object a line for programs; never a secret."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final, TextIO
+
+import msgspec
+import structlog
+
+_SECRET_NAMES: Final = re.compile(r"(?i)(password|passwd|secret|api_?key|authorization|credential)")
+_SECRET_IN_ADDRESS: Final = re.compile(r"://[^/\s@]*@")
+_HIDDEN: Final = "***"
+#: Libraries that tell at `info` what only their authors want to know.
+_CHATTY: Final = ("alembic", "gguf", "fsspec")
+_LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace what must not be read by whoever reads logs: values under telling names, and logins inside addresses."""
+    for name, value in event.items():
+        if _SECRET_NAMES.search(name):
+            event[name] = _HIDDEN
+        elif isinstance(value, str) and "://" in value:
+            event[name] = _SECRET_IN_ADDRESS.sub(f"://{_HIDDEN}@", value)
+    return event
+
+
+def configure(*, level: str = "info", json: bool = False, stream: TextIO | None = None, **bound: str) -> None:
+    """Set up logging for this process, once, at its start. `bound` is said on every line (for example machine="m1").
+
+    Lines of the standard library's `logging` take the same way. Raises KeyError for an unknown level.
+    """
+    out = stream or sys.stderr
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    last: list[Any] = (
+        [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(serializer=_as_json)]
+        if json
+        else [hide_secrets, structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last], foreign_pre_chain=shared
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_LEVELS[level])
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**bound)
+
+
+def _as_json(event: dict[str, Any], **_ignored: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
