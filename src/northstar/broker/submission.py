@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from northstar.domain.requirements import LaneKey
     from northstar.store.cell import Cell
 
+#: A lane that got a job so recently is still there: an idle one is kept for a minute (`CellLimits.lane_ttl_ms`).
+PLACED_S = 30.0
+
 
 def _ms(seconds: float | None) -> int:
     return 0 if seconds is None else max(1, math.ceil(seconds * 1000))
@@ -70,7 +73,7 @@ def wanted_lane(lane: LaneKey, snapshot: CellSnapshot | None, rule: PatienceRule
 class Submitter:
     """Submits to one cell. Ids, nonces and the clock are given, so that a run can be repeated exactly.
 
-    Policy's view of the machines is read at most every `view_s` seconds; only lanes that are not placed in it carry a ranking.
+    Policy's view of the machines is read only for lanes that are not placed yet, and at most every `view_s` seconds.
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class Submitter:
         self._view_s = view_s
         self._view: CellSnapshot | None = None
         self._viewed_s = -math.inf
-        self._placed: set[str] = set()
+        self._placed: dict[str, float] = {}
 
     async def submit(self, requests: Sequence[JobRequest]) -> list[Submitted]:
         """Accept all of them or none.
@@ -102,27 +105,34 @@ class Submitter:
             BatchTooLarge, DuplicateId, and the refusals of `submit.lua` (`northstar.domain.refusals`)
         """
         check_batch(list(requests))
-        await self._refresh_view()
+        lane_keys = [request.lane() for request in requests]
+        view = await self._view_for({lane.key for lane in lane_keys})
         numbers: dict[str, int] = {}
         lanes: list[WantedLane] = []
         jobs: list[WantedJob] = []
-        for request in requests:
-            lane = request.lane()
+        for request, lane in zip(requests, lane_keys, strict=True):
             if lane.key not in numbers:
-                lanes.append(wanted_lane(lane, None if lane.key in self._placed else self._view, self._rule))
+                lanes.append(wanted_lane(lane, None if self._is_placed(lane.key) else view, self._rule))
                 numbers[lane.key] = len(lanes)
             job_id = request.id or f"job_{self._new_id()}"
             weight = self._weights.get(request.tenant, 1.0)
             jobs.append(wanted_job(request, job_id=job_id, lane=numbers[lane.key], weight=weight))
         accepted = await self._cell.submit(jobs=jobs, lanes=lanes, nonce=self._new_id()[-16:])
-        self._placed.update(numbers)
+        if view is None or view.machines:
+            self._placed.update(dict.fromkeys(numbers, self._monotonic()))
         return accepted
 
-    async def _refresh_view(self) -> None:
+    def _is_placed(self, lane_key: str) -> bool:
+        """Whether the cell knows the lane and policy has ranked machines for it."""
+        return self._monotonic() - self._placed.get(lane_key, -math.inf) < PLACED_S
+
+    async def _view_for(self, lane_keys: set[str]) -> CellSnapshot | None:
+        """Policy's view of the machines, if a lane needs a ranking; read anew when it is old."""
+        if all(self._is_placed(key) for key in lane_keys):
+            return None
         now_s = self._monotonic()
-        if now_s - self._viewed_s < self._view_s:
-            return
-        self._view = await read_snapshot(self._cell.client, self._cell.keys)
-        self._viewed_s = now_s
-        # Placed by the planner, or by a submission not older than the view.
-        self._placed = {lane.key for lane in self._view.lanes.values()} if self._view.machines else set()
+        if self._view is None or now_s - self._viewed_s >= self._view_s:
+            self._view = await read_snapshot(self._cell.client, self._cell.keys)
+            self._viewed_s = now_s
+            self._placed = {key: at_s for key, at_s in self._placed.items() if now_s - at_s < PLACED_S}
+        return self._view

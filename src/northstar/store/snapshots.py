@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 
+_READ = ("lanes", "classes", "profiles", "fits", "machines", "descriptions", "residency")
+
 
 def _records(raw: dict[bytes, bytes], kind: type[Record]) -> dict[str, Record]:
     """Numbered records; the entries 'k' + text that lead to them are left out."""
@@ -48,20 +50,16 @@ def _machine(
 
 async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
     """The cell now. Raises Unavailable when the server does not answer."""
-
-    async def everything(name: str) -> dict[bytes, bytes]:
-        answer: Any = await client.execute_command("HGETALL", keys[name])
-        return dict(answer)
-
     try:
-        lanes, classes = await everything("lanes"), await everything("classes")
-        profiles, fits = await everything("profiles"), await everything("fits")
-        machines, descriptions, residency = [
-            await everything(name) for name in ("machines", "descriptions", "residency")
-        ]
-        parked = set(await client.execute_command("ZRANGE", keys["parked"], 0, -1))
+        reading: Any = client.pipeline(transaction=False)
+        for name in _READ:
+            reading.hgetall(keys[name])
+        reading.zrange(keys["parked"], 0, -1)
+        *parts, parked_ids = await reading.execute()
     except FAULTS as exc:
         raise translate(exc) from exc
+    lanes, classes, profiles, fits, machines, descriptions, residency = parts
+    parked = set(parked_ids)
     decode_machine = msgspec.msgpack.Decoder(MachineRecord).decode
     return CellSnapshot(
         machines={

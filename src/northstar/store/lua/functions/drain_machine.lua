@@ -14,7 +14,7 @@ function ns.handlers.drain_machine(cell, request)
   local machine = ns.named_machine(cell, request)
   machine[M.status] = request.draining and 'draining' or 'active'
   if request.draining then
-    ns.unpark(cell, request.machine)
+    ns.unpark(cell, request.machine, machine)
     local offers = {}
     for position, id in ipairs(machine[M.offers]) do offers[position] = id end
     for _, id in ipairs(offers) do ns.give_back(cell, id, cell:record('jobs', id), 'machine_draining', false) end

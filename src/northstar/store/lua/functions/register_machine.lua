@@ -41,7 +41,7 @@ end
 local function machine_record(cell, request, profile)
   local machine = ns.machine(cell, request.machine)
   if machine and machine[M.session] ~= request.session then
-    ns.unpark(cell, request.machine)
+    ns.unpark(cell, request.machine, machine)
     ns.take_jobs_from(cell, machine, 'agent_restarted', true)
     ns.forget_fetches(cell, request.machine)
   end
@@ -83,6 +83,7 @@ function ns.handlers.register_machine(cell, request)
   end
   ns.alive(cell, request.machine)
   cell:expect_due(cell.now + cell.limits.alive_ms)
+  cell:ring('tick', { 'plan' })
   cell:machine_event('machine.registered', request.machine, { 'session', request.session, 'slots', request.slots })
   local jobs = held(cell, machine)
   ns.hand_over(cell, request.nonce)

@@ -31,7 +31,7 @@ function ns.claim(cell, request, machine)
   end
   machine[M.nonce] = nonce
   cell:changed('machines', request.machine, machine)
-  ns.unpark(cell, request.machine)
+  ns.unpark(cell, request.machine, machine)
   local ids = accept_offers(cell, request.machine, machine)
   machine[M.accepted] = {}
   for position, id in ipairs(ids) do machine[M.accepted][position] = id end

@@ -4,7 +4,7 @@
     of = SHAPE        the value, or each entry of the list, is a record of that shape
     each, within      each entry of the list passes that check with that limit
     optional = true   the field may be left out
-  Fields that are not named are ignored: a newer caller may send more. Lists are gone through by number, so a hole is found. ]]
+  Fields that are not named are ignored: a newer caller may send more. ]]
 ns.takes = {}
 ns.LONGEST_MS, ns.MOST_MB, ns.MOST = 10 * 366 * 86400000, 1000000000, 9007199254740991
 
@@ -43,7 +43,12 @@ ns.FLAG = { 'flag', function(value) return type(value) == 'boolean' end }
 
 ns.ONE_OF = { 'known_word', function(value, words) return type(value) == 'string' and words[value] == true end }
 
-ns.LIST = { 'list', function(value, limit) return type(value) == 'table' and #value <= limit end }
+-- No holes (`#` stops somewhere before one), and no map: `next` is asked only whether there is anything at all.
+ns.LIST = { 'list', function(value, limit)
+  if type(value) ~= 'table' then return false end
+  local length = #value
+  return length <= limit and table.maxn(value) == length and (length > 0 or next(value) == nil)
+end }
 
 ns.MAP = { 'map', function(value) return type(value) == 'table' end }
 

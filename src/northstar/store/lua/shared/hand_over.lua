@@ -20,7 +20,8 @@ end
 function ns.offer(cell, machine_id, nonce)
   local machine = ns.machine(cell, machine_id)
   if not machine then
-    ns.unpark(cell, machine_id)
+    cell:remove('parked', machine_id)
+    cell:remove('wakes', machine_id)
     return false
   end
   local taken, wake_ms = ns.take(cell, machine_id, machine, machine[M.wants], 'offered', nonce)
@@ -33,7 +34,7 @@ function ns.offer(cell, machine_id, nonce)
     end
     return false
   end
-  ns.unpark(cell, machine_id)
+  ns.unpark(cell, machine_id, machine)
   cell:ring(machine[M.holder], offered(cell, machine_id, taken))
   return true
 end

@@ -121,6 +121,7 @@ function ns.lane_of(cell, wanted)
     local record = { [C.key] = wanted.class, [C.pool] = wanted.pool, [C.vram_mb] = wanted.vram_mb }
     class = numbered(cell, 'classes', 'classes', wanted.class, record, cell.limits.max_classes)
   end
+  cell:ring('tick', { 'plan' }) -- no machine has it among its candidates yet, unless the call places it
   local record = { [L.key] = wanted.key, [L.class] = class, [L.pool] = wanted.pool, [L.vram_mb] = wanted.vram_mb, [L.live] = 0 }
   return numbered(cell, 'lanes', 'lanes', wanted.key, record, cell.limits.max_lanes)
 end

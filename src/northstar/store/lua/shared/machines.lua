@@ -35,8 +35,11 @@ function ns.park(cell, machine_id, machine, credits, wake_ms)
   end
 end
 
-function ns.unpark(cell, machine_id)
-  if cell:size('parked') == 0 and not cell:part('parked').state[machine_id] then return end
+-- A machine is parked as long as it wants work: `wants` and `parked` say the same.
+function ns.unpark(cell, machine_id, machine)
+  if machine[M.wants] == 0 then return end
+  machine[M.wants] = 0
+  cell:changed('machines', machine_id, machine)
   cell:remove('parked', machine_id)
   cell:remove('wakes', machine_id)
 end

@@ -38,7 +38,7 @@ function ns.remove_machine(cell, machine_id, event, because, charge)
   local machine = ns.machine(cell, machine_id)
   cell:remove('alive', machine_id)
   if not machine then return end
-  ns.unpark(cell, machine_id)
+  ns.unpark(cell, machine_id, machine)
   ns.take_jobs_from(cell, machine, because, charge)
   ns.set_choices(cell, machine_id, {})
   ns.forget_models(cell, machine_id)

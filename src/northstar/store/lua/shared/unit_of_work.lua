@@ -182,15 +182,21 @@ end
 
 -- Commit -------------------------------------------------------------------------------------------------------------
 
-local function push_slices(writes, command, key, values, width)
-  for first = 1, #values, SLICE * width do
-    local last = math.min(first + SLICE * width - 1, #values)
-    writes[#writes + 1] = { command, key, unpack(values, first, last) }
+-- `write` is a command, its key and what follows, `width` values each; a long one is cut.
+local function push(writes, write, width)
+  if #write == 2 then return end
+  if #write <= SLICE * width + 2 then
+    writes[#writes + 1] = write
+    return
+  end
+  for first = 3, #write, SLICE * width do
+    local last = math.min(first + SLICE * width - 1, #write)
+    writes[#writes + 1] = { write[1], write[2], unpack(write, first, last) }
   end
 end
 
 local function hash_writes(part, key, writes)
-  local kept, gone, records = {}, {}, part.records or {}
+  local kept, gone, records = { 'HSET', key }, { 'HDEL', key }, part.records or {}
   for _, field in ipairs(part.list) do
     local record, value = records[field], part.state[field]
     if record then value = cmsgpack.pack(record) end
@@ -201,12 +207,12 @@ local function hash_writes(part, key, writes)
       gone[#gone + 1] = field
     end
   end
-  push_slices(writes, 'HDEL', key, gone, 1)
-  push_slices(writes, 'HSET', key, kept, 2)
+  push(writes, gone, 1)
+  push(writes, kept, 2)
 end
 
 local function zset_writes(part, key, writes)
-  local kept, gone = {}, {}
+  local kept, gone = { 'ZADD', key }, { 'ZREM', key }
   for _, member in ipairs(part.list) do
     local score = part.state[member]
     if score then
@@ -216,8 +222,8 @@ local function zset_writes(part, key, writes)
       gone[#gone + 1] = member
     end
   end
-  push_slices(writes, 'ZREM', key, gone, 1)
-  push_slices(writes, 'ZADD', key, kept, 2)
+  push(writes, gone, 1)
+  push(writes, kept, 2)
 end
 
 function Cell:commit()
