@@ -44,13 +44,8 @@ def paint(request: PaintingRequest) -> Iterator[bytes | float]:
     yield png(rows, width=request.width, height=request.height, description=description)
 
 
-def main() -> int:
-    """Paint what standard input asks for."""
-    try:
-        request = msgspec.json.decode(sys.stdin.buffer.read(_MAX_REQUEST_BYTES), type=PaintingRequest)
-    except msgspec.MsgspecError as error:
-        sys.stderr.write(f"cannot paint this: {error}\n")
-        return 2
+def save(painting: Iterator[bytes | float]) -> int:
+    """Say how far the painting is, and leave the picture in `out/`; gives the exit code."""
     for number, part in enumerate(paint(request), start=1):
         if isinstance(part, bytes):
             out = Path("out")
@@ -61,6 +56,16 @@ def main() -> int:
             sys.stdout.write(msgspec.json.encode(news).decode() + "\n")
             sys.stdout.flush()
     return 0
+
+
+def main() -> int:
+    """Paint what standard input asks for."""
+    try:
+        request = msgspec.json.decode(sys.stdin.buffer.read(_MAX_REQUEST_BYTES), type=PaintingRequest)
+    except msgspec.MsgspecError as error:
+        sys.stderr.write(f"cannot paint this: {error}\n")
+        return 2
+    return save(paint(request))
 
 
 if __name__ == "__main__":
