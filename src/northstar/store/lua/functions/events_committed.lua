@@ -1,7 +1,7 @@
 --[[ events_committed: the history writer has rows and offset up to here in SQL; the stream may forget them.
   KEYS   meta events
   FLAGS  allow-oom
-  TAKES  epoch, event the latest committed
+  TAKES  epoch, event the latest committed; of an earlier epoch, what this server never had is left out
   GIVES  backlog: events that still wait for the history
   REFUSES NS_BAD_ARGUMENT when it names an event that does not exist yet
   EVENTS none
@@ -11,6 +11,8 @@ ns.takes.events_committed = { { 'epoch', ns.COUNT, ns.MOST }, { 'event', ns.COUN
 
 function ns.handlers.events_committed(cell, request)
   local event, epoch = request.event, request.epoch
+  -- An earlier server's later events went with it; the numbers were given again, to events that nobody has committed yet.
+  if epoch < cell.identity.epoch then event = math.min(event, cell.identity.epoch_began or cell.hot[H.event]) end
   if event > cell.hot[H.event] or epoch > cell.identity.epoch then
     ns.refuse('NS_BAD_ARGUMENT', { 'field', 'event', 'latest', cell.hot[H.event] })
   end

@@ -25,7 +25,7 @@ end
 local function fail_one(cell, failure)
   local job, refusal = ns.leased(cell, failure.id, failure.token)
   if not job then return refusal, 0 end
-  local machine_id, message = job[J.machine], string.sub(failure.message, 1, 2048)
+  local machine_id, message = job[J.machine], ns.cut(failure.message, 2048)
   job[J.settled] = failure.token
   job[J.attempts] = job[J.attempts] + 1
   job[J.error_code], job[J.error_message] = failure.code, message

@@ -31,7 +31,7 @@ local function join(cell, meta, request)
   end
   if identity.clock ~= request.clock then ns.refuse('NS_CLOCK_MISMATCH', { 'cell', identity.clock, 'asked', request.clock }) end
   if identity.server ~= request.server then
-    identity.server, identity.epoch = request.server, identity.epoch + 1
+    identity.server, identity.epoch, identity.epoch_began = request.server, identity.epoch + 1, cell.hot[H.event]
   end
   if request.configure then cell.limits = request.limits end
 end

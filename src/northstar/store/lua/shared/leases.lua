@@ -91,7 +91,7 @@ end
 function ns.finish(cell, id, job, status, code, message)
   ns.detach(cell, id, job)
   job[J.status], job[J.finished_ms] = status, cell.now
-  job[J.error_code], job[J.error_message] = code or '', string.sub(message or '', 1, 2048)
+  job[J.error_code], job[J.error_message] = code or '', ns.cut(message or '', 2048)
   if job[J.start_by_ms] > 0 then cell:remove('deadlines', 's' .. id) end
   if job[J.finish_by_ms] > 0 then cell:remove('deadlines', 'f' .. id) end
   if status == 'failed' then cell:set_score('dead', id, cell.now) end

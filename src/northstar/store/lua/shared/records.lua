@@ -48,5 +48,12 @@ function ns.blank(count)
   return record
 end
 
+-- The first bytes of a text, without half a letter at the end: what is not UTF-8 could not be read back.
+function ns.cut(text, bytes)
+  if #text <= bytes then return text end
+  while bytes > 0 and math.floor(string.byte(text, bytes + 1) / 64) == 2 do bytes = bytes - 1 end
+  return string.sub(text, 1, bytes)
+end
+
 -- Fixed-width lower-case hex, so that text order is number order.
 function ns.hex(number, width) return string.format('%0' .. width .. 'x', number) end
