@@ -1,0 +1,23 @@
+"""History: a cell's events and finished jobs in SQL, in SQLite beside the embedded server or in PostgreSQL."""
+
+from northstar.store.history.continuity import BEGINNING, Gap
+from northstar.store.history.database import HistoryDatabase, HistoryOptions
+from northstar.store.history.finished_jobs import FinishedJob
+from northstar.store.history.pruning import Pruned, prune
+from northstar.store.history.reader import EventPage, HistoryReader, JobPage, Total
+from northstar.store.history.writer import HistoryWriter
+
+__all__ = [
+    "BEGINNING",
+    "EventPage",
+    "FinishedJob",
+    "Gap",
+    "HistoryDatabase",
+    "HistoryOptions",
+    "HistoryReader",
+    "HistoryWriter",
+    "JobPage",
+    "Pruned",
+    "Total",
+    "prune",
+]

@@ -1,0 +1,86 @@
+"""The tables of the history, as the latest migration leaves them."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+#: Everything that happened, once and in order. The order of a cell is (epoch, sequence).
+events = Table(
+    "events",
+    metadata,
+    Column("cell", Text, primary_key=True),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _text("subject"),
+    _number("number"),
+    _number("at_ms"),
+    Column("data", JSON, nullable=False),
+    # The key is the order of the rows, so SQLite needs no second tree for it.
+    sqlite_with_rowid=False,
+)
+Index("events_by_subject", events.c.cell, events.c.subject, events.c.epoch, events.c.sequence)
+
+#: One row for each finished job. NULL is "not known" or "does not apply".
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("cell", Text, primary_key=True),
+    Column("job_id", Text, primary_key=True),
+    _text("status"),
+    Column("tenant", Text),
+    Column("pool", Text),
+    Column("service", Text),
+    Column("submitted_ms", BigInteger),
+    Column("started_ms", BigInteger),
+    _number("finished_ms"),
+    Column("waited_ms", BigInteger),
+    Column("ran_ms", BigInteger),
+    Column("attempts", Integer),
+    Column("recoveries", Integer),
+    Column("machine", Text),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("result_bytes", BigInteger),
+    Column("result_summary", Text),
+    _number("epoch"),
+    _number("sequence"),
+)
+Index("jobs_by_finish", jobs.c.cell, jobs.c.finished_ms, jobs.c.job_id)
+Index("jobs_by_tenant", jobs.c.cell, jobs.c.tenant, jobs.c.finished_ms, jobs.c.job_id)
+Index("jobs_by_status", jobs.c.cell, jobs.c.status, jobs.c.finished_ms, jobs.c.job_id)
+
+#: Up to where each cell's events are in the tables above. Changed only in the transaction that adds them.
+offsets = Table(
+    "offsets",
+    metadata,
+    Column("cell", Text, primary_key=True),
+    _number("epoch"),
+    _number("sequence"),
+)
+
+#: Where a cell's history is not known to be whole: between which two events, and how many are missing.
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("cell", Text, primary_key=True),
+    Column("next_epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("next_sequence", BigInteger, primary_key=True, autoincrement=False),
+    _number("last_epoch"),
+    _number("last_sequence"),
+    _text("reason"),
+    _number("missing"),
+    _number("disowned"),
+    _number("at_ms"),
+)
