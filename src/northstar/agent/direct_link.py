@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.domain.errors import Unavailable
-from northstar.domain.refusals import NoSuchMachine
+from northstar.domain.refusals import MachineReplaced, NoSuchMachine
 from northstar.store.bells import Canceled, MachineChanged, Offered, listen
 from northstar.store.errors import OutOfMemory
 from northstar.store.messages import ClaimReply, Held
@@ -49,9 +49,9 @@ class DirectLink:
             words=profile.words(),
             nonce=self._new_nonce(),
         )
-        if models:
-            request = {"machine": self.machine, "session": self.session, "models": models}
-            await self._cell.call("models_present", request, dict[str, bool])
+        # None is told too: an older agent of this name may have had some.
+        request = {"machine": self.machine, "session": self.session, "models": models}
+        await self._cell.call("models_present", request, dict[str, bool])
         return [Held(job_id, token) for job_id, token in reply.held]
 
     async def claim(self, *, credits_: int) -> ClaimReply:
@@ -102,11 +102,17 @@ class DirectLink:
         """The machine lives, and works on these."""
         return await self._cell.renew(machine=self.machine, session=self.session, held=held)
 
+    async def drain(self) -> None:
+        """Take no new work; what was only offered goes back."""
+        await self._cell.drain_machine(self.machine, draining=True, nonce=self._new_nonce(), session=self.session)
+
     async def leave(self, *, because: str) -> None:
-        """Remove the machine; what it still holds goes back uncharged."""
+        """Remove the machine; what it still holds goes back uncharged. A newer agent of its name is left alone."""
         try:
-            await self._cell.remove_machine(self.machine, because=because, lost=False, nonce=self._new_nonce())
-        except NoSuchMachine:
+            await self._cell.remove_machine(
+                self.machine, because=because, lost=False, nonce=self._new_nonce(), session=self.session
+            )
+        except (NoSuchMachine, MachineReplaced):
             return
 
     async def progress(self, job_id: str, token: str, text: bytes) -> None:

@@ -21,28 +21,32 @@ REMEMBERED_TOKENS = 4_096
 
 
 class HeldJobs:
-    """Jobs by id with their token and task, and those among them that were told to stop."""
+    """Runs by job id, each with its token and task, and those among them that were told to stop."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._stopped: set[str] = set()
         self._telling: set[asyncio.Task[None]] = set()
-        self._begun: dict[str, None] = {}
+        self._spent: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def begin(self, token: str) -> bool:
-        """Whether a run under this token may begin; false for one that has begun before.
+        """Whether a run under this token may begin; false for one that has begun, or was told to stop, before.
 
-        A job reaches a machine twice when the bell told of it and the claim that accepts it names it again.
+        A job reaches a machine twice when the bell told of it and the claim that accepts it names it again; and a
+        cancellation may ring before the answer that brings the job.
         """
-        if token in self._begun:
+        if token in self._spent:
             return False
-        self._begun[token] = None
-        if len(self._begun) > REMEMBERED_TOKENS:
-            del self._begun[next(iter(self._begun))]
+        self._spend(token)
         return True
+
+    def _spend(self, token: str) -> None:
+        self._spent[token] = None
+        if len(self._spent) > REMEMBERED_TOKENS:
+            del self._spent[next(iter(self._spent))]
 
     def has(self, job_id: str, token: str) -> bool:
         """Whether this very run is held."""
@@ -50,7 +54,8 @@ class HeldJobs:
 
     def add(self, job_id: str, token: str, task: asyncio.Task[None]) -> None:
         """A run begins. An older run of the same job, whose lease is lost, is stopped."""
-        self.stop(job_id)
+        if job_id in self._jobs:
+            self.stop(job_id, self._jobs[job_id][0])
         self._stopped.discard(job_id)
         self._jobs[job_id] = (token, task)
 
@@ -64,17 +69,21 @@ class HeldJobs:
         """All that run and are wanted."""
         return [Held(job_id, token) for job_id, (token, _) in self._jobs.items() if job_id not in self._stopped]
 
-    def stop(self, job_id: str, token: str | None = None) -> None:
-        """Cancel a run, if it is still this one."""
-        known = self._jobs.get(job_id)
-        if known is not None and token in {None, known[0]}:
+    def stop(self, job_id: str, token: str) -> None:
+        """Cancel this very run; if it has not begun yet, it will not."""
+        if self.has(job_id, token):
             self._stopped.add(job_id)
-            known[1].cancel()
+            self._jobs[job_id][1].cancel()
+        elif token:
+            self._spend(token)
 
-    def cancel_all(self) -> None:
-        """Stop everything."""
-        for job_id in list(self._jobs):
-            self.stop(job_id)
+    async def end_all(self, *, within_s: float) -> None:
+        """Stop everything, and give the engines so long to stop too."""
+        running = [task for _, task in self._jobs.values()]
+        for held in self.named():
+            self.stop(held.id, held.token)
+        if running:
+            await asyncio.wait(running, timeout=within_s)
 
     def tell(self, link: BrokerLink, job: ClaimedJob, progress: Progress) -> None:
         """Send progress without waiting for it; dropped when too much is under way."""

@@ -45,6 +45,10 @@ class BrokerLink(Protocol):
         """The machine lives, and works on these."""
         ...
 
+    async def drain(self) -> None:
+        """Take no new work; what runs goes on."""
+        ...
+
     async def leave(self, *, because: str) -> None:
         """The machine goes, in order."""
         ...

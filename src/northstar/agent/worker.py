@@ -10,13 +10,14 @@ import msgspec
 import structlog
 
 from northstar.agent.held_jobs import HeldJobs
+from northstar.agent.unreported import Unreported
 from northstar.domain.errors import NorthstarError, Unavailable
-from northstar.domain.refusals import MachineReplaced, NoSuchMachine
-from northstar.store.bells import Canceled, MachineChanged, Offered
+from northstar.domain.refusals import MachineReplaced, NoSuchMachine, ResultTooLarge
+from northstar.store.bells import Canceled, Connected, Offered
 from northstar.store.messages import Done, Failure, Held
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from northstar.agent.engine import JobRunner
     from northstar.agent.link import BrokerLink
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from northstar.domain.jobs import ClaimedJob
     from northstar.domain.machines import MachineDescription, MachineProfile
     from northstar.domain.models import ModelHeld
-    from northstar.store.messages import ClaimReply
+    from northstar.store.messages import Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -35,10 +36,13 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     slots: int = 1
     #: Renew leases so often; a third of the lease, so that two renewals may be lost.
     renew_every_s: float = 10.0
-    #: While idle, look for work so often even if no bell rang: what a lost bell can cost.
-    reclaim_every_s: float = 1.0
+    #: While slots are free, look for work so often even if no bell rang: with the call itself, what a lost bell can cost
+    #: stays below a second.
+    reclaim_every_s: float = 0.8
     #: On stop, let running jobs finish for so long before they are handed back.
     drain_s: float = 30.0
+    #: Then give their engines so long to stop before the jobs are handed back.
+    cancel_s: float = 5.0
     #: Pause after a call that the broker could not answer.
     retry_s: float = 0.2
     #: Results and claims per call.
@@ -67,11 +71,11 @@ class Worker:
         self._settings = settings
         self._jitter = jitter
         self._held = HeldJobs()
-        self._done: list[Done] = []
-        self._failed: list[Failure] = []
+        self._unreported = Unreported()
         self._attention = asyncio.Event()
+        self._renewal = asyncio.Event()
         self._stopping = False
-        self._draining = False
+        self._lost = False
 
     def stop(self) -> None:
         """Take no more work, finish or hand back what runs, then return from `run`. May be called from a signal handler."""
@@ -79,8 +83,22 @@ class Worker:
         self._attention.set()
 
     async def run(self) -> None:
-        """Work until `stop`, or until a newer agent takes this machine's name (MachineReplaced)."""
-        await self._until_answered(self._register)
+        """Work until `stop`.
+
+        Raises:
+            MachineReplaced: a newer agent took this machine's name; what ran here was stopped.
+        """
+        await self._register()
+        try:
+            await self._work_and_drain()
+        except BaseExceptionGroup as group:
+            if replaced := _leaf(group, MachineReplaced):
+                raise replaced from None
+            raise
+        with contextlib.suppress(Unavailable):
+            await self._link.leave(because="stopped")
+
+    async def _work_and_drain(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._listen(tasks), name="worker-bells"),
@@ -92,63 +110,60 @@ class Worker:
             finally:
                 for task in background:
                     task.cancel()
-        with contextlib.suppress(Unavailable):
-            await self._link.leave(because="stopped")
 
     # Work -------------------------------------------------------------------------------------------------------------
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         while not self._stopping:
             self._attention.clear()
-            done, failed = self._take_finished()
-            free = 0 if self._draining else self._settings.slots - len(self._held)
             try:
-                claimed = await self._report(done, failed, credits_=min(free, self._settings.batch))
+                if self._lost:
+                    await self._join_again()
+                self._start(await self._report_and_claim(), tasks)
             except NoSuchMachine:
-                self._put_back(done, failed)
-                self._held.cancel_all()
-                await self._until_answered(self._register)
-                continue
+                self._lost = True
             except Unavailable as exc:
-                log.warning("broker_unavailable", code=exc.code, error=str(exc))
-                self._put_back(done, failed)
-                await asyncio.sleep(self._settings.retry_s)
-                continue
-            self._start(claimed.jobs if claimed else (), tasks)
-            if not self._done and not self._failed:
-                await self._wait()
+                await self._pause(exc)
+            else:
+                if not len(self._unreported):
+                    await self._wait()
 
-    async def _report(self, done: list[Done], failed: list[Failure], *, credits_: int) -> ClaimReply | None:
-        """One round: failures, results, and a claim where slots are free or offers may wait."""
-        if failed:
+    async def _report_and_claim(self) -> Sequence[ClaimedJob]:
+        """One round: failures, results, and a claim where slots are free."""
+        await self._report_failures()
+        free = min(self._settings.slots - len(self._held), self._settings.batch)
+        done = self._unreported.results(self._settings.batch)
+        if not done:
+            return (await self._link.claim(credits_=free)).jobs if free > 0 else ()
+        reply = await self._link.complete_and_claim(done, credits_=max(free, 0))
+        self._acknowledge(done, reply.completed)
+        return reply.jobs
+
+    async def _report_failures(self) -> None:
+        if failed := self._unreported.failures(self._settings.batch):
             await self._link.fail(failed)
-            failed.clear()
-        if done:
-            reply = await self._link.complete_and_claim(done, credits_=credits_)
-            self._warn_about(reply)
-            done.clear()
-            return reply
-        return await self._link.claim(credits_=credits_) if credits_ > 0 else None
+            self._unreported.forget_failures(len(failed))
 
-    def _warn_about(self, reply: ClaimReply) -> None:
-        for outcome in reply.completed:
-            if outcome.word not in {"ok", "replayed"}:
+    def _acknowledge(self, done: Sequence[Done], outcomes: Sequence[Outcome]) -> None:
+        self._unreported.forget_results(len(done))
+        for result, outcome in zip(done, outcomes, strict=True):
+            if outcome.word == ResultTooLarge.code:
+                # The job still runs by the books; without this it would come back again and again.
+                why = str(ResultTooLarge())
+                self._unreported.add_failure(
+                    Failure(result.id, result.token, outcome.word, why, retryable=False, jitter=0.0)
+                )
+            elif outcome.word not in {"ok", "replayed"}:
                 log.warning("result_refused", job=outcome.id, code=outcome.word)
-
-    def _take_finished(self) -> tuple[list[Done], list[Failure]]:
-        batch = self._settings.batch
-        done, self._done = self._done[:batch], self._done[batch:]
-        failed, self._failed = self._failed[:batch], self._failed[batch:]
-        return done, failed
-
-    def _put_back(self, done: list[Done], failed: list[Failure]) -> None:
-        self._done[:0] = done
-        self._failed[:0] = failed
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.reclaim_every_s):
                 await self._attention.wait()
+
+    async def _pause(self, exc: Unavailable) -> None:
+        log.warning("broker_unavailable", code=exc.code, error=str(exc))
+        await asyncio.sleep(self._settings.retry_s)
 
     # Jobs -------------------------------------------------------------------------------------------------------------
 
@@ -163,44 +178,60 @@ class Worker:
 
         try:
             result = await self._runner.run(job, report)
-            self._done.append(Done(job.id, job.token, result))
+            self._unreported.add_result(Done(job.id, job.token, result))
         except NorthstarError as exc:
-            self._failed.append(self._failure(job, exc.code, str(exc), retryable=exc.retryable))
+            self._failed(job, exc.code, str(exc), retryable=exc.retryable)
         except Exception as exc:
             log.exception("job_raised", job=job.id)
-            self._failed.append(self._failure(job, "NS_WORKER_FAULT", f"{type(exc).__name__}: {exc}", retryable=True))
+            self._failed(job, "NS_WORKER_FAULT", f"{type(exc).__name__}: {exc}", retryable=True)
         finally:
             self._held.remove(job.id, job.token)
             self._attention.set()
 
-    def _failure(self, job: ClaimedJob, code: str, message: str, *, retryable: bool) -> Failure:
-        return Failure(job.id, job.token, code, message[:2048], retryable, self._jitter())
+    def _failed(self, job: ClaimedJob, code: str, message: str, *, retryable: bool) -> None:
+        self._unreported.add_failure(Failure(job.id, job.token, code, message[:2048], retryable, self._jitter()))
 
     # Leases and bells -------------------------------------------------------------------------------------------------
 
     async def _renew_for_ever(self) -> None:
+        pause_s = self._settings.renew_every_s
         while True:
-            await asyncio.sleep(self._settings.renew_every_s)
-            with contextlib.suppress(Unavailable, NoSuchMachine):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._renewal.wait()
+            self._renewal.clear()
+            pause_s = self._settings.renew_every_s
+            try:
                 await self._renew()
+            except Unavailable:
+                pause_s = min(self._settings.retry_s, pause_s)
+            except NoSuchMachine:
+                self._lost = True
+                self._attention.set()
 
     async def _renew(self) -> None:
-        held = [*self._held.named(), *(Held(done.id, done.token) for done in self._done)]
-        for first in range(0, max(len(held), 1), self._settings.batch):
-            reply = await self._link.renew(held[first : first + self._settings.batch])
-            for job_id, code in reply.lost:
-                log.warning("lease_lost", job=job_id, code=code)
-                self._held.stop(job_id)
+        named = [*self._held.named(), *self._unreported.named()]
+        for first in range(0, max(len(named), 1), self._settings.batch):
+            batch = named[first : first + self._settings.batch]
+            tokens = {held.id: held.token for held in batch}
+            for job_id, code in (await self._link.renew(batch)).lost:
+                # A run that ended while the renewal was under way is nobody's loss.
+                if self._held.has(job_id, tokens[job_id]):
+                    log.warning("lease_lost", job=job_id, code=code)
+                    self._held.stop(job_id, tokens[job_id])
 
     async def _listen(self, tasks: asyncio.TaskGroup) -> None:
         async for ring in self._link.bells():
             match ring:
-                case Offered(jobs=jobs) if not (self._stopping or self._draining):
+                case Offered(jobs=jobs) if jobs and not self._stopping:
                     self._start(jobs, tasks)
+                    # An offer is short; naming its token makes it a lease.
+                    self._renewal.set()
+                case Connected():
+                    # Cancellations may have rung while nobody listened.
+                    self._renewal.set()
                 case Canceled(job, token):
                     self._held.stop(job, token)
-                case MachineChanged(status=status):
-                    self._draining = status == "draining"
                 case _:
                     pass
             self._attention.set()
@@ -208,44 +239,58 @@ class Worker:
     # Coming and going -------------------------------------------------------------------------------------------------
 
     async def _register(self) -> None:
-        still_held = await self._link.register(
-            self._profile, self._description, slots=self._settings.slots, models=self._models
-        )
-        mine = {(held.id, held.token) for held in (*self._held.named(), *(Held(d.id, d.token) for d in self._done))}
-        strangers = [held for held in still_held if (held.id, held.token) not in mine]
-        if strangers:
-            await self._link.release(strangers, because="unknown to the agent")
-
-    async def _until_answered(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Join, and hand back what the broker believes to run here but does not."""
         while not self._stopping:
             try:
-                await call()
-            except MachineReplaced:
-                raise
+                still_held = await self._link.register(
+                    self._profile, self._description, slots=self._settings.slots, models=self._models
+                )
+                mine = {(held.id, held.token) for held in (*self._held.named(), *self._unreported.named())}
+                strangers = [held for held in still_held if (held.id, held.token) not in mine]
+                if strangers:
+                    await self._link.release(strangers, because="unknown to the agent")
             except Unavailable as exc:
-                log.warning("broker_unavailable", code=exc.code, error=str(exc))
-                await asyncio.sleep(self._settings.retry_s)
+                await self._pause(exc)
             else:
                 return
 
+    async def _join_again(self) -> None:
+        """The broker took this machine for lost and gave its jobs to others."""
+        await self._held.end_all(within_s=self._settings.cancel_s)
+        self._lost = False
+        await self._register()
+
     async def _drain(self) -> None:
         """Report what finishes within `drain_s`; hand the rest back."""
-        deadline = asyncio.get_running_loop().time() + self._settings.drain_s
-        while (len(self._held) or self._done or self._failed) and asyncio.get_running_loop().time() < deadline:
-            self._attention.clear()
-            done, failed = self._take_finished()
-            try:
-                await self._report(done, failed, credits_=0)
-            except (Unavailable, NoSuchMachine):
-                self._put_back(done, failed)
-                await asyncio.sleep(self._settings.retry_s)
-                continue
-            if len(self._held) and not self._done:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(deadline):
-                        await self._attention.wait()
+        with contextlib.suppress(Unavailable, NoSuchMachine):
+            await self._link.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.drain_s):
+                await self._finish()
         rest = self._held.named()
-        self._held.cancel_all()
+        await self._held.end_all(within_s=self._settings.cancel_s)
         if rest:
             with contextlib.suppress(Unavailable):
                 await self._link.release(rest, because="machine stops")
+
+    async def _finish(self) -> None:
+        while len(self._held) or len(self._unreported):
+            self._attention.clear()
+            try:
+                await self._report_failures()
+                if done := self._unreported.results(self._settings.batch):
+                    self._acknowledge(done, await self._link.complete(done))
+            except Unavailable as exc:
+                await self._pause(exc)
+            else:
+                if not len(self._unreported):
+                    await self._attention.wait()
+
+
+def _leaf(group: BaseExceptionGroup[BaseException], kind: type[MachineReplaced]) -> MachineReplaced | None:
+    for exc in group.exceptions:
+        if isinstance(exc, kind):
+            return exc
+        if isinstance(exc, BaseExceptionGroup) and (found := _leaf(exc, kind)):
+            return found
+    return None
