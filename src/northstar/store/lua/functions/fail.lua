@@ -23,10 +23,10 @@ local function retry(cell, failure, job)
 end
 
 local function fail_one(cell, failure)
-  local job, refusal = ns.leased(cell, failure.id, failure.token)
+  local job, refusal = ns.leased(cell, failure.id, failure.token, 'fail')
   if not job then return refusal, 0 end
   local machine_id, message = job[J.machine], ns.cut(failure.message, 2048)
-  job[J.settled] = failure.token
+  job[J.settled] = 'fail ' .. failure.token
   job[J.attempts] = job[J.attempts] + 1
   job[J.error_code], job[J.error_message] = failure.code, message
   if failure.retryable and job[J.attempts] < job[J.max_attempts] then return retry(cell, failure, job) end

@@ -40,8 +40,8 @@ end
 
 local function machine_record(cell, request, profile)
   local machine = ns.machine(cell, request.machine)
+  if machine then ns.unpark(cell, request.machine, machine) end -- its next claim says what it accepts
   if machine and machine[M.session] ~= request.session then
-    ns.unpark(cell, request.machine, machine)
     ns.take_jobs_from(cell, machine, 'agent_restarted', true)
     ns.forget_fetches(cell, request.machine)
   end

@@ -12,9 +12,9 @@ ns.takes.release = { ns.MACHINE, ns.SESSION, ns.NONCE, { 'because', ns.TEXT, 200
 function ns.handlers.release(cell, request)
   local outcomes = {}
   for position, given in ipairs(request.jobs) do
-    local job, refusal = ns.leased(cell, given.id, given.token)
+    local job, refusal = ns.leased(cell, given.id, given.token, 'release')
     if job then
-      job[J.settled] = given.token
+      job[J.settled] = 'release ' .. given.token
       ns.give_back(cell, given.id, job, request.because, false)
     end
     outcomes[position] = { given.id, job and 'ok' or refusal }

@@ -21,7 +21,7 @@ function ns.handlers.renew(cell, request)
     if job then
       cell:set_score('leases', held.id, cell.lease_now + cell.limits.lease_ms)
     else
-      lost[#lost + 1] = { held.id, refusal == 'replayed' and 'NS_JOB_FINISHED' or refusal }
+      lost[#lost + 1] = { held.id, refusal }
     end
   end
   for _, id in ipairs(ns.held_by(cell, machine, 500)) do

@@ -1,9 +1,9 @@
 --[[ transfer_in: second step: the job waits here. Idempotent by the transfer id.
   KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits fitting vocabulary idle_lanes tenants idempotency deadlines
-         machines candidates rankings parked wakes leases held arrivals pauses events
+         finished machines candidates rankings parked wakes leases held arrivals pauses events
   FLAGS  allow-oom
   TAKES  nonce · jobs list (≤ 500) of {id, transfer, record (as `transfer_out` gave it), body, lane as in `submit`'s lanes}
-  GIVES  jobs list of {id, 'ok' | 'replayed' | 'NS_JOB_EXISTS'}
+  GIVES  jobs list of {id, 'ok' | 'replayed' | 'NS_JOB_EXISTS'}; a job may come back to a cell that it left
   REFUSES NS_UNKNOWN_WORD
   EVENTS job.arrived each
   COST   O(jobs · log waiting). Age, priority, attempts and events go on where they were; the start tag is this cell's. ]]
@@ -14,8 +14,10 @@ ns.takes.transfer_in = { ns.NONCE, { 'jobs', ns.LIST, 500, of = {
 local REMEMBER_MS = 86400000 -- an arrival is remembered for a day; the sweeper repeats within minutes
 
 local function arrive(cell, moved)
-  if cell:score('arrivals', moved.transfer) then return 'replayed' end
-  if cell:record('jobs', moved.id) then return 'NS_JOB_EXISTS' end
+  local arrival, known = moved.transfer .. ' ' .. moved.id, cell:record('jobs', moved.id)
+  if cell:score('arrivals', arrival) then return 'replayed' end
+  if known and known[J.status] ~= 'moved' then return 'NS_JOB_EXISTS' end
+  if known then cell:remove('finished', moved.id) end
   local job = moved.record
   local tenant = cell:record('tenants', job[J.tenant]) or { [T.finish_tag] = 0, [T.live] = 0 }
   tenant[T.live] = tenant[T.live] + 1
@@ -34,7 +36,8 @@ local function arrive(cell, moved)
   ns.push(cell, moved.id, job, false)
   cell:changed('jobs', moved.id, job)
   cell:put('bodies', moved.id, moved.body)
-  cell:set_score('arrivals', moved.transfer, cell.now + REMEMBER_MS)
+  cell:set_score('arrivals', arrival, cell.now + REMEMBER_MS)
+  job[J.events] = job[J.events] + 1 -- the number of `job.moved`, which the cell that it left writes
   cell:job_event('job.arrived', moved.id, job, { 'transfer', moved.transfer })
   return 'ok'
 end

@@ -3,31 +3,36 @@
   Overdue work first (oldest first), then the first head, in order, among the machine's candidates that have waited their
   ready-after. The cost depends on the machine's at most 64 candidates, not on waiting jobs or other lanes. ]]
 local J, M, L, C = ns.J, ns.M, ns.L, ns.C
-local PROBES = 32 -- bounds of the agenda corrected in one look; what is left is corrected by the next
+local PROBES = 256 -- bounds of the agenda corrected in one look
 
 local function vram_free(machine) return machine[M.vram_mb] - machine[M.vram_used_mb] end
 
 local function paused(cell, pool) return cell.pauses and (cell.pauses['cell'] or cell.pauses['pool:' .. pool]) end
 
 -- The lane whose oldest job is overdue and may run here; or nil and when to look again; or 'blocked': an overdue job fits the
--- machine but not what is free on it now, so nothing younger may take that room.
+-- machine but not what is free on it now, so nothing younger may take that room. Blocked, too, while bounds are left that this look
+-- had no time to correct: behind one of them may be a job that nobody may overtake. The next look goes on.
 local function overdue_lane(cell, machine)
   local profile, limit = machine[M.profile], cell.now - cell.limits.overdue_ms
+  local passed = 0 -- entries at the front whose jobs need more than this machine has when it is empty; others of its profile may have it
   for _ = 1, PROBES do
-    local entry = cell:first('agenda', profile)
+    local entry = passed == 0 and cell:first('agenda', profile) or cell:range('agenda', profile, passed + 1)[passed + 1]
     if not entry then return nil end
     local bound, class = string.sub(entry, 7, 17), string.sub(entry, 18)
     if tonumber(bound, 16) > limit then return nil, tonumber(bound, 16) + cell.limits.overdue_ms end
     local record, oldest = cell:record('classes', class), cell:first('backlog', class)
     local truth = oldest and not (record and paused(cell, record[C.pool])) and string.sub(oldest, 7, 17) or ns.hex(cell.now, 11)
-    if truth == bound then
+    if truth == bound and record[C.vram_mb] > machine[M.vram_mb] then
+      passed = passed + 1
+    elseif truth == bound then
       if record[C.vram_mb] > vram_free(machine) then return 'blocked' end
       return string.sub(oldest, 18)
+    else
+      cell:remove('agenda', entry)
+      if record then cell:index_add('agenda', profile .. truth .. class) end
     end
-    cell:remove('agenda', entry)
-    if record then cell:index_add('agenda', profile .. truth .. class) end
   end
-  return nil, cell.now
+  return 'blocked', cell.now
 end
 
 local function candidate_lane(cell, machine_id, machine)
@@ -67,7 +72,7 @@ end
 function ns.choose(cell, machine_id, machine)
   if cell.pauses and cell.pauses['cell'] then return nil end
   local lane, overdue_ms = overdue_lane(cell, machine)
-  if lane == 'blocked' then return nil end
+  if lane == 'blocked' then return nil, overdue_ms end
   if lane then return ns.oldest_in_lane(cell, lane) end
   local ready_lane, wake_ms = candidate_lane(cell, machine_id, machine)
   if ready_lane then return ns.first_in_order(cell, ready_lane) end

@@ -16,9 +16,10 @@ local function claimed_before(cell, machine_id, machine, nonce)
   return ids
 end
 
-local function accept_offers(cell, machine_id, machine)
+-- What goes beyond the credit stays an offer: a later claim accepts it, or it goes back uncharged.
+local function accept_offers(cell, machine_id, machine, credits)
   local ids = {}
-  for position, id in ipairs(machine[M.offers]) do ids[position] = id end
+  for position = 1, math.min(credits, #machine[M.offers]) do ids[position] = machine[M.offers][position] end
   for _, id in ipairs(ids) do ns.accept(cell, id, machine_id, machine) end
   return ids
 end
@@ -32,7 +33,7 @@ function ns.claim(cell, request, machine)
   machine[M.nonce] = nonce
   cell:changed('machines', request.machine, machine)
   ns.unpark(cell, request.machine, machine)
-  local ids = accept_offers(cell, request.machine, machine)
+  local ids = accept_offers(cell, request.machine, machine, credits)
   machine[M.accepted] = {}
   for position, id in ipairs(ids) do machine[M.accepted][position] = id end
   local taken, wake_ms = ns.take(cell, request.machine, machine, credits - #ids, 'running', nonce)

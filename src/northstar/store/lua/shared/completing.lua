@@ -3,11 +3,11 @@
 local J = ns.J
 
 local function complete_one(cell, done)
-  local job, refusal = ns.leased(cell, done.id, done.token)
+  local job, refusal = ns.leased(cell, done.id, done.token, 'complete')
   if not job then return refusal end
   if #done.result > cell.limits.max_body_bytes then return 'NS_RESULT_TOO_LARGE' end
   local machine_id = job[J.machine]
-  job[J.settled] = done.token
+  job[J.settled] = 'complete ' .. done.token
   ns.finish(cell, done.id, job, 'succeeded')
   cell:put('results', done.id, done.result)
   cell:job_event('job.succeeded', done.id, job, { 'machine', machine_id, 'started_ms', job[J.started_ms] })

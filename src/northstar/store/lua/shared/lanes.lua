@@ -104,7 +104,9 @@ local function numbered(cell, name, counter, key, record, limit)
   local H = ns.H
   cell.hot[H[counter]] = cell.hot[H[counter]] + 1
   local id = hex(cell.hot[H[counter]], 6)
-  if cell:size(name) >= 2 * limit then ns.refuse('NS_TOO_MANY_' .. string.upper(counter), { 'limit', limit }) end
+  cell.numbered = cell.numbered or {}
+  cell.numbered[name] = (cell.numbered[name] or 0) + 1 -- each has two fields: its record, and its text that names it
+  if cell:size(name) / 2 + cell.numbered[name] > limit then ns.refuse('NS_TOO_MANY_' .. string.upper(counter), { 'limit', limit }) end
   cell:put(name, 'k' .. key, id)
   cell:changed(name, id, record)
   return id

@@ -72,8 +72,9 @@ function ns.detach(cell, id, job)
   end
 end
 
--- Compare a token with the job's; gives the job, or nil and the name of the refusal.
-function ns.leased(cell, id, token)
+-- Compare a token with the job's; gives the job, or nil and the name of the refusal. `verb` is the end that the caller wants to put
+-- to the lease: only the same end told again is a repeat, so that nobody takes a result that was dropped for one that was kept.
+function ns.leased(cell, id, token, verb)
   local job = cell:record('jobs', id)
   if not job then return nil, 'NS_NO_SUCH_JOB' end
   if job[J.token] == token and job[J.status] == 'running' then return job end
@@ -81,7 +82,7 @@ function ns.leased(cell, id, token)
     -- The bell told the machine what it was offered, and it has begun: naming the token accepts the offer.
     return ns.accept(cell, id, job[J.machine], ns.machine(cell, job[J.machine]))
   end
-  if job[J.settled] == token and token ~= '' then return nil, 'replayed' end
+  if verb and job[J.settled] == verb .. ' ' .. token then return nil, 'replayed' end
   if job[J.status] == 'canceled' then return nil, 'NS_JOB_CANCELED' end
   if job[J.finished_ms] > 0 then return nil, 'NS_JOB_FINISHED' end
   return nil, 'NS_LEASE_LOST'
