@@ -1,0 +1,1 @@
+"""The queue's promises: a specification by example, and random operations against a reference model."""

@@ -1,0 +1,188 @@
+"""What each function on machines and on the cell must answer, and what it must do to the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.store.queue.calls import Reply
+from tests.store.queue.expected_jobs import ExpectedJobs
+from tests.store.queue.reference import OFFERED, RUNNING, Machine, Refusal, Trace
+
+
+class ExpectedMachines(ExpectedJobs):
+    """Machines come, change, go and hold models; operators pause and declare."""
+
+    def register_machine(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        machine = self._arrived(request, trace, reply["profile"])
+        machine.status, machine.nonce, machine.wants, machine.disturbed = "active", "", None, False
+        machine.slots, machine.vram_mb, machine.session = request["slots"], request["vram_mb"], request["session"]
+        self.words.update(request["words"])
+        for kind, fits in request["fits"]:
+            self.fits.setdefault((machine.profile, kind), fits)
+        self.sign_of_life(machine)
+        trace.next("machine.registered", machine.name)
+        running = [[job.id, job.token] for job in machine.held.values() if job.status == RUNNING]
+        assert sorted(reply["held"]) == sorted(running)
+        undecided = [[kind, key] for key, kind in self.kinds.items() if (machine.profile, kind) not in self.fits]
+        assert sorted(reply["undecided"]) == sorted(undecided)
+        self.expect_offers(trace)
+
+    def _arrived(self, request: Reply, trace: Trace, profile: str) -> Machine:
+        machine = self.machines.get(request["machine"])
+        if machine is None:
+            if len(self.machines) >= self.limits["max_machines"]:
+                raise Refusal("NS_TOO_MANY_MACHINES")
+            machine = Machine(request["machine"], request["session"], profile, 0, 0)
+            self.machines[machine.name] = machine
+        if machine.session != request["session"]:
+            machine.wants = None
+            self.expect_all_returned(trace, machine, "agent_restarted", charged=True)
+            machine.fetches.clear()
+        if machine.profile != profile:
+            machine.profile, machine.candidates = profile, []
+        assert self.profiles.setdefault(request["profile"], profile) == profile
+        return machine
+
+    def update_machine(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        machine = self.present(request)
+        machine.slots, machine.vram_mb = request["slots"], request["vram_mb"]
+        machine.disturbed = True
+        self.sign_of_life(machine)
+        trace.next("machine.updated", machine.name)
+        assert reply == {"used": len(machine.held)}
+
+    def drain_machine(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        machine = self._known(request)
+        machine.status = "draining" if request["draining"] else "active"
+        if request["draining"]:
+            machine.wants = None
+            for offer in list(machine.offers):
+                self.expect_return(trace, self.jobs[offer], "machine_draining", charged=False)
+        trace.next("machine." + machine.status, machine.name)
+        assert reply == {"used": len(machine.held)}
+        self.expect_offers(trace)
+
+    def remove_machine(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        machine = self._known(request)
+        assert reply == {"returned": len(machine.held)}
+        self.gone(machine, trace, "machine.removed", request["because"], charged=request["lost"])
+        self.expect_offers(trace)
+
+    def gone(self, machine: Machine, trace: Trace, kind: str, because: str, *, charged: bool) -> None:
+        machine.wants = None
+        self.expect_all_returned(trace, machine, because, charged=charged)
+        del self.machines[machine.name]
+        assert trace.next(kind, machine.name).data == {"because": because}
+
+    def _known(self, request: Reply) -> Machine:
+        machine = self.machines.get(request["machine"])
+        if machine is None:
+            raise Refusal("NS_NO_SUCH_MACHINE")
+        return machine
+
+    def set_candidates(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        for name, wanted in request["machines"]:
+            if name in self.machines:
+                self.refuse_candidates(self.machines[name], wanted)
+        assert reply == {"unknown": [name for name, _ in request["machines"] if name not in self.machines]}
+        for name, wanted in request["machines"]:
+            if machine := self.machines.get(name):
+                self.choose_candidates(machine, wanted)
+                machine.disturbed = False
+                if trace.next_is("job.offered"):
+                    self.expect_offers(trace)
+
+    def decide_fits(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        decided = 0
+        for profile, kind, fits in request["fits"]:
+            if (profile, kind) not in self.fits and kind in self.kinds.values() and profile in self.profiles.values():
+                self.fits[profile, kind] = fits
+                decided += 1
+        for machine in self.machines.values():
+            machine.disturbed = True
+        assert reply == {"decided": decided}
+
+    # Models ------------------------------------------------------------------------------------------------------
+
+    def models_present(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        machine = self.present(request)
+        assert reply == {"changed": machine.models != request["models"]}
+        if machine.models != request["models"]:
+            assert trace.next("machine.models", machine.name).data == {"models": len(request["models"])}
+        machine.models = request["models"]
+        self.words.update("model:" + model for model, _, _ in request["models"])
+
+    def fetch_started(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        machine = self.present(request)
+        if request["model"] in machine.fetches:
+            raise Refusal("NS_ALREADY_FETCHING")
+        fetchers = sum(request["model"] in other.fetches for other in self.machines.values())
+        if fetchers >= request["copies"]:
+            raise Refusal("NS_FETCH_IN_FLIGHT")
+        machine.fetches[request["model"]] = self.now
+        trace.next("fetch.started", machine.name)
+        assert reply == {"fetching": fetchers + 1}
+
+    def fetch_ended(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        machine = self.present(request)
+        if request["model"] not in machine.fetches:
+            raise Refusal("NS_NOT_FETCHING")
+        since = machine.fetches.pop(request["model"])
+        event = trace.next("fetch.ended", machine.name)
+        assert event.data == {"model": request["model"], "outcome": request["outcome"]}
+        assert reply == {"took_ms": self.now - since}
+
+    # The cell ----------------------------------------------------------------------------------------------------
+
+    def declare(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        assert reply == {"words": len(self.words)}
+        change = self.words.difference_update if request["withdraw"] else self.words.update
+        change(request["words"])
+
+    def pause(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        assert reply == {"paused": request["scope"] not in self.pauses}
+        if request["scope"] not in self.pauses:
+            trace.next("cell.paused", request["scope"])
+        self.pauses.add(request["scope"])
+
+    def resume(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        assert reply == {"resumed": request["scope"] in self.pauses}
+        if request["scope"] in self.pauses:
+            trace.next("cell.resumed", request["scope"])
+        self.pauses.discard(request["scope"])
+
+    def outage(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        self.skipped_ms += request["gap_ms"]
+        assert reply == {"skipped_ms": self.skipped_ms}
+
+    def events_committed(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        if request["event"] > self.event or request["epoch"] > self.epoch:
+            raise Refusal("NS_BAD_ARGUMENT")
+        self.committed = max(self.committed, request["event"])
+        assert reply == {"backlog": self.event - self.committed}
+
+    def open_cell(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        """Join a cell that is there; on another server its epoch is raised."""
+        if request["clock"] != "virtual":
+            raise Refusal("NS_CLOCK_MISMATCH")
+        self.epoch += request["server"] != self.server
+        self.server: str = request["server"]
+        assert (reply["created"], reply["epoch"], reply["event"]) == (False, self.epoch, self.event)
+        if request["configure"]:
+            self.limits = request["limits"]
+        assert reply["limits"] == self.limits
+
+    server = "one"
+
+    def statistics(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        counts: dict[str, Any] = reply["counts"]
+        assert {name: counts[name] for name in self.finished} == self.finished
+        assert (counts["live"], counts["submitted"], counts["event"]) == (self.live(), self.submitted, self.event)
+        assert counts["waiting_size"] == sum(1 for _ in self.waiting())
+        assert counts["leases_size"] == sum(job.status in {RUNNING, OFFERED} for job in self.jobs.values())
+        assert counts["parked_size"] == sum(machine.parked for machine in self.machines.values())
+        assert (counts["jobs_size"], counts["machines_size"]) == (len(self.jobs), len(self.machines))
+        lanes = {lane.id: [lane.id, lane.key, lane.pool, 0, lane.live] for lane in self.lanes.values()}
+        for job in self.waiting():
+            lanes[job.lane.id][3] += 1
+        assert sorted(reply["lanes"]) == sorted(lanes.values())

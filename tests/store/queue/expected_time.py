@@ -1,0 +1,184 @@
+"""What time does to a cell, and how jobs move from one cell to another."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from tests.store.queue.calls import Reply
+from tests.store.queue.expected_machines import ExpectedMachines
+from tests.store.queue.reference import DELAYED, FINISHED, LEAVING, OFFERED, RUNNING, WAITING, Job, Tenant, Trace
+
+LOOK_AGAIN_MS = 1_000
+ARRIVALS_KEPT_MS = 86_400_000
+
+
+class ExpectedTime(ExpectedMachines):
+    """`tick`, in whose events every change must be due; and the three steps of a transfer."""
+
+    luggage: dict[str, Job]
+
+    def tick(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        while event := trace.peek():
+            self._explain(event.kind, event.subject, trace)
+        if not reply["more"]:
+            self._nothing_may_be_left()
+            self._forget()
+            self._must_tick_again_in_time(reply["next_due_ms"])
+
+    def _explain(self, kind: str, subject: str, trace: Trace) -> None:
+        if kind == "job.offered":
+            self.expect_offers(trace)
+        elif kind == "machine.lost":
+            machine = self.machines[subject]
+            assert machine.alive_until <= self.lease_now, f"{subject} counts as alive until {machine.alive_until}"
+            self.gone(machine, trace, kind, "silent", charged=True)
+        elif kind in {"job.returned", "job.failed"}:
+            self._explain_return(self.jobs[subject], trace)
+        elif kind == "job.expired":
+            self._explain_deadline(self.jobs[subject], trace)
+        else:
+            self._explain_retry(self.jobs[subject], trace)
+
+    def _explain_return(self, job: Job, trace: Trace) -> None:
+        assert job.leased, f"{job.id} is {job.status} and cannot come back"
+        if job.lease_until > self.lease_now:
+            machine = self.machines[job.machine]
+            assert machine.alive_until <= self.lease_now, f"the lease of {job.id} lasts until {job.lease_until}"
+            self.expect_return(trace, job, "silent", charged=True)
+            return
+        because = "lease_expired" if job.status == RUNNING else "offer_not_accepted"
+        self.expect_return(trace, job, because, charged=True)
+
+    def _explain_deadline(self, job: Job, trace: Trace) -> None:
+        late_start = self._late(job, "s") and job.status in {WAITING, DELAYED, OFFERED}
+        late_end = self._late(job, "f") and job.status not in FINISHED | {LEAVING}
+        codes = {"NS_NOT_STARTED_IN_TIME": late_start, "NS_NOT_FINISHED_IN_TIME": late_end}
+        event = trace.next("job.expired", job.id)
+        assert codes[event.data["code"]], f"{event} of a job that is {job.status}, not late"
+        self.finish(job, "expired")
+
+    def _explain_retry(self, job: Job, trace: Trace) -> None:
+        assert (job.status, job.due_ms <= self.now) == (DELAYED, True), f"no retry of {job.id} is due"
+        assert trace.next("job.retried", job.id).data == {"attempts": job.attempts}
+        self.put_back(job, returned=False)
+
+    def _late(self, job: Job, kind: str) -> bool:
+        by_ms = job.start_by_ms if kind == "s" else job.finish_by_ms
+        return (kind, job.id) in self.deadlines and by_ms <= self.now
+
+    def _nothing_may_be_left(self) -> None:
+        """Whatever was due at this time has been done, and nobody waits beside a machine that waits for it."""
+        self.deadlines -= {
+            (kind, name)
+            for kind, name in self.deadlines
+            if self._late(self.jobs[name], kind)
+            and (self.jobs[name].status == LEAVING or (kind == "s" and self.jobs[name].status == RUNNING))
+        }
+        for job in self.jobs.values():
+            assert not (job.leased and job.lease_until <= self.lease_now), f"the lease of {job.id} is over"
+            assert not (job.status == DELAYED and job.due_ms <= self.now), f"the retry of {job.id} is due"
+            assert not self._late(job, "s"), f"{job.id} was to start by {job.start_by_ms} and is {job.status}"
+            assert not self._late(job, "f"), f"{job.id} was to finish by {job.finish_by_ms} and is {job.status}"
+        for machine in self.machines.values():
+            assert machine.alive_until > self.lease_now, f"{machine.name} is silent"
+            if machine.wants and not machine.disturbed:
+                first = self.first_ready(machine) if self.next_for(machine).jobs else None
+                assert first is None, f"{machine.name} is parked beside {first} at {self.now}"
+
+    def _forget(self) -> None:
+        for job in list(self.jobs.values()):
+            if job.status not in FINISHED or job.forget_at > self.now:
+                continue
+            if job.last_event > self.committed:
+                job.forget_at = self.now + 1_000
+                continue
+            del self.jobs[job.id]
+            self.idempotency.pop((job.wanted["tenant"], job.wanted["idempotency_key"]), None)
+        for lane in list(self.lanes.values()):
+            if lane.live == 0 and lane.forget_at is not None and lane.forget_at <= self.now:
+                del self.lanes[lane.id]
+                for machine in self.machines.values():
+                    machine.candidates = [choice for choice in machine.candidates if choice[0] != lane.id]
+        self.arrivals = {name: until for name, until in self.arrivals.items() if until > self.now}
+
+    def something_to_forget(self) -> bool:
+        """Whether a tick now would drop finished jobs or idle lanes."""
+        lanes = any(lane.forget_at is not None and lane.forget_at <= self.now for lane in self.lanes.values())
+        return lanes or any(job.status in FINISHED and job.forget_at <= self.now for job in self.jobs.values())
+
+    def _must_tick_again_in_time(self, next_due_ms: int) -> None:
+        times = [self.now + LOOK_AGAIN_MS]
+        times += [job.lease_until + self.skipped_ms for job in self.jobs.values() if job.leased]
+        times += [job.due_ms for job in self.jobs.values() if job.status == DELAYED]
+        times += [machine.alive_until + self.skipped_ms for machine in self.machines.values()]
+        times += [
+            self.jobs[name].start_by_ms if kind == "s" else self.jobs[name].finish_by_ms for kind, name in self.deadlines
+        ]
+        assert self.now <= next_due_ms <= min(times), f"the next tick is due at {min(times)}, not at {next_due_ms}"
+
+    # Transfers ---------------------------------------------------------------------------------------------------
+
+    def transfer_out(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        for wanted, answer in zip(request["jobs"], reply["jobs"], strict=True):
+            outcome = self._leave(wanted, request["target"], trace)
+            assert answer[:3] == [wanted["id"], *outcome][: len(answer[:3])]
+            assert (len(answer) == 5) == (outcome[0] == "ok")
+
+    def _leave(self, wanted: dict[str, Any], target: str, trace: Trace) -> tuple[str, str]:
+        job = self.jobs.get(wanted["id"])
+        if job is None:
+            return "NS_NO_SUCH_JOB", ""
+        if job.status in FINISHED:
+            return "NS_JOB_FINISHED", ""
+        if job.status == LEAVING:
+            return ("ok", job.transfer[0]) if job.transfer[1] == target else ("NS_JOB_IN_TRANSFER", "")
+        if job.status != WAITING:
+            return "NS_JOB_STARTED", ""
+        job.status, job.transfer = LEAVING, (wanted["transfer"], target)
+        event = trace.next("job.leaving", job.id)
+        assert event.data == {"target": target, "transfer": wanted["transfer"]}
+        return "ok", wanted["transfer"]
+
+    def transfer_in(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        """`luggage` holds the model's job as it was when it left, by its id."""
+        assert reply == {"jobs": [[moved["id"], self._arrive(moved, trace)] for moved in request["jobs"]]}
+        self.expect_offers(trace)
+
+    def _arrive(self, moved: dict[str, Any], trace: Trace) -> str:
+        name = moved["transfer"] + " " + moved["id"]
+        if name in self.arrivals:
+            return "replayed"
+        if moved["id"] in self.jobs and self.jobs[moved["id"]].status != "moved":
+            return "NS_JOB_EXISTS"
+        job = copy.copy(self.luggage[moved["id"]])
+        account = self.tenants.setdefault(job.wanted["tenant"], Tenant())
+        self.sequence += 1
+        job.status, job.returned, job.sequence = WAITING, False, self.sequence
+        job.tag = max(self.virtual_time, account.finish_tag)
+        account.finish_tag = job.tag + 1000
+        job.lane = self.lane_of(moved["lane"])
+        self.place(job.lane, moved["lane"], trace)
+        if job.wanted["idempotency_key"]:
+            self.idempotency[job.wanted["tenant"], job.wanted["idempotency_key"]] = (job.wanted["digest"], job.id)
+        self.enter(job)
+        self.arrivals[name] = self.now + ARRIVALS_KEPT_MS
+        job.events += 1  # the number of `job.moved`, which the other cell writes
+        assert trace.next("job.arrived", job.id).data == {"transfer": moved["transfer"]}
+        return "ok"
+
+    def transfer_done(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        assert reply == {"jobs": [[wanted["id"], self._depart(wanted, trace)] for wanted in request["jobs"]]}
+
+    def _depart(self, wanted: dict[str, Any], trace: Trace) -> str:
+        job = self.jobs.get(wanted["id"])
+        if job is not None and job.status == "moved" and job.transfer[0] == wanted["transfer"]:
+            return "replayed"
+        if job is None or job.status != LEAVING or job.transfer[0] != wanted["transfer"]:
+            return "NS_NOT_IN_TRANSFER"
+        job.status, job.forget_at = "moved", self.now + job.wanted["retention_ms"]
+        self.deadlines -= {("s", job.id), ("f", job.id)}
+        self.leave(job)
+        event = trace.next("job.moved", job.id)
+        assert event.data == {"target": job.transfer[1], "transfer": wanted["transfer"]}
+        return "ok"
