@@ -1,0 +1,138 @@
+"""What is known of each job while the demonstration runs, and the news that follows from each change."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from northstar.broker.job_views import look_at
+from northstar.demo.commission import Commission
+from northstar.domain.errors import Unavailable
+from northstar.domain.jobs import JobStatus, JobView
+from northstar.store.cell import Cell
+from northstar.store.progress import channel, listen_progress
+
+_LOOK_EVERY_S: Final = 0.1
+_TEXT_CHARS: Final = 4_000
+
+
+class _News(msgspec.Struct, frozen=True):
+    fraction: float | None = None
+    tokens: str = ""
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """One job as it stands."""
+
+    commission: Commission
+    view: JobView | None = None
+    fraction: float = 0.0
+    text: str = ""
+    pieces: int = 0
+
+    @property
+    def status(self) -> str:
+        """Its state in a word."""
+        return "-" if self.view is None else str(self.view.status)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has ended."""
+        return self.view is not None and self.view.status.is_final
+
+
+class ProgressBoard:
+    """Follows jobs by looking at them ten times a second, and by listening to what they say meanwhile.
+
+    `tell` is called with a sentence for every change that a person wants to know of.
+    """
+
+    def __init__(self, cell: Cell, commissions: Sequence[Commission], *, tell: Callable[[str], None]) -> None:
+        self._cell = cell
+        self._tell = tell
+        self.rows = {commission.request.id or "": Row(commission=commission) for commission in commissions}
+        self.latest_text = ""
+        self._moved = asyncio.Event()
+
+    async def follow(self) -> None:
+        """Until every job has ended."""
+        async with asyncio.TaskGroup() as tasks:
+            listening = [tasks.create_task(self._listen(job_id)) for job_id in self.rows]
+            while not all(row.is_final for row in self.rows.values()):
+                await self._look()
+                await asyncio.sleep(_LOOK_EVERY_S)
+            for task in listening:
+                task.cancel()
+
+    async def listening(self) -> None:
+        """Wait until every job's channel is listened to, so that jobs of a few milliseconds are heard too."""
+        channels = [channel(self._cell, job_id) for job_id in self.rows]
+        while True:
+            counts = await self._cell.client.execute_command("PUBSUB SHARDNUMSUB", *channels)
+            if all(counts[1::2]):
+                return
+            await asyncio.sleep(0.02)
+
+    async def until_at_work(self, job_id: str, *, fraction: float) -> str:
+        """Wait until a machine has done this share of the job; gives the machine."""
+        row = self.rows[job_id]
+        while True:
+            if row.view is not None and row.view.status is JobStatus.RUNNING and row.fraction >= fraction:
+                return row.view.machine
+            self._moved.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._moved.wait()
+
+    async def _look(self) -> None:
+        for view in await look_at(self._cell, list(self.rows)):
+            row = self.rows[view.id]
+            before, row.view = row.view, view
+            if view.status is not JobStatus.RUNNING and not view.status.is_final:
+                row.fraction = 0.0
+            if sentence := _change(before, view):
+                heard = f" ({row.pieces} pieces of text came in while it ran)" if row.pieces and row.is_final else ""
+                self._tell(sentence + heard)
+            self._moved.set()
+
+    async def _listen(self, job_id: str) -> None:
+        row = self.rows[job_id]
+        with contextlib.suppress(Unavailable):
+            async for _token, text in listen_progress(self._cell, job_id):
+                news = msgspec.json.decode(text, type=_News)
+                row.fraction = news.fraction if news.fraction is not None else row.fraction
+                if news.tokens:
+                    if not row.pieces:
+                        self._tell(f"{job_id}: its first words come in: {news.tokens.strip()} …")
+                    row.pieces += 1
+                    row.text = (row.text + news.tokens)[-_TEXT_CHARS:]
+                    self.latest_text = row.text
+                self._moved.set()
+
+
+def _change(before: JobView | None, now: JobView) -> str:
+    """The news in a change of state; empty if there is none."""
+    if before is not None and (before.status, before.recoveries, before.machine) == (
+        now.status,
+        now.recoveries,
+        now.machine,
+    ):
+        return ""
+    if before is not None and now.recoveries > before.recoveries:
+        next_ = f"runs again on {now.machine}" if now.machine else "back to the front of the queue"
+        return f"{now.id}: its machine {before.machine} is gone; {next_}"
+    match now.status:
+        case JobStatus.RUNNING:
+            return f"{now.id}: runs on {now.machine}"
+        case JobStatus.DELAYED:
+            return f"{now.id}: attempt {now.attempts} failed ({now.error_code}); it will be tried again"
+        case JobStatus.SUCCEEDED:
+            return f"{now.id}: succeeded"
+        case JobStatus.FAILED | JobStatus.EXPIRED | JobStatus.CANCELED:
+            return f"{now.id}: {now.status} ({now.error_code}: {now.error_message})"
+        case _:
+            return ""

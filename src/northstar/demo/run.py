@@ -1,0 +1,189 @@
+"""The demonstration from beginning to end: everything embedded, real work, one failure, one killed machine, verified results."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from importlib import resources
+from pathlib import Path
+from typing import ClassVar, Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from northstar import telemetry
+from northstar.assembly.session import new_id
+from northstar.assembly.stack import Stack, running_stack
+from northstar.broker.job_views import look_at
+from northstar.broker.submission import Submitter
+from northstar.config import CommandService, Settings, load
+from northstar.demo.clumsy_painter import has_met
+from northstar.demo.commission import COMMISSIONS, LOST
+from northstar.demo.display import Display
+from northstar.demo.gallery import write_gallery
+from northstar.demo.outcome import Outcome, collect
+from northstar.demo.parts import require
+from northstar.demo.progress_board import ProgressBoard
+from northstar.domain.errors import InvalidRequest, NorthstarError
+from northstar.store.assets import AssetStore
+from northstar.store.history import HistoryReader
+from northstar.store.snapshots import read_snapshot
+
+#: Ten times what it takes; only a fault can make it longer.
+_LIMIT_S: Final = 150.0
+_KILL_AT: Final = 0.3
+_WIDTH_OF_A_PIPE: Final = 150
+
+
+class DemoTooLong(NorthstarError):
+    """The demonstration did not end by itself."""
+
+    code: ClassVar[str] = "NS_DEMO_TIMEOUT"
+
+    def __init__(self) -> None:
+        super().__init__(f"the demonstration was not over after {_LIMIT_S:g} s; is the machine very busy?")
+
+
+class ResultsUnwritable(InvalidRequest):
+    """The folder for the results cannot be made or written."""
+
+    code: ClassVar[str] = "NS_DEMO_OUT_UNWRITABLE"
+
+    def __init__(self, out: Path, reason: str) -> None:
+        super().__init__(f"results cannot be written to {out}: {reason}")
+
+
+async def run_demo(out: Path) -> int:
+    """Run it, write the results to `out`, and give the exit code: 0 only if every result passed its inspection.
+
+    Raises:
+        DemoPartMissing: the packages of the extra `demo` are not installed. ResultsUnwritable, DemoTooLong.
+    """
+    for package in ("gguf", "xllamacpp"):
+        require(package)
+    try:
+        await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
+        log = (out / "demo.log").open("w")
+    except OSError as exc:
+        raise ResultsUnwritable(out, exc.strerror or str(exc)) from exc
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE)
+    display = Display(console)
+    with log, tempfile.TemporaryDirectory(prefix="northstar-demo-") as folder:
+        telemetry.configure(level="warning", stream=log)
+        try:
+            async with asyncio.timeout(_LIMIT_S):
+                outcomes = await _perform(_settings(Path(folder)), display, out=out)
+        except TimeoutError as exc:
+            raise DemoTooLong from exc
+    console.print(_table(outcomes))
+    index = await asyncio.to_thread(write_gallery, out, outcomes, seconds=display.seconds)
+    return _conclude(outcomes, console, display, index=index)
+
+
+def _settings(folder: Path) -> Settings:
+    """The demonstration's own settings; those of the user do not matter to it."""
+    with resources.as_file(resources.files("northstar.demo").joinpath("demo.toml")) as file:
+        settings = load(environment={}, file=file, options={"data_dir": str(folder / "data")})
+    memory = folder / "memory"
+    memory.mkdir()
+    has_met(memory, "a star")  # the warm-up is no work to fail at
+    clumsy = settings.services["fresco"]
+    if not isinstance(clumsy, CommandService):
+        raise TypeError("the service fresco is a command")
+    clumsy = msgspec.structs.replace(clumsy, environment={"NORTHSTAR_DEMO_MEMORY": str(memory)})
+    return msgspec.structs.replace(settings, services=settings.services | {"fresco": clumsy})
+
+
+async def _perform(settings: Settings, display: Display, *, out: Path) -> list[Outcome]:
+    display.say("North Star starts: an embedded Valkey, the dispatcher, the history, three machines")
+    async with running_stack(settings, restart_machines=None) as stack:
+        display.say(f"server: {stack.facts.sentence()}")
+        await _machines_ready(stack)
+        display.say("machines: two painters (a program), one storyteller (llama.cpp with a tiny model), all warmed up")
+        board = ProgressBoard(stack.cell, COMMISSIONS, tell=display.say)
+        with display.showing(board):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(board.follow())
+                tasks.create_task(_kill_a_machine(stack, board, display))
+                tasks.create_task(_watch_for_failure(stack, board))
+                await board.listening()
+                await _submit(stack, display)
+        return await _outcomes(stack, out=out)
+
+
+async def _submit(stack: Stack, display: Display) -> None:
+    submitter = Submitter(stack.cell, new_id=new_id, monotonic=time.monotonic)
+    await submitter.submit([commission.request for commission in COMMISSIONS])
+    tenants = {commission.request.tenant for commission in COMMISSIONS}
+    display.say(f"{len(COMMISSIONS)} jobs of {len(tenants)} tenants submitted in one call")
+
+
+async def _machines_ready(stack: Stack) -> None:
+    """All have answered their warm-up and registered. A machine that died instead ends the demonstration at once."""
+    wanted = {machine.name for machine in stack.settings.machines}
+    while True:
+        present = set((await read_snapshot(stack.cell.client, stack.cell.keys)).machines)
+        if wanted <= present:
+            return
+        await asyncio.sleep(0.05)
+
+
+async def _kill_a_machine(stack: Stack, board: ProgressBoard, display: Display) -> None:
+    machine = await board.until_at_work(LOST, fraction=_KILL_AT)
+    os.kill(stack.machines.pids[machine], signal.SIGKILL)
+    display.say(f"{machine} is killed (kill -9) with {LOST!r} a third done; nobody tells the broker")
+
+
+async def _watch_for_failure(stack: Stack, board: ProgressBoard) -> None:
+    while not all(row.is_final for row in board.rows.values()):
+        if stack.failure.done():
+            stack.failure.result()
+        await asyncio.sleep(0.2)
+
+
+async def _outcomes(stack: Stack, *, out: Path) -> list[Outcome]:
+    history = HistoryReader(stack.history, cell=stack.cell.name)
+    assets = AssetStore(stack.settings.assets_url)
+    ids = [commission.request.id or "" for commission in COMMISSIONS]
+    views = {view.id: view for view in await look_at(stack.cell, ids, results=True)}
+    return [
+        await collect(commission, views[job_id], history=history, assets=assets, out=out)
+        for commission, job_id in zip(COMMISSIONS, ids, strict=True)
+    ]
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("JOB", "SERVICE", "MACHINE", "WAITED", "RAN", "ATTEMPTS", "RECOVERIES", "RESULT"):
+        table.add_column(column, justify="right" if column in {"WAITED", "RAN", "ATTEMPTS", "RECOVERIES"} else "left")
+    for outcome in outcomes:
+        table.add_row(
+            outcome.job,
+            outcome.service,
+            " > ".join(outcome.machines),
+            f"{outcome.waited_ms / 1000:.2f} s",
+            f"{outcome.ran_ms / 1000:.2f} s",
+            str(outcome.attempts),
+            str(outcome.recoveries),
+            Text(f"{outcome.file}  {outcome.verdict}".strip(), style="green" if outcome.is_good else "red"),
+        )
+    return table
+
+
+def _conclude(outcomes: list[Outcome], console: Console, display: Display, *, index: Path) -> int:
+    good = sum(outcome.is_good for outcome in outcomes)
+    lost = next(outcome for outcome in outcomes if outcome.job == LOST)
+    if lost.is_good and lost.recoveries:
+        console.print(
+            f"{lost.job!r} survived: {lost.machines[0]} was killed, {lost.machines[-1]} finished it, "
+            "and it cost its owner no attempt.",
+            markup=False,
+        )
+    console.print(f"{good} of {len(outcomes)} results verified in {display.seconds:.1f} s. Open: {index}", markup=False)
+    return 0 if good == len(outcomes) else 1
