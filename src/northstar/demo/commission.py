@@ -54,13 +54,15 @@ def _picture(
     )
 
 
-def _story(name: str, prompt: str, *, seed: int, tenant: str, tokens: int = 70, priority: int = 50) -> Commission:
+def _story(
+    name: str, prompt: str, *, seed: int, tenant: str, tokens: int = 120, priority: int = 50, endless: bool = False
+) -> Commission:
     payload = {
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": tokens,
         "temperature": 1.1,
         "seed": seed,
-        "ignore_eos": True,
+        "ignore_eos": endless,
     }
     return Commission(
         title=prompt,
@@ -76,10 +78,16 @@ COMMISSIONS: Final = (
     _picture("forest", "moon over the forest", seed=5, tenant="grace", priority=60),
     _picture("city", "night over the city", seed=9, tenant="grace"),
     _picture("desert", "dawn over the desert", seed=2, tenant="grace"),
-    _story("whale-story", "Tell me of a whale and a lighthouse.", seed=1, tenant="ada"),
-    _story("fox-story", "Tell me of a fox in the forest.", seed=2, tenant="grace"),
-    _story("tram-story", "Tell me of the last tram in the city.", seed=3, tenant="grace"),
+    _story("whale-story", "Tell me of a whale and a lighthouse.", seed=10, tenant="ada"),
+    _story("fox-story", "Tell me of a fox in the forest.", seed=11, tenant="grace"),
+    _story("tram-story", "Tell me of the last tram in the city.", seed=4, tenant="grace"),
     _story(
-        "star-saga", "Tell me a long story of the stars in the sky.", seed=4, tenant="ada", tokens=1_200, priority=40
+        "star-saga",
+        "Tell me a long story of the stars in the sky.",
+        seed=4,
+        tenant="ada",
+        tokens=1_200,
+        priority=40,
+        endless=True,
     ),
 )

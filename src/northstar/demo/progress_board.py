@@ -95,7 +95,7 @@ class ProgressBoard:
             if view.status is not JobStatus.RUNNING and not view.status.is_final:
                 row.fraction = 0.0
             if sentence := _change(before, view):
-                heard = f" ({row.pieces} pieces of text came in while it ran)" if row.pieces and row.is_final else ""
+                heard = f" ({row.pieces} pieces of text came in meanwhile)" if row.pieces > 10 and row.is_final else ""
                 self._tell(sentence + heard)
             self._moved.set()
 
