@@ -43,6 +43,10 @@ class HeldJobs:
         self._spend(token)
         return True
 
+    def knows(self, token: str) -> bool:
+        """Whether a run under this token has begun, or was told to stop, here."""
+        return token in self._spent
+
     def _spend(self, token: str) -> None:
         self._spent[token] = None
         if len(self._spent) > REMEMBERED_TOKENS:

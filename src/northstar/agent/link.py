@@ -33,6 +33,10 @@ class BrokerLink(Protocol):
         """Store results and take the next jobs."""
         ...
 
+    async def complete(self, done: Sequence[Done]) -> list[Outcome]:
+        """Store results only; works when memory is out."""
+        ...
+
     async def fail(self, failures: Sequence[Failure]) -> list[Outcome]:
         """The work failed."""
         ...

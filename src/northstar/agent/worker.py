@@ -10,9 +10,9 @@ import msgspec
 import structlog
 
 from northstar.agent.held_jobs import HeldJobs
-from northstar.agent.unreported import Unreported
+from northstar.agent.outbox import Outbox
 from northstar.domain.errors import NorthstarError, Unavailable
-from northstar.domain.refusals import MachineReplaced, NoSuchMachine, ResultTooLarge
+from northstar.domain.refusals import MachineReplaced, NoSuchMachine
 from northstar.store.bells import Canceled, Connected, Offered
 from northstar.store.messages import Done, Failure, Held
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from northstar.domain.jobs import ClaimedJob
     from northstar.domain.machines import MachineDescription, MachineProfile
     from northstar.domain.models import ModelHeld
-    from northstar.store.messages import Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -71,11 +70,12 @@ class Worker:
         self._settings = settings
         self._jitter = jitter
         self._held = HeldJobs()
-        self._unreported = Unreported()
+        self._outbox = Outbox(link, batch=settings.batch)
         self._attention = asyncio.Event()
         self._renewal = asyncio.Event()
         self._stopping = False
         self._lost = False
+        self._strangers: list[Held] = []
 
     def stop(self) -> None:
         """Take no more work, finish or hand back what runs, then return from `run`. May be called from a signal handler."""
@@ -119,42 +119,16 @@ class Worker:
             try:
                 if self._lost:
                     await self._join_again()
-                self._start(await self._report_and_claim(), tasks)
+                strangers, self._strangers = self._strangers, []
+                self._start(await self._outbox.send_and_claim(self._settings.slots - len(self._held)), tasks)
+                await self._hand_back(strangers)
             except NoSuchMachine:
                 self._lost = True
             except Unavailable as exc:
                 await self._pause(exc)
             else:
-                if not len(self._unreported):
+                if not len(self._outbox):
                     await self._wait()
-
-    async def _report_and_claim(self) -> Sequence[ClaimedJob]:
-        """One round: failures, results, and a claim where slots are free."""
-        await self._report_failures()
-        free = min(self._settings.slots - len(self._held), self._settings.batch)
-        done = self._unreported.results(self._settings.batch)
-        if not done:
-            return (await self._link.claim(credits_=free)).jobs if free > 0 else ()
-        reply = await self._link.complete_and_claim(done, credits_=max(free, 0))
-        self._acknowledge(done, reply.completed)
-        return reply.jobs
-
-    async def _report_failures(self) -> None:
-        if failed := self._unreported.failures(self._settings.batch):
-            await self._link.fail(failed)
-            self._unreported.forget_failures(len(failed))
-
-    def _acknowledge(self, done: Sequence[Done], outcomes: Sequence[Outcome]) -> None:
-        self._unreported.forget_results(len(done))
-        for result, outcome in zip(done, outcomes, strict=True):
-            if outcome.word == ResultTooLarge.code:
-                # The job still runs by the books; without this it would come back again and again.
-                why = str(ResultTooLarge())
-                self._unreported.add_failure(
-                    Failure(result.id, result.token, outcome.word, why, retryable=False, jitter=0.0)
-                )
-            elif outcome.word not in {"ok", "replayed"}:
-                log.warning("result_refused", job=outcome.id, code=outcome.word)
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -178,7 +152,7 @@ class Worker:
 
         try:
             result = await self._runner.run(job, report)
-            self._unreported.add_result(Done(job.id, job.token, result))
+            self._outbox.add_result(Done(job.id, job.token, result))
         except NorthstarError as exc:
             self._failed(job, exc.code, str(exc), retryable=exc.retryable)
         except Exception as exc:
@@ -189,7 +163,7 @@ class Worker:
             self._attention.set()
 
     def _failed(self, job: ClaimedJob, code: str, message: str, *, retryable: bool) -> None:
-        self._unreported.add_failure(Failure(job.id, job.token, code, message[:2048], retryable, self._jitter()))
+        self._outbox.add_failure(Failure(job.id, job.token, code, message[:2048], retryable, self._jitter()))
 
     # Leases and bells -------------------------------------------------------------------------------------------------
 
@@ -210,11 +184,15 @@ class Worker:
                 self._attention.set()
 
     async def _renew(self) -> None:
-        named = [*self._held.named(), *self._unreported.named()]
+        named = [*self._held.named(), *self._outbox.named()]
         for first in range(0, max(len(named), 1), self._settings.batch):
             batch = named[first : first + self._settings.batch]
             tokens = {held.id: held.token for held in batch}
-            for job_id, code in (await self._link.renew(batch)).lost:
+            reply = await self._link.renew(batch)
+            self._strangers = [Held(job_id, token) for job_id, token in reply.unknown]
+            if self._strangers:
+                self._attention.set()
+            for job_id, code in reply.lost:
                 # A run that ended while the renewal was under way is nobody's loss.
                 if self._held.has(job_id, tokens[job_id]):
                     log.warning("lease_lost", job=job_id, code=code)
@@ -245,14 +223,18 @@ class Worker:
                 still_held = await self._link.register(
                     self._profile, self._description, slots=self._settings.slots, models=self._models
                 )
-                mine = {(held.id, held.token) for held in (*self._held.named(), *self._unreported.named())}
-                strangers = [held for held in still_held if (held.id, held.token) not in mine]
-                if strangers:
+                mine = {(held.id, held.token) for held in (*self._held.named(), *self._outbox.named())}
+                if strangers := [held for held in still_held if (held.id, held.token) not in mine]:
                     await self._link.release(strangers, because="unknown to the agent")
             except Unavailable as exc:
                 await self._pause(exc)
             else:
                 return
+
+    async def _hand_back(self, strangers: Sequence[Held]) -> None:
+        """Jobs that run here by the books, in answers that never came; a claim that was answered since has brought the others."""
+        if unknown := [held for held in strangers if not self._held.knows(held.token)]:
+            await self._link.release(unknown, because="unknown to the agent")
 
     async def _join_again(self) -> None:
         """The broker took this machine for lost and gave its jobs to others."""
@@ -274,16 +256,14 @@ class Worker:
                 await self._link.release(rest, because="machine stops")
 
     async def _finish(self) -> None:
-        while len(self._held) or len(self._unreported):
+        while len(self._held) or len(self._outbox):
             self._attention.clear()
             try:
-                await self._report_failures()
-                if done := self._unreported.results(self._settings.batch):
-                    self._acknowledge(done, await self._link.complete(done))
+                await self._outbox.send()
             except Unavailable as exc:
                 await self._pause(exc)
             else:
-                if not len(self._unreported):
+                if not len(self._outbox):
                     await self._attention.wait()
 
 

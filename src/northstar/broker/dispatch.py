@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from northstar.domain.errors import Unavailable
+from northstar.domain.errors import NorthstarError
 from northstar.policy.routing.candidates import candidates, undecided_fits
 from northstar.policy.routing.ready_after import PatienceRule
-from northstar.store.bells import Connected, Due, listen
+from northstar.store.bells import Connected, Due, PlanDue, listen
 from northstar.store.messages import Candidate, Fit
-from northstar.store.snapshots import read_snapshot
+from northstar.store.snapshots import read_candidates, read_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,10 +24,17 @@ log = structlog.get_logger(__name__)
 
 MACHINES_PER_CALL = 64
 FITS_PER_CALL = 500
+#: Plans are at least so far apart, however often the bell rings for one.
+PLAN_APART_S = 0.05
+#: Pause after a call that was refused or not answered.
+RETRY_S = 0.2
 
 
 class Dispatcher:
-    """Ticks a cell when something falls due and plans candidates. Several may run at once: what they do is idempotent."""
+    """Ticks a cell when something falls due and plans candidates. Several may run at once: what they do is idempotent.
+
+    With its own work, what a lost bell can cost stays below a second.
+    """
 
     def __init__(
         self,
@@ -35,8 +42,8 @@ class Dispatcher:
         *,
         new_nonce: Callable[[], str],
         rule: PatienceRule | None = None,
-        plan_every_s: float = 1.0,
-        tick_at_least_every_s: float = 1.0,
+        plan_every_s: float = 0.8,
+        tick_at_least_every_s: float = 0.8,
     ) -> None:
         self._cell = cell
         self._new_nonce = new_nonce
@@ -44,10 +51,10 @@ class Dispatcher:
         self._plan_every_s = plan_every_s
         self._tick_every_s = tick_at_least_every_s
         self._due = asyncio.Event()
-        self._written: dict[str, list[Candidate]] = {}
+        self._plan_due = asyncio.Event()
 
     async def run(self) -> None:
-        """Until cancelled. A server that does not answer is waited for, with a line in the log."""
+        """Until cancelled. A server that does not answer, or refuses, is asked again, with a line in the log."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(), name="dispatch-bells")
             tasks.create_task(self._tick_for_ever(), name="dispatch-tick")
@@ -59,23 +66,25 @@ class Dispatcher:
             match ring:
                 case Due(in_ms) if in_ms > 0:
                     loop.call_later(in_ms / 1000, self._due.set)
-                case Due() | Connected():
+                case Due():
                     self._due.set()
+                case PlanDue():
+                    self._plan_due.set()
+                case Connected():
+                    self._due.set()
+                    self._plan_due.set()
                 case _:
                     pass
 
     async def _tick_for_ever(self) -> None:
         pause_s = 0.0
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await self._due.wait()
-            self._due.clear()
+            await _set_or_later(self._due, pause_s)
             try:
                 pause_s = await self.tick()
-            except Unavailable as exc:
+            except NorthstarError as exc:
                 log.warning("tick_failed", cell=self._cell.name, code=exc.code, error=str(exc))
-                pause_s = self._tick_every_s
+                pause_s = min(RETRY_S, self._tick_every_s)
 
     async def tick(self) -> float:
         """Do what is due; gives in how many seconds to look again."""
@@ -85,29 +94,44 @@ class Dispatcher:
         return min(max((reply.next_due_ms - reply.now_ms) / 1000, 0.001), self._tick_every_s)
 
     async def _plan_for_ever(self) -> None:
+        pause_s = 0.0
         while True:
+            await _set_or_later(self._plan_due, pause_s)
+            pause_s = self._plan_every_s
             try:
                 await self.plan()
-            except Unavailable as exc:
+            except NorthstarError as exc:
+                # Machines and lanes come and go while a plan is made; the next one sees them as they are.
                 log.warning("plan_failed", cell=self._cell.name, code=exc.code, error=str(exc))
-            await asyncio.sleep(self._plan_every_s)
+                pause_s = min(RETRY_S, self._plan_every_s)
+            await asyncio.sleep(min(PLAN_APART_S, self._plan_every_s))
 
     async def plan(self) -> int:
-        """Decide open fits and write candidates that changed; gives for how many machines."""
+        """Decide open fits and write candidates that differ from those in the cell; gives for how many machines."""
         snapshot = await read_snapshot(self._cell.client, self._cell.keys)
         open_fits = [Fit(*fit) for fit in undecided_fits(snapshot)]
         for first in range(0, len(open_fits), FITS_PER_CALL):
             await self._cell.decide_fits(open_fits[first : first + FITS_PER_CALL])
         if open_fits:
             snapshot = await read_snapshot(self._cell.client, self._cell.keys)
+        # Compared with what is in the cell, not with what was written last: submissions add candidates, machines that
+        # leave lose them, and other dispatchers write too.
+        known = await read_candidates(self._cell.client, self._cell.keys)
         changed: list[tuple[str, list[Candidate]]] = []
         for machine in snapshot.machines.values():
             wanted = [
                 Candidate(c.subject, c.ready_after_ms, c.preference) for c in candidates(machine, snapshot, self._rule)
             ]
-            if self._written.get(machine.id) != wanted:
+            if known.get(machine.id, frozenset()) != frozenset(wanted):
                 changed.append((machine.id, wanted))
         for first in range(0, len(changed), MACHINES_PER_CALL):
             await self._cell.set_candidates(changed[first : first + MACHINES_PER_CALL], nonce=self._new_nonce())
-        self._written = {m: w for m, w in self._written.items() if m in snapshot.machines} | dict(changed)
         return len(changed)
+
+
+async def _set_or_later(event: asyncio.Event, pause_s: float) -> None:
+    """Until the event is set, but no longer; then clear it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(pause_s):
+            await event.wait()
+    event.clear()

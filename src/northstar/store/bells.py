@@ -19,6 +19,8 @@ from northstar.store.valkey.identity import connection_for
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from valkey.asyncio.connection import AbstractConnection
+
     from northstar.store.keys import CellKeys
 
 
@@ -57,7 +59,16 @@ class Due(msgspec.Struct, frozen=True):
     in_ms: int
 
 
-Ring = Connected | Offered | Canceled | MachineChanged | Due
+class PlanDue(msgspec.Struct, frozen=True):
+    """A machine or a lane is new, so no candidates name it yet."""
+
+
+Ring = Connected | Offered | Canceled | MachineChanged | Due | PlanDue
+
+#: Ask whether the server is still there after so much silence, and take it for gone after as much again.
+SILENCE_S = 10.0
+#: Longest pause between two attempts to connect.
+MAX_PAUSE_S = 5.0
 
 
 def read_ring(holder: str, word: Any) -> Ring | None:
@@ -67,6 +78,8 @@ def read_ring(holder: str, word: Any) -> Ring | None:
             return Offered(word)
         case int() | float() if holder == "tick":
             return Due(int(word))
+        case ["plan"]:
+            return PlanDue()
         case ["offer", machine, jobs]:
             return Offered(machine, msgspec.convert(jobs, tuple[ClaimedJob, ...]))
         case ["cancel", job, token, machine]:
@@ -78,9 +91,17 @@ def read_ring(holder: str, word: Any) -> Ring | None:
 
 
 async def listen(
-    client: ValkeyClient, keys: CellKeys, holders: tuple[str, ...], *, retry_s: float = 0.2
+    client: ValkeyClient,
+    keys: CellKeys,
+    holders: tuple[str, ...],
+    *,
+    retry_s: float = 0.2,
+    silence_s: float = SILENCE_S,
 ) -> AsyncIterator[Ring]:
-    """Every ring for these holders, for ever; reconnects by itself, with a pause of `retry_s` doubling up to 5 s."""
+    """Every ring for these holders, for ever; reconnects by itself, with a pause of `retry_s` doubling up to 5 s.
+
+    Close it (`aclose`) when it is left early, or its connection stays until it is collected.
+    """
     channels = {keys.bell(holder).encode(): holder for holder in holders}
     pause_s = retry_s
     while True:
@@ -88,18 +109,41 @@ async def listen(
             connection = await connection_for(client, keys["meta"])
             try:
                 await connection.send_command("SSUBSCRIBE", *channels)
-                while True:
-                    message = await connection.read_response(timeout=None, disconnect_on_error=False)
-                    if message[0] == b"ssubscribe":
+                async for channel, payload in _messages(connection, silence_s):
+                    if payload is None:
                         pause_s = retry_s
                         yield Connected()
-                    elif message[0] == b"smessage":
-                        holder = channels[message[1]]
-                        for word in msgspec.msgpack.decode(message[2]):
-                            if (ring := read_ring(holder, word)) is not None:
-                                yield ring
+                        continue
+                    for word in msgspec.msgpack.decode(payload):
+                        if (ring := read_ring(channels[channel], word)) is not None:
+                            yield ring
             finally:
                 await connection.disconnect(nowait=True)
         except FAULTS:
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, 5.0)
+            pass
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, MAX_PAUSE_S)
+
+
+async def _messages(connection: AbstractConnection, silence_s: float) -> AsyncIterator[tuple[bytes, bytes | None]]:
+    """(channel, payload) of each message, and (channel, None) once subscribed; ends when the slot moves to another server.
+
+    Raises what the client library raises when the server is gone, or stays silent though it is asked.
+    """
+    asked = False
+    while True:
+        message = await connection.read_response(timeout=silence_s, disconnect_on_error=False)
+        match message:
+            case None if asked:
+                raise TimeoutError(f"no answer within {silence_s} s")
+            case None:
+                await connection.send_command("PING")
+            case [b"ssubscribe", channel, *_]:
+                yield channel, None
+            case [b"smessage", channel, payload]:
+                yield channel, payload
+            case [b"sunsubscribe", *_]:
+                return
+            case _:
+                pass
+        asked = message is None

@@ -204,13 +204,16 @@ class Cell:
         """The machine lives and still works on these jobs."""
         return await self.call("renew", {"machine": machine, "session": session, "jobs": held}, m.RenewReply)
 
-    async def drain_machine(self, machine: str, *, draining: bool, nonce: str) -> None:
-        """Give the machine no new work, or give it work again."""
-        await self.call("drain_machine", {"machine": machine, "draining": draining, "nonce": nonce}, dict[str, int])
+    async def drain_machine(self, machine: str, *, draining: bool, nonce: str, session: str | None = None) -> None:
+        """Give the machine no new work, or give it work again. An agent names its session, an operator none."""
+        request = {"machine": machine, "draining": draining, "nonce": nonce} | _session(session)
+        await self.call("drain_machine", request, dict[str, int])
 
-    async def remove_machine(self, machine: str, *, because: str, lost: bool, nonce: str) -> int:
-        """The machine is gone; gives how many jobs went back."""
-        request = {"machine": machine, "because": because, "lost": lost, "nonce": nonce}
+    async def remove_machine(
+        self, machine: str, *, because: str, lost: bool, nonce: str, session: str | None = None
+    ) -> int:
+        """The machine is gone; gives how many jobs went back. An agent names its session, an operator none."""
+        request = {"machine": machine, "because": because, "lost": lost, "nonce": nonce} | _session(session)
         return (await self.call("remove_machine", request, dict[str, int]))["returned"]
 
     # Operators' and brokers' side -------------------------------------------------------------------------------------
@@ -247,6 +250,10 @@ class Cell:
 
 class _Jobs(msgspec.Struct, Generic[Item], frozen=True):
     jobs: list[Item]
+
+
+def _session(session: str | None) -> dict[str, str]:
+    return {} if session is None else {"session": session}
 
 
 def _typed(exc: ResponseError) -> NorthstarError:

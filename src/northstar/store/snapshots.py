@@ -6,15 +6,17 @@ again when policy's decision is committed.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from valkey.asyncio.cluster import ValkeyCluster
 
 from northstar.domain.machines import MachineDescription, read_profile
 from northstar.domain.models import ModelHeld
 from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
-from northstar.store.messages import ClassRecord, LaneRecord, MachineRecord
+from northstar.store.messages import Candidate, ClassRecord, LaneRecord, MachineRecord
 from northstar.store.valkey import FAULTS, ValkeyClient, translate
 
 if TYPE_CHECKING:
@@ -35,7 +37,11 @@ def _machine(
     machine_id: str, record: MachineRecord, *, parked: bool, description: bytes, residency: bytes | None
 ) -> MachineState:
     models = msgspec.msgpack.decode(residency, type=list[ModelHeld]) if residency else []
-    told = msgspec.json.decode(description, type=MachineDescription)
+    try:
+        told = msgspec.json.decode(description, type=MachineDescription)
+    except msgspec.MsgspecError:
+        # What a machine says of itself is not checked when it says it; nonsense costs it its figures, not others their plan.
+        told = MachineDescription()
     return MachineState(
         id=machine_id,
         profile=record.profile,
@@ -48,14 +54,25 @@ def _machine(
     )
 
 
+async def _read_at_once(client: ValkeyClient, commands: list[tuple[Any, ...]]) -> list[Any]:
+    """Answers to several reads of one cell: in one round trip, or side by side where the client is a cluster's.
+
+    A cluster client that never repeats a command does not run pipelines.
+    """
+    if isinstance(client, ValkeyCluster):
+        return await asyncio.gather(*(client.execute_command(*command) for command in commands))
+    pipeline = client.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*command)
+    return list(await pipeline.execute())
+
+
 async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
     """The cell now. Raises Unavailable when the server does not answer."""
     try:
-        reading: Any = client.pipeline(transaction=False)
-        for name in _READ:
-            reading.hgetall(keys[name])
-        reading.zrange(keys["parked"], 0, -1)
-        *parts, parked_ids = await reading.execute()
+        *parts, parked_ids = await _read_at_once(
+            client, [*(("HGETALL", keys[name]) for name in _READ), ("ZRANGE", keys["parked"], 0, -1)]
+        )
     except FAULTS as exc:
         raise translate(exc) from exc
     lanes, classes, profiles, fits, machines, descriptions, residency = parts
@@ -86,3 +103,19 @@ async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
         classes={class_id: read_class(record.key) for class_id, record in _records(classes, ClassRecord).items()},
         fits={(field[:6].decode(), field[6:].decode()): value == b"1" for field, value in fits.items()},
     )
+
+
+#: Candidates as the cell keeps them: lane, ready-after in ms, VRAM in MB of the lane, preference.
+_read_choices = msgspec.msgpack.Decoder(list[tuple[str, int, int, int]]).decode
+
+
+async def read_candidates(client: ValkeyClient, keys: CellKeys) -> dict[str, frozenset[Candidate]]:
+    """What each machine may take at present, whoever wrote it. Raises Unavailable when the server does not answer."""
+    try:
+        answer: Any = await client.execute_command("HGETALL", keys["candidates"])
+    except FAULTS as exc:
+        raise translate(exc) from exc
+    return {
+        machine.decode(): frozenset(Candidate(lane, wait_ms, rank) for lane, wait_ms, _, rank in _read_choices(choices))
+        for machine, choices in dict(answer).items()
+    }
