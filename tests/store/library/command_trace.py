@@ -15,7 +15,14 @@ PROVES = {
     "zset": {b"ZCARD", b"ZCOUNT", b"ZLEXCOUNT", b"ZRANGE", b"ZRANGEBYLEX", b"ZRANGEBYSCORE", b"ZRANK", b"ZSCORE"},
     "stream": {b"XLEN"},
 }
-KIND_OF_WRITE = {b"HSET": "hash", b"HDEL": "hash", b"ZADD": "zset", b"ZREM": "zset", b"XADD": "stream", b"XTRIM": "stream"}
+KIND_OF_WRITE = {
+    b"HSET": "hash",
+    b"HDEL": "hash",
+    b"ZADD": "zset",
+    b"ZREM": "zset",
+    b"XADD": "stream",
+    b"XTRIM": "stream",
+}
 #: Lua's `unpack` gives up at about 8,000 values.
 MAX_WORDS = 7_999
 

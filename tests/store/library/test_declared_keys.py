@@ -50,26 +50,13 @@ def _calls(body: tuple[Token, ...]) -> Iterator[str]:
 
 
 def _keys_named(words: tuple[Token, ...]) -> Iterator[str]:
-    """Strings that name a key where a key is meant: first of a method's arguments, after a command, or in a list of keys."""
+    """Strings that name a key where one is meant: among the first arguments of a method, or of `each`, which reads by name."""
     for at, token in enumerate(words):
         if token.kind == "string" and token.text in KEY_KINDS and words[at - 1].text in {"(", ","}:
             opening = at - 1 if words[at - 1].text == "(" else at - 3
-            if words[opening].text == "(" and words[opening - 2].text == ":":
+            is_method = words[opening - 2].text == ":"
+            if words[opening].text == "(" and (is_method or words[opening - 1].text == "each"):
                 yield token.text
-            elif opening >= 0 and words[opening].text == "(" and words[opening - 1].text == "each":
-                yield token.text
-        if (
-            token.kind == "name"
-            and token.text in KEY_KINDS
-            and [w.text for w in words[at - 4 : at]]
-            in (
-                ["cell", ".", "key", "."],
-                ["self", ".", "key", "."],
-            )
-        ):
-            yield token.text
-        if token.kind == "name" and token.text in KEY_KINDS and [w.text for w in words[at - 2 : at]] == ["zsets", "."]:
-            yield token.text
 
 
 def _lists_of_keys(source: str) -> set[str]:
@@ -124,23 +111,13 @@ def reachable(name: str) -> set[str]:
         file, function = pending.pop()
         body = _definitions()[file, function].body
         keys |= set(_keys_named(body))
-        if _uses_lists(file, body):
-            keys |= _lists_of_keys(FILES[file])
+        keys |= _lists_of_keys(FILES[file])
         for called in _calls(body):
             target = (file, called) if (file, called) in _definitions() else _by_global_name().get(called)
             if target and target not in seen:
                 seen.add(target)
                 pending.append(target)
-    if "job_event" in str([f for _, f in seen]) or "machine_event" in str([f for _, f in seen]):
-        keys.add("events")
     return keys
-
-
-def _uses_lists(file: str, body: tuple[Token, ...]) -> bool:
-    """Whether the function goes through one of the file's lists of keys, or through one that it makes itself."""
-    del file
-    texts = {token.text for token in body}
-    return bool(texts & {"BY_CLOCK", "BY_LEASES", "INDEXES"}) or "_size" in texts
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

@@ -15,7 +15,7 @@ SHARED, FUNCTIONS = read_sources(resources.files("northstar.store") / "lua")
 FILES = SHARED | FUNCTIONS
 MAX_LINES = 110
 #: Two files hold one idea that would be harder to read in parts: reads and the commit that trusts them; a lane's five indexes.
-LONGER = {"unit_of_work": 230, "lanes": 150, "leases": 150}
+LONGER = {"unit_of_work": 275, "lanes": 150, "leases": 150}
 #: The longest file of a function: one submission touches everything that a job is.
 LONGER_FUNCTIONS = {"submit": 150}
 MAX_FUNCTION_LINES = 50
@@ -53,7 +53,7 @@ def test_a_function_file_says_its_whole_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SHARED))
 def test_a_shared_file_defines_no_handler_and_leaves_no_global(name: str) -> None:
-    names = [f.name for f in functions(SHARED[name]) if not f.is_local]
+    names = [f.name for f in functions(SHARED[name]) if f.name and not f.is_local]
     assert [n for n in names if n.startswith("ns.handlers.") or n.split(".")[0] not in {"ns", "Cell"}] == []
 
 
@@ -73,3 +73,9 @@ def test_every_refusal_that_the_library_names_has_a_typed_error() -> None:
         "NS_MACHINES_LOST",
     }  # why a job ended, kept in its record
     assert named - not_errors - {"NS_TOO_MANY"} - set(REFUSALS) == set()
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_function_says_which_fields_it_takes(name: str) -> None:
+    """`serving` checks a request against it before the function sees it."""
+    assert f"\nns.takes.{name} = {{" in FUNCTIONS[name]

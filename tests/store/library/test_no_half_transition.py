@@ -7,16 +7,18 @@ in turn holds a foreign type; each time the error is reported and the cell is as
 
 from __future__ import annotations
 
+import re
+from importlib import resources
 from typing import Any
 
 import msgspec
 import pytest
 from valkey import Valkey
 
-from northstar.store.function_library import build
+from northstar.store.function_library import build, join, read_sources
 from tests.store.library.command_trace import faults_of, first_write
 from tests.store.library.instrumented import fault, instrumented, trace_of
-from tests.store.library.rig import Cell, Refusal, ask
+from tests.store.library.rig import Cell, Refusal, ask, load
 from tests.store.library.scenarios import FAST, SCENARIOS, Scenario, a_job, furnish
 
 KINDS = ("raise", "oom", "wrongtype")
@@ -24,6 +26,45 @@ KINDS = ("raise", "oom", "wrongtype")
 
 def pack(request: Any) -> bytes:
     return msgspec.msgpack.encode(request)
+
+
+SPOIL = """--[[ spoil: writes what is fine, and then what no command takes.
+  KEYS   meta vocabulary deadlines ]]
+ns.takes.spoil = { { 'how', ns.TEXT, 20 } }
+
+local ways = {
+  score_is_no_number = function(cell) cell:set_score('deadlines', 'job', 0 / 0) end,
+  score_is_endless = function(cell) cell:set_score('deadlines', 'job', 1 / 0) end,
+  score_is_text = function(cell) cell:set_score('deadlines', 'job', 'soon') end,
+  member_is_a_table = function(cell) cell:set_score('deadlines', {}, 1) end,
+  member_is_a_flag = function(cell) cell:remove('deadlines', true) end,
+  value_is_a_table = function(cell) cell:put('vocabulary', 'word', {}) end,
+  value_is_a_flag = function(cell) cell:put('vocabulary', 'word', true) end,
+  field_is_a_table = function(cell) cell:put('vocabulary', {}, 'x') end,
+  field_to_drop_is_a_table = function(cell) cell:drop('vocabulary', {}) end,
+}
+
+function ns.handlers.spoil(cell, request)
+  cell:put('vocabulary', 'fine', 'x')
+  cell:set_score('deadlines', 'fine', 1)
+  ways[request.how](cell)
+  return {}
+end
+"""
+WAYS = re.findall(r"^  (\w+) = function", SPOIL, re.MULTILINE)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_what_no_command_takes_is_found_before_the_first_write(cell: Cell, how: str) -> None:
+    """A fault of our own, then; but not half a change."""
+    shared, functions = read_sources(resources.files("northstar.store") / "lua")
+    spoiled = join(shared, functions | {"spoil": SPOIL}, version=9002)
+    load(cell.server, spoiled)
+    cell.open()
+    before = cell.state()
+    with pytest.raises(Refusal):
+        cell.call("spoil", spoiled, how=how)
+    assert cell.state() == before
 
 
 def test_every_function_has_a_scenario() -> None:
@@ -65,7 +106,9 @@ def test_the_largest_batch_is_still_written_in_well_formed_commands(cell: Cell) 
     """More values than one command takes are sliced."""
     furnished = furnish(cell)
     lane = FAST | {"placements": []}
-    jobs = [a_job(f"batch-{n}", start_within_ms=1_000, finish_within_ms=9_000, idempotency_key=f"k{n}") for n in range(500)]
+    jobs = [
+        a_job(f"batch-{n}", start_within_ms=1_000, finish_within_ms=9_000, idempotency_key=f"k{n}") for n in range(500)
+    ]
     cell.call("submit", instrumented(), nonce="b", lanes=[lane], jobs=jobs)
     assert faults_of(trace_of(cell.server)) == []
     cell.call("cancel", instrumented(), jobs=[job["id"] for job in jobs], because="x")

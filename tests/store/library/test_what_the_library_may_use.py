@@ -42,20 +42,28 @@ GLOBALS = {
     "cmsgpack": {"pack", "unpack"},
     "error": set(),
     "ipairs": set(),
+    "next": set(),
     "math": {"ceil", "floor", "max", "min"},
     "pcall": set(),
     "redis": {"acl_check_cmd", "call", "error_reply", "register_function"},
     "select": set(),
     "setmetatable": set(),
     "string": {"byte", "find", "format", "gsub", "lower", "match", "rep", "sub", "upper"},
-    "table": {"concat", "insert", "remove"},
+    "table": {"concat", "insert", "maxn", "remove"},
     "tonumber": set(),
     "tostring": set(),
     "type": set(),
     "unpack": set(),
 }
 #: `redis.call` reaches the server, so it stands where `commit` can know of it; `redis.error_reply` makes an answer.
-REACH = {"acl_check_cmd": {"open_cell"}, "call": set(REACHES_THE_SERVER), "error_reply": {"serving"}, "register_function": set()}
+REACH = {
+    "acl_check_cmd": {"open_cell"},
+    "call": set(REACHES_THE_SERVER),
+    "error_reply": {"serving"},
+    "register_function": set(),
+}
+#: Where `next` may stand, and why: it tells an empty table from one with names, which depends on no order.
+NEXT_ONLY_IN = {"fields"}
 COMMAND = re.compile(r"[A-Z]{2,}")
 WORDS = {
     "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not", "or", "repeat", "return",
@@ -105,22 +113,22 @@ def test_an_event_is_never_numbered_by_the_clock() -> None:
 
 def test_commands_are_named_in_full_never_put_together() -> None:
     """So that the tests above see them: a command comes as a string, from COUNT, or from `commit`'s own list."""
+    from_elsewhere = {"redis.call": {"command", "unpack"}, "cell:read": {"COUNT"}}
     for name in FILES:
         words = tokens(FILES[name])
-        for at, token in enumerate(words):
-            if token.text == "call" and words[at - 2 : at] == [
-                Token("name", "redis", token.line),
-                Token("operator", ".", token.line),
-            ]:
+        for at in range(2, len(words) - 2):
+            before = "".join(word.text for word in words[at - 2 : at + 1]).replace("self", "cell")
+            if before in from_elsewhere and words[at + 1].text == "(":
                 first = words[at + 2]
-                assert first.kind == "string" or first.text in {"COUNT", "command", "unpack"}, (
-                    f"{name}.lua:{token.line}"
-                )
-            is_call = [word.text for word in words[at - 1 : at + 2]] == [":", "read", "("] and words[
-                at - 2
-            ].text != "Cell"
-            if token.text == "read" and is_call:
-                assert words[at + 2].kind == "string", f"{name}.lua:{token.line}"
+                assert first.kind == "string" or first.text in from_elsewhere[before], f"{name}.lua:{first.line}"
+
+
+def test_next_is_asked_only_whether_a_table_is_empty() -> None:
+    for name, source in FILES.items():
+        words = [token.text for token in tokens(source)]
+        for at in (at for at, word in enumerate(words) if word == "next"):
+            assert name in NEXT_ONLY_IN
+            assert words[at + 4 : at + 6] == ["==", "nil"]
 
 
 @pytest.mark.parametrize("what", sorted(REACH))

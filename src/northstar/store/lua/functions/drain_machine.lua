@@ -2,7 +2,8 @@
   KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
          candidates rankings parked wakes leases held pauses events
   FLAGS  allow-oom
-  TAKES  machine · session optional: an agent speaks for itself, and not for a newer one of its name · draining true, or false to take work again · nonce
+  TAKES  machine · session optional: an agent speaks for itself, and not for a newer one of its name
+         draining true, or false to take work again · nonce
   GIVES  used: jobs still running there
   REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
   EVENTS machine.draining or machine.active; job.returned per offer

@@ -2,13 +2,15 @@
   KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
          descriptions candidates rankings parked wakes leases held alive residency holders fetches pauses events
   FLAGS  allow-oom
-  TAKES  machine · session optional: an agent speaks for itself, and not for a newer one of its name · because · lost: true counts a recovery for each running job, false is an orderly leave · nonce
+  TAKES  machine · session optional: an agent speaks for itself, and not for a newer one of its name
+         because · lost: true counts a recovery for each running job, false is an orderly leave · nonce
   GIVES  returned: how many jobs went back
   REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
   EVENTS machine.removed; job.returned each
   COST   O(slots + models of the machine) ]]
 local M = ns.M
-ns.takes.remove_machine = { ns.MACHINE, { 'session', ns.TEXT, 128, optional = true }, { 'because', ns.TEXT, 200 }, { 'lost', ns.FLAG, optional = true }, ns.NONCE }
+ns.takes.remove_machine = { ns.MACHINE, { 'session', ns.TEXT, 128, optional = true }, { 'because', ns.TEXT, 200 },
+  { 'lost', ns.FLAG, optional = true }, ns.NONCE }
 
 function ns.handlers.remove_machine(cell, request)
   local machine = ns.named_machine(cell, request)

@@ -86,7 +86,7 @@ local function check_deeper(value, field, path)
   end
 end
 
-function check_record(record, shape, path)
+check_record = function(record, shape, path)
   if type(record) ~= 'table' then bad(path, ns.MAP) end
   local ready = shape.ready or prepared(shape)
   local names, tests, limits, deeper = ready.names, ready.tests, ready.limits, ready.deeper

@@ -182,6 +182,9 @@ end
 
 -- Commit -------------------------------------------------------------------------------------------------------------
 
+-- What goes into a command is made text here (`.. ''`) or proved finite (`* 0`), so that a table, nil or NaN fails before anything
+-- is written and not in the middle of it.
+
 -- `write` is a command, its key and what follows, `width` values each; a long one is cut.
 local function push(writes, write, width)
   if #write == 2 then return end
@@ -201,10 +204,10 @@ local function hash_writes(part, key, writes)
     local record, value = records[field], part.state[field]
     if record then value = cmsgpack.pack(record) end
     if value then
-      kept[#kept + 1] = field
-      kept[#kept + 1] = value
+      kept[#kept + 1] = field .. ''
+      kept[#kept + 1] = value .. ''
     else
-      gone[#gone + 1] = field
+      gone[#gone + 1] = field .. ''
     end
   end
   push(writes, gone, 1)
@@ -216,10 +219,11 @@ local function zset_writes(part, key, writes)
   for _, member in ipairs(part.list) do
     local score = part.state[member]
     if score then
+      if score * 0 ~= 0 then error('the score of ' .. member .. ' is not finite') end
       kept[#kept + 1] = score
-      kept[#kept + 1] = member
+      kept[#kept + 1] = member .. ''
     else
-      gone[#gone + 1] = member
+      gone[#gone + 1] = member .. ''
     end
   end
   push(writes, gone, 1)
