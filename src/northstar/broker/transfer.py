@@ -1,0 +1,159 @@
+"""Moving waiting jobs to another cell, and finishing moves that a crash left between two steps.
+
+A move is three calls: out of the source's lane under a transfer id, into the target's lane (idempotent by that id), and the
+source forgets all but a pointer. Repeating them from the first is always safe, so the sweeper does just that with whatever is
+still on its way. A target that refuses (an id that exists there, a word it does not know) leaves the job on its way and listed
+until the cause is gone; nothing is lost and nothing runs twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from northstar.broker.submission import wanted_lane
+from northstar.domain.errors import NorthstarError
+from northstar.domain.jobs import JobBody
+from northstar.domain.refusals import QueueRefusal, refusal
+from northstar.policy.routing.ready_after import PatienceRule
+from northstar.store.messages import Leaving, Outcome
+from northstar.store.snapshots import read_snapshot
+from northstar.store.valkey import FAULTS, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from northstar.store.cell import Cell
+
+log = structlog.get_logger(__name__)
+
+#: Jobs per call; as the function library bounds its batches.
+PER_CALL = 500
+
+
+class Moves(msgspec.Struct, frozen=True):
+    """What became of jobs that were to move: those that did, and those that did not with the refusal."""
+
+    moved: tuple[str, ...] = ()
+    refused: tuple[tuple[str, QueueRefusal], ...] = ()
+
+
+class OnTheWay(msgspec.Struct, frozen=True, array_like=True):
+    """An open transfer, as the source cell keeps it."""
+
+    transfer: str
+    target: str
+    since_ms: int
+
+
+class _LeavingReply(msgspec.Struct, frozen=True):
+    jobs: list[Leaving]
+
+
+class _OutcomeReply(msgspec.Struct, frozen=True):
+    jobs: list[Outcome]
+
+
+async def move(
+    source: Cell, target: Cell, job_ids: Sequence[str], *, new_id: Callable[[], str], rule: PatienceRule | None = None
+) -> Moves:
+    """Move waiting jobs from one cell to another; running and finished ones are refused.
+
+    Raises:
+        Unavailable: a server does not answer. What had begun goes on with `sweep`, or with the same call again.
+    """
+    moved: list[str] = []
+    refused: list[tuple[str, QueueRefusal]] = []
+    for first in range(0, len(job_ids), PER_CALL):
+        wanted = [{"id": job_id, "transfer": new_id()} for job_id in job_ids[first : first + PER_CALL]]
+        out = await source.call("transfer_out", {"jobs": wanted, "target": target.name}, _LeavingReply)
+        refused += [(job.id, refusal(job.word)) for job in out.jobs if job.word != "ok"]
+        part = await _arrive(
+            source, target, [job for job in out.jobs if job.word == "ok"], new_id, rule or PatienceRule()
+        )
+        moved += part.moved
+        refused += part.refused
+    return Moves(tuple(moved), tuple(refused))
+
+
+async def _arrive(
+    source: Cell, target: Cell, leaving: Sequence[Leaving], new_id: Callable[[], str], rule: PatienceRule
+) -> Moves:
+    if not leaving:
+        return Moves()
+    snapshot = await read_snapshot(target.client, target.keys)
+    jobs = [
+        {
+            "id": job.id,
+            "transfer": job.transfer,
+            "record": job.record,
+            "body": job.body,
+            "lane": wanted_lane(msgspec.json.decode(job.body, type=JobBody).lane(), snapshot, rule),
+        }
+        for job in leaving
+    ]
+    arrived = await target.call("transfer_in", {"nonce": new_id()[-16:], "jobs": jobs}, _OutcomeReply)
+    there = {outcome.id for outcome in arrived.jobs if outcome.word in {"ok", "replayed"}}
+    done = [{"id": job.id, "transfer": job.transfer} for job in leaving if job.id in there]
+    if done:
+        await source.call("transfer_done", {"jobs": done}, _OutcomeReply)
+    return Moves(
+        moved=tuple(job.id for job in leaving if job.id in there),
+        refused=tuple(
+            (outcome.id, refusal(outcome.word, {"job": outcome.id}))
+            for outcome in arrived.jobs
+            if outcome.id not in there
+        ),
+    )
+
+
+async def on_the_way(source: Cell, *, limit: int = PER_CALL) -> dict[str, OnTheWay]:
+    """Open transfers out of a cell by job id, at most `limit`. Raises Unavailable."""
+    try:
+        raw: Any = await source.client.execute_command("HSCAN", source.keys["transfers"], 0, "COUNT", limit)
+    except FAULTS as exc:
+        raise translate(exc) from exc
+    fields = raw[1]
+    pairs = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
+    decode = msgspec.msgpack.Decoder(OnTheWay).decode
+    found = [(job_id.decode(), decode(value)) for job_id, value in pairs]
+    return dict(found[:limit])
+
+
+async def sweep(
+    source: Cell, cells: Mapping[str, Cell], *, older_than_ms: int, now_ms: int, new_id: Callable[[], str]
+) -> Moves:
+    """Finish transfers out of `source` that have been open for longer than `older_than_ms`; `now_ms` is the cell's time.
+
+    Targets that are not in `cells` are left for whoever reaches them. Several sweepers may run at once.
+    """
+    open_moves = await on_the_way(source)
+    moved: list[str] = []
+    refused: list[tuple[str, QueueRefusal]] = []
+    for name in sorted({one.target for one in open_moves.values()} & set(cells)):
+        stuck = [
+            job_id for job_id, one in open_moves.items() if one.target == name and now_ms - one.since_ms > older_than_ms
+        ]
+        part = await move(source, cells[name], stuck, new_id=new_id)
+        moved += part.moved
+        refused += part.refused
+    return Moves(tuple(moved), tuple(refused))
+
+
+async def sweep_for_ever(
+    source: Cell, cells: Mapping[str, Cell], *, new_id: Callable[[], str], every_s: float = 10.0
+) -> None:
+    """Sweep until cancelled: what has been on its way for `every_s` was left by a crash, or is refused by its target."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            now_ms = (await source.statistics()).counts["now_ms"]
+            moves = await sweep(source, cells, older_than_ms=int(every_s * 1000), now_ms=now_ms, new_id=new_id)
+        except NorthstarError as exc:
+            log.warning("sweep_failed", cell=source.name, code=exc.code, error=str(exc))
+            continue
+        for job_id, refused in moves.refused:
+            log.warning("transfer_refused", cell=source.name, job=job_id, code=refused.code, error=str(refused))
