@@ -110,6 +110,8 @@ async def _primaries(client: ValkeyClient) -> list[ClusterNode | None]:
         return [None]
     _ = await client.initialize()
     await client.nodes_manager.initialize()
+    # The parser would go on asking a node object that is replaced now, over a connection that nobody closes.
+    await client.commands_parser.initialize(client.nodes_manager.default_node)
     return [*sorted(client.get_primaries(), key=lambda node: str(node.name))]
 
 
