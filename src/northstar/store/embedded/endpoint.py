@@ -51,7 +51,7 @@ def make_socket_endpoint(*, data_dir: Path) -> Endpoint:
         DataDirectoryUnusable: No directory for temporary files has a path short enough.
     """
     for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 -- mkdtemp is private
-        if parent is None or len(os.fsencode(parent)) + 20 > _MAX_SOCKET_PATH_BYTES:
+        if not parent or len(os.fsencode(parent)) + 20 > _MAX_SOCKET_PATH_BYTES:
             continue
         with contextlib.suppress(OSError):
             return Endpoint(socket_path=Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)) / _SOCKET_NAME)
