@@ -93,7 +93,7 @@ class Cell:
         """Everything in the cell, comparable: no order but the server's own promises. `without` leaves out one key."""
         reads = {"hash": ("HGETALL",), "zset": ("ZRANGE", 0, -1, "WITHSCORES"), "stream": ("XRANGE", "-", "+")}
         names = [name for name in KEY_KINDS if name != without]
-        with self.server.pipeline(transaction=True) as pipe:
+        with self.server.pipeline(transaction=False) as pipe:
             commands: Any = pipe
             for name in names:
                 command, *arguments = reads[KEY_KINDS[name]]
