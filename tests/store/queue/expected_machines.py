@@ -13,6 +13,8 @@ class ExpectedMachines(ExpectedJobs):
     """Machines come, change, go and hold models; operators pause and declare."""
 
     def register_machine(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        if request["machine"] not in self.machines and len(self.machines) >= self.limits["max_machines"]:
+            raise Refusal("NS_TOO_MANY_MACHINES")
         machine = self._arrived(request, trace, reply["profile"])
         machine.status, machine.nonce, machine.wants, machine.disturbed = "active", "", None, False
         machine.slots, machine.vram_mb, machine.session = request["slots"], request["vram_mb"], request["session"]
@@ -30,8 +32,6 @@ class ExpectedMachines(ExpectedJobs):
     def _arrived(self, request: Reply, trace: Trace, profile: str) -> Machine:
         machine = self.machines.get(request["machine"])
         if machine is None:
-            if len(self.machines) >= self.limits["max_machines"]:
-                raise Refusal("NS_TOO_MANY_MACHINES")
             machine = Machine(request["machine"], request["session"], profile, 0, 0)
             self.machines[machine.name] = machine
         if machine.session != request["session"]:
@@ -156,23 +156,26 @@ class ExpectedMachines(ExpectedJobs):
         assert reply == {"skipped_ms": self.skipped_ms}
 
     def events_committed(self, request: Reply, trace: Trace, reply: Reply) -> None:
-        if request["event"] > self.event or request["epoch"] > self.epoch:
+        earlier = request["epoch"] < self.epoch
+        event = min(request["event"], self.epoch_began) if earlier else request["event"]
+        if event > self.event or request["epoch"] > self.epoch:
             raise Refusal("NS_BAD_ARGUMENT")
-        self.committed = max(self.committed, request["event"])
+        self.committed = max(self.committed, event)
         assert reply == {"backlog": self.event - self.committed}
 
     def open_cell(self, request: Reply, trace: Trace, reply: Reply) -> None:
         """Join a cell that is there; on another server its epoch is raised."""
         if request["clock"] != "virtual":
             raise Refusal("NS_CLOCK_MISMATCH")
-        self.epoch += request["server"] != self.server
-        self.server: str = request["server"]
+        if request["server"] != self.server:
+            self.epoch, self.epoch_began, self.server = self.epoch + 1, self.event, request["server"]
         assert (reply["created"], reply["epoch"], reply["event"]) == (False, self.epoch, self.event)
         if request["configure"]:
             self.limits = request["limits"]
         assert reply["limits"] == self.limits
 
-    server = "one"
+    server: str = "one"
+    epoch_began = 0  # number of the latest event of the epoch before
 
     def statistics(self, request: Reply, trace: Trace, reply: Reply) -> None:
         counts: dict[str, Any] = reply["counts"]

@@ -69,12 +69,7 @@ class ExpectedTime(ExpectedMachines):
 
     def _nothing_may_be_left(self) -> None:
         """Whatever was due at this time has been done, and nobody waits beside a machine that waits for it."""
-        self.deadlines -= {
-            (kind, name)
-            for kind, name in self.deadlines
-            if self._late(self.jobs[name], kind)
-            and (self.jobs[name].status == LEAVING or (kind == "s" and self.jobs[name].status == RUNNING))
-        }
+        self.deadlines -= self._idle_deadlines()
         for job in self.jobs.values():
             assert not (job.leased and job.lease_until <= self.lease_now), f"the lease of {job.id} is over"
             assert not (job.status == DELAYED and job.due_ms <= self.now), f"the retry of {job.id} is due"
@@ -102,8 +97,19 @@ class ExpectedTime(ExpectedMachines):
                     machine.candidates = [choice for choice in machine.candidates if choice[0] != lane.id]
         self.arrivals = {name: until for name, until in self.arrivals.items() if until > self.now}
 
+    def _idle_deadlines(self) -> set[tuple[str, str]]:
+        """Those that have come and change nothing: the job runs already, or is on its way to another cell."""
+        return {
+            (kind, name)
+            for kind, name in self.deadlines
+            if self._late(self.jobs[name], kind)
+            and (self.jobs[name].status == LEAVING or (kind == "s" and self.jobs[name].status == RUNNING))
+        }
+
     def something_to_forget(self) -> bool:
-        """Whether a tick now would drop finished jobs or idle lanes."""
+        """Whether a tick now would drop finished jobs, idle lanes or idle deadlines, of which no event tells."""
+        if self._idle_deadlines():
+            return True
         lanes = any(lane.forget_at is not None and lane.forget_at <= self.now for lane in self.lanes.values())
         return lanes or any(job.status in FINISHED and job.forget_at <= self.now for job in self.jobs.values())
 
@@ -142,15 +148,19 @@ class ExpectedTime(ExpectedMachines):
 
     def transfer_in(self, request: Reply, trace: Trace, reply: Reply) -> None:
         """`luggage` holds the model's job as it was when it left, by its id."""
+        self.refuse_lanes([moved["lane"] for moved in request["jobs"] if self._known_arrival(moved) is None])
         assert reply == {"jobs": [[moved["id"], self._arrive(moved, trace)] for moved in request["jobs"]]}
         self.expect_offers(trace)
 
-    def _arrive(self, moved: dict[str, Any], trace: Trace) -> str:
-        name = moved["transfer"] + " " + moved["id"]
-        if name in self.arrivals:
+    def _known_arrival(self, moved: dict[str, Any]) -> str | None:
+        if moved["transfer"] + " " + moved["id"] in self.arrivals:
             return "replayed"
-        if moved["id"] in self.jobs and self.jobs[moved["id"]].status != "moved":
-            return "NS_JOB_EXISTS"
+        here = self.jobs.get(moved["id"])
+        return None if here is None or here.status == "moved" else "NS_JOB_EXISTS"
+
+    def _arrive(self, moved: dict[str, Any], trace: Trace) -> str:
+        if (known := self._known_arrival(moved)) is not None:
+            return known
         job = copy.copy(self.luggage[moved["id"]])
         account = self.tenants.setdefault(job.wanted["tenant"], Tenant())
         self.sequence += 1
@@ -162,7 +172,7 @@ class ExpectedTime(ExpectedMachines):
         if job.wanted["idempotency_key"]:
             self.idempotency[job.wanted["tenant"], job.wanted["idempotency_key"]] = (job.wanted["digest"], job.id)
         self.enter(job)
-        self.arrivals[name] = self.now + ARRIVALS_KEPT_MS
+        self.arrivals[moved["transfer"] + " " + moved["id"]] = self.now + ARRIVALS_KEPT_MS
         job.events += 1  # the number of `job.moved`, which the other cell writes
         assert trace.next("job.arrived", job.id).data == {"transfer": moved["transfer"]}
         return "ok"
@@ -177,6 +187,7 @@ class ExpectedTime(ExpectedMachines):
         if job is None or job.status != LEAVING or job.transfer[0] != wanted["transfer"]:
             return "NS_NOT_IN_TRANSFER"
         job.status, job.forget_at = "moved", self.now + job.wanted["retention_ms"]
+        job.settled = ("transfer", wanted["transfer"])
         self.deadlines -= {("s", job.id), ("f", job.id)}
         self.leave(job)
         event = trace.next("job.moved", job.id)

@@ -279,7 +279,8 @@ class QueueMachine(Steps):
         rng = random.Random(seed)
         side = self.side(rng)
         model = self.cells[side]
-        self.step(side, "events_committed", epoch=model.epoch, event=max(0, model.event - rng.choice([-1, 0, 0, 0, 7])))
+        epoch = max(1, model.epoch - rng.choice([0, 0, 0, 1]))
+        self.step(side, "events_committed", epoch=epoch, event=max(0, model.event - rng.choice([-1, 0, 0, 0, 7])))
 
     @rule(seed=seeds)
     def join_the_cell(self, seed: int) -> None:

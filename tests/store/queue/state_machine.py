@@ -139,7 +139,10 @@ class Steps(RuleBasedStateMachine):
         try:
             getattr(model, function)(request, trace, answer)
         except Refusal as refusal:
-            raise AssertionError(f"{function} must be refused with {refusal.code}") from None
+            raise AssertionError(f"{function} must be refused with {refusal.code}: {request}") from None
+        except AssertionError as broken:
+            broken.add_note(f"{function} at {self.now_ms} ms: {request}\nanswered {answer}\nwith {events}")
+            raise
         trace.must_be_empty()
         for event in events:
             if event.kind in {"job.started", "job.offered"}:

@@ -395,6 +395,34 @@ def test_a_dead_letter_is_kept_for_its_own_time(shop: Shop) -> None:
     assert shop.look("a") is None
 
 
+# events_committed ---------------------------------------------------------------------------------------------------
+
+
+def test_only_events_that_the_history_has_are_dropped_from_the_stream(shop: Shop) -> None:
+    shop.submit("a", "b", "c")
+    assert shop.cell.call("events_committed", epoch=1, event=2) == {"backlog": 2}
+    assert [event.number for event in shop.cell.events()] == [3, 4]
+    with pytest.raises(Refused, match="NS_BAD_ARGUMENT field=event"):
+        shop.cell.call("events_committed", epoch=1, event=5)
+
+
+def test_events_of_an_earlier_epoch_stay_until_the_history_has_them(shop: Shop) -> None:
+    shop.submit("a", "b", "c")
+    shop.cell.open(server="another")
+    shop.cancel("a")
+    shop.cell.call("events_committed", epoch=2, event=2)
+    assert [(event.epoch, event.number) for event in shop.cell.events()] == [(1, 3), (1, 4), (2, 5)]
+
+
+def test_a_late_word_of_an_earlier_epoch_commits_nothing_of_this_one(shop: Shop) -> None:
+    """The server that was lost had more events; their numbers have been given again."""
+    shop.submit("a")
+    shop.cell.open(server="another")
+    shop.cancel("a")
+    assert shop.cell.call("events_committed", epoch=1, event=3) == {"backlog": 1}
+    assert [event.kind for event in shop.cell.events()] == ["job.canceled"]
+
+
 # list_jobs and inspect ----------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from tests.store.queue.calls import Server
 from tests.store.queue.operations import QueueMachine
 
 #: Examples of each server in the short profile and in the long one, where each does 100,000 operations and more.
-EXAMPLES = {"short": 30, LONG: 2_000}
+EXAMPLES = {"short": 800, LONG: 2_000}
 STEPS = {"short": 50, LONG: 60}
 LONG_OPERATIONS = 100_000
 

@@ -18,7 +18,8 @@ function ns.handlers.events_committed(cell, request)
   end
   if event > cell.hot[H.committed_event] then
     cell.hot[H.committed_event] = event
-    cell.events[#cell.events + 1] = { 'XTRIM', cell:key('events'), 'MINID', '=', epoch .. '-' .. string.format('%.0f', event + 1) }
+    -- By count, since an id would have to name the epoch in which each event was written: one too high drops what nobody has read.
+    cell.events[#cell.events + 1] = { 'XTRIM', cell:key('events'), 'MAXLEN', '=', string.format('%.0f', cell.hot[H.event] - event) }
   end
   return { backlog = cell.hot[H.event] - cell.hot[H.committed_event] }
 end
