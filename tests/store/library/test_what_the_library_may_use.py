@@ -23,6 +23,7 @@ WRITES = {"HSET", "HDEL", "ZADD", "ZREM", "XADD", "XTRIM", "SPUBLISH"}
 #: Commands allowed in certain files only, and why.
 ONLY_IN = {
     "TIME": ({"clock"}, "the one clock helper"),
+    "INFO": ({"epoch"}, "the run id of the server, asked once a process: a restart must show in the numbers of events"),
     "HKEYS": (
         {"choosing"},
         "the scopes of `pauses` are put into a set and only looked up; no decision depends on their order",
