@@ -81,6 +81,7 @@ class TextEngine:
         require("xllamacpp")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # nothing in the present directory is taken for a module
             "-m",
             "northstar.demo.text_engine",
             stdin=asyncio.subprocess.PIPE,
