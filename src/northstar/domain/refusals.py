@@ -261,6 +261,13 @@ class CellMissing(QueueRefusal, Unavailable):
     )
 
 
+class CellNotOpen(QueueRefusal, Unavailable):
+    """The server has started, or has become the primary, since the cell was opened; it is opened again by itself."""
+
+    code = "NS_CELL_NOT_OPEN"
+    sentence = "the cell ({key}) has not been opened since its server started; open it and repeat the call"
+
+
 class CellDamaged(QueueRefusal, Unavailable):
     """Part of a cell is there without the rest."""
 

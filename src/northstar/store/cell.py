@@ -12,7 +12,7 @@ import msgspec
 from valkey.exceptions import ResponseError
 
 from northstar.domain.errors import NorthstarError
-from northstar.domain.refusals import refusal
+from northstar.domain.refusals import CellNotOpen, refusal
 from northstar.store import messages as m
 from northstar.store.errors import ValkeyGone, ValkeyLoading, ValkeyReadOnly
 from northstar.store.function_library import Library, build
@@ -84,6 +84,10 @@ class Cell:
         if self._must_open:
             await self._open()
         try:
+            return await self._call(function, request, reply)
+        except CellNotOpen:
+            # Another server answers than the one it was opened on, and nothing was done: open it there and ask again.
+            await self._open()
             return await self._call(function, request, reply)
         except _REOPEN:
             self._must_open = True

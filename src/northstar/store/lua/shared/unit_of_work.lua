@@ -20,6 +20,11 @@ Cell.__index = Cell
 -- them anew. Keyed by the text itself, so it can never be stale; what is cached is never changed in place.
 local unpacked = {}
 
+-- Cells opened since this server process loaded the library. Not part of the data, on purpose: a server that was restarted, or a replica
+-- that became the primary while clients reconnected without noticing, has an empty table, and its first caller must open the cell,
+-- which raises the epoch. On the virtual clock there is nobody to notice.
+ns.opened = {}
+
 local function cached(slot, text)
   local known = unpacked[slot]
   if not known or known.text ~= text then
@@ -38,6 +43,9 @@ function ns.open(spec, keys, now)
   cell.identity, cell.limits, cell.hot = cached('identity', meta[1]), cached('limits', meta[2]), cmsgpack.unpack(meta[3])
   if cell.identity.schema ~= ns.SCHEMA then
     ns.refuse('NS_SCHEMA_UNSUPPORTED', { 'cell', cell.identity.schema, 'library', ns.SCHEMA })
+  end
+  if cell.identity.clock == 'live' and not ns.opened[cell:key('meta')] then
+    ns.refuse('NS_CELL_NOT_OPEN', { 'key', cell:key('meta') })
   end
   ns.set_clock(cell, now)
   return cell
