@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from northstar.config import CommandService, InvalidSettings, OpenAIService, Service
+from northstar.config import CommandService, InvalidSettings, OpenAIService, Service, Settings
 from northstar.connectors.command import CommandConnector, CommandSettings
 from northstar.connectors.command_process import CommandLimits
 from northstar.connectors.contract import Connector
@@ -56,6 +56,19 @@ def connector_of(name: str, service: Service, *, address: str | None, environmen
         return _command(name, service)
     except ValueError as exc:
         raise InvalidSettings(str(exc), source=f"[services.{name}]") from exc
+
+
+def check_services(settings: Settings, *, environment: Mapping[str, str]) -> None:
+    """Whether every service that a machine offers could be made. Nothing is started.
+
+    Raises:
+        InvalidSettings: one could not, and why.
+    """
+    for name in sorted({name for machine in settings.machines for name in machine.services}):
+        service = settings.services[name]
+        started = isinstance(service, OpenAIService) and service.engine
+        address = "http://127.0.0.1" if started else None
+        connector_of(name, service, address=address, environment=environment)
 
 
 def _openai(

@@ -72,6 +72,8 @@ async def running_stack(settings: Settings, *, restart_machines: RestartPolicy |
         lock = DataDirectoryLock(settings.data_path)
         await lock.acquire()
         stack.callback(lock.close)
+        # What a killed predecessor left would lead commands to a server that is gone.
+        remove_run_file(settings.data_path)
         url = settings.valkey.url or await _embedded(settings, stack, failure=failure)
         client = connect(url)
         stack.push_async_callback(client.aclose)

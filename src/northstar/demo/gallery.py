@@ -93,4 +93,4 @@ def _row(outcome: Outcome) -> str:
 
 
 def _s(length_ms: int) -> str:
-    return f"{length_ms / 1000:.2f} s"
+    return f"{length_ms} ms" if length_ms < 100 else f"{length_ms / 1000:.2f} s"

@@ -32,7 +32,9 @@ def inspect_picture(data: bytes, *, name: str, width: int, height: int) -> str:
     """
     try:
         pixels = _pixels(data, width=width, height=height)
-    except (ValueError, struct.error, zlib.error) as exc:
+    except struct.error as exc:
+        raise ResultRefused(name, "it is cut off") from exc
+    except (ValueError, zlib.error) as exc:
         raise ResultRefused(name, str(exc)) from exc
     colours = len({pixels[at : at + 3] for at in range(0, len(pixels) - 3, 3 * 17)})
     if colours < _FEWEST_COLOURS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,11 +61,13 @@ def _configure_log(settings: Settings) -> None:
 async def _up(settings: Settings, *, no_machines: bool) -> None:
     import msgspec
 
+    from northstar.assembly.connectors import check_services
     from northstar.assembly.stack import running_stack
     from northstar.store.embedded import RestartPolicy
 
     if no_machines:
         settings = msgspec.structs.replace(settings, machines=())
+    check_services(settings, environment=os.environ)
     stop = asyncio.Event()
     orders = _Orders(stop)
     async with running_stack(settings, restart_machines=RestartPolicy()) as stack:
