@@ -30,7 +30,9 @@ local function join(cell, meta, request)
     ns.refuse('NS_SCHEMA_UNSUPPORTED', { 'cell', identity.schema, 'library', ns.SCHEMA })
   end
   if identity.clock ~= request.clock then ns.refuse('NS_CLOCK_MISMATCH', { 'cell', identity.clock, 'asked', request.clock }) end
-  if identity.server ~= request.server then ns.begin_epoch(cell, request.server) end
+  if identity.server ~= request.server then
+    identity.server, identity.epoch, identity.epoch_began = request.server, identity.epoch + 1, cell.hot[H.event]
+  end
   if request.configure then cell.limits = request.limits end
 end
 
@@ -38,7 +40,7 @@ end
 local function check_rights(cell)
   local key = cell:key('meta')
   local needed = { { 'HSET', key, 'f', 'v' }, { 'HDEL', key, 'f' }, { 'ZADD', key, 0, 'm' }, { 'ZREM', key, 'm' },
-    { 'XADD', key, '1-1', 'e', 'v' }, { 'XTRIM', key, 'MINID', '=', '1-1' }, { 'SPUBLISH', key .. ':bell:tick', 'w' }, { 'INFO', 'server' } }
+    { 'XADD', key, '1-1', 'e', 'v' }, { 'XTRIM', key, 'MINID', '=', '1-1' }, { 'SPUBLISH', key .. ':bell:tick', 'w' } }
   for _, command in ipairs(needed) do
     if not redis.acl_check_cmd(unpack(command)) then ns.refuse('NS_RIGHTS_MISSING', { 'command', command[1] }) end
   end
