@@ -111,7 +111,7 @@ class Northstar:
     def up(self, *arguments: str) -> Iterator[RunningProcess]:
         """`northstar up`, ready for commands; ended by force if the test has not ended it."""
         with self.started("up", *arguments) as process:
-            process.until(lambda: (self.data_dir / "run.json").exists(), what="up is up")
+            process.until((self.data_dir / "run.json").exists, what="up is up")
             yield process
 
     @contextlib.contextmanager

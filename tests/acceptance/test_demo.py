@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from northstar.demo.commission import COMMISSIONS, FAILED_ONCE, LOST
 from northstar.demo.inspection import ResultRefused, inspect_picture
 from northstar.demo.png import png
-from tests.northstar_command import PROGRAM, Answer, gone
+from tests.northstar_command import PROGRAM, Answer, descendants, gone
 
 SECONDS = 60.0
 
@@ -30,7 +32,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Answer, Path, float]
     return Answer(done.returncode, done.stdout, done.stderr), out, time.monotonic() - began
 
 
-def rows(out: Path) -> dict[str, dict[str, object]]:
+def rows(out: Path) -> dict[str, dict[str, Any]]:
     return {row["job"]: row for row in json.loads((out / "results.json").read_text())}
 
 
@@ -45,7 +47,7 @@ def test_it_ends_by_itself_within_a_minute_with_every_result_verified(demo: tupl
 def test_a_job_survives_the_loss_of_its_machine_at_no_cost_to_its_owner(demo: tuple[Answer, Path, float]) -> None:
     row = rows(demo[1])[LOST]
     assert (row["attempts"], row["recoveries"]) == (1, 1)
-    killed, finisher = row["machines"]  # type: ignore[misc]
+    killed, finisher = row["machines"]
     assert killed != finisher
     assert f"'{LOST}' survived: {killed} was killed, {finisher} finished it" in demo[0].out
 
@@ -101,13 +103,9 @@ class Links(HTMLParser):
 
 
 def test_interrupted_it_leaves_nothing_behind(tmp_path: Path) -> None:
-    import signal
-
     with subprocess.Popen(
         [*PROGRAM, "demo", "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, text=True
     ) as process:
-        from tests.northstar_command import descendants
-
         assert process.stdout is not None
         line = next(line for line in process.stdout if "submitted in one call" in line)
         assert line

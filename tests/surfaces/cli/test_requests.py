@@ -1,0 +1,160 @@
+"""What may be submitted, and what is said when it may not: a code, a sentence, an exit code, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.northstar_command import Northstar
+
+JOB = {"service": "copy", "payload": {"text": "x"}}
+
+
+def refused(northstar: Northstar, body: str | bytes) -> tuple[int, str, str]:
+    """Exit code, error code and sentence of a submission."""
+    answer = northstar.run("submit", "-", stdin=body)
+    assert answer.out == ""
+    assert "Traceback" not in answer.err
+    code, _, sentence = answer.err.strip().partition(": ")
+    return answer.code, code, sentence
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "sentence"),
+    [
+        ("{", "NS_MALFORMED_BODY", "the body is not valid JSON: Input data was truncated"),
+        ("", "NS_MALFORMED_BODY", "the body is not valid JSON: Input data was truncated"),
+        (b"\xff\xfe", "NS_MALFORMED_BODY", "the body is not valid JSON"),
+        ("[" * 100_000, "NS_INVALID_JOB", "Expected `object`, got `array`"),
+        ('{"payload": {"x": ' + "[" * 100_000, "NS_MALFORMED_BODY", "the body is not valid JSON"),
+        ("[]", "NS_BATCH_TOO_LARGE", "a batch holds 1 to 500 jobs, this one has 0"),
+        (json.dumps([JOB] * 501), "NS_BATCH_TOO_LARGE", "a batch holds 1 to 500 jobs, this one has 501"),
+        ('{"payload": {}}', "NS_INVALID_JOB", "missing required field `service`"),
+        (json.dumps(JOB | {"prio": 1}), "NS_INVALID_JOB", "unknown field `prio`"),
+        (json.dumps(JOB | {"priority": "high"}), "NS_INVALID_JOB", "Expected `int`, got `str` - at `$.priority`"),
+        (json.dumps(JOB | {"priority": 1e300}), "NS_INVALID_JOB", "$.priority"),
+        (json.dumps(JOB | {"expected_s": -1}), "NS_INVALID_JOB", "Expected `float` > 0.0 - at `$.expected_s`"),
+        (json.dumps(JOB | {"retry": {"max_attempts": 10**9}}), "NS_INVALID_JOB", "<= 100 - at `$.retry.max_attempts`"),
+        (json.dumps(JOB | {"id": "../../etc/passwd"}), "NS_INVALID_JOB", "$.id"),
+        (json.dumps(JOB | {"service": "No Such"}), "NS_INVALID_JOB", "$.service"),
+        (json.dumps([JOB | {"id": "a"}, JOB | {"id": "a"}]), "NS_DUPLICATE_ID", "two jobs of the batch have the id a"),
+        (json.dumps(JOB | {"service": "unheard-of"}), "NS_UNKNOWN_WORD", "service:unheard-of is not known here"),
+        (json.dumps(JOB | {"payload": {"x": "y" * 70_000}}), "NS_BODY_TOO_LARGE", "more than the 65536 allowed"),
+        (b" " * 8_000_001, "NS_SUBMISSION_TOO_LARGE", "more than 8000000; split the batch"),
+    ],
+)
+def test_a_bad_request_is_refused_with_a_code_and_a_sentence(
+    running: Northstar, body: str | bytes, code: str, sentence: str
+) -> None:
+    exit_code, said_code, said = refused(running, body)
+    assert (exit_code, said_code) == (2, code)
+    assert sentence in said
+
+
+def test_one_bad_job_refuses_the_whole_batch(running: Northstar) -> None:
+    before = running.good("status")["totals"]["submitted"]
+    assert refused(running, json.dumps([JOB, JOB | {"service": "unheard-of"}]))[1] == "NS_UNKNOWN_WORD"
+    assert running.good("status")["totals"]["submitted"] == before
+
+
+def test_the_same_id_and_body_is_the_same_job(running: Northstar) -> None:
+    body = json.dumps(JOB | {"id": "twice"})
+    first = running.good("submit", "-", stdin=body)["jobs"]
+    second = running.good("submit", "-", stdin=body)["jobs"]
+    assert (first, second) == ([{"id": "twice", "replayed": False}], [{"id": "twice", "replayed": True}])
+
+
+def test_the_same_id_with_another_body_is_refused(running: Northstar) -> None:
+    running.good("submit", "-", stdin=json.dumps(JOB | {"id": "other"}))
+    assert refused(running, json.dumps(JOB | {"id": "other", "priority": 9})) == (
+        3,
+        "NS_JOB_EXISTS",
+        "job other exists already with another body; leave the id out to get a new one",
+    )
+
+
+def test_an_idempotency_key_belongs_to_one_body(running: Northstar) -> None:
+    keyed = JOB | {"idempotency_key": "order-7"}
+    (first,) = running.good("submit", "-", stdin=json.dumps(keyed))["jobs"]
+    assert running.good("submit", "-", stdin=json.dumps(keyed))["jobs"] == [{"id": first["id"], "replayed": True}]
+    assert refused(running, json.dumps(keyed | {"payload": {}}))[:2] == (3, "NS_IDEMPOTENCY_REUSED")
+
+
+def test_a_file_that_is_not_there_is_named(running: Northstar) -> None:
+    answer = running.run("submit", "nowhere.json")
+    assert (answer.code, answer.err) == (
+        2,
+        "NS_FILE_UNREADABLE: nowhere.json cannot be read: No such file or directory\n",
+    )
+
+
+def test_without_a_running_north_star_the_sentence_says_how_to_start_one(tmp_path: Path) -> None:
+    northstar = Northstar(tmp_path)
+    code, error, sentence = refused(northstar, json.dumps(JOB))
+    assert (code, error) == (4, "NS_NOT_RUNNING")
+    assert sentence == (
+        f"no North Star runs on data directory {northstar.data_dir}; start one with `northstar up`, "
+        "or name a server with --valkey"
+    )
+
+
+@pytest.mark.parametrize(
+    "command", [["submit", "-"], ["status"], ["jobs", "list"], ["machines", "list"], ["pause", "cell"]]
+)
+def test_a_server_that_is_gone_is_told_as_such(tmp_path: Path, command: list[str]) -> None:
+    northstar = Northstar(tmp_path)
+    answer = northstar.run(*command, "--valkey", f"unix://{tmp_path}/none", stdin=json.dumps(JOB))
+    assert answer.code == 4
+    assert answer.err.startswith("NS_VALKEY_GONE: Valkey does not answer: ")
+    assert "Traceback" not in answer.err
+
+
+def test_an_address_that_is_none_is_refused_without_its_password(tmp_path: Path) -> None:
+    answer = Northstar(tmp_path).run("status", "--valkey", "http://me:hunter2@host")
+    assert answer.code == 2
+    assert answer.err.startswith("NS_URL_INVALID: 'http://***@host' is not the address of a Valkey server")
+    assert "hunter2" not in answer.err
+
+
+def test_a_cell_that_does_not_exist_is_not_made_by_asking(running: Northstar) -> None:
+    answer = running.run("status", "--cell", "misspelt")
+    assert (answer.code, answer.err.split(":")[0]) == (4, "NS_CELL_MISSING")
+    assert running.run("status", "--cell", "misspelt").code == 4
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"NORTHSTAR_CELL": "No Cell"}, "environment variable NORTHSTAR_CELL: `cell`: Expected `str` matching"),
+        ({"NORTHSTAR_COLOUR": "red"}, "environment variable NORTHSTAR_COLOUR: no setting has this name"),
+        ({"NORTHSTAR_CONFIG": "/nowhere.toml"}, "/nowhere.toml: cannot be read: No such file or directory"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_place(tmp_path: Path, environment: dict[str, str], sentence: str) -> None:
+    answer = Northstar(tmp_path).run("status", **environment)
+    assert answer.code == 2
+    assert answer.err.startswith(f"NS_INVALID_SETTINGS: {sentence}")
+
+
+def test_a_service_that_cannot_be_made_stops_up_before_it_starts(tmp_path: Path) -> None:
+    settings = (
+        '[[machines]]\nname = "a"\nservices = ["x"]\n[services.x]\nconnector = "openai"\nbase_url = "ftp://there"\n'
+    )
+    answer = Northstar(tmp_path, settings=settings).run("up")
+    assert answer.code == 2
+    assert answer.err.startswith("NS_INVALID_SETTINGS: [services.x]: the engine's address must be http(s)://")
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
+    answer = Northstar(tmp_path).run("fly")
+    assert answer.code == 2
+    assert "No such command 'fly'" in answer.err
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    import northstar
+
+    assert Northstar(tmp_path).run("version").out == f"{northstar.__version__}\n"

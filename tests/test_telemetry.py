@@ -1,0 +1,75 @@
+"""Logs: text for people, JSON for programs, and never a secret."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from northstar import telemetry
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Logging belongs to the process; leave it as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def configured(*, as_json: bool, level: str = "info", **bound: str) -> io.StringIO:
+    stream = io.StringIO()
+    telemetry.configure(level=level, json=as_json, stream=stream, **bound)
+    return stream
+
+
+def test_programs_get_one_json_object_a_line() -> None:
+    stream = configured(as_json=True, machine="m1")
+    structlog.get_logger("a").warning("lease_lost", job="j", numbers=(1, 2))
+    line = json.loads(stream.getvalue())
+    assert {key: line[key] for key in ("event", "level", "job", "machine", "numbers")} == {
+        "event": "lease_lost",
+        "level": "warning",
+        "job": "j",
+        "machine": "m1",
+        "numbers": [1, 2],
+    }
+    assert line["timestamp"].endswith("Z")
+
+
+def test_people_get_a_line_of_text() -> None:
+    stream = configured(as_json=False)
+    structlog.get_logger("b").info("machine_ready", slots=2)
+    assert stream.getvalue().rstrip().endswith("[info     ] machine_ready slots=2")
+
+
+def test_the_standard_librarys_logging_takes_the_same_way() -> None:
+    stream = configured(as_json=True)
+    logging.getLogger("embedded").error("it died: %s", "why")
+    assert json.loads(stream.getvalue())["event"] == "it died: why"
+
+
+def test_what_is_less_urgent_than_the_level_is_not_written() -> None:
+    stream = configured(as_json=False, level="warning")
+    structlog.get_logger("c").info("unheard")
+    logging.getLogger("d").info("unheard")
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_secrets_are_never_written(*, as_json: bool) -> None:
+    stream = configured(as_json=as_json)
+    structlog.get_logger("e").info(
+        "connected", url="valkey://me:hunter2@host/0", password="hunter2", api_key="hunter2", webhook_secret="hunter2"
+    )
+    assert "connected" in stream.getvalue()
+    assert "hunter2" not in stream.getvalue()
+    assert "valkey://***@host/0" in stream.getvalue()
