@@ -89,8 +89,9 @@ class ExpectedMachines(ExpectedJobs):
             if machine := self.machines.get(name):
                 self.choose_candidates(machine, wanted)
                 machine.disturbed = False
-                if trace.next_is("job.offered"):
-                    self.expect_offers(trace)
+                event = trace.peek()
+                if event is not None and event.data.get("machine") == name:
+                    self.expect_offers(trace, only=name)
 
     def decide_fits(self, request: Reply, trace: Trace, reply: Reply) -> None:
         decided = 0

@@ -28,12 +28,14 @@ class ExpectedSteps(ReferenceCell):
             taken.append(job)
         return taken
 
-    def expect_offers(self, trace: Trace) -> None:
+    def expect_offers(self, trace: Trace, only: str = "") -> None:
         """Parked machines are handed work; each takes all that it wanted and may, and is parked no more."""
         while trace.next_is("job.offered"):
             event = trace.peek()
             assert event is not None
             machine = self.machines[event.data["machine"]]
+            if only and machine.name != only:
+                return
             assert machine.wants, f"{event}: {machine.name} is not parked"
             wants, machine.wants = machine.wants, None
             assert self.expect_taken(trace, machine, wants, "job.offered"), f"{event} is not what {machine.name} may take"

@@ -78,7 +78,7 @@ class ExpectedTime(ExpectedMachines):
         for machine in self.machines.values():
             assert machine.alive_until > self.lease_now, f"{machine.name} is silent"
             if machine.wants and not machine.disturbed:
-                first = self.first_ready(machine) if self.next_for(machine).jobs else None
+                first = None if self.next_for(machine).none_is_right else self.first_ready(machine)
                 assert first is None, f"{machine.name} is parked beside {first} at {self.now}"
 
     def _forget(self) -> None:

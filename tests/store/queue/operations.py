@@ -9,34 +9,74 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from tests.store.queue.calls import Reply
-from tests.store.queue.reference import FINISHED, LEAVING
+from tests.store.queue.reference import FINISHED, LEAVING, RUNNING
 from tests.store.queue.state_machine import LANES, MACHINES, PROFILES, READY_AFTER_MS, WORDS, Steps, seeds
 
-JUMPS_MS = (1, 250, 1_000, 2_100, 5_000, 13_000, 45_000, -30_000)
+JUMPS_MS = (1, 250, 250, 1_000, 1_000, 2_100, 2_100, 5_000, 13_000, 45_000, -30_000)
+
+#: How often each operation is drawn, so that most of them meet a cell in which there is something to do.
+WEIGHTS = {
+    "submit": 8,
+    "submit_several": 8,
+    "submit_the_same_again": 1,
+    "cancel": 2,
+    "reprioritise": 2,
+    "replay_dead_letters": 2,
+    "claim": 5,
+    "claim_and_park": 8,
+    "claim_with_the_same_nonce_again": 2,
+    "parked_machines_claim_again": 3,
+    "complete": 5,
+    "complete_and_claim": 10,
+    "fail": 5,
+    "release": 3,
+    "renew": 2,
+    "every_machine_renews": 5,
+    "time_goes_on_or_a_clock_is_set_back": 5,
+    "tick": 4,
+    "tick_after_a_while": 6,
+    "tick_a_little": 2,
+    "outage": 1,
+    "register_a_machine": 4,
+    "lose_or_remove_a_machine": 1,
+    "drain": 2,
+    "update_a_machine": 2,
+    "set_candidates": 3,
+    "decide_fits": 2,
+    "models_and_fetches": 2,
+    "pause": 1,
+    "resume": 2,
+    "declare": 1,
+    "history_is_written": 2,
+    "join_the_cell": 1,
+    "look_at_the_numbers": 1,
+    "transfer_and_crash_after_some_steps": 4,
+    "repeat_a_step_of_some_transfer": 2,
+    "sweep_transfers": 1,
+}
+OPERATIONS = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
 
 
 class QueueMachine(Steps):
     """Two cells, four machines in each, three tenants, six lanes; and everybody at once."""
 
+    @rule(what=st.sampled_from(OPERATIONS), seed=seeds)
+    def do(self, what: str, seed: int) -> None:
+        getattr(self, what)(random.Random(seed))
+
     # Time --------------------------------------------------------------------------------------------------------
 
-    @rule(by_ms=st.sampled_from(JUMPS_MS))
-    def time_goes_on_or_a_clock_is_set_back(self, by_ms: int) -> None:
-        self.now_ms += by_ms
+    def time_goes_on_or_a_clock_is_set_back(self, rng: random.Random) -> None:
+        self.now_ms += rng.choice(JUMPS_MS)
 
-    @rule(seed=seeds)
-    def tick(self, seed: int) -> None:
-        self.fully_tick(self.side(random.Random(seed)))
+    def tick(self, rng: random.Random) -> None:
+        self.fully_tick(self.side(rng))
 
-    @rule(seed=seeds)
-    def tick_after_a_while(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def tick_after_a_while(self, rng: random.Random) -> None:
         self.now_ms += rng.choice([500, 2_100, 7_000])
         self.fully_tick(self.side(rng))
 
-    @rule(seed=seeds)
-    def tick_a_little(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def tick_a_little(self, rng: random.Random) -> None:
         side = self.side(rng)
         model = self.cells[side]
         model.now = max(model.now, self.now_ms)
@@ -45,21 +85,17 @@ class QueueMachine(Steps):
         else:
             self.step(side, "tick", nonce=self.name("n"), budget=rng.randint(1, 3))
 
-    @rule(gap_ms=st.sampled_from([100, 9_000, 60_000]), seed=seeds)
-    def outage(self, gap_ms: int, seed: int) -> None:
+    def outage(self, rng: random.Random) -> None:
+        gap_ms = rng.choice([100, 9_000, 60_000])
         self.now_ms += gap_ms
-        self.step(self.side(random.Random(seed)), "outage", gap_ms=gap_ms)
+        self.step(self.side(rng), "outage", gap_ms=gap_ms)
 
     # Clients -----------------------------------------------------------------------------------------------------
 
-    @rule(seed=seeds)
-    def submit(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def submit(self, rng: random.Random) -> None:
         self._submit(rng, 1)
 
-    @rule(seed=seeds)
-    def submit_several(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def submit_several(self, rng: random.Random) -> None:
         self._submit(rng, rng.randint(2, 6))
 
     def _submit(self, rng: random.Random, count: int) -> None:
@@ -71,31 +107,27 @@ class QueueMachine(Steps):
         self.latest[side]["submit"] = request = {"lanes": lanes, "jobs": jobs}
         self.step(side, "submit", nonce=self.name("n"), **request)
 
-    @rule(seed=seeds)
-    def submit_the_same_again(self, seed: int) -> None:
-        side = self.side(random.Random(seed))
+    def submit_the_same_again(self, rng: random.Random) -> None:
+        side = self.side(rng)
         if request := self.latest[side].get("submit"):
             self.step(side, "submit", nonce=self.name("n"), **request)
 
-    @rule(seed=seeds)
-    def cancel(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def cancel(self, rng: random.Random) -> None:
         side = self.side(rng)
-        self.step(side, "cancel", jobs=self.some_jobs(side, rng), because="by user")
+        if jobs := self.some_jobs(side, rng):
+            self.step(side, "cancel", jobs=jobs, because="by user")
 
-    @rule(seed=seeds)
-    def reprioritise(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def reprioritise(self, rng: random.Random) -> None:
         side = self.side(rng)
-        self.step(side, "reprioritise", jobs=self.some_jobs(side, rng), priority=rng.choice([0, 100, 255]))
+        statuses = ["queued", "delayed"] if rng.random() < 0.8 else []
+        if jobs := self.some_jobs(side, rng, *statuses):
+            self.step(side, "reprioritise", jobs=jobs, priority=rng.choice([0, 100, 255]))
 
-    @rule(seed=seeds)
-    def replay_dead_letters(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def replay_dead_letters(self, rng: random.Random) -> None:
         side = self.side(rng)
         jobs = self.some_jobs(side, rng, *(["failed"] if rng.random() < 0.8 else []))
-        wanted = [{"id": job, "lane": self.lane_of_job(side, rng, job)} for job in jobs]
-        self.step(side, "replay", nonce=self.name("n"), jobs=wanted)
+        if wanted := [{"id": job, "lane": self.lane_of_job(side, rng, job)} for job in jobs]:
+            self.step(side, "replay", nonce=self.name("n"), jobs=wanted)
 
     # Machines at work --------------------------------------------------------------------------------------------
 
@@ -116,28 +148,22 @@ class QueueMachine(Steps):
         chosen = rng.sample(lanes, rng.randint(0, len(lanes)))
         return [[lane.id, rng.choice(READY_AFTER_MS), rng.randint(0, 3)] for lane in chosen]
 
-    @rule(seed=seeds)
-    def claim(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def claim(self, rng: random.Random) -> None:
         side = self.side(rng)
         self.step(side, "claim", **self._claim(side, rng))
 
-    @rule(seed=seeds)
-    def claim_and_park(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def claim_and_park(self, rng: random.Random) -> None:
         side = self.side(rng)
         self.step(side, "claim", **self._claim(side, rng, park=True, credits=rng.randint(1, 5)))
 
-    @rule(seed=seeds)
-    def claim_with_the_same_nonce_again(self, seed: int) -> None:
-        side = self.side(random.Random(seed))
+    def claim_with_the_same_nonce_again(self, rng: random.Random) -> None:
+        side = self.side(rng)
         if request := self.latest[side].get("claim"):
             self.step(side, "claim", **{name: value for name, value in request.items() if name != "candidates"})
 
-    @rule(seed=seeds)
-    def parked_machines_claim_again(self, seed: int) -> None:
+    def parked_machines_claim_again(self, rng: random.Random) -> None:
         """What each holder does every second: after it nobody stands beside work."""
-        side = self.side(random.Random(seed))
+        side = self.side(rng)
         model = self.cells[side]
         for machine in [machine for machine in model.machines.values() if machine.parked]:
             request = {"machine": machine.name, "session": machine.session, "credits": machine.wants, "park": True}
@@ -146,92 +172,79 @@ class QueueMachine(Steps):
             assert machine.wants is None or choice.none_is_right, f"{machine.name} is parked beside {choice.jobs}"
 
     def _done(self, side: int, rng: random.Random) -> list[Reply]:
-        tokens = [self.token(side, rng) for _ in range(rng.randint(1, 3))]
+        tokens = self.some_tokens(side, rng, 3)
         result = "{}" if rng.random() < 0.97 else "x" * 41
         return [{"id": job, "token": token, "result": result} for job, token in tokens]
 
-    @rule(seed=seeds)
-    def complete(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def complete(self, rng: random.Random) -> None:
         side = self.side(rng)
-        self.step(side, "complete", **self.caller(side, rng), jobs=self._done(side, rng))
+        if done := self._done(side, rng):
+            self.step(side, "complete", **self.caller(side, rng), jobs=done)
 
-    @rule(seed=seeds)
-    def complete_and_claim(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def complete_and_claim(self, rng: random.Random) -> None:
         side = self.side(rng)
         request = self._claim(side, rng)
         self.step(side, "complete_and_claim", **request, jobs=self._done(side, rng))
 
-    @rule(seed=seeds)
-    def fail(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def fail(self, rng: random.Random) -> None:
         side = self.side(rng)
-        tokens = [self.token(side, rng) for _ in range(rng.randint(1, 2))]
+        tokens = self.some_tokens(side, rng, 2)
         failure = {"code": "BOOM", "message": "it broke", "retryable": rng.random() < 0.7, "jitter": rng.choice([0.0, 0.5, 0.999])}
-        self.step(side, "fail", **self.caller(side, rng), jobs=[{"id": j, "token": t} | failure for j, t in tokens])
+        if jobs := [{"id": job, "token": token} | failure for job, token in tokens]:
+            self.step(side, "fail", **self.caller(side, rng), jobs=jobs)
 
-    @rule(seed=seeds)
-    def release(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def release(self, rng: random.Random) -> None:
         side = self.side(rng)
-        jobs = [dict(zip(("id", "token"), self.token(side, rng), strict=True)) for _ in range(rng.randint(1, 2))]
-        self.step(side, "release", **self.caller(side, rng), nonce=self.name("n"), because="shutdown", jobs=jobs)
+        if jobs := [{"id": job, "token": token} for job, token in self.some_tokens(side, rng, 2)]:
+            self.step(side, "release", **self.caller(side, rng), nonce=self.name("n"), because="shutdown", jobs=jobs)
 
-    @rule(seed=seeds)
-    def renew(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def renew(self, rng: random.Random) -> None:
         side = self.side(rng)
         caller = self.caller(side, rng)
         machine = self.cells[side].machines.get(caller["machine"])
         jobs = [{"id": job.id, "token": job.token} for job in (machine.held.values() if machine else ())]
         if rng.random() < 0.3:
-            jobs = [*jobs[1:], dict(zip(("id", "token"), self.token(side, rng), strict=True))]
+            jobs = jobs[1:] + [{"id": job, "token": token} for job, token in self.some_tokens(side, rng, 1)]
         self.step(side, "renew", **caller, jobs=jobs)
+
+    def every_machine_renews(self, rng: random.Random) -> None:
+        side = self.side(rng)
+        for machine in list(self.cells[side].machines.values()):
+            jobs = [{"id": job.id, "token": job.token} for job in machine.held.values() if job.status == RUNNING]
+            self.step(side, "renew", machine=machine.name, session=machine.session, jobs=jobs)
 
     # Machines come and go ----------------------------------------------------------------------------------------
 
-    @rule(seed=seeds)
-    def register_a_machine(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def register_a_machine(self, rng: random.Random) -> None:
         machine = rng.choice(MACHINES)
         profile = "big" if machine in MACHINES[:2] or rng.random() < 0.2 else "small"
         self.register(self.side(rng), rng, machine, profile)
 
-    @rule(seed=seeds)
-    def lose_or_remove_a_machine(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def lose_or_remove_a_machine(self, rng: random.Random) -> None:
         side = self.side(rng)
         name = self.caller(side, rng)["machine"]
         self.step(side, "remove_machine", machine=name, because="gone", lost=rng.random() < 0.5, nonce=self.name("n"))
 
-    @rule(seed=seeds, draining=st.booleans())
-    def drain(self, seed: int, draining: bool) -> None:
-        rng = random.Random(seed)
-        side = self.side(rng)
+    def drain(self, rng: random.Random) -> None:
+        side, draining = self.side(rng), rng.random() < 0.5
         name = self.caller(side, rng)["machine"]
         self.step(side, "drain_machine", machine=name, draining=draining, nonce=self.name("n"))
 
-    @rule(seed=seeds)
-    def update_a_machine(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def update_a_machine(self, rng: random.Random) -> None:
         side = self.side(rng)
         changes = {"slots": rng.randint(0, 6), "vram_mb": rng.choice([8_000, 24_000, 24_000])}
         self.step(side, "update_machine", **self.caller(side, rng), **changes)
 
     # Policy ------------------------------------------------------------------------------------------------------
 
-    @rule(seed=seeds)
-    def set_candidates(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def set_candidates(self, rng: random.Random) -> None:
         side = self.side(rng)
         names = rng.sample(MACHINES, rng.randint(1, 4))
         wanted = [[name, self._candidates(side, rng, name)] for name in names]
         self.step(side, "set_candidates", nonce=self.name("n"), machines=wanted)
 
-    @rule(seed=seeds)
-    def decide_fits(self, seed: int) -> None:
-        side = self.side(random.Random(seed))
+    def decide_fits(self, rng: random.Random) -> None:
+        side = self.side(rng)
         model, needs = self.cells[side], {lane[1]: lane[3] for lane in LANES}
         fits = [
             [profile, kind, PROFILES[name] >= needs[key]]
@@ -240,9 +253,7 @@ class QueueMachine(Steps):
         ]
         self.step(side, "decide_fits", fits=[*fits, ["ffffff", "ffffff", True]])
 
-    @rule(seed=seeds)
-    def models_and_fetches(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def models_and_fetches(self, rng: random.Random) -> None:
         side = self.side(rng)
         caller, model = self.caller(side, rng), rng.choice(WORDS).removeprefix("model:")
         what = rng.choice(["models_present", "fetch_started", "fetch_ended"])
@@ -255,51 +266,39 @@ class QueueMachine(Steps):
 
     # Operators ---------------------------------------------------------------------------------------------------
 
-    @rule(seed=seeds)
-    def pause(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def pause(self, rng: random.Random) -> None:
         scope = rng.choice(["cell", "pool:fast", "pool:heavy"])
         self.step(self.side(rng), "pause", scope=scope, because="test", by="test")
 
-    @rule(seed=seeds)
-    def resume(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def resume(self, rng: random.Random) -> None:
         side = self.side(rng)
         for scope in sorted(self.cells[side].pauses) or ["cell"]:
             self.step(side, "resume", scope=scope, by="test")
 
-    @rule(seed=seeds, withdraw=st.booleans())
-    def declare(self, seed: int, withdraw: bool) -> None:
-        rng = random.Random(seed)
+    def declare(self, rng: random.Random) -> None:
+        withdraw = rng.random() < 0.3
         words = rng.sample(WORDS, 1) if withdraw else WORDS
         self.step(self.side(rng), "declare", words=words, by="test", withdraw=withdraw)
 
-    @rule(seed=seeds)
-    def history_is_written(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def history_is_written(self, rng: random.Random) -> None:
         side = self.side(rng)
         model = self.cells[side]
         epoch = max(1, model.epoch - rng.choice([0, 0, 0, 1]))
         self.step(side, "events_committed", epoch=epoch, event=max(0, model.event - rng.choice([-1, 0, 0, 0, 7])))
 
-    @rule(seed=seeds)
-    def join_the_cell(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def join_the_cell(self, rng: random.Random) -> None:
         side = self.side(rng)
         limits = self.cells[side].limits | {"max_tenant_jobs": rng.choice([3, 8, 20])}
         request = {"clock": rng.choice(["virtual"] * 4 + ["live"]), "configure": rng.random() < 0.5, "limits": limits}
         self.step(side, "open_cell", server=rng.choice(["one", "one", "two"]), **request)
 
-    @rule(seed=seeds)
-    def look_at_the_numbers(self, seed: int) -> None:
-        self.step(self.side(random.Random(seed)), "statistics", lanes=500, after="")
+    def look_at_the_numbers(self, rng: random.Random) -> None:
+        self.step(self.side(rng), "statistics", lanes=500, after="")
 
     # Transfers ---------------------------------------------------------------------------------------------------
 
-    @rule(seed=seeds, steps=st.integers(1, 3))
-    def transfer_and_crash_after_so_many_steps(self, seed: int, steps: int) -> None:
-        rng = random.Random(seed)
-        side = self.side(rng)
+    def transfer_and_crash_after_some_steps(self, rng: random.Random) -> None:
+        side, steps = self.side(rng), rng.randint(1, 3)
         for job in self.some_jobs(side, rng, *(["queued"] if rng.random() < 0.9 else [])):
             journey = self.set_out(side, job, self.name("x"))
             if journey is None:
@@ -310,16 +309,13 @@ class QueueMachine(Steps):
             if steps > 2:
                 self.conclude(journey)
 
-    @rule(seed=seeds)
-    def repeat_a_step_of_some_transfer(self, seed: int) -> None:
-        rng = random.Random(seed)
+    def repeat_a_step_of_some_transfer(self, rng: random.Random) -> None:
         if self.journeys:
             journey = rng.choice(self.journeys[-8:])
             (self.bring_in if rng.random() < 0.5 else self.conclude)(journey)
 
-    @rule(seed=seeds)
-    def sweep_transfers(self, seed: int) -> None:
-        self.sweep(self.side(random.Random(seed)))
+    def sweep_transfers(self, rng: random.Random) -> None:
+        self.sweep(self.side(rng))
 
     # The end -----------------------------------------------------------------------------------------------------
 
@@ -343,16 +339,16 @@ class QueueMachine(Steps):
         self._no_job_is_in_two_cells()
 
     def _serve_all(self, side: int) -> None:
-        model, done = self.cells[side], list[Reply]()
+        model, machine = self.cells[side], {"machine": "closer", "session": "closer"}
         for _ in range(40):
             self.now_ms += 21_000
             self.fully_tick(side)
             if "closer" not in model.machines:
                 self.register(side, random.Random(0), "closer", "big", slots=500, vram_mb=10_000_000, session="closer")
-            request = {"machine": "closer", "session": "closer", "credits": 500, "park": False, "nonce": self.name("n")}
-            reply = self.step(side, "complete_and_claim", jobs=done, **request)
+            reply = self.step(side, "claim", credits=500, park=False, nonce=self.name("n"), **machine)
             assert reply is not None
-            done = [{"id": job[0], "token": job[1], "result": "{}"} for job in reply["jobs"]]
+            done = [{"id": job, "token": token, "result": "{}"} for job, token, *_ in reply["jobs"]]
+            self.step(side, "complete", jobs=done, **machine)
             if not model.live():
                 return
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize
 
 from tests.store.queue.books import Books, audit
 from tests.store.queue.builders import a_job, a_machine
@@ -79,10 +79,10 @@ class Steps(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now_ms, self.names = NOON_MS, 0
+        self.now_ms, self.names, self.broken = NOON_MS, 0, False
         self.cells: list[Watched] = []
         self.journeys: list[Journey] = []
-        self.tokens: list[list[tuple[str, str, str]]] = [[], []]  # job, token, machine
+        self.tokens: list[list[tuple[str, str]]] = [[], []]  # job, token
         self.latest: list[dict[str, Reply]] = [{}, {}]
 
     @initialize(seed=seeds)
@@ -108,12 +108,13 @@ class Steps(RuleBasedStateMachine):
             self.cells.append(model)
             self.step(side, "declare", words=WORDS, by="test", withdraw=False)
             self.register(side, rng, MACHINES[0], "big")
+            self.register(side, rng, MACHINES[1], "small")
 
     def teardown(self) -> None:
         try:
-            for model in self.cells:
-                model.audit()
-            if self.cells:
+            if self.cells and not self.broken:
+                for model in self.cells:
+                    model.audit()
                 self.every_job_comes_to_an_end()
         finally:
             for model in self.cells:
@@ -126,6 +127,7 @@ class Steps(RuleBasedStateMachine):
         """Do it; None when it was refused, as the model had to expect."""
         model = self.cells[side]
         type(self).operations += 1
+        self.broken = True
         before, model.cell.now_ms = model.now, self.now_ms
         answer, events = model.cell.call_and_read(function, request)
         if function != "open_cell":
@@ -135,6 +137,7 @@ class Steps(RuleBasedStateMachine):
             model.now = before
             self._must_refuse(model, function, request, answer)
             trace.must_be_empty()
+            self.broken = False
             return None
         try:
             getattr(model, function)(request, trace, answer)
@@ -146,12 +149,13 @@ class Steps(RuleBasedStateMachine):
         trace.must_be_empty()
         for event in events:
             if event.kind in {"job.started", "job.offered"}:
-                self.tokens[side].append((event.subject, event.data["token"], event.data["machine"]))
+                self.tokens[side].append((event.subject, event.data["token"]))
         if function == "statistics":
             model.now = before
         model.steps += 1
         if model.steps % AUDIT_EVERY == 0:
             model.audit()
+        self.broken = False
         return answer
 
     def _must_refuse(self, model: Watched, function: str, request: Reply, answer: Refused) -> None:
@@ -193,8 +197,8 @@ class Steps(RuleBasedStateMachine):
     def caller(self, side: int, rng: random.Random) -> Reply:
         """A machine and its session; now and then one that was replaced, or that nobody knows."""
         machine = self.machine(side, rng)
-        name = machine.name if machine and rng.random() < 0.97 else rng.choice(MACHINES)
-        session = machine.session if machine and machine.name == name and rng.random() < 0.95 else "old"
+        name = machine.name if machine and rng.random() < 0.98 else rng.choice(MACHINES)
+        session = machine.session if machine and machine.name == name and rng.random() < 0.98 else "old"
         return {"machine": name, "session": session}
 
     def lane(self, side: int, rng: random.Random) -> Reply:
@@ -233,20 +237,20 @@ class Steps(RuleBasedStateMachine):
             body="{}" if rng.random() < 0.98 else "x" * 41,
         )
 
-    def token(self, side: int, rng: random.Random) -> tuple[str, str]:
-        """A job and a token: mostly of a lease that stands, else of one that may be long over."""
-        leased = [job for job in self.cells[side].jobs.values() if job.leased]
-        if leased and rng.random() < 0.75:
-            job = rng.choice(leased)
-            return job.id, job.token
-        if self.tokens[side]:
-            return rng.choice(self.tokens[side][-30:])[:2]
-        return "nobody", "1.n.1"
+    def some_tokens(self, side: int, rng: random.Random, most: int) -> list[tuple[str, str]]:
+        """Jobs and tokens: mostly of leases that stand, else of such as may be long over, or never were."""
+        leased = [(job.id, job.token) for job in self.cells[side].jobs.values() if job.leased]
+        chosen = rng.sample(leased, min(len(leased), rng.randint(1, most)))
+        if self.tokens[side] and rng.random() < 0.2:
+            chosen.append(rng.choice(self.tokens[side][-30:]))
+        if rng.random() < 0.03:
+            chosen += [("nobody", "1.n.1"), *chosen[:1]]
+        return chosen
 
     def some_jobs(self, side: int, rng: random.Random, *statuses: str) -> list[str]:
         jobs = [job.id for job in self.cells[side].jobs.values() if not statuses or job.status in statuses]
         chosen = rng.sample(jobs, min(len(jobs), rng.randint(1, 3)))
-        return chosen if chosen and rng.random() < 0.95 else [*chosen, "nobody"]
+        return chosen if rng.random() < 0.97 else [*chosen, "nobody"]
 
     def lane_of_job(self, side: int, rng: random.Random, job_id: str) -> Reply:
         """The lane as the job's submission described it."""
@@ -299,6 +303,3 @@ def describe(lane: Lane, wanted: Reply) -> Reply:
     words = ["model:" + lane.key.partition("/")[0]]
     changes = {"key": lane.key, "class": lane.kind, "pool": lane.pool, "vram_mb": lane.vram_mb, "words": words, "fits": []}
     return wanted | changes
-
-
-__all__ = ["LANES", "MACHINES", "PROFILES", "READY_AFTER_MS", "WORDS", "Journey", "Steps", "rule", "seeds"]
