@@ -74,7 +74,7 @@ def _members(command: Command) -> bool:
 
 
 def _trim(command: Command) -> bool:
-    return list(command[2:4]) == [b"MINID", b"="] and len(command) == 5 and len(_event_id(command[4])) == 2
+    return list(command[2:4]) == [b"MAXLEN", b"="] and len(command) == 5 and int(command[4]) >= 0
 
 
 def _bell(command: Command) -> bool:

@@ -17,9 +17,10 @@ from valkey.exceptions import ResponseError
 from northstar.domain.errors import NorthstarError
 from northstar.store import errors
 from northstar.store.embedded import ServerOptions
+from northstar.store.function_library import build
 from northstar.store.valkey import translate
 from tests.store.library.private_servers import private_server
-from tests.store.library.rig import Cell, ask
+from tests.store.library.rig import LIMITS, Cell, Refusal, ask, load
 from tests.store.library.scenarios import FAST, a_job, furnish
 
 WITHIN_S = 20.0
@@ -176,3 +177,18 @@ def spinning(url: str) -> Iterator[None]:
     finally:
         thread.join(WITHIN_S)
         assert not thread.is_alive()
+
+
+def test_a_refused_opening_leaves_a_live_cell_unopened(pair: tuple[Valkey, Valkey]) -> None:
+    """Only who has opened the cell on this very server may change it: the epoch must rise first."""
+    server, _ = pair
+    cell = Cell(server, clock="live")
+    cell.open()
+    ask(server, "FUNCTION", "FLUSH")  # as a server that was started again, or promoted, has never opened it
+    load(server, build())
+    with pytest.raises(Refusal, match="NS_CLOCK_MISMATCH"):
+        cell.call("open_cell", clock="virtual", server="here", limits=LIMITS, configure=False)
+    with pytest.raises(Refusal, match="NS_CELL_NOT_OPEN"):
+        cell.call("pause", scope="cell", because="x", by="me")
+    cell.open()
+    assert cell.call("pause", scope="cell", because="x", by="me") == {"paused": True}

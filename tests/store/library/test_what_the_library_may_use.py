@@ -23,7 +23,6 @@ WRITES = {"HSET", "HDEL", "ZADD", "ZREM", "XADD", "XTRIM", "SPUBLISH"}
 #: Commands allowed in certain files only, and why.
 ONLY_IN = {
     "TIME": ({"clock"}, "the one clock helper"),
-    "INFO": ({"epoch"}, "the run id of the server, asked once a process: a restart must show in the numbers of events"),
     "HKEYS": (
         {"choosing"},
         "the scopes of `pauses` are put into a set and only looked up; no decision depends on their order",
@@ -81,7 +80,7 @@ def command_words() -> Iterator[tuple[str, Token]]:
 
 
 def test_only_commands_that_were_looked_at_are_used() -> None:
-    options = {"LIMIT", "WITHSCORES", "MINID"}
+    options = {"LIMIT", "WITHSCORES", "MINID", "MAXLEN"}
     used = {token.text for _, token in command_words()}
     assert used - READS - WRITES - options - set(ONLY_IN) == set()
 
