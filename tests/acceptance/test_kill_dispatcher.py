@@ -34,6 +34,17 @@ async def parked(cell: Stage, count: int) -> None:
     await eventually(is_so, what=f"{count} machines wait")
 
 
+async def dispatchers_listen(cell: Stage, count: int) -> None:
+    """A process that was started is no dispatcher before it hears the bells."""
+    channel = cell.cell.keys.bell("tick")
+
+    async def is_so() -> bool:
+        answer = await cell.cell.client.execute_command("PUBSUB", "SHARDNUMSUB", channel)
+        return int(answer[1]) == count
+
+    await eventually(is_so, what=f"{count} dispatchers listen")
+
+
 async def times(cell: Stage, job: str) -> dict[str, list[int]]:
     """When each kind of event met the job, in ms of the cell's clock."""
     found: dict[str, list[int]] = {}
@@ -54,6 +65,7 @@ async def test_what_is_due_is_done_within_a_second_though_dispatchers_keep_dying
         submitter = submitter_on(cell)
         retry = RetryRule(max_attempts=3, backoff_s=BACKOFF_S, backoff_cap_s=BACKOFF_S)
         for number in range(1, 9):
+            await dispatchers_listen(cell, 2)
             # Each failure is a due time that only a dispatcher can meet; one dies just before.
             payload = {"number": number, "work_ms": 5, "failures": 2}
             await submitter.submit([JobRequest(service="waits", id=f"j{number}", payload=payload, retry=retry)])
