@@ -165,6 +165,7 @@ class ExpectedTime(ExpectedMachines):
         account = self.tenants.setdefault(job.wanted["tenant"], Tenant())
         self.sequence += 1
         job.status, job.returned, job.sequence = WAITING, False, self.sequence
+        job.submitted_ms = min(job.submitted_ms, self.now)  # the other cell's clock may be ahead
         job.tag = max(self.virtual_time, account.finish_tag)
         account.finish_tag = job.tag + 1000
         job.lane = self.lane_of(moved["lane"])

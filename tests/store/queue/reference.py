@@ -199,9 +199,7 @@ class ReferenceCell:
         for lane_id, ready_after_ms, _ in machine.candidates:
             jobs = sorted(waiting.get(lane_id, ()), key=lambda job: job.order)
             if jobs and not self.paused(jobs[0].lane) and jobs[0].lane.vram_mb <= machine.vram_free:
-                # No wait is no wait also for a job from another cell, whose clock may be ahead of this one's.
-                since_ms = min(job.submitted_ms for job in jobs) if ready_after_ms else 0
-                yield jobs[0].lane, since_ms + ready_after_ms, jobs
+                yield jobs[0].lane, min(job.submitted_ms for job in jobs) + ready_after_ms, jobs
 
     def changes_by_itself_at(self, machine: Machine) -> int | None:
         """When time alone first gives a machine that found nothing something to take; None: never."""

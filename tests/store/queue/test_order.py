@@ -151,6 +151,16 @@ def test_an_overdue_job_that_could_never_run_here_holds_nobody_up(shop: Shop) ->
     assert shop.take() == ["small"]
 
 
+def test_behind_a_job_that_can_never_run_here_the_overdue_are_still_found(shop: Shop) -> None:
+    shop.submit("large", lane=shop.lane("large", vram_mb=20_000, on=()))
+    shop.submit("done", lane=shop.lane("emptied", on=()))
+    shop.submit("old", lane=shop.lane("forgotten", on=()))
+    shop.cancel("done")
+    shop.cell.call("update_machine", machine="m", session="s", vram_mb=8_000)
+    shop.later(60_000)
+    assert shop.take(2) == ["old"]
+
+
 # Candidates ---------------------------------------------------------------------------------------------------------
 
 

@@ -92,6 +92,17 @@ def test_events_of_a_job_are_numbered_over_both_cells_without_meeting(shop: Shop
     ]
 
 
+def test_a_job_from_a_cell_whose_clock_is_ahead_is_as_old_as_its_arrival(shop: Shop, target: Shop) -> None:
+    shop.later(50_000)
+    shop.submit("a")
+    moved = set_out(shop, target, "a")
+    bring_in(target, moved)
+    target.submit("b", lane=target.lane(on=()))
+    assert target.job("a").get("submitted_ms") == target.cell.now_ms
+    target.later(60_000)
+    assert target.take(2) == ["a", "b"]
+
+
 def test_only_a_waiting_job_can_leave(shop: Shop, target: Shop) -> None:
     shop.submit("running", "done", "waiting")
     shop.lease()

@@ -26,6 +26,8 @@ local function arrive(cell, moved)
   cell:changed('tenants', job[J.tenant], tenant)
   cell.hot[H.sequence], cell.hot[H.live] = cell.hot[H.sequence] + 1, cell.hot[H.live] + 1
   job[J.sequence], job[J.lane] = cell.hot[H.sequence], ns.lane_of(cell, moved.lane)
+  -- The other cell's clock may be ahead; a job from the future would let the agenda believe that younger ones are older.
+  job[J.submitted_ms] = math.min(job[J.submitted_ms], cell.now)
   ns.place(cell, job[J.lane], moved.lane)
   if job[J.start_by_ms] > 0 then cell:set_score('deadlines', 's' .. moved.id, job[J.start_by_ms]) end
   if job[J.finish_by_ms] > 0 then cell:set_score('deadlines', 'f' .. moved.id, job[J.finish_by_ms]) end

@@ -15,8 +15,8 @@ local function paused(cell, pool) return cell.pauses and (cell.pauses['cell'] or
 local function overdue_lane(cell, machine)
   local profile, limit = machine[M.profile], cell.now - cell.limits.overdue_ms
   local passed = 0 -- entries at the front whose jobs need more than this machine has when it is empty; others of its profile may have it
-  for _ = 1, PROBES do
-    local entry = passed == 0 and cell:first('agenda', profile) or cell:range('agenda', profile, passed + 1)[passed + 1]
+  for probe = 1, PROBES do
+    local entry = passed == 0 and cell:first('agenda', profile) or cell:range('agenda', profile, probe)[passed + 1]
     if not entry then return nil end
     local bound, class = string.sub(entry, 7, 17), string.sub(entry, 18)
     if tonumber(bound, 16) > limit then return nil, tonumber(bound, 16) + cell.limits.overdue_ms end
