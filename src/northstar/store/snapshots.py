@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 
-_READ = ("lanes", "classes", "profiles", "fits", "machines", "descriptions", "residency")
+_READ = ("lanes", "classes", "profiles", "fits", "machines", "descriptions", "residency", "heads")
 
 
 def _records(raw: dict[bytes, bytes], kind: type[Record]) -> dict[str, Record]:
@@ -75,7 +75,7 @@ async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
         )
     except FAULTS as exc:
         raise translate(exc) from exc
-    lanes, classes, profiles, fits, machines, descriptions, residency = parts
+    lanes, classes, profiles, fits, machines, descriptions, residency, heads = parts
     parked = set(parked_ids)
     decode_machine = msgspec.msgpack.Decoder(MachineRecord).decode
     return CellSnapshot(
@@ -96,6 +96,7 @@ async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
                 requirement_class=record.requirement_class,
                 anchors=read_anchors(record.key),
                 unfinished=record.live,
+                waits=lane_id.encode() in heads,
             )
             for lane_id, record in _records(lanes, LaneRecord).items()
         },

@@ -38,7 +38,7 @@ def ready_after_ms(
     held: Mapping[str, str],
     bytes_per_s: float,
     unfinished: int,
-    holders: int,
+    better: int,
     rule: PatienceRule,
 ) -> int:
     """Milliseconds that a lane's oldest job must have waited before this machine may take it.
@@ -47,19 +47,19 @@ def ready_after_ms(
         anchors: the lane's anchor models as (name, bytes).
         held: models on the machine: name -> 'resident' or 'disk'.
         bytes_per_s: its measured download rate; 0 is unknown.
-        unfinished: jobs of the lane that are not finished: what the holders are asked for already.
-        holders: machines that hold all of the lane's anchors.
+        unfinished: jobs of the lane that are not finished: what the better machines are asked for already.
+        better: machines that could start the lane's jobs sooner than this one, because they lack less.
         rule: the parameters.
 
-    0 where everything is resident, or where nobody holds the models (waiting for a holder would be vain).
+    0 where everything is resident, or where no machine is better (waiting for one would be vain).
 
-    >>> ready_after_ms(anchors=[("sdxl", 6_000_000_000)], held={}, bytes_per_s=1e9, unfinished=0, holders=2, rule=PatienceRule())
+    >>> ready_after_ms(anchors=[("sdxl", 6_000_000_000)], held={}, bytes_per_s=1e9, unfinished=0, better=2, rule=PatienceRule())
     6000
     """
-    if all(held.get(name) == "resident" for name, _ in anchors) or holders == 0:
+    if all(held.get(name) == "resident" for name, _ in anchors) or better == 0:
         return 0
     lacking = missing_bytes(anchors, held)
     transfer_ms = 1_000 * lacking / (bytes_per_s or ASSUMED_BYTES_PER_S)
     cost_ms = transfer_ms if lacking else float(rule.load_ms)
-    # Each job that the holders are asked for already makes the own fetch more worthwhile.
-    return int(min(cost_ms, rule.cap_ms) / (1 + unfinished / holders))
+    # Each job that the better machines are asked for already makes the own fetch more worthwhile.
+    return int(min(cost_ms, rule.cap_ms) / (1 + unfinished / better))

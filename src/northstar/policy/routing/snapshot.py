@@ -25,13 +25,14 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):
-    """A lane with its class, anchor models (name, bytes) and how many of its jobs are unfinished."""
+    """A lane with its class, anchor models (name, bytes), how many of its jobs are unfinished, and whether any waits."""
 
     id: str
     key: str
     requirement_class: str
     anchors: tuple[tuple[str, int], ...]
     unfinished: int
+    waits: bool = False
 
 
 class CellSnapshot(msgspec.Struct, frozen=True, kw_only=True):

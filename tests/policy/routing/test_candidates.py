@@ -1,0 +1,103 @@
+"""Which lanes a machine may take, and which machines a lane should go to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from northstar.policy.routing.candidates import MAX_CANDIDATES, Choice, candidates, ranking, undecided_fits
+from northstar.policy.routing.ready_after import PatienceRule
+from northstar.policy.routing.snapshot import CellSnapshot
+from tests.policy.routing.builders import SDXL, cell, lane, machine, wanted
+
+RULE = PatienceRule()
+
+
+def waits(snapshot: CellSnapshot, name: str) -> dict[str, int]:
+    """Lane -> ready-after of a machine's candidates."""
+    return {choice.subject: choice.ready_after_ms for choice in candidates(snapshot.machines[name], snapshot, RULE)}
+
+
+def ranked(snapshot: CellSnapshot, **changes: Any) -> list[Choice]:
+    return ranking(lane("new", **changes), wanted(), snapshot, RULE)[1]
+
+
+def test_every_pair_of_profile_and_class_that_is_open_is_decided_once() -> None:
+    assert sorted(undecided_fits(cell(fits={}))) == [("other", "c", False), ("p", "c", True)]
+    assert list(undecided_fits(cell())) == []
+
+
+def test_a_machine_may_take_the_lanes_that_its_profile_fits_and_no_others() -> None:
+    snapshot = cell(machine("m"), machine("stranger", profile="other"), lane("l"))
+    assert waits(snapshot, "m") == {"l": 0}
+    assert waits(snapshot, "stranger") == {}
+
+
+def test_a_machine_without_the_models_waits_while_another_has_them() -> None:
+    warm, cold = machine("warm", held={"sdxl": "resident"}), machine("cold")
+    snapshot = cell(warm, cold, lane("l", anchors=SDXL))
+    assert waits(snapshot, "warm") == {"l": 0}
+    assert waits(snapshot, "cold") == {"l": 6_000}
+
+
+def test_nobody_waits_for_a_machine_that_does_not_fit_the_lane() -> None:
+    stranger = machine("stranger", profile="other", held={"sdxl": "resident"})
+    assert waits(cell(stranger, machine("cold"), lane("l", anchors=SDXL)), "cold") == {"l": 0}
+
+
+def test_nobody_waits_for_a_machine_that_takes_no_work() -> None:
+    leaving = machine("leaving", active=False, held={"sdxl": "resident"})
+    assert waits(cell(leaving, machine("cold"), lane("l", anchors=SDXL)), "cold") == {"l": 0}
+
+
+def test_the_only_machine_with_the_models_on_disk_does_not_wait_for_itself() -> None:
+    disk = machine("disk", held={"sdxl": "disk"})
+    snapshot = cell(disk, machine("cold"), lane("l", anchors=SDXL))
+    assert waits(snapshot, "disk") == {"l": 0}
+    assert waits(snapshot, "cold") == {"l": 6_000}
+
+
+def test_a_machine_with_the_models_on_disk_gives_one_with_them_in_memory_a_moment() -> None:
+    snapshot = cell(
+        machine("warm", held={"sdxl": "resident"}), machine("disk", held={"sdxl": "disk"}), lane("l", anchors=SDXL)
+    )
+    assert waits(snapshot, "disk") == {"l": RULE.load_ms}
+
+
+def test_a_machine_has_at_most_so_many_candidates() -> None:
+    lanes = [lane(f"l{number:03}") for number in range(MAX_CANDIDATES + 10)]
+    assert len(waits(cell(machine("m"), *lanes), "m")) == MAX_CANDIDATES
+
+
+def test_lanes_where_somebody_waits_come_before_lanes_where_nobody_does() -> None:
+    idle = [lane(f"idle{number:03}", unfinished=100) for number in range(MAX_CANDIDATES)]
+    late = lane("late", unfinished=1, waits=True)
+    assert "late" in waits(cell(machine("m"), *idle, late), "m")
+
+
+def test_of_equal_lanes_the_fuller_ones_are_kept() -> None:
+    lanes = [lane(f"l{number:03}", unfinished=number, waits=True) for number in range(MAX_CANDIDATES + 1)]
+    assert "l000" not in waits(cell(machine("m"), *lanes), "m")
+
+
+def test_a_new_lane_goes_to_waiting_machines_first_then_to_the_sooner_then_to_the_emptier() -> None:
+    snapshot = cell(
+        machine("busy", parked=False, held={"sdxl": "resident"}, used=1, slots=2),
+        machine("cold"),
+        machine("warm", held={"sdxl": "resident"}),
+        machine("fuller", held={"sdxl": "resident"}, used=3, slots=4),
+    )
+    order = [choice.subject for choice in ranked(snapshot, anchors=SDXL)]
+    assert order == ["warm", "fuller", "cold", "busy"]
+
+
+def test_a_new_lane_is_placed_only_where_it_fits_and_work_is_taken() -> None:
+    snapshot = cell(machine("m"), machine("stranger", profile="other"), machine("leaving", active=False))
+    decided, choices = ranking(lane("new"), wanted(), snapshot, RULE)
+    assert decided == [("other", False), ("p", True)]
+    assert [choice.subject for choice in choices] == ["m"]
+
+
+def test_both_sides_judge_alike() -> None:
+    snapshot = cell(machine("warm", held={"sdxl": "resident"}), machine("cold"), lane("l", anchors=SDXL))
+    seen_by_machines = {name: waits(snapshot, name)["l"] for name in snapshot.machines}
+    assert {choice.subject: choice.ready_after_ms for choice in ranked(snapshot, anchors=SDXL)} == seen_by_machines
