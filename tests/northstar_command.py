@@ -111,7 +111,7 @@ class Northstar:
     def up(self, *arguments: str) -> Iterator[RunningProcess]:
         """`northstar up`, ready for commands; ended by force if the test has not ended it."""
         with self.started("up", *arguments) as process:
-            process.until((self.data_dir / "run.json").exists, what="up is up")
+            process.until(lambda: process.is_up_on(self.data_dir), what="up is up")
             yield process
 
     @contextlib.contextmanager
@@ -164,6 +164,12 @@ class RunningProcess:
             return is_so()
 
         eventually(so_or_over, what=what)
+
+    def is_up_on(self, data_dir: Path) -> bool:
+        """Whether this `up` is ready for commands; what a killed one left does not count."""
+        with contextlib.suppress(FileNotFoundError):
+            return bool(json.loads((data_dir / "run.json").read_text())["pid"] == self.popen.pid)
+        return False
 
     def family(self) -> set[int]:
         """Its process id and those of everything below it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.northstar_command import Northstar, descendants, eventually, gone, is_alive
+from tests.northstar_command import SETTINGS, Northstar, descendants, eventually, gone, is_alive
 from tests.servers import embedded_valkey, redis7
 
 
@@ -126,6 +126,18 @@ def test_work_under_way_is_handed_back_at_the_stop_and_done_after_it(northstar: 
     with northstar.up():
         (job,) = northstar.good("submit", "-", "--wait", stdin=jobs(1, steps=100))["jobs"]
     assert (job["status"], job["attempts"], job["recoveries"]) == ("succeeded", 0, 0)
+
+
+def test_a_second_signal_does_not_wait_for_running_work(tmp_path: Path) -> None:
+    northstar = Northstar(tmp_path, settings=SETTINGS.replace("drain_s = 2.0", "drain_s = 3_600.0"))
+    with northstar.up() as up:
+        northstar.good("submit", "-", stdin=jobs(1, steps=10_000))
+        eventually(lambda: statuses(northstar) == {"job-0": "running"}, what="the job runs", pause_s=0.1)
+        family = up.family()
+        up.popen.send_signal(signal.SIGTERM)
+        up.until(lambda: "North Star stops" in up.words(), what="it stops")
+        assert up.stop() == 0
+        gone(family)
 
 
 def test_a_machine_that_is_killed_is_started_again_and_its_job_succeeds(northstar: Northstar) -> None:

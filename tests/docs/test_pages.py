@@ -58,7 +58,7 @@ def run(command: str, *, home: Path, stack: contextlib.ExitStack) -> None:
             northstar.started(*(str(home / a) if a.endswith(".toml") or a == "second" else a for a in arguments))
         )
         data = home / "second" if "second" in arguments else home / ".local/share/northstar"
-        process.until((data / "run.json").exists, what="up is up")
+        process.until(lambda: process.is_up_on(data), what="up is up")
         return
     done = subprocess.run(
         [sys.executable, "-P", "-m", "northstar", *arguments],
