@@ -8,18 +8,17 @@ listens looks for itself after each (re)connection, and at least once a second.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from northstar.domain.jobs import ClaimedJob
+from northstar.store.subscription import SILENCE_S, subscribe
 from northstar.store.valkey import FAULTS, ValkeyClient
-from northstar.store.valkey.identity import connection_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from valkey.asyncio.connection import AbstractConnection
 
     from northstar.store.keys import CellKeys
 
@@ -65,8 +64,6 @@ class PlanDue(msgspec.Struct, frozen=True):
 
 Ring = Connected | Offered | Canceled | MachineChanged | Due | PlanDue
 
-#: Ask whether the server is still there after so much silence, and take it for gone after as much again.
-SILENCE_S = 10.0
 #: Longest pause between two attempts to connect.
 MAX_PAUSE_S = 5.0
 
@@ -106,10 +103,8 @@ async def listen(
     pause_s = retry_s
     while True:
         try:
-            connection = await connection_for(client, keys["meta"])
-            try:
-                await connection.send_command("SSUBSCRIBE", *channels)
-                async for channel, payload in _messages(connection, silence_s):
+            async with contextlib.aclosing(subscribe(client, keys["meta"], channels, silence_s=silence_s)) as messages:
+                async for channel, payload in messages:
                     if payload is None:
                         pause_s = retry_s
                         yield Connected()
@@ -117,33 +112,7 @@ async def listen(
                     for word in msgspec.msgpack.decode(payload):
                         if (ring := read_ring(channels[channel], word)) is not None:
                             yield ring
-            finally:
-                await connection.disconnect(nowait=True)
         except FAULTS:
             pass
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 2, MAX_PAUSE_S)
-
-
-async def _messages(connection: AbstractConnection, silence_s: float) -> AsyncIterator[tuple[bytes, bytes | None]]:
-    """(channel, payload) of each message, and (channel, None) once subscribed; ends when the slot moves to another server.
-
-    Raises what the client library raises when the server is gone, or stays silent though it is asked.
-    """
-    asked = False
-    while True:
-        message = await connection.read_response(timeout=silence_s, disconnect_on_error=False)
-        match message:
-            case None if asked:
-                raise TimeoutError(f"no answer within {silence_s} s")
-            case None:
-                await connection.send_command("PING")
-            case [b"ssubscribe", channel, *_]:
-                yield channel, None
-            case [b"smessage", channel, payload]:
-                yield channel, payload
-            case [b"sunsubscribe", *_]:
-                return
-            case _:
-                pass
-        asked = message is None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from northstar.domain.errors import InvalidRequest
+from northstar.store.subscription import subscribe
 from northstar.store.valkey import FAULTS, translate
-from northstar.store.valkey.identity import connection_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,15 +48,11 @@ async def publish_progress(cell: Cell, job_id: str, token: str, text: bytes) -> 
 
 async def listen_progress(cell: Cell, job_id: str) -> AsyncIterator[tuple[str, bytes]]:
     """(token, text) of each message from now on, until the connection ends; messages of an older token belong to a lost run."""
-    connection = await connection_for(cell.client, cell.keys["meta"])
     try:
-        await connection.send_command("SSUBSCRIBE", channel(cell, job_id))
-        while True:
-            message = await connection.read_response(timeout=None, disconnect_on_error=False)
-            if message[0] == b"smessage":
-                token, _, text = message[2].partition(b"\n")
-                yield token.decode(), text
+        async with contextlib.aclosing(subscribe(cell.client, cell.keys["meta"], [channel(cell, job_id)])) as messages:
+            async for _, message in messages:
+                if message is not None:
+                    token, _, text = message.partition(b"\n")
+                    yield token.decode(), text
     except FAULTS as exc:
         raise translate(exc) from exc
-    finally:
-        await connection.disconnect(nowait=True)
