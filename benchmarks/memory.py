@@ -19,7 +19,7 @@ from northstar.store import messages as m
 #: Most memory of a waiting job beside its body.
 GOAL_BYTES = 2048
 #: Nothing but the hash seeds differs between two fills of a case, so more rounds than this would say the same again.
-_MOST_ROUNDS = 3
+_MOST_ROUNDS = 2
 _JOBS, _QUICK_JOBS = 100_000, 10_000
 #: Right after a table has doubled it is half empty: the most a job ever takes.
 _DOUBLED_JOBS, _QUICK_DOUBLED_JOBS = 66_000, 8_500

@@ -21,7 +21,7 @@ _ALL_OVERDUE = msgspec.structs.replace(LIMITS, overdue_ms=1)
 _MACHINES_A_CALL = 64
 #: Jobs of each lane that are submitted in turn with all other lanes', and how many at once after that: a submission to few
 #: lanes costs the server a third.
-_ONE_BY_ONE, _CLUMP = 20, 50
+_ONE_BY_ONE, _CLUMP = 20, 250
 
 
 class FilledCell:

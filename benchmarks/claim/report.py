@@ -47,8 +47,8 @@ def text(found: Found) -> str:
     rounds = len(next(iter(found.phases["in time"].values())))
     heading = (
         f"{found.server}, unix socket, append-only file synced every second; one waiting client, Python "
-        f"{platform.python_version()}; medians (lowest-highest) of {rounds} interleaved rounds of {found.plan.claims} claims and "
-        f"{found.plan.batches} batches of {found.plan.credits_} credits; quiet: rounds with at most {QUIET_CORES} cores taken by "
+        f"{platform.python_version()}; medians (lowest-highest) of {rounds} interleaved rounds of {found.plan.visits} visits with "
+        f"{found.plan.claims} claims and {found.plan.batches} batch of {found.plan.credits_} credits; quiet: rounds with at most {QUIET_CORES} cores taken by "
         f"other programs. A PING takes {percentile(found.pings_us, 50):.0f} µs. hard: as many unservable lanes beside, 100 "
         "unservable jobs at the head and many profiles; machines: one that serves all lanes, one that serves ten, or one of each "
         "profile in turn."
@@ -104,7 +104,7 @@ def _server_us(one: Round) -> float:
 
 
 _TITLES = (
-    "jobs in lanes", "machines", "claim p50 µs", "p99 µs", "server µs", "commands", "batch: µs a job", "server µs a job",
+    "jobs in lanes", "machines", "claim p50 µs", "p99 µs", "server µs", "calls", "commands", "batch: µs a job", "server µs a job",
     "commands a job", "got", "quiet",
 )  # fmt: skip
 
@@ -117,6 +117,7 @@ def _row(view: Known, taken: Sequence[Sample[Round]]) -> list[str]:
         _spread([one.claim_p50_us for one in values]),
         _spread([one.claim_p99_us for one in values]),
         _spread([one.claim_server_us for one in values]),
+        f"{spread(one.claim_calls for one in values).median:.1f}",
         f"{spread(sum(one.commands.values()) for one in values).median:.1f}",
         _spread([one.batch_p50_us for one in values], digits=1),
         _spread([one.batch_server_us for one in values], digits=1),

@@ -73,18 +73,25 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What is measured, and how often in a round."""
 
     shapes: tuple[Shape, ...]
-    #: Single claims of each view in a round.
+    #: How often a round comes by each view. Short visits spread what others do to the machine evenly over the views.
+    visits: int
+    #: Single claims in a visit.
     claims: int
-    #: Calls of `complete_and_claim` of each view in a round, and their credits.
-    batches: int
+    #: Calls of `complete_and_claim` in a visit, and their credits.
+    batches: int = 1
     credits_: int = 100
 
 
-def _plan(sizes: tuple[int, ...], *, lanes: int, profiles: int, claims: int, batches: int) -> Plan:
-    """Every size plain and with all that is hard; in one class up to the middle size, and there each hard thing alone."""
+def _plan(sizes: tuple[int, ...], *, lanes: int, profiles: int, visits: int) -> Plan:
+    """Every size plain and with all that is hard; in one class, and each hard thing alone, at the middle size.
+
+    The largest size with many lanes is the hard one alone, because to fill it takes minutes.
+    """
     middle = sizes[len(sizes) // 2]
-    plain = [Shape(jobs=jobs, lanes=count) for jobs in sizes for count in (10, lanes)]
-    one_class = [Shape(jobs=jobs, lanes=lanes, one_class=True) for jobs in sizes if jobs <= middle]
+    up_to_middle = [jobs for jobs in sizes if jobs <= middle]
+    few_lanes = [Shape(jobs=jobs, lanes=10) for jobs in sizes]
+    many_lanes = [Shape(jobs=jobs, lanes=lanes) for jobs in up_to_middle]
+    one_class = [Shape(jobs=jobs, lanes=lanes, one_class=True) for jobs in up_to_middle]
     alone = [
         Shape(jobs=middle, lanes=lanes, unservable_lanes=lanes),
         Shape(jobs=middle, lanes=lanes, unservable_head=100),
@@ -93,8 +100,8 @@ def _plan(sizes: tuple[int, ...], *, lanes: int, profiles: int, claims: int, bat
     hard = [
         Shape(jobs=jobs, lanes=lanes, unservable_lanes=lanes, unservable_head=100, profiles=profiles) for jobs in sizes
     ]
-    return Plan(shapes=(*plain, *one_class, *alone, *hard), claims=claims, batches=batches)
+    return Plan(shapes=(*few_lanes, *many_lanes, *one_class, *alone, *hard), visits=visits, claims=40)
 
 
-FULL = _plan((1_000, 100_000, 1_000_000), lanes=1_000, profiles=500, claims=240, batches=3)
-QUICK = _plan((1_000, 20_000), lanes=1_000, profiles=20, claims=80, batches=1)
+FULL = _plan((1_000, 100_000, 1_000_000), lanes=1_000, profiles=500, visits=5)
+QUICK = _plan((1_000, 20_000), lanes=1_000, profiles=20, visits=2)

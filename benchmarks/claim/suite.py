@@ -15,10 +15,8 @@ from benchmarks.claim.fill import FilledCell
 from benchmarks.claim.rounds import Round, View, take_round
 from benchmarks.claim.shapes import FULL, QUICK, Plan, Shape
 from benchmarks.contract import Options, Outcome
-from benchmarks.measure import Sample, interleaved, quietest
+from benchmarks.measure import Sample
 
-#: How often a noisy sample is taken in all before its quietest is kept and marked.
-_ATTEMPTS = 2
 #: Round trips without work in every round: what a call costs before the function begins.
 _PINGS = 200
 #: Memory that is left to everybody else.
@@ -87,17 +85,12 @@ def _phase(
     server: Served, views: Sequence[View], plan: Plan, *, rounds: int, phase: str
 ) -> dict[str, list[Sample[Round]]]:
     taken: dict[str, list[Sample[Round]]] = {view.name: [] for view in views}
-    shown = -1
-    for number, view in interleaved(views, rounds):
-        if number != shown:
-            shown = number
-            _say(f"{phase}: round {number + 1} of {rounds}")
-        taken[view.name].append(_take(server, view, plan))
+    for number in range(rounds):
+        _say(f"{phase}: round {number + 1} of {rounds}")
+        first = number % len(views) if views else 0
+        for name, sample in take_round([*views[first:], *views[:first]], plan, server_pid=server.pid).items():
+            taken[name].append(sample)
     return taken
-
-
-def _take(server: Served, view: View, plan: Plan) -> Sample[Round]:
-    return quietest(lambda: take_round(view, plan, server_pid=server.pid), attempts=_ATTEMPTS)
 
 
 def _pings_us(server: Served, rounds: int) -> list[float]:

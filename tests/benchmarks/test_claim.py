@@ -20,7 +20,7 @@ from benchmarks.measure import Sample
 from northstar.store import messages as m
 
 HARD = Shape(jobs=60, lanes=20, unservable_lanes=5, unservable_head=3, profiles=2)
-TINY = Plan(shapes=(Shape(jobs=40, lanes=10), HARD), claims=6, batches=1, credits_=5)
+TINY = Plan(shapes=(Shape(jobs=40, lanes=10), HARD), visits=2, claims=6, credits_=5)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,7 @@ def a_round(claim_us: float) -> Round:
         claim_p50_us=claim_us,
         claim_p99_us=2 * claim_us,
         claim_server_us=claim_us / 2,
+        claim_calls=1.0,
         commands={"hget": 10.0},
         batch_p50_us=20.0,
         batch_server_us=15.0,
@@ -96,7 +97,7 @@ def test_a_machine_that_serves_few_lanes_gets_only_theirs(server: Served) -> Non
 def test_after_a_round_the_queue_is_as_it_was(server: Served, reach: Reach) -> None:
     cell = filled(server, HARD)
     before = waiting(cell.cell)
-    sample = take_round(View(cell, reach), TINY, server_pid=server.pid)
+    (sample,) = take_round([View(cell, reach)], TINY, server_pid=server.pid).values()
     assert waiting(cell.cell) == before
     assert sample.value.claim_p50_us > 0
     assert sample.value.claim_server_us > 0
@@ -104,7 +105,7 @@ def test_after_a_round_the_queue_is_as_it_was(server: Served, reach: Reach) -> N
 
 
 def test_commands_are_counted_as_the_server_counts_them(server: Served) -> None:
-    sample = take_round(View(filled(server, HARD), "all"), TINY, server_pid=server.pid)
+    (sample,) = take_round([View(filled(server, HARD), "all")], TINY, server_pid=server.pid).values()
     assert sample.value.commands["xadd"] == 1.0  # one event for each claim
     assert not {"info", "fcall"} & set(sample.value.commands)
 
