@@ -9,7 +9,6 @@ import msgspec
 from northstar.domain.errors import Unavailable
 from northstar.domain.refusals import MachineReplaced, NoSuchMachine
 from northstar.store.bells import Canceled, MachineChanged, Offered, listen
-from northstar.store.errors import OutOfMemory
 from northstar.store.messages import ClaimReply, Held
 from northstar.store.progress import publish_progress
 
@@ -64,17 +63,11 @@ class DirectLink:
         return reply
 
     async def complete_and_claim(self, done: Sequence[Done], *, credits_: int) -> ClaimReply:
-        """Store results and take work; a repeated call stores nothing twice and claims the same jobs.
-
-        When the server is out of memory the results are still stored, and no work is taken.
-        """
+        """Store results and take work; a repeated call stores nothing twice and claims the same jobs."""
         nonce = self._open_nonce()
-        try:
-            reply = await self._cell.complete_and_claim(
-                machine=self.machine, session=self.session, done=done, credits_=credits_, nonce=nonce, park=True
-            )
-        except OutOfMemory:
-            return ClaimReply(jobs=[], completed=await self.complete(done))
+        reply = await self._cell.complete_and_claim(
+            machine=self.machine, session=self.session, done=done, credits_=credits_, nonce=nonce, park=True
+        )
         self._claim_nonce = None
         return reply
 

@@ -82,7 +82,9 @@ def read_lua_file(name: str, source: str) -> LuaFile:
     if header is None or header["name"] != name:
         raise LibrarySourceError(f"{name}.lua must begin with '--[[ {name}: …]]', its contract")
     if re.search(r"^return\b", source, re.MULTILINE):
-        raise LibrarySourceError(f"{name}.lua returns outside a function, which would silently drop every later function")
+        raise LibrarySourceError(
+            f"{name}.lua returns outside a function, which would silently drop every later function"
+        )
     needs = re.search(r"^  needs: (.+)$", header["text"], re.MULTILINE)
     return LuaFile(
         name=name,
@@ -137,7 +139,11 @@ def _registration(spec: FunctionSpec) -> str:
 
 
 def join(
-    shared: Mapping[str, str], functions: Mapping[str, str], *, version: int = LIBRARY_VERSION, schema: int = SCHEMA_VERSION
+    shared: Mapping[str, str],
+    functions: Mapping[str, str],
+    *,
+    version: int = LIBRARY_VERSION,
+    schema: int = SCHEMA_VERSION,
 ) -> Library:
     """Build the library from sources by name. Deterministic: the same sources give the same text and digest."""
     files = in_order({name: read_lua_file(name, source) for name, source in shared.items()})

@@ -18,7 +18,7 @@ from tests.store.library.rig import ask
 
 VERSION = 9001
 #: Where the library reaches the server. `test_what_the_library_may_use` sees to it that there is no other place.
-REACHES_THE_SERVER = ("unit_of_work", "clock")
+REACHES_THE_SERVER = ("unit_of_work", "commit", "clock")
 
 OOM = "OOM command not allowed when used memory > 'maxmemory'."
 WRONGTYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"

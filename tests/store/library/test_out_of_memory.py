@@ -19,7 +19,7 @@ from tests.store.library.scenarios import SCENARIOS, Scenario
 
 #: Needed so that a full server becomes an emptier one, or that what runs is not lost. Everything else may wait.
 GO_ON = {
-    "cancel", "complete", "decide_fits", "drain_machine", "events_committed", "fail", "fetch_ended", "models_present",
+    "cancel", "claim", "complete", "complete_and_claim", "decide_fits", "drain_machine", "events_committed", "fail", "fetch_ended", "models_present",
     "register_machine", "release", "remove_machine", "renew", "resume", "set_candidates", "tick", "transfer_done", "transfer_in",
     "transfer_out", "update_machine",
 }  # fmt: skip

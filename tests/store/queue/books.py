@@ -128,7 +128,7 @@ def _places(books: Books, cell: ReferenceCell) -> None:
     def named(*statuses: str) -> set[str]:
         return {job.id for job in cell.jobs.values() if job.status in statuses}
 
-    waiting = [member[31:] for member in books.members("waiting")]
+    waiting = [member[33:] for member in books.members("waiting")]
     ages = [member[27:] for member in books.members("ages")]
     assert sorted(waiting) == sorted(ages) == sorted(named(WAITING))
     assert books.scores("leases") == {job.id: job.lease_until for job in cell.jobs.values() if job.leased}
@@ -158,10 +158,12 @@ def _order(books: Books, cell: ReferenceCell) -> None:
         jobs.sort(key=lambda job: job.order)
         aged = sorted(jobs, key=lambda job: (job.submitted_ms, job.sequence))
         members = [member for member in waiting if member.startswith(lane_id)]
-        assert [member[31:] for member in members] == [job.id for job in jobs], f"the order of lane {lane_id}"
-        assert [m[27:] for m in ages if m.startswith(lane_id)] == [job.id for job in aged], f"the ages in lane {lane_id}"
+        assert [member[33:] for member in members] == [job.id for job in jobs], f"the order of lane {lane_id}"
+        assert [m[27:] for m in ages if m.startswith(lane_id)] == [job.id for job in aged], (
+            f"the ages in lane {lane_id}"
+        )
         age = _hex(aged[0].submitted_ms, 11)
-        heads[lane_id] = members[0][6:31] + age
+        heads[lane_id] = members[0][6:33] + age
         backlog.append(cell.kinds[jobs[0].lane.kind] + age + lane_id)
     assert books.texts("heads") == heads
     assert books.members("backlog") == sorted(backlog)
@@ -187,9 +189,7 @@ def _agenda(books: Books, cell: ReferenceCell, by_lane: dict[str, list[Job]]) ->
 
 def _leases(books: Books, cell: ReferenceCell) -> None:
     records = books.records("machines", MACHINE_FIELDS)
-    held = [
-        record["number"] + job for name, record in records.items() for job in cell.machines[name].held
-    ]
+    held = [record["number"] + job for name, record in records.items() for job in cell.machines[name].held]
     assert books.members("held") == sorted(held)
 
 
@@ -228,7 +228,9 @@ def _candidates(books: Books, cell: ReferenceCell) -> None:
     for record in records.values():
         assert all(lanes[lane].vram_mb == vram_mb for lane, _, vram_mb, _ in record)
     rankings = [
-        lane + _hex(ready, 8) + _hex(preference, 4) + m.name for m in machines for lane, ready, preference in m.candidates
+        lane + _hex(ready, 8) + _hex(preference, 4) + m.name
+        for m in machines
+        for lane, ready, preference in m.candidates
     ]
     assert books.members("rankings") == sorted(rankings)
 
@@ -273,7 +275,9 @@ def _memory(books: Books, cell: ReferenceCell) -> None:
     assert books.members("holders") == sorted(f"{model[0]}\0{m.name}" for m in machines for model in m.models)
     fetches = books.records("fetches")
     assert {n.partition("\0")[0] for n in fetches if n.partition("\0")[0]} == {m.name for m in machines if m.fetches}
-    assert {n for n in fetches if "\0" in n and n[0] != "\0"} == {f"{m.name}\0{model}" for m in machines for model in m.fetches}
+    assert {n for n in fetches if "\0" in n and n[0] != "\0"} == {
+        f"{m.name}\0{model}" for m in machines for model in m.fetches
+    }
     assert {n[1:] for n in fetches if n[0] == "\0"} == {model for m in machines for model in m.fetches}
 
 

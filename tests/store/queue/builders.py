@@ -11,7 +11,15 @@ ANCHOR = "model:sdxl"
 
 def a_lane(key: str = "lane", **changes: Any) -> Reply:
     """A lane of its own class: `class` is the lane's key unless it is named."""
-    lane: Reply = {"key": key, "class": "class of " + key, "pool": "fast", "vram_mb": 0, "words": [ANCHOR], "fits": [], "placements": []}
+    lane: Reply = {
+        "key": key,
+        "class": "class of " + key,
+        "pool": "fast",
+        "vram_mb": 0,
+        "words": [ANCHOR],
+        "fits": [],
+        "placements": [],
+    }
     return lane | changes
 
 

@@ -126,7 +126,9 @@ class ExpectedJobs(ExpectedSteps):
     def _must_know_when_to_look_again(self, machine: Machine, wake_ms: int) -> None:
         at_ms = self.changes_by_itself_at(machine)
         if at_ms is not None:
-            assert 0 < wake_ms <= at_ms, f"{machine.name} can take something at {at_ms}, but is told to wait until {wake_ms}"
+            assert 0 < wake_ms <= at_ms, (
+                f"{machine.name} can take something at {at_ms}, but is told to wait until {wake_ms}"
+            )
 
     def _accepted(self, job_id: str, machine: Machine, trace: Trace) -> Job:
         job = self.jobs[job_id]
@@ -184,7 +186,9 @@ class ExpectedJobs(ExpectedSteps):
             self.finish(job, "failed")
             return "failed", 0
         full_ms = min(job.wanted["backoff_cap_ms"], job.wanted["backoff_base_ms"] * 2 ** (job.attempts - 1))
-        assert full_ms // 2 <= due_ms - self.now <= full_ms, f"a pause of {due_ms - self.now} ms, about {full_ms} expected"
+        assert full_ms // 2 <= due_ms - self.now <= full_ms, (
+            f"a pause of {due_ms - self.now} ms, about {full_ms} expected"
+        )
         self.end_lease(job)
         job.status, job.due_ms = DELAYED, due_ms
         event = trace.next("job.retrying", job.id)
@@ -211,7 +215,9 @@ class ExpectedJobs(ExpectedSteps):
                 self.jobs[held["id"]].lease_until = self.lease_now + self.limits["lease_ms"]
             else:
                 lost.append([held["id"], verdict])
-        unknown = [[job.id, job.token] for job in machine.held.values() if job.status == RUNNING and job.id not in named]
+        unknown = [
+            [job.id, job.token] for job in machine.held.values() if job.status == RUNNING and job.id not in named
+        ]
         assert reply["lost"] == lost
         assert sorted(reply["unknown"]) == sorted(unknown)
         self.sign_of_life(machine)

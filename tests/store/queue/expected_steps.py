@@ -20,7 +20,9 @@ class ExpectedSteps(ReferenceCell):
             choice, event = self.next_for(machine), trace.peek()
             ours = event is not None and event.kind == kind and event.data.get("machine") == machine.name
             if event is None or not ours or event.subject not in choice.jobs:
-                assert choice.none_is_right, f"{machine.name} must take one of {sorted(choice.jobs)} at {self.now}, not {event}"
+                assert choice.none_is_right, (
+                    f"{machine.name} must take one of {sorted(choice.jobs)} at {self.now}, not {event}"
+                )
                 break
             trace.next(kind, event.subject)
             job = self.jobs[event.subject]
@@ -38,7 +40,9 @@ class ExpectedSteps(ReferenceCell):
                 return
             assert machine.wants, f"{event}: {machine.name} is not parked"
             wants, machine.wants = machine.wants, None
-            assert self.expect_taken(trace, machine, wants, "job.offered"), f"{event} is not what {machine.name} may take"
+            assert self.expect_taken(trace, machine, wants, "job.offered"), (
+                f"{event} is not what {machine.name} may take"
+            )
 
     # Coming back -------------------------------------------------------------------------------------------------
 
@@ -127,4 +131,3 @@ class ExpectedSteps(ReferenceCell):
             raise Refusal("NS_EVENTS_BACKLOG")
         if self.live() + jobs > self.limits["max_jobs"]:
             raise Refusal("NS_CELL_FULL")
-

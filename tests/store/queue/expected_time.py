@@ -77,7 +77,7 @@ class ExpectedTime(ExpectedMachines):
             assert not self._late(job, "f"), f"{job.id} was to finish by {job.finish_by_ms} and is {job.status}"
         for machine in self.machines.values():
             assert machine.alive_until > self.lease_now, f"{machine.name} is silent"
-            if machine.wants and not machine.disturbed:
+            if machine.wants and not machine.disturbed and machine.looks_again_at <= self.now:
                 first = None if self.next_for(machine).none_is_right else self.first_ready(machine)
                 assert first is None, f"{machine.name} is parked beside {first} at {self.now}"
 
@@ -119,7 +119,8 @@ class ExpectedTime(ExpectedMachines):
         times += [job.due_ms for job in self.jobs.values() if job.status == DELAYED]
         times += [machine.alive_until + self.skipped_ms for machine in self.machines.values()]
         times += [
-            self.jobs[name].start_by_ms if kind == "s" else self.jobs[name].finish_by_ms for kind, name in self.deadlines
+            self.jobs[name].start_by_ms if kind == "s" else self.jobs[name].finish_by_ms
+            for kind, name in self.deadlines
         ]
         assert self.now <= next_due_ms <= min(times), f"the next tick is due at {min(times)}, not at {next_due_ms}"
 

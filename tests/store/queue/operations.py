@@ -189,7 +189,12 @@ class QueueMachine(Steps):
     def fail(self, rng: random.Random) -> None:
         side = self.side(rng)
         tokens = self.some_tokens(side, rng, 2)
-        failure = {"code": "BOOM", "message": "it broke", "retryable": rng.random() < 0.7, "jitter": rng.choice([0.0, 0.5, 0.999])}
+        failure = {
+            "code": "BOOM",
+            "message": "it broke",
+            "retryable": rng.random() < 0.7,
+            "jitter": rng.choice([0.0, 0.5, 0.999]),
+        }
         if jobs := [{"id": job, "token": token} | failure for job, token in tokens]:
             self.step(side, "fail", **self.caller(side, rng), jobs=jobs)
 
@@ -332,7 +337,9 @@ class QueueMachine(Steps):
             self.sweep(side)
         for side, model in enumerate(self.cells):
             self.register(side, rng, "closer", "big", slots=500, vram_mb=10_000_000, session="closer")
-            self.step(side, "decide_fits", fits=[[model.machines["closer"].profile, k, True] for k in model.kinds.values()])
+            self.step(
+                side, "decide_fits", fits=[[model.machines["closer"].profile, k, True] for k in model.kinds.values()]
+            )
             self._serve_all(side)
             assert not model.live(), "a job came to no end"
             model.audit()

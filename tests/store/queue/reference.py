@@ -86,6 +86,7 @@ class Machine:
     held: dict[str, Job] = field(default_factory=dict)
     alive_until: int = 0
     wants: int | None = None  # credits while parked
+    looks_again_at: int = 0  # while work that it keeps its room for is overdue, it looks for itself only now and then
     disturbed: bool = False  # parked, and what it could take changed without a word to it: its holder claims again
     models: list[list[Any]] = field(default_factory=list)
     fetches: dict[str, int] = field(default_factory=dict)
@@ -181,11 +182,7 @@ class ReferenceCell:
 
     def overdue_for(self, machine: Machine) -> list[Job]:
         limit = self.now - self.limits["overdue_ms"]
-        return [
-            job
-            for job in self.waiting()
-            if job.submitted_ms <= limit and self.could_run(machine, job.lane)
-        ]
+        return [job for job in self.waiting() if job.submitted_ms <= limit and self.could_run(machine, job.lane)]
 
     def first_ready(self, machine: Machine) -> Job | None:
         ready = [jobs[0] for lane, at_ms, jobs in self._candidate_lanes(machine) if at_ms <= self.now]
@@ -213,13 +210,17 @@ class ReferenceCell:
         ]
         return min(times, default=None)
 
+    def note_who_is_held_up(self) -> None:
+        """Parked machines that keep their room for overdue work; should that go elsewhere, they look again in a second."""
+        for machine in self.machines.values():
+            if machine.parked and self.overdue_for(machine):
+                machine.looks_again_at = self.now + 1_000
+
     def overtaken_by(self, job: Job, machine: Machine) -> list[str]:
         """Waiting jobs whom this lease would break the promise to: submitted more than `overdue_ms` before, and fit here."""
         before = job.submitted_ms - self.limits["overdue_ms"]
         return [
-            other.id
-            for other in self.waiting()
-            if other.submitted_ms < before and self.could_run(machine, other.lane)
+            other.id for other in self.waiting() if other.submitted_ms < before and self.could_run(machine, other.lane)
         ]
 
     # Changes -----------------------------------------------------------------------------------------------------
@@ -229,7 +230,9 @@ class ReferenceCell:
         assert job.status == WAITING, f"{job.id} is {job.status}, so it is not there to be taken"
         assert claims == str(job.claims + 1), f"the attempt number of {job.id} must be {job.claims + 1}: {token}"
         assert rest, f"the token of {job.id} lacks its random part: {token}"
-        assert not self.overtaken_by(job, machine), f"{job.id} overtakes {self.overtaken_by(job, machine)} on {machine.name}"
+        assert not self.overtaken_by(job, machine), (
+            f"{job.id} overtakes {self.overtaken_by(job, machine)} on {machine.name}"
+        )
         job.status, job.machine, job.token, job.claims = status, machine.name, token, job.claims + 1
         length = self.limits["lease_ms" if status == RUNNING else "offer_ms"]
         job.lease_until = self.lease_now + length

@@ -147,6 +147,7 @@ class Steps(RuleBasedStateMachine):
             broken.add_note(f"{function} at {self.now_ms} ms: {request}\nanswered {answer}\nwith {events}")
             raise
         trace.must_be_empty()
+        model.note_who_is_held_up()
         for event in events:
             if event.kind in {"job.started", "job.offered"}:
                 self.tokens[side].append((event.subject, event.data["token"]))
@@ -204,11 +205,17 @@ class Steps(RuleBasedStateMachine):
     def lane(self, side: int, rng: random.Random) -> Reply:
         model, (key, kind, pool, vram_mb) = self.cells[side], rng.choice(LANES)
         fits = [[p, PROFILES[name] >= vram_mb] for name, p in sorted(model.profiles.items()) if rng.random() < 0.8]
-        placements = [
-            [name, rng.choice(READY_AFTER_MS), rng.randint(0, 3)] for name in MACHINES if rng.random() < 0.5
-        ]
+        placements = [[name, rng.choice(READY_AFTER_MS), rng.randint(0, 3)] for name in MACHINES if rng.random() < 0.5]
         words = ["model:" + key.partition("/")[0]]
-        return {"key": key, "class": kind, "pool": pool, "vram_mb": vram_mb, "words": words, "fits": fits, "placements": placements}
+        return {
+            "key": key,
+            "class": kind,
+            "pool": pool,
+            "vram_mb": vram_mb,
+            "words": words,
+            "fits": fits,
+            "placements": placements,
+        }
 
     def job(self, side: int, rng: random.Random, lanes: int) -> Reply:
         model = self.cells[side]
@@ -301,5 +308,12 @@ class Steps(RuleBasedStateMachine):
 def describe(lane: Lane, wanted: Reply) -> Reply:
     """`wanted`, but for this lane; its placements stay, and no fit is said, since they were for another class."""
     words = ["model:" + lane.key.partition("/")[0]]
-    changes = {"key": lane.key, "class": lane.kind, "pool": lane.pool, "vram_mb": lane.vram_mb, "words": words, "fits": []}
+    changes = {
+        "key": lane.key,
+        "class": lane.kind,
+        "pool": lane.pool,
+        "vram_mb": lane.vram_mb,
+        "words": words,
+        "fits": [],
+    }
     return wanted | changes

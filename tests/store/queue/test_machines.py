@@ -120,6 +120,21 @@ def test_a_returned_job_that_is_overdue_reaches_a_parked_machine_that_policy_had
     assert shop.job("a").get("machine") == "other"
 
 
+def test_a_machine_held_up_by_an_overdue_job_looks_again_after_the_job_is_gone(shop: Shop) -> None:
+    """The room was kept for a job that another machine took, or that was canceled; nobody tells the one that kept it."""
+    shop.submit("large", lane=shop.lane("large", vram_mb=20_000))
+    token = shop.lease()
+    shop.submit("larger", lane=shop.lane("large", vram_mb=20_000))
+    shop.later(60_000)
+    shop.cell.call("renew", machine="m", session="s", jobs=[{"id": token[0], "token": token[1]}])
+    shop.submit("small")
+    shop.park()
+    shop.cancel("larger")
+    shop.later(1_000)
+    shop.tick()
+    assert shop.status("small") == "offered"
+
+
 # Come and go --------------------------------------------------------------------------------------------------------
 
 

@@ -161,6 +161,16 @@ def test_behind_a_job_that_can_never_run_here_the_overdue_are_still_found(shop: 
     assert shop.take(2) == ["old"]
 
 
+def test_one_claim_takes_all_the_overdue_behind_what_can_never_run_here(shop: Shop) -> None:
+    shop.submit("large", lane=shop.lane("large", vram_mb=20_000, on=()))
+    for name in ("a", "b", "c", "d"):
+        shop.submit(name, name + "2", lane=shop.lane(name, on=()))
+    shop.cancel("a", "a2")
+    shop.cell.call("update_machine", machine="m", session="s", vram_mb=8_000)
+    shop.later(60_000)
+    assert shop.take(10) == ["b", "b2", "c", "c2", "d", "d2"]
+
+
 # Candidates ---------------------------------------------------------------------------------------------------------
 
 

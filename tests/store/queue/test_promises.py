@@ -232,7 +232,11 @@ def test_a_repeated_claim_also_gives_again_what_it_had_accepted(shop: Shop) -> N
 
 def test_an_old_session_of_a_machine_is_refused(shop: Shop) -> None:
     shop.register(session="new")
-    for function, more in (("claim", {"credits": 1, "nonce": "n"}), ("renew", {"jobs": []}), ("update_machine", {"slots": 1})):
+    for function, more in (
+        ("claim", {"credits": 1, "nonce": "n"}),
+        ("renew", {"jobs": []}),
+        ("update_machine", {"slots": 1}),
+    ):
         with pytest.raises(Refused, match="NS_MACHINE_REPLACED machine=m"):
             shop.cell.call(function, machine="m", session="s", **more)
         with pytest.raises(Refused, match="NS_NO_SUCH_MACHINE machine=nobody"):

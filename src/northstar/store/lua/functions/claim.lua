@@ -1,6 +1,7 @@
 --[[ claim: give a machine work for its free slots: first what was offered to it, then what it may take; park it when that is less than it asked.
   KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits machines candidates rankings parked wakes leases
          held alive pauses events
+  FLAGS  allow-oom
   TAKES  machine, session · credits how many it accepts now · nonce random, kept by the caller for a repeated call · park
          candidates optional list of {lane, ready_after_ms, preference}, as for `set_candidates`
   GIVES  jobs list of {id, token, attempt, recoveries, lease_ms, body} · wake_ms: nothing changes by time before then (0: unknown)

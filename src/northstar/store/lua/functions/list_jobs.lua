@@ -6,7 +6,7 @@
   EVENTS none
   COST   O(log jobs + count). Order: waiting by lane and order, the others by their time. ]]
 local INDEXES = { waiting = true, leases = true, delayed = true, dead = true, finished = true }
-local LANE_AND_ORDER = 31
+local LANE_AND_ORDER = 33
 ns.takes.list_jobs = { { 'index', ns.ONE_OF, INDEXES }, { 'after', ns.TEXT, 1024 }, { 'count', ns.COUNT, 500 } }
 
 local function waiting_page(cell, after, count)

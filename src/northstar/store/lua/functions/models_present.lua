@@ -3,7 +3,7 @@
   FLAGS  allow-oom
   TAKES  machine, session · models list (≤ 500) of {model, 'resident' | 'disk', bytes}
   GIVES  changed: whether anything differs from what was known
-  REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
+  REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED, NS_TOO_MANY_WORDS
   EVENTS machine.models when changed
   COST   O(models) ]]
 ns.takes.models_present = { ns.MACHINE, ns.SESSION, { 'models', ns.LIST, 500,
@@ -24,10 +24,12 @@ function ns.handlers.models_present(cell, request)
   local before = cell:record('residency', request.machine) or {}
   if same(before, models) then return { changed = false } end
   for _, model in ipairs(before) do cell:remove('holders', model[1] .. '\0' .. request.machine) end
-  for _, model in ipairs(models) do
+  local words = {}
+  for position, model in ipairs(models) do
     cell:set_score('holders', model[1] .. '\0' .. request.machine, 0)
-    cell:put('vocabulary', 'model:' .. model[1], 'machine')
+    words[position] = 'model:' .. model[1]
   end
+  ns.learn_words(cell, words, 'machine')
   if #models > 0 then cell:changed('residency', request.machine, models) else cell:drop('residency', request.machine) end
   cell:machine_event('machine.models', request.machine, { 'models', #models })
   return { changed = true }

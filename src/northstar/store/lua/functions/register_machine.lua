@@ -5,7 +5,7 @@
   TAKES  machine, session (new for every start of the agent) · profile canonical text · fits list of {class, bool} decided by policy
          slots (≤ 500), vram_mb · holder whose bell reaches it · description JSON (≤ 16 KiB) · words it adds to the vocabulary · nonce
   GIVES  profile id · undecided list of classes that policy has to decide for this profile · held list of {id, token} it still has
-  REFUSES NS_TOO_MANY_MACHINES, NS_TOO_MANY_PROFILES, NS_DESCRIPTION_TOO_LARGE
+  REFUSES NS_TOO_MANY_WORDS, NS_TOO_MANY_MACHINES, NS_TOO_MANY_PROFILES, NS_DESCRIPTION_TOO_LARGE
   EVENTS machine.registered; with a new session job.returned for what the one before held
   COST   O(classes new to the profile + jobs held). The same session again keeps its jobs. ]]
 local J, M, H = ns.J, ns.M, ns.H
@@ -77,7 +77,7 @@ function ns.handlers.register_machine(cell, request)
   machine[M.status], machine[M.nonce], machine[M.wants] = 'active', '', 0
   cell:changed('machines', request.machine, machine)
   cell:put('descriptions', request.machine, request.description)
-  for _, word in ipairs(request.words) do cell:put('vocabulary', word, 'machine') end
+  ns.learn_words(cell, request.words, 'machine')
   for _, fit in ipairs(request.fits) do
     if cell:record('classes', fit[1]) then ns.decide_fit(cell, profile, fit[1], fit[2]) end
   end

@@ -58,10 +58,13 @@ local function check_bounds(cell, wanted, tenant)
   end
 end
 
+-- One job's step in virtual time is bounded, so that tags stay whole numbers of a double for centuries.
+local MAX_STEP = 10000000000
+
 -- Start-time fair queueing (Goyal, Vin, Cheng 1996): start = max(virtual time, the tenant's last finish); finish = start + cost / weight.
 local function start_tag(cell, wanted, tenant)
   local start = math.max(cell.hot[H.virtual_time], tenant[T.finish_tag])
-  tenant[T.finish_tag] = start + math.max(1, math.floor(wanted.cost * 1000 / wanted.weight))
+  tenant[T.finish_tag] = start + math.max(1, math.min(MAX_STEP, math.floor(wanted.cost * 1000 / wanted.weight)))
   return start
 end
 

@@ -4,6 +4,7 @@
   ready-after. The cost depends on the machine's at most 64 candidates, not on waiting jobs or other lanes. ]]
 local J, M, L, C = ns.J, ns.M, ns.L, ns.C
 local PROBES = 256 -- bounds of the agenda corrected in one look
+local BLOCKED_MS = 1000 -- what blocks a machine may be taken or canceled elsewhere, and nobody tells the machine
 
 local function vram_free(machine) return machine[M.vram_mb] - machine[M.vram_used_mb] end
 
@@ -15,8 +16,8 @@ local function paused(cell, pool) return cell.pauses and (cell.pauses['cell'] or
 local function overdue_lane(cell, machine)
   local profile, limit = machine[M.profile], cell.now - cell.limits.overdue_ms
   local passed = 0 -- entries at the front whose jobs need more than this machine has when it is empty; others of its profile may have it
-  for probe = 1, PROBES do
-    local entry = passed == 0 and cell:first('agenda', profile) or cell:range('agenda', profile, probe)[passed + 1]
+  for _ = 1, PROBES do
+    local entry = passed == 0 and cell:first('agenda', profile) or cell:range('agenda', profile, passed + 1)[passed + 1]
     if not entry then return nil end
     local bound, class = string.sub(entry, 7, 17), string.sub(entry, 18)
     if tonumber(bound, 16) > limit then return nil, tonumber(bound, 16) + cell.limits.overdue_ms end
@@ -72,7 +73,7 @@ end
 function ns.choose(cell, machine_id, machine)
   if cell.pauses and cell.pauses['cell'] then return nil end
   local lane, overdue_ms = overdue_lane(cell, machine)
-  if lane == 'blocked' then return nil, overdue_ms end
+  if lane == 'blocked' then return nil, overdue_ms or cell.now + BLOCKED_MS end
   if lane then return ns.oldest_in_lane(cell, lane) end
   local ready_lane, wake_ms = candidate_lane(cell, machine_id, machine)
   if ready_lane then return ns.first_in_order(cell, ready_lane) end

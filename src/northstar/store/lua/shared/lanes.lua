@@ -1,5 +1,5 @@
 --[[ lanes: where jobs wait, and which of them comes first.
-  needs: records unit_of_work ordered_index refusal
+  needs: records unit_of_work ordered_index words
   waiting   lane, order, job          the jobs of a lane in the order in which they are taken
   ages      lane, submitted, sequence, job   the same jobs by age
   heads     lane -> order of its first job and age of its oldest: what a claim compares, one read for all candidates
@@ -10,11 +10,11 @@
   Order, as text: returned jobs first, then priority (high first), then the tenant's start tag, then sequence. ]]
 local J, L, C = ns.J, ns.L, ns.C
 local hex = ns.hex
-local ORDER = 25 -- characters of an order: 1 returned, 2 priority, 12 tag, 10 sequence
+local ORDER = 27 -- characters of an order: 1 returned, 2 priority, 14 tag (all whole numbers that a double holds), 10 sequence
 local AGE = 11 -- characters of an age: ms since epoch
 
 function ns.order(job, returned)
-  return (returned and '0' or '1') .. hex(255 - job[J.priority], 2) .. hex(job[J.tag], 12) .. hex(job[J.sequence], 10)
+  return (returned and '0' or '1') .. hex(255 - job[J.priority], 2) .. hex(job[J.tag], 14) .. hex(job[J.sequence], 10)
 end
 
 local function age_member(id, job) return job[J.lane] .. hex(job[J.submitted_ms], AGE) .. hex(job[J.sequence], 10) .. id end
@@ -92,14 +92,6 @@ end
 
 -- Lane and class of a submission; made when new, refused when their words are not declared ----------------------------
 
-local function refuse_unknown_words(cell, words)
-  if #words == 0 then return end
-  cell:load('vocabulary', words)
-  for _, word in ipairs(words) do
-    if not cell:get('vocabulary', word) then ns.refuse('NS_UNKNOWN_WORD', { 'word', word }) end
-  end
-end
-
 local function numbered(cell, name, counter, key, record, limit)
   local H = ns.H
   cell.hot[H[counter]] = cell.hot[H[counter]] + 1
@@ -117,7 +109,7 @@ ns.numbered = numbered
 function ns.lane_of(cell, wanted)
   local lane = cell:get('lanes', 'k' .. wanted.key)
   if lane then return lane end
-  refuse_unknown_words(cell, wanted.words)
+  ns.expect_words(cell, wanted.words)
   local class = cell:get('classes', 'k' .. wanted.class)
   if not class then
     local record = { [C.key] = wanted.class, [C.pool] = wanted.pool, [C.vram_mb] = wanted.vram_mb }

@@ -55,14 +55,27 @@ function Cell:first(name, prefix)
   return stored
 end
 
+-- The first `count` stored members of a prefix without those that this call has removed, however many these are.
+local function stored_range(cell, name, prefix, count)
+  local state, members, from = cell:part(name).state, {}, '[' .. prefix
+  repeat
+    local page = cell:read('ZRANGEBYLEX', name, from, '(' .. prefix .. '\255', 'LIMIT', 0, count)
+    for _, member in ipairs(page) do
+      if state[member] ~= false then members[#members + 1] = member end
+    end
+    from = '(' .. (page[#page] or prefix)
+  until #members >= count or #page < count
+  return members
+end
+
 -- The first `count` members of a prefix, with the function's own additions and without its removals.
 function Cell:range(name, prefix, count)
   local part, at, members = self:part(name), 1, {}
-  local state, added = part.state, part.added and part.added[prefix] or {}
+  local added = part.added and part.added[prefix] or {}
   local function take(member)
-    if state[member] ~= false and #members < count then members[#members + 1] = member end
+    if part.state[member] ~= false and #members < count then members[#members + 1] = member end
   end
-  for _, member in ipairs(self:read('ZRANGEBYLEX', name, '[' .. prefix, '(' .. prefix .. '\255', 'LIMIT', 0, count)) do
+  for _, member in ipairs(stored_range(self, name, prefix, count)) do
     while added[at] and added[at] <= member do
       if added[at] ~= member then take(added[at]) end
       at = at + 1

@@ -1,5 +1,5 @@
 --[[ serving: from a call to a handler and back.
-  needs: unit_of_work refusal fields shapes
+  needs: unit_of_work commit refusal fields shapes
   ARGV of every function: 1 digest of the library the caller was built with · 2 now in ms, '' on the live clock · 3 the request, msgpack.
   The reply is msgpack. A refusal is an error whose first word is its name. A fault of our own is NS_LIBRARY_FAULT; like a refusal
   it has written nothing. ]]

@@ -1,1 +1,0 @@
-"""The queue's promises: a specification by example, and random operations against a reference model."""
