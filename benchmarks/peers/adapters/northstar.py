@@ -43,7 +43,7 @@ async def _cell(url: str) -> Cell:
 
 
 class _Counting:
-    async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:  # noqa: ARG002 - a job says nothing
+    async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
         tally.count(job.read_body().payload["number"])
         return "{}"
 
