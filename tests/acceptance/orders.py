@@ -99,7 +99,9 @@ async def opened(orders: Common) -> AsyncIterator[Cell]:
             try:
                 await cell.open(orders.limits)
                 break
-            except Unavailable:
+            except Unavailable as exc:
+                if not exc.retryable:
+                    raise
                 await asyncio.sleep(0.05)
         yield cell
     finally:
