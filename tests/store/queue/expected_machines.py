@@ -16,7 +16,7 @@ class ExpectedMachines(ExpectedJobs):
         if request["machine"] not in self.machines and len(self.machines) >= self.limits["max_machines"]:
             raise Refusal("NS_TOO_MANY_MACHINES")
         machine = self._arrived(request, trace, reply["profile"])
-        machine.status, machine.nonce, machine.wants, machine.disturbed = "active", "", None, False
+        machine.status, machine.wants, machine.disturbed = "active", None, False
         machine.slots, machine.vram_mb, machine.session = request["slots"], request["vram_mb"], request["session"]
         self.words.update(request["words"])
         for kind, fits in request["fits"]:
@@ -38,6 +38,7 @@ class ExpectedMachines(ExpectedJobs):
             machine.wants = None
             self.expect_all_returned(trace, machine, "agent_restarted", charged=True)
             machine.fetches.clear()
+            machine.nonce = ""
         if machine.profile != profile:
             machine.profile, machine.candidates = profile, []
         assert self.profiles.setdefault(request["profile"], profile) == profile

@@ -230,6 +230,13 @@ def test_a_repeated_claim_also_gives_again_what_it_had_accepted(shop: Shop) -> N
     assert shop.claim(nonce="once")["jobs"] == first
 
 
+def test_a_repeated_claim_gives_the_same_jobs_though_the_agent_registered_again_in_between(shop: Shop) -> None:
+    shop.submit("a", "b")
+    first = shop.claim(nonce="once")["jobs"]
+    shop.register()
+    assert shop.claim(nonce="once")["jobs"] == first
+
+
 def test_an_old_session_of_a_machine_is_refused(shop: Shop) -> None:
     shop.register(session="new")
     for function, more in (

@@ -15,8 +15,8 @@ from tests.store.queue.calls import Server
 from tests.store.queue.operations import QueueMachine
 
 #: Examples of each server in the short profile and in the long one, where each does 100,000 operations and more.
-EXAMPLES = {"short": 800, LONG: 2_000}
-STEPS = {"short": 50, LONG: 60}
+EXAMPLES = {"short": 100, LONG: 1_600}
+STEPS = 60
 LONG_OPERATIONS = 100_000
 
 
@@ -44,7 +44,7 @@ def test_no_order_of_operations_breaks_a_promise(any_server: Server) -> None:
         settings=settings(
             max_examples=EXAMPLES[profile],
             report_multiple_bugs=False,
-            stateful_step_count=STEPS[profile],
+            stateful_step_count=STEPS,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,

@@ -44,14 +44,15 @@ local function machine_record(cell, request, profile)
   if machine and machine[M.session] ~= request.session then
     ns.take_jobs_from(cell, machine, 'agent_restarted', true)
     ns.forget_fetches(cell, request.machine)
+    machine[M.nonce] = ''
   end
   if machine and machine[M.profile] ~= profile then ns.set_choices(cell, request.machine, {}) end
   if not machine then
     if cell:size('machines') >= cell.limits.max_machines then ns.refuse('NS_TOO_MANY_MACHINES', { 'limit', cell.limits.max_machines }) end
     cell.hot[H.machines] = cell.hot[H.machines] + 1
     machine = { [M.number] = ns.hex(cell.hot[H.machines], 6), [M.used] = 0, [M.vram_used_mb] = 0, [M.offers] = {},
-      [M.accepted] = {} }
-    for _, name in ipairs({ 'profile', 'session', 'slots', 'vram_mb', 'status', 'holder', 'wants', 'nonce', 'registered_ms' }) do
+      [M.accepted] = {}, [M.nonce] = '' }
+    for _, name in ipairs({ 'profile', 'session', 'slots', 'vram_mb', 'status', 'holder', 'wants', 'registered_ms' }) do
       machine[M[name]] = 0
     end
     machine[M.registered_ms] = cell.now
@@ -74,7 +75,7 @@ function ns.handlers.register_machine(cell, request)
   local machine = machine_record(cell, request, profile)
   machine[M.profile], machine[M.session], machine[M.holder] = profile, request.session, request.holder
   machine[M.slots], machine[M.vram_mb] = request.slots, request.vram_mb
-  machine[M.status], machine[M.nonce], machine[M.wants] = 'active', '', 0
+  machine[M.status], machine[M.wants] = 'active', 0
   cell:changed('machines', request.machine, machine)
   cell:put('descriptions', request.machine, request.description)
   ns.learn_words(cell, request.words, 'machine')
