@@ -34,6 +34,19 @@ class ServiceNotOffered(NorthstarError):
         self.service = service
 
 
+class OutputChanged(NorthstarError):
+    """A file is not what the connector verified; something wrote to it later."""
+
+    code = "NS_OUTPUT_CHANGED"
+    retryable = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"output {name} changed after it was verified; does a process of the engine still write to it?"
+        )
+        self.name = name
+
+
 class JobRunner(Protocol):
     """Turns a claimed job into its result as JSON; a failure is a NorthstarError whose class says whether to retry."""
 
@@ -52,7 +65,7 @@ class ConnectorRunner:
         self._workspaces = workspaces
 
     async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
-        """Run on the connector of the job's service. Raises ServiceNotOffered, EngineError, or an asset store's error."""
+        """Run on the connector of the job's service. Raises ServiceNotOffered, EngineError, OutputChanged, or an asset store's error."""
         body = job.read_body()
         connector = self._connectors.get(body.service)
         if connector is None:
@@ -78,5 +91,10 @@ class ConnectorRunner:
         """An output as the result names it; text stays inside, files become references."""
         if output.path is None:
             return msgspec.structs.asdict(output) | {"path": None}
-        ref = await self._assets.put(output.path, cell=self._cell, job_id=job_id, name=output.name)
+        ref = await self._assets.put(
+            output.path, cell=self._cell, job_id=job_id, name=output.name, media_type=output.media_type
+        )
+        if ref.sha256 != output.sha256:
+            await self._assets.remove(ref)
+            raise OutputChanged(output.name)
         return {"name": output.name, "asset": msgspec.to_builtins(ref)}

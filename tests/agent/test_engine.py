@@ -1,0 +1,104 @@
+"""Running a claimed job on a connector: a workspace of its own, files stored before the job counts as done."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from northstar.agent.engine import ConnectorRunner, OutputChanged, ServiceNotOffered
+from northstar.connectors.contract import ConnectorJob, ConnectorResult, Output, Progress, Report
+from northstar.domain.jobs import ClaimedJob, JobBody
+from northstar.store.assets import AssetRef, AssetStore
+
+Work = Callable[[ConnectorJob, Report], ConnectorResult]
+
+
+class Painter:
+    """A connector whose work is a function."""
+
+    service = "picture"
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self.jobs: list[ConnectorJob] = []
+
+    async def ready(self) -> None:
+        return
+
+    async def run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
+        self.jobs.append(job)
+        await asyncio.sleep(0)
+        return self._work(job, report)
+
+    async def close(self) -> None:
+        return
+
+
+def claimed(service: str = "picture") -> ClaimedJob:
+    body = JobBody(service=service, payload={"prompt": "sky"}, finish_within_s=9.0)
+    return ClaimedJob("j", "1.n.1", 1, 0, 30_000, msgspec.json.encode(body).decode())
+
+
+def paints(job: ConnectorJob, report: Report) -> ConnectorResult:
+    report(Progress(fraction=0.5))
+    path = job.workspace / "sky.png"
+    path.write_bytes(b"picture")
+    digest = hashlib.sha256(b"picture").hexdigest()
+    picture = Output(name="sky.png", media_type="image/png", size_bytes=7, sha256=digest, path=path)
+    return ConnectorResult(outputs=(picture, Output.of_text("note", "done")), summary={"steps": 4})
+
+
+def runner(painter: Painter, folder: Path) -> ConnectorRunner:
+    (folder / "workspaces").mkdir()
+    return ConnectorRunner(
+        {"picture": painter}, assets=AssetStore(folder / "assets"), cell="c", workspaces=folder / "workspaces"
+    )
+
+
+async def test_the_connector_gets_the_job_and_a_workspace_that_goes_with_it(tmp_path: Path) -> None:
+    painter, told = Painter(paints), list[Progress]()
+    await runner(painter, tmp_path).run(claimed(), told.append)
+    (job,) = painter.jobs
+    assert (job.id, job.payload, job.deadline_s) == ("j", {"prompt": "sky"}, 9.0)
+    assert told == [Progress(fraction=0.5)]
+    assert list((tmp_path / "workspaces").iterdir()) == []
+
+
+async def test_files_are_stored_and_named_in_the_result_and_text_stays_inside(tmp_path: Path) -> None:
+    result = msgspec.json.decode(await runner(Painter(paints), tmp_path).run(claimed(), lambda _: None))
+    picture, note = result["outputs"]
+    ref = msgspec.convert(picture["asset"], AssetRef)
+    assert await AssetStore(tmp_path / "assets").get(ref) == b"picture"
+    assert ref.media_type == "image/png"
+    assert (picture["name"], note["name"], note["text"]) == ("sky.png", "note", "done")
+    assert result["summary"] == {"steps": 4}
+
+
+async def test_a_file_that_is_not_what_the_connector_verified_is_no_result(tmp_path: Path) -> None:
+    def swaps(job: ConnectorJob, report: Report) -> ConnectorResult:
+        result = paints(job, report)
+        (job.workspace / "sky.png").write_bytes(b"another")
+        return result
+
+    with pytest.raises(OutputChanged, match=r"output sky\.png changed after it was verified"):
+        await runner(Painter(swaps), tmp_path).run(claimed(), lambda _: None)
+
+
+async def test_a_service_that_is_not_offered_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ServiceNotOffered, match=r"service video is not offered here \(offered: picture\)"):
+        await runner(Painter(paints), tmp_path).run(claimed("video"), lambda _: None)
+
+
+async def test_the_workspace_goes_when_the_work_fails_too(tmp_path: Path) -> None:
+    def fails(job: ConnectorJob, report: Report) -> ConnectorResult:
+        (job.workspace / "half").write_bytes(b"half")
+        raise OSError("no paper")
+
+    with pytest.raises(OSError, match="no paper"):
+        await runner(Painter(fails), tmp_path).run(claimed(), lambda _: None)
+    assert list((tmp_path / "workspaces").iterdir()) == []
