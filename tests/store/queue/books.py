@@ -11,13 +11,40 @@ from tests.store.queue.builders import JOB_FIELDS
 from tests.store.queue.calls import Cell
 from tests.store.queue.reference import DELAYED, FINISHED, LEAVING, WAITING, Job, Lane, ReferenceCell
 
-MACHINE_FIELDS = (
-    "number profile session slots used vram_mb vram_used_mb status holder offers wants nonce registered_ms"
-).split()
-HOT_FIELDS = (
-    "last_ms skipped_ms sequence event committed_event virtual_time next_due_ms lanes classes profiles machines live "
-    "submitted succeeded failed canceled expired"
-).split()
+MACHINE_FIELDS = [
+    "number",
+    "profile",
+    "session",
+    "slots",
+    "used",
+    "vram_mb",
+    "vram_used_mb",
+    "status",
+    "holder",
+    "offers",
+    "wants",
+    "nonce",
+    "registered_ms",
+]
+HOT_FIELDS = [
+    "last_ms",
+    "skipped_ms",
+    "sequence",
+    "event",
+    "committed_event",
+    "virtual_time",
+    "next_due_ms",
+    "lanes",
+    "classes",
+    "profiles",
+    "machines",
+    "live",
+    "submitted",
+    "succeeded",
+    "failed",
+    "canceled",
+    "expired",
+]
 
 
 def _hex(number: int, width: int) -> str:

@@ -148,11 +148,38 @@ class Shop:
 
 
 #: Positions of the fields that tests read; `store/lua/shared/records.lua` lists them all.
-JOB_FIELDS = (
-    "status lane order tenant priority sequence submitted_ms attempts max_attempts recoveries max_recoveries claims token machine "
-    "settled events last_event start_by_ms finish_by_ms backoff_base_ms backoff_cap_ms due_ms started_ms finished_ms retention_ms "
-    "error_code error_message idempotency_key digest tag"
-).split()
+JOB_FIELDS = [
+    "status",
+    "lane",
+    "order",
+    "tenant",
+    "priority",
+    "sequence",
+    "submitted_ms",
+    "attempts",
+    "max_attempts",
+    "recoveries",
+    "max_recoveries",
+    "claims",
+    "token",
+    "machine",
+    "settled",
+    "events",
+    "last_event",
+    "start_by_ms",
+    "finish_by_ms",
+    "backoff_base_ms",
+    "backoff_cap_ms",
+    "due_ms",
+    "started_ms",
+    "finished_ms",
+    "retention_ms",
+    "error_code",
+    "error_message",
+    "idempotency_key",
+    "digest",
+    "tag",
+]
 
 
 class Job:

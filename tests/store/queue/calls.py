@@ -66,12 +66,17 @@ class Event:
 class Server:
     """A single server or a cluster, with the library on every primary."""
 
+    # The client library is not typed for calls by name.
+    _single: Any = None
+    _cluster: Any = None
+
     def __init__(self, url: str, library: Library | None = None) -> None:
         self.library = library or build()
-        self._cluster: ValkeyCluster | None = None
         if url.startswith("valkey+cluster://"):
+            make_node: Any = ClusterNode
+            make_cluster: Any = ValkeyCluster
             hosts = [host.rpartition(":") for host in urlsplit(url).netloc.split(",")]
-            self._cluster = ValkeyCluster(startup_nodes=[ClusterNode(host, int(port)) for host, _, port in hosts])
+            self._cluster = make_cluster(startup_nodes=[make_node(host, int(port)) for host, _, port in hosts])
             nodes = [self._cluster.get_valkey_connection(node) for node in self._cluster.get_primaries()]
         else:
             self._single = valkey.Valkey.from_url(url)
@@ -79,23 +84,18 @@ class Server:
         for node in nodes:
             node.execute_command("FUNCTION", "LOAD", "REPLACE", self.library.source)
 
-    def node_of(self, key: bytes) -> valkey.Valkey:
+    def node_of(self, key: bytes) -> Any:
         """A direct connection to the primary that serves the key; cells do not move between nodes during a test."""
         if self._cluster is None:
             return self._single
-        node = self._cluster.get_node_from_key(key)
-        assert node is not None
-        connection: valkey.Valkey = self._cluster.get_valkey_connection(node)
-        return connection
+        return self._cluster.get_valkey_connection(self._cluster.get_node_from_key(key))
 
     def slot_of(self, key: bytes) -> int:
+        """The cluster's slot of the key; 0 on a single server."""
         return int(self._cluster.keyslot(key)) if self._cluster else 0
 
     def close(self) -> None:
-        if self._cluster is not None:
-            self._cluster.close()
-        else:
-            self._single.close()
+        (self._cluster or self._single).close()
 
 
 class Cell:

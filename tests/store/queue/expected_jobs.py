@@ -43,35 +43,28 @@ class ExpectedJobs(ExpectedSteps):
     def _known_submissions(self, request: Reply) -> list[str | None]:
         """For each job the id under which it is known already, or None. Refuses the batch for its first bad job."""
         ids = {job.id: (job.wanted["digest"], job.wanted["tenant"]) for job in self.jobs.values()}
-        keys, live, total = dict(self.idempotency), {n: t.live for n, t in self.tenants.items()}, self.live()
+        keys, live = dict(self.idempotency), {name: tenant.live for name, tenant in self.tenants.items()}
         known, lanes = list[str | None](), list[dict[str, Any]]()
         for wanted in request["jobs"]:
-            tenant, key = wanted["tenant"], (wanted["tenant"], wanted["idempotency_key"])
-            name: str | None = None
-            if key[1] and key in keys:
-                if keys[key][0] != wanted["digest"]:
-                    raise Refusal("NS_IDEMPOTENCY_REUSED")
-                name = keys[key][1]
-            elif wanted["id"] in ids:
-                if ids[wanted["id"]] != (wanted["digest"], tenant):
-                    raise Refusal("NS_JOB_EXISTS")
-                name = wanted["id"]
-            known.append(name)
-            if name is not None:
+            known.append(_name_of_known(wanted, ids, keys))
+            if known[-1] is not None:
                 continue
             lanes.append(request["lanes"][wanted["lane"] - 1])
             self.refuse_lanes(lanes)
-            if len(wanted["body"]) > self.limits["max_body_bytes"]:
-                raise Refusal("NS_BODY_TOO_LARGE")
-            if live.get(tenant, 0) >= self.limits["max_tenant_jobs"]:
-                raise Refusal("NS_TENANT_FULL")
-            if total >= self.limits["max_jobs"]:
-                raise Refusal("NS_CELL_FULL")
-            live[tenant], total = live.get(tenant, 0) + 1, total + 1
-            ids[wanted["id"]] = (wanted["digest"], tenant)
-            if key[1]:
-                keys[key] = (wanted["digest"], wanted["id"])
+            self._refuse_bounds(wanted, live)
+            live[wanted["tenant"]] = live.get(wanted["tenant"], 0) + 1
+            ids[wanted["id"]] = (wanted["digest"], wanted["tenant"])
+            if wanted["idempotency_key"]:
+                keys[wanted["tenant"], wanted["idempotency_key"]] = (wanted["digest"], wanted["id"])
         return known
+
+    def _refuse_bounds(self, wanted: dict[str, Any], live: dict[str, int]) -> None:
+        if len(wanted["body"]) > self.limits["max_body_bytes"]:
+            raise Refusal("NS_BODY_TOO_LARGE")
+        if live.get(wanted["tenant"], 0) >= self.limits["max_tenant_jobs"]:
+            raise Refusal("NS_TENANT_FULL")
+        if sum(live.values()) >= self.limits["max_jobs"]:
+            raise Refusal("NS_CELL_FULL")
 
     def _accept(self, wanted: dict[str, Any], lane: Any, trace: Trace) -> None:
         self.sequence += 1
@@ -282,3 +275,18 @@ class ExpectedJobs(ExpectedSteps):
         self.enter(job)
         trace.next("job.replayed", job.id)
         return "ok"
+
+
+def _name_of_known(
+    wanted: dict[str, Any], ids: dict[str, tuple[str, str]], keys: dict[tuple[str, str], tuple[str, str]]
+) -> str | None:
+    """The job that this submission repeats, by its idempotency key or its id; None if it is new."""
+    if known := keys.get((wanted["tenant"], wanted["idempotency_key"])):
+        if known[0] != wanted["digest"]:
+            raise Refusal("NS_IDEMPOTENCY_REUSED")
+        return known[1]
+    if wanted["id"] not in ids:
+        return None
+    if ids[wanted["id"]] != (wanted["digest"], wanted["tenant"]):
+        raise Refusal("NS_JOB_EXISTS")
+    return str(wanted["id"])

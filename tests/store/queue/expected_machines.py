@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from tests.store.queue.calls import Reply
@@ -187,7 +188,6 @@ class ExpectedMachines(ExpectedJobs):
         assert counts["leases_size"] == sum(job.status in {RUNNING, OFFERED} for job in self.jobs.values())
         assert counts["parked_size"] == sum(machine.parked for machine in self.machines.values())
         assert (counts["jobs_size"], counts["machines_size"]) == (len(self.jobs), len(self.machines))
-        lanes = {lane.id: [lane.id, lane.key, lane.pool, 0, lane.live] for lane in self.lanes.values()}
-        for job in self.waiting():
-            lanes[job.lane.id][3] += 1
-        assert sorted(reply["lanes"]) == sorted(lanes.values())
+        waiting = Counter(job.lane.id for job in self.waiting())
+        lanes = [[lane.id, lane.key, lane.pool, waiting[lane.id], lane.live] for lane in self.lanes.values()]
+        assert sorted(reply["lanes"]) == sorted(lanes)

@@ -5,11 +5,23 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.store.queue.calls import Reply
+from tests.store.queue.calls import Event, Reply
 from tests.store.queue.expected_machines import ExpectedMachines
-from tests.store.queue.reference import DELAYED, FINISHED, LEAVING, OFFERED, RUNNING, WAITING, Job, Tenant, Trace
+from tests.store.queue.reference import (
+    DELAYED,
+    FINISHED,
+    LEAVING,
+    OFFERED,
+    RUNNING,
+    WAITING,
+    Job,
+    Machine,
+    Tenant,
+    Trace,
+)
 
 LOOK_AGAIN_MS = 1_000
+BRINGING_WORK = {"job.submitted", "job.returned", "job.retried", "job.replayed", "job.arrived"}
 ARRIVALS_KEPT_MS = 86_400_000
 
 
@@ -77,9 +89,20 @@ class ExpectedTime(ExpectedMachines):
             assert not self._late(job, "f"), f"{job.id} was to finish by {job.finish_by_ms} and is {job.status}"
         for machine in self.machines.values():
             assert machine.alive_until > self.lease_now, f"{machine.name} is silent"
-            if machine.wants and not machine.disturbed and machine.looks_again_at <= self.now:
-                first = None if self.next_for(machine).none_is_right else self.first_ready(machine)
-                assert first is None, f"{machine.name} is parked beside {first} at {self.now}"
+            first = self.would_take(machine)
+            assert first is None, f"{machine.name} is parked beside {first} at {self.now}"
+
+    def would_take(self, machine: Machine) -> Job | None:
+        """What a parked machine leaves lying, though its candidates and the time say that it may have it."""
+        waits = machine.wants and not machine.disturbed and machine.looks_again_at <= self.now
+        return self.first_ready(machine) if waits and not self.next_for(machine).none_is_right else None
+
+    def expect_handed_over(self, events: list[Event]) -> None:
+        """What this call put into a lane, the first parked machine that may take it got in the same call."""
+        lanes = {self.jobs[event.subject].lane.id for event in events if event.kind in BRINGING_WORK}
+        for machine in self.machines.values() if lanes else ():
+            first = self.would_take(machine)
+            assert first is None or first.lane.id not in lanes, f"{machine.name} was not handed {first}"
 
     def _forget(self) -> None:
         for job in list(self.jobs.values()):
@@ -113,16 +136,26 @@ class ExpectedTime(ExpectedMachines):
         lanes = any(lane.forget_at is not None and lane.forget_at <= self.now for lane in self.lanes.values())
         return lanes or any(job.status in FINISHED and job.forget_at <= self.now for job in self.jobs.values())
 
-    def _must_tick_again_in_time(self, next_due_ms: int) -> None:
-        times = [self.now + LOOK_AGAIN_MS]
-        times += [job.lease_until + self.skipped_ms for job in self.jobs.values() if job.leased]
+    def due_times(self) -> list[int]:
+        """When time alone changes something: what ends, what is forgotten, and when machines may take what waits."""
+        parked = [self.changes_by_itself_at(machine) for machine in self.machines.values() if machine.parked]
+        kept = [job.forget_at for job in self.jobs.values() if job.status in FINISHED]
+        kept += [lane.forget_at for lane in self.lanes.values() if lane.forget_at is not None]
+        return [*self._tick_times(), *kept, *(at_ms for at_ms in parked if at_ms is not None)]
+
+    def _tick_times(self) -> list[int]:
+        times = [job.lease_until + self.skipped_ms for job in self.jobs.values() if job.leased]
         times += [job.due_ms for job in self.jobs.values() if job.status == DELAYED]
         times += [machine.alive_until + self.skipped_ms for machine in self.machines.values()]
         times += [
             self.jobs[name].start_by_ms if kind == "s" else self.jobs[name].finish_by_ms
             for kind, name in self.deadlines
         ]
-        assert self.now <= next_due_ms <= min(times), f"the next tick is due at {min(times)}, not at {next_due_ms}"
+        return times
+
+    def _must_tick_again_in_time(self, next_due_ms: int) -> None:
+        at_ms = min([self.now + LOOK_AGAIN_MS, *self._tick_times()])
+        assert self.now <= next_due_ms <= at_ms, f"the next tick is due at {at_ms}, not at {next_due_ms}"
 
     # Transfers ---------------------------------------------------------------------------------------------------
 

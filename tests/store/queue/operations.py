@@ -12,12 +12,12 @@ from tests.store.queue.calls import Reply
 from tests.store.queue.reference import FINISHED, LEAVING, RUNNING
 from tests.store.queue.state_machine import LANES, MACHINES, PROFILES, READY_AFTER_MS, WORDS, Steps, seeds
 
-JUMPS_MS = (1, 250, 250, 1_000, 1_000, 2_100, 2_100, 5_000, 13_000, 45_000, -30_000)
+JUMPS_MS = (1, 250, 250, 700, 700, 1_000, 1_000, 2_100, 5_000, 13_000, 45_000, -30_000)
 
 #: How often each operation is drawn, so that most of them meet a cell in which there is something to do.
 WEIGHTS = {
-    "submit": 8,
-    "submit_several": 8,
+    "submit": 10,
+    "submit_several": 12,
     "submit_the_same_again": 1,
     "cancel": 2,
     "reprioritise": 2,
@@ -27,30 +27,32 @@ WEIGHTS = {
     "claim_with_the_same_nonce_again": 2,
     "parked_machines_claim_again": 3,
     "complete": 5,
-    "complete_and_claim": 10,
-    "fail": 5,
+    "complete_and_claim": 8,
+    "fail": 6,
     "release": 3,
     "renew": 2,
     "every_machine_renews": 5,
-    "time_goes_on_or_a_clock_is_set_back": 5,
-    "tick": 4,
-    "tick_after_a_while": 6,
+    "time_goes_on_or_a_clock_is_set_back": 3,
+    "time_goes_on_until_something_is_due": 6,
+    "tick_when_something_is_due": 6,
+    "tick": 3,
+    "tick_after_a_while": 3,
     "tick_a_little": 2,
     "outage": 1,
     "register_a_machine": 4,
     "lose_or_remove_a_machine": 1,
-    "drain": 2,
-    "update_a_machine": 2,
-    "set_candidates": 3,
+    "drain": 1,
+    "update_a_machine": 1,
+    "set_candidates": 4,
     "decide_fits": 2,
     "models_and_fetches": 2,
     "pause": 1,
-    "resume": 2,
+    "resume": 3,
     "declare": 1,
     "history_is_written": 2,
     "join_the_cell": 1,
     "look_at_the_numbers": 1,
-    "transfer_and_crash_after_some_steps": 4,
+    "transfer_and_crash_after_some_steps": 2,
     "repeat_a_step_of_some_transfer": 2,
     "sweep_transfers": 1,
 }
@@ -68,6 +70,15 @@ class QueueMachine(Steps):
 
     def time_goes_on_or_a_clock_is_set_back(self, rng: random.Random) -> None:
         self.now_ms += rng.choice(JUMPS_MS)
+
+    def time_goes_on_until_something_is_due(self, rng: random.Random) -> None:
+        """To the very millisecond, or to the one before it."""
+        if times := [at_ms for at_ms in self.cells[self.side(rng)].due_times() if at_ms > self.now_ms]:
+            self.now_ms = rng.choice(sorted(times)[:6]) - int(rng.random() < 0.2)
+
+    def tick_when_something_is_due(self, rng: random.Random) -> None:
+        self.time_goes_on_until_something_is_due(rng)
+        self.fully_tick(self.side(rng))
 
     def tick(self, rng: random.Random) -> None:
         self.fully_tick(self.side(rng))
@@ -133,7 +144,7 @@ class QueueMachine(Steps):
 
     def _claim(self, side: int, rng: random.Random, **changes: Any) -> Reply:
         request = self.caller(side, rng)
-        request |= {"credits": rng.choice([0, 1, 1, 2, 5]), "nonce": self.name("n"), "park": rng.random() < 0.7}
+        request |= {"credits": rng.choice([0, 1, 2, 2, 5, 5]), "nonce": self.name("n"), "park": rng.random() < 0.7}
         if rng.random() < 0.15:
             request["candidates"] = self._candidates(side, rng, request["machine"])
         self.latest[side]["claim"] = request = request | changes
@@ -231,13 +242,13 @@ class QueueMachine(Steps):
         self.step(side, "remove_machine", machine=name, because="gone", lost=rng.random() < 0.5, nonce=self.name("n"))
 
     def drain(self, rng: random.Random) -> None:
-        side, draining = self.side(rng), rng.random() < 0.5
+        side, draining = self.side(rng), rng.random() < 0.4
         name = self.caller(side, rng)["machine"]
         self.step(side, "drain_machine", machine=name, draining=draining, nonce=self.name("n"))
 
     def update_a_machine(self, rng: random.Random) -> None:
         side = self.side(rng)
-        changes = {"slots": rng.randint(0, 6), "vram_mb": rng.choice([8_000, 24_000, 24_000])}
+        changes = {"slots": rng.randint(1, 6), "vram_mb": rng.choice([8_000, 24_000, 24_000])}
         self.step(side, "update_machine", **self.caller(side, rng), **changes)
 
     # Policy ------------------------------------------------------------------------------------------------------

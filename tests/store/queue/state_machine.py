@@ -31,10 +31,10 @@ LANES = (
 WORDS = ["model:sdxl", "model:flux", "model:wan", "model:any"]
 MACHINES = ("m1", "m2", "m3", "m4")
 TENANTS = (("ann", 1), ("bob", 1), ("cyd", 4))
-READY_AFTER_MS = (0, 0, 0, 700, 4_000, 30_000)
+READY_AFTER_MS = (0, 0, 0, 0, 700, 4_000, 30_000)
 AUDIT_EVERY = 6
 
-seeds = st.integers(0, 2**24)
+seeds = st.integers(0, 2**24 - 1)
 
 
 @dataclass
@@ -76,6 +76,7 @@ class Steps(RuleBasedStateMachine):
 
     server: ClassVar[Server]
     operations: ClassVar[int] = 0
+    slots: ClassVar[set[int]] = set()
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +93,7 @@ class Steps(RuleBasedStateMachine):
             "lease_ms": rng.choice([4_000, 10_000]),
             "offer_ms": rng.choice([500, 2_000]),
             "overdue_ms": rng.choice([1, 6_000, 20_000]),
-            "alive_ms": rng.choice([3_000, 12_000, 60_000]),
+            "alive_ms": rng.choice([3_000, 60_000, 900_000, 900_000]),
             "lane_ttl_ms": rng.choice([1, 8_000]),
             "dead_retention_ms": rng.choice([5_000, 60_000]),
             "max_jobs": rng.choice([12, 40]),
@@ -106,9 +107,10 @@ class Steps(RuleBasedStateMachine):
             model = Watched(Cell(self.server), limits)
             model.cell.open(limits)
             self.cells.append(model)
+            type(self).slots.add(self.server.slot_of(model.cell.keys["meta"]))
             self.step(side, "declare", words=WORDS, by="test", withdraw=False)
-            self.register(side, rng, MACHINES[0], "big")
-            self.register(side, rng, MACHINES[1], "small")
+            self.register(side, rng, MACHINES[0], "big", slots=6)
+            self.register(side, rng, MACHINES[1], "small", slots=6)
 
     def teardown(self) -> None:
         try:
@@ -141,6 +143,7 @@ class Steps(RuleBasedStateMachine):
             return None
         try:
             getattr(model, function)(request, trace, answer)
+            model.expect_handed_over(events)
         except Refusal as refusal:
             raise AssertionError(f"{function} must be refused with {refusal.code}: {request}") from None
         except AssertionError as broken:
@@ -160,14 +163,14 @@ class Steps(RuleBasedStateMachine):
         return answer
 
     def _must_refuse(self, model: Watched, function: str, request: Reply, answer: Refused) -> None:
+        expected = "nothing"
         try:
             getattr(copy.deepcopy(model, {id(model.cell): model.cell}), function)(request, Trace(model, []), {})
         except Refusal as refusal:
-            assert answer.code == refusal.code, f"{function} is refused with {answer}, not {refusal.code}"
-        except (AssertionError, KeyError) as odd:
-            raise AssertionError(f"{function} is refused with {answer}, and must not be: {request}") from odd
-        else:
-            raise AssertionError(f"{function} is refused with {answer}, and must not be: {request}")
+            expected = refusal.code
+        except (AssertionError, KeyError):
+            pass  # it went on as if it had been accepted
+        assert answer.code == expected, f"{function} is refused with {answer}, {expected} was expected: {request}"
 
     # Making requests ---------------------------------------------------------------------------------------------
 
@@ -176,7 +179,7 @@ class Steps(RuleBasedStateMachine):
         return f"{stem}{self.names}"
 
     def side(self, rng: random.Random) -> int:
-        return int(rng.random() < 0.25)
+        return int(rng.random() < 0.2)
 
     def register(self, side: int, rng: random.Random, machine: str, profile: str, **changes: Any) -> None:
         model = self.cells[side]
@@ -204,8 +207,8 @@ class Steps(RuleBasedStateMachine):
 
     def lane(self, side: int, rng: random.Random) -> Reply:
         model, (key, kind, pool, vram_mb) = self.cells[side], rng.choice(LANES)
-        fits = [[p, PROFILES[name] >= vram_mb] for name, p in sorted(model.profiles.items()) if rng.random() < 0.8]
-        placements = [[name, rng.choice(READY_AFTER_MS), rng.randint(0, 3)] for name in MACHINES if rng.random() < 0.5]
+        fits = [[p, PROFILES[name] >= vram_mb] for name, p in sorted(model.profiles.items()) if rng.random() < 0.9]
+        placements = [[name, rng.choice(READY_AFTER_MS), rng.randint(0, 3)] for name in MACHINES if rng.random() < 0.7]
         words = ["model:" + key.partition("/")[0]]
         return {
             "key": key,
@@ -234,8 +237,8 @@ class Steps(RuleBasedStateMachine):
             priority=rng.choice([0, 100, 100, 100, 255]),
             max_attempts=rng.randint(1, 3),
             max_recoveries=rng.randint(0, 2),
-            start_within_ms=rng.choice([0, 0, 0, 5_000]),
-            finish_within_ms=rng.choice([0, 0, 0, 15_000]),
+            start_within_ms=rng.choice([0] * 7 + [5_000]),
+            finish_within_ms=rng.choice([0] * 7 + [15_000]),
             backoff_base_ms=rng.choice([100, 3_000]),
             backoff_cap_ms=5_000,
             retention_ms=rng.choice([1_000, 30_000]),
@@ -248,8 +251,10 @@ class Steps(RuleBasedStateMachine):
         """Jobs and tokens: mostly of leases that stand, else of such as may be long over, or never were."""
         leased = [(job.id, job.token) for job in self.cells[side].jobs.values() if job.leased]
         chosen = rng.sample(leased, min(len(leased), rng.randint(1, most)))
-        if self.tokens[side] and rng.random() < 0.2:
-            chosen.append(rng.choice(self.tokens[side][-30:]))
+        stale = [pair for pair in self.tokens[side][-60:] if pair not in leased]
+        held_anew = [pair for pair in stale if any(pair[0] == job for job, _ in leased)]
+        if stale and rng.random() < 0.25:
+            chosen.append(rng.choice(held_anew or stale))
         if rng.random() < 0.03:
             chosen += [("nobody", "1.n.1"), *chosen[:1]]
         return chosen

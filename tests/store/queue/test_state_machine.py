@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,8 +16,8 @@ from tests.store.queue.calls import Server
 from tests.store.queue.operations import QueueMachine
 
 #: Examples of each server in the short profile and in the long one, where each does 100,000 operations and more.
-EXAMPLES = {"short": 100, LONG: 1_600}
-STEPS = 60
+EXAMPLES = {"short": 60, LONG: 1_200}
+STEPS = 100
 LONG_OPERATIONS = 100_000
 
 
@@ -37,6 +38,7 @@ def test_no_order_of_operations_breaks_a_promise(any_server: Server) -> None:
 
     class Driven(QueueMachine):
         server = any_server
+        slots: ClassVar[set[int]] = set()
 
     profile, began = chosen_profile(), time.monotonic()
     run_state_machine_as_test(
@@ -50,6 +52,8 @@ def test_no_order_of_operations_breaks_a_promise(any_server: Server) -> None:
             print_blob=True,
         ),
     )
+    if max(Driven.slots):
+        assert len(Driven.slots) >= 2 * EXAMPLES[profile] // 3, "cells of a cluster are spread over its slots"
     took_s = time.monotonic() - began
     print(f"{Driven.operations:,} operations in {took_s:.0f} s, {Driven.operations / took_s:,.0f} a second")
     assert profile != LONG or Driven.operations >= LONG_OPERATIONS, "the long profile promises 100,000 operations"
