@@ -101,3 +101,26 @@ def test_both_sides_judge_alike() -> None:
     snapshot = cell(machine("warm", held={"sdxl": "resident"}), machine("cold"), lane("l", anchors=SDXL))
     seen_by_machines = {name: waits(snapshot, name)["l"] for name in snapshot.machines}
     assert {choice.subject: choice.ready_after_ms for choice in ranked(snapshot, anchors=SDXL)} == seen_by_machines
+
+
+def test_an_urgent_job_is_first_though_64_lanes_of_another_tenant_are_full() -> None:
+    low = [lane(f"a{number:02}", unfinished=100, waits=True, head=f"1f5{number:03}") for number in range(64)]
+    urgent = lane("b", unfinished=1, waits=True, head="19b000")
+    snapshot = cell(machine("m"), *low, urgent)
+    assert candidates(snapshot.machines["m"], snapshot, RULE)[0].subject == "b"
+
+
+def test_an_urgent_job_is_a_candidate_though_others_could_start_it_sooner() -> None:
+    low = [lane(f"a{number:02}", waits=True, head=f"1f5{number:03}") for number in range(64)]
+    urgent = lane("b", anchors=SDXL, waits=True, head="19b000")
+    snapshot = cell(machine("m"), machine("warm", held={"sdxl": "resident"}), *low, urgent)
+    assert waits(snapshot, "m")["b"] == 6_000
+
+
+def test_half_the_places_stay_for_what_the_machine_can_start_at_once() -> None:
+    urgent = [lane(f"b{number:03}", anchors=SDXL, waits=True, head=f"19b{number:03}") for number in range(200)]
+    ready = [lane(f"a{number:02}", waits=True, head=f"1f5{number:03}") for number in range(40)]
+    snapshot = cell(machine("m"), machine("warm", held={"sdxl": "resident"}), *urgent, *ready)
+    found = list(waits(snapshot, "m"))
+    assert found[:32] == [f"a{number:02}" for number in range(32)]
+    assert found[32:] == [f"b{number:03}" for number in range(32)]

@@ -20,6 +20,9 @@ Anchors = tuple[tuple[str, int], ...]
 
 #: Lanes per machine and machines per lane; as the function library bounds them.
 MAX_CANDIDATES = 64
+#: So many places belong to the lanes whose first job comes first in the cell, however long this machine must leave them to others.
+#: The claim chooses by order among candidates only, so what is urgent, or a tenant's fair turn, must always be among them.
+HEAD_PLACES = 32
 
 
 class Choice(msgspec.Struct, frozen=True, order=True):
@@ -70,19 +73,44 @@ def _judge(machine: MachineState, lane: LaneState, holders: Holders, rule: Patie
     )
 
 
+def wait_class(ready_after_ms: int) -> int:
+    """Waits that rank alike: 0 for none, 1 below a second, and one more for each doubling.
+
+    >>> [wait_class(ms) for ms in (0, 1, 999, 1_000, 2_500, 30_000)]
+    [0, 1, 1, 2, 3, 6]
+    """
+    return 1 + (ready_after_ms // 1_000).bit_length() if ready_after_ms else 0
+
+
 def candidates(machine: MachineState, snapshot: CellSnapshot, rule: PatienceRule) -> list[Choice]:
-    """At most 64 lanes that the machine may take: those where somebody waits, then those it can start soonest, then the fuller."""
+    """At most 64 lanes that the machine may take, best first.
+
+    Lanes where somebody waits come before the others, those it can start soonest before later ones, and among these the first
+    head in order; where nobody waits, the fuller. Half the places go to the first heads in order before that. For a whole cell
+    `plan.plan_candidates` gives the same at a fraction of the work.
+    """
     holders: dict[tuple[str, Anchors], Holders] = {}
-    ranked: list[tuple[bool, int, int, str]] = []
-    for lane in snapshot.lanes.values():
-        if not snapshot.fits.get((machine.profile, lane.requirement_class), False):
-            continue
+    lanes = [lane for lane in snapshot.lanes.values() if snapshot.fits.get((machine.profile, lane.requirement_class))]
+    waits_ms: dict[str, int] = {}
+    for lane in lanes:
         need = (lane.requirement_class, lane.anchors)
         if need not in holders:
             holders[need] = holders_of(_fitting(lane.requirement_class, snapshot), lane.anchors)
-        ranked.append((not lane.waits, _judge(machine, lane, holders[need], rule), -lane.unfinished, lane.id))
-    best = heapq.nsmallest(MAX_CANDIDATES, ranked)
-    return [Choice(wait_ms, machine.used, lane_id) for _, wait_ms, _, lane_id in best]
+        waits_ms[lane.id] = _judge(machine, lane, holders[need], rule)
+
+    def rank(lane: LaneState) -> tuple[bool, int, tuple[bool, str, int, str]]:
+        return (not lane.waits, wait_class(waits_ms[lane.id]), lane_order(lane))
+
+    heads = heapq.nsmallest(HEAD_PLACES, (lane for lane in lanes if lane.waits), key=lane_order)
+    kept = {lane.id for lane in heads}
+    others = (lane for lane in lanes if lane.id not in kept)
+    best = sorted([*heads, *heapq.nsmallest(MAX_CANDIDATES - len(heads), others, key=rank)], key=rank)
+    return [Choice(waits_ms[lane.id], machine.used, lane.id) for lane in best]
+
+
+def lane_order(lane: LaneState) -> tuple[bool, str, int, str]:
+    """The order of lanes as every machine sees it: first heads first, then the fuller of those where nobody waits."""
+    return (not lane.waits, lane.head if lane.waits else "", -lane.unfinished, lane.id)
 
 
 def _fitting(class_id: str, snapshot: CellSnapshot) -> Iterable[MachineState]:

@@ -56,10 +56,20 @@ def ready_after_ms(
     >>> ready_after_ms(anchors=[("sdxl", 6_000_000_000)], held={}, bytes_per_s=1e9, unfinished=0, better=2, rule=PatienceRule())
     6000
     """
-    if all(held.get(name) == "resident" for name, _ in anchors) or better == 0:
+    if all(held.get(name) == "resident" for name, _ in anchors):
         return 0
-    lacking = missing_bytes(anchors, held)
-    transfer_ms = 1_000 * lacking / (bytes_per_s or ASSUMED_BYTES_PER_S)
-    cost_ms = transfer_ms if lacking else float(rule.load_ms)
+    cost_ms = start_cost_ms(missing_bytes(anchors, held), bytes_per_s=bytes_per_s, rule=rule)
+    return patience_ms(cost_ms, unfinished=unfinished, better=better)
+
+
+def start_cost_ms(lacking_bytes: int, *, bytes_per_s: float, rule: PatienceRule) -> float:
+    """Milliseconds until a machine that lacks so many bytes could start; with 0 it only loads from its disk. Never above the cap."""
+    if not lacking_bytes:
+        return min(float(rule.load_ms), rule.cap_ms)
+    return min(1_000 * lacking_bytes / (bytes_per_s or ASSUMED_BYTES_PER_S), rule.cap_ms)
+
+
+def patience_ms(cost_ms: float, *, unfinished: int, better: int) -> int:
+    """Milliseconds to leave a lane's jobs to the `better` machines before paying `cost_ms`; 0 where there are none."""
     # Each job that the better machines are asked for already makes the own fetch more worthwhile.
-    return int(min(cost_ms, rule.cap_ms) / (1 + unfinished / better))
+    return int(cost_ms / (1 + unfinished / better)) if better else 0

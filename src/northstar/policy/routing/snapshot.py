@@ -25,7 +25,10 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):
-    """A lane with its class, anchor models (name, bytes), how many of its jobs are unfinished, and whether any waits."""
+    """A lane with its class, anchor models (name, bytes), how many of its jobs are unfinished, and whether any waits.
+
+    `head` is the order of its first waiting job, as text: the smaller goes first (priority, then the tenant's fair share).
+    """
 
     id: str
     key: str
@@ -33,6 +36,7 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     anchors: tuple[tuple[str, int], ...]
     unfinished: int
     waits: bool = False
+    head: str = ""
 
 
 class CellSnapshot(msgspec.Struct, frozen=True, kw_only=True):

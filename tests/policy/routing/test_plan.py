@@ -1,0 +1,78 @@
+"""The plan of a whole cell says of every machine what is said of it alone."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from northstar.policy.routing.candidates import candidates
+from northstar.policy.routing.plan import plan_candidates
+from northstar.policy.routing.ready_after import PatienceRule
+from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
+from tests.policy.routing.builders import GB, SDXL, cell, lane, machine
+
+RULE = PatienceRule()
+MODELS = ("sdxl", "flux", "wan", "vae")
+
+machines = st.builds(
+    lambda profile, held, active, rate, used: machine(
+        "?", profile=profile, held=held, active=active, download_bytes_per_s=rate, used=used
+    ),
+    st.sampled_from(["p", "other", "third"]),
+    st.dictionaries(st.sampled_from(MODELS), st.sampled_from(["resident", "disk"])),
+    st.booleans(),
+    st.sampled_from([0.0, 1e7, 1e9]),
+    st.integers(0, 2),
+)
+lanes = st.builds(
+    lambda class_, anchors, unfinished, head: lane(
+        "?",
+        requirement_class=class_,
+        anchors=tuple(anchors.items()),
+        unfinished=unfinished,
+        waits=bool(head),
+        head=head,
+    ),
+    st.sampled_from(["c", "d", "e"]),
+    st.dictionaries(st.sampled_from(MODELS), st.sampled_from([0, GB, 40 * GB]), max_size=3),
+    st.integers(0, 20),
+    st.sampled_from(["", "1f5", "19b", "0aa"]),
+)
+
+
+def a_cell(hosts: list[MachineState], queues: list[LaneState], fits: list[bool]) -> CellSnapshot:
+    pairs = [(profile, class_) for profile in ("p", "other", "third") for class_ in ("c", "d", "e")]
+    named = [machine(f"m{n}", **fields_of(host)) for n, host in enumerate(hosts)]
+    numbered = [lane(f"l{n:03}", **fields_of(queue)) for n, queue in enumerate(queues)]
+    return cell(*named, *numbered, fits=dict(zip(pairs, fits, strict=True)))
+
+
+def fields_of(part: MachineState | LaneState) -> dict[str, object]:
+    return {name: getattr(part, name) for name in part.__struct_fields__ if name not in ("id", "key")}
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    hosts=st.lists(machines, max_size=6),
+    queues=st.lists(lanes, max_size=12),
+    copies=st.sampled_from([1, 12]),
+    fits=st.lists(st.booleans(), min_size=9, max_size=9),
+)
+def test_each_machine_gets_what_it_would_get_alone(
+    hosts: list[MachineState], queues: list[LaneState], copies: int, fits: list[bool]
+) -> None:
+    snapshot = a_cell(hosts, queues * copies, fits)
+    alone = {name: candidates(host, snapshot, RULE) for name, host in snapshot.machines.items()}
+    assert plan_candidates(snapshot, RULE) == alone
+
+
+def test_machines_alike_but_for_how_busy_they_are_keep_their_own_preference() -> None:
+    snapshot = cell(machine("busy", used=3), machine("free"), lane("l"))
+    assert {name: found[0].preference for name, found in plan_candidates(snapshot, RULE).items()} == {
+        "busy": 3,
+        "free": 0,
+    }
+
+
+def test_a_machine_of_a_profile_that_nobody_has_decided_gets_nothing() -> None:
+    assert plan_candidates(cell(machine("new", profile="new"), lane("l", anchors=SDXL)), RULE) == {"new": []}
