@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 import pytest_asyncio
+import structlog
 
 from northstar.domain.errors import Unavailable
+from northstar.domain.limits import CellLimits
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld, ModelNeed
 from northstar.domain.requirements import Requirements
-from northstar.store.messages import Candidate
+from northstar.store.messages import Candidate, OpenReply
 from northstar.store.snapshots import read_candidates, read_snapshot
 from northstar.store.valkey import connect
 from tests.agent.rig import PROFILE, Rig, nonce
@@ -63,6 +66,105 @@ async def test_nonsense_that_a_machine_says_of_itself_spoils_nobodys_view(rig: R
         "HSET", rig.cell.keys["descriptions"], "m", '{"download_bytes_per_s": "fast"}'
     )
     assert (await read_snapshot(rig.cell.client, rig.cell.keys)).machines["m"].download_bytes_per_s == 0.0
+
+
+async def stored(rig: Rig, part: str) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = await rig.cell.client.execute_command("HGETALL", rig.cell.keys[part])
+    return found
+
+
+async def store(rig: Rig, part: str, field: str, value: bytes) -> None:
+    await rig.cell.client.execute_command("HSET", rig.cell.keys[part], field, value)
+
+
+async def test_a_profile_of_a_newer_version_is_read_without_what_is_new(rig: Rig) -> None:
+    await rig.joined("m")
+    text = PROFILE.canonical()[:-1] + ',"interconnect":"nvlink"}'
+    await store(rig, "profiles", "000001", msgspec.msgpack.encode([text, "more"]))
+    assert (await read_snapshot(rig.cell.client, rig.cell.keys)).profiles["000001"] == PROFILE
+
+
+async def test_a_model_in_a_state_that_only_a_newer_version_knows_counts_as_absent(rig: Rig) -> None:
+    await rig.joined("m")
+    held = [["sdxl", "compressed", 5_000], ["vae", "disk", 1, "more"]]
+    await store(rig, "residency", "m", msgspec.msgpack.encode(held))
+    assert (await read_snapshot(rig.cell.client, rig.cell.keys)).machines["m"].held == {"vae": "disk"}
+
+
+@pytest.mark.parametrize("value", [b"", b"\xc1", b"\x91\x01", msgspec.msgpack.encode(["{", "{", "p", 0, 0])])
+@pytest.mark.parametrize(
+    "part", ["lanes", "classes", "profiles", "machines", "descriptions", "residency", "candidates"]
+)
+async def test_a_record_that_nobody_can_read_costs_only_itself(rig: Rig, part: str, value: bytes) -> None:
+    await rig.joined("m")
+    await rig.submit("a")
+    (lane,) = (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes
+    await rig.cell.set_candidates([("m", [Candidate(lane, 1)])], nonce=nonce())
+    before = await read_snapshot(rig.cell.client, rig.cell.keys)
+    await store(rig, part, "zzzzzz", value)
+    await store(rig, part, "kzzzzz", value)
+    snapshot = await read_snapshot(rig.cell.client, rig.cell.keys)
+    readable = ("fits", "lanes") if part != "lanes" else ("fits",)
+    assert [getattr(snapshot, name) for name in readable] == [getattr(before, name) for name in readable]
+    assert snapshot.lanes[lane] == before.lanes[lane]
+    assert snapshot.machines["m"] == before.machines["m"]
+    assert set(await read_candidates(rig.cell.client, rig.cell.keys)) >= {"m"}
+    assert await rig.submit("b") == ["b"]
+
+
+async def test_a_record_that_cannot_be_read_is_named_once(rig: Rig) -> None:
+    await store(rig, "machines", "m", b"\xc1")
+    with structlog.testing.capture_logs() as said:
+        for _ in range(3):
+            assert (await read_snapshot(rig.cell.client, rig.cell.keys)).machines == {}
+    (line,) = said
+    assert (line["event"], line["field"]) == ("record_left_out", "m")
+
+
+async def test_many_records_are_read_alike(rig: Rig) -> None:
+    await rig.joined("m")
+    (record,) = (await stored(rig, "machines")).values()
+    many = [item for number in range(300) for item in (f"n{number}", record)]
+    await rig.cell.client.execute_command("HSET", rig.cell.keys["machines"], *many)
+    assert len((await read_snapshot(rig.cell.client, rig.cell.keys)).machines) == 301
+
+
+async def test_the_order_of_a_lane_is_that_of_its_first_job(rig: Rig) -> None:
+    await rig.joined("m")
+    await rig.submit("low", priority=10)
+    (before,) = (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes.values()
+    await rig.submit("high", priority=100)
+    (after,) = (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes.values()
+    assert "" < after.head < before.head
+    assert len(after.head) == 27
+
+
+async def test_sizes_of_models_are_those_that_the_lane_keeps(rig: Rig) -> None:
+    await rig.submit("a", requires=Requirements(models=(SDXL,)))
+    (lane,) = (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes
+    record = msgspec.msgpack.decode((await stored(rig, "lanes"))[lane.encode()])[:5]
+    await store(rig, "lanes", lane, msgspec.msgpack.encode([*record, '[["sdxl",7]]', "more"]))
+    assert (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes[lane].anchors == (("sdxl", 7),)
+
+
+async def test_every_decided_pair_but_0_fits(rig: Rig) -> None:
+    for pair, value in (("p00001c00001", b"0"), ("p00001c00002", b"1"), ("p00001c00003", b"019a0b1c2d3")):
+        await store(rig, "fits", pair, value)
+    assert (await read_snapshot(rig.cell.client, rig.cell.keys)).fits == {
+        ("p00001", "c00001"): False,
+        ("p00001", "c00002"): True,
+        ("p00001", "c00003"): True,
+    }
+
+
+async def test_limits_of_a_newer_version_are_passed_over(rig: Rig) -> None:
+    limits = msgspec.to_builtins(rig.limits) | {"max_wishes": 3}
+    reply = msgspec.msgpack.encode(
+        {"created": False, "epoch": 1, "schema": 1, "limits": limits, "event": 0, "committed_event": 0}
+    )
+    assert msgspec.msgpack.decode(reply, type=OpenReply).limits.lease_ms == rig.limits.lease_ms
+    with pytest.raises(msgspec.ValidationError, match="max_wishes"):
+        msgspec.convert(limits, CellLimits)
 
 
 async def test_candidates_are_read_as_they_were_written(rig: Rig) -> None:

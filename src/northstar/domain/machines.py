@@ -47,6 +47,12 @@ class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         )
 
 
+class _StoredProfile(MachineProfile, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    def known(self) -> MachineProfile:
+        """The profile without anything else."""
+        return MachineProfile(**{name: getattr(self, name) for name in self.__struct_fields__})
+
+
 class MachineDescription(msgspec.Struct, frozen=True, kw_only=True):
     """What a machine says of itself beside its profile; read by policy and people."""
 
@@ -58,5 +64,5 @@ class MachineDescription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_profile(text: str) -> MachineProfile:
-    """Read a profile as `canonical` wrote it."""
-    return msgspec.json.decode(text, type=MachineProfile)
+    """Read a profile as `canonical` wrote it, perhaps that of a newer version: fields that this one does not know are passed over."""
+    return msgspec.json.decode(text, type=_StoredProfile).known()

@@ -125,13 +125,17 @@ class RenewReply(msgspec.Struct, frozen=True):
     lease_ms: int
 
 
+class StoredLimits(CellLimits, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """The limits that a cell keeps; those that only a newer version knows are passed over."""
+
+
 class OpenReply(msgspec.Struct, frozen=True):
     """The cell as it was opened."""
 
     created: bool
     epoch: int
     schema: int
-    limits: CellLimits
+    limits: StoredLimits
     event: int
     committed_event: int
 
@@ -259,6 +263,8 @@ class LaneRecord(msgspec.Struct, array_like=True):
     pool: str
     vram_mb: int
     live: int
+    #: JSON [[model, bytes], …] as its first submitter gave them; empty in records of older libraries.
+    anchors: str = ""
 
 
 class ClassRecord(msgspec.Struct, array_like=True):

@@ -7,7 +7,7 @@ again when policy's decision is committed.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from valkey.asyncio.cluster import ValkeyCluster
@@ -17,41 +17,44 @@ from northstar.domain.models import ModelHeld
 from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 from northstar.store.messages import Candidate, ClassRecord, LaneRecord, MachineRecord
+from northstar.store.stored_records import StoredRecords, numbered
 from northstar.store.valkey import FAULTS, ValkeyClient, translate
 
 if TYPE_CHECKING:
+    from northstar.domain.machines import MachineProfile
+    from northstar.domain.requirements import RequirementClass
     from northstar.store.keys import CellKeys
 
-Record = TypeVar("Record")
-
 _READ = ("lanes", "classes", "profiles", "fits", "machines", "descriptions", "residency", "heads")
+#: Characters at the end of a head that are the age of the lane's oldest job; those before them are the order of its first.
+_AGE = 11
+#: Decoding fewer fields than this takes less than handing it to a thread pays.
+_FEW_FIELDS = 200
+
+_records = StoredRecords()
+_read_machine = msgspec.msgpack.Decoder(MachineRecord).decode
+_read_lane = msgspec.msgpack.Decoder(LaneRecord).decode
+_read_class_record = msgspec.msgpack.Decoder(ClassRecord).decode
+_read_texts = msgspec.msgpack.Decoder(list[str]).decode
+_read_description = msgspec.json.Decoder(MachineDescription).decode
+_read_models = msgspec.msgpack.Decoder(list[ModelHeld]).decode
+_read_each = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_read_model = msgspec.msgpack.Decoder(ModelHeld).decode
+_read_sizes = msgspec.json.Decoder(tuple[tuple[str, int], ...]).decode
 
 
-def _records(raw: dict[bytes, bytes], kind: type[Record]) -> dict[str, Record]:
-    """Numbered records; the entries 'k' + text that lead to them are left out."""
-    decode = msgspec.msgpack.Decoder(kind).decode
-    return {field.decode(): decode(value) for field, value in raw.items() if not field.startswith(b"k")}
-
-
-def _machine(
-    machine_id: str, record: MachineRecord, *, parked: bool, description: bytes, residency: bytes | None
-) -> MachineState:
-    models = msgspec.msgpack.decode(residency, type=list[ModelHeld]) if residency else []
+async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
+    """The cell now; records that this version cannot read are left out. Raises Unavailable when the server does not answer."""
     try:
-        told = msgspec.json.decode(description, type=MachineDescription)
-    except msgspec.MsgspecError:
-        # What a machine says of itself is not checked when it says it; nonsense costs it its figures, not others their plan.
-        told = MachineDescription()
-    return MachineState(
-        id=machine_id,
-        profile=record.profile,
-        slots=record.slots,
-        used=record.used,
-        active=record.status == "active",
-        parked=parked,
-        download_bytes_per_s=told.download_bytes_per_s,
-        held={model.name: model.state for model in models},
-    )
+        *parts, parked = await _read_at_once(
+            client, [*(("HGETALL", keys[name]) for name in _READ), ("ZRANGE", keys["parked"], 0, -1)]
+        )
+    except FAULTS as exc:
+        raise translate(exc) from exc
+    stored = _StoredCell(keys, dict(zip(_READ, parts, strict=True)), frozenset(parked))
+    if sum(map(len, parts)) < _FEW_FIELDS:
+        return stored.snapshot()
+    return await asyncio.to_thread(stored.snapshot)
 
 
 async def _read_at_once(client: ValkeyClient, commands: list[tuple[Any, ...]]) -> list[Any]:
@@ -67,56 +70,110 @@ async def _read_at_once(client: ValkeyClient, commands: list[tuple[Any, ...]]) -
     return list(await pipeline.execute())
 
 
-async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
-    """The cell now. Raises Unavailable when the server does not answer."""
-    try:
-        *parts, parked_ids = await _read_at_once(
-            client, [*(("HGETALL", keys[name]) for name in _READ), ("ZRANGE", keys["parked"], 0, -1)]
+class _StoredCell:
+    """The parts of a cell as bytes."""
+
+    def __init__(self, keys: CellKeys, parts: dict[str, dict[bytes, bytes]], parked: frozenset[bytes]) -> None:
+        self._keys = keys
+        self._parts = parts
+        self._parked = parked
+
+    def snapshot(self) -> CellSnapshot:
+        """What can be read of it."""
+        keys, parts = self._keys, self._parts
+        return CellSnapshot(
+            machines=_records.read(keys["machines"], parts["machines"].items(), self._machine),
+            lanes=_records.read(keys["lanes"], numbered(parts["lanes"]), self._lane),
+            profiles=_records.read(keys["profiles"], numbered(parts["profiles"]), _profile),
+            classes=_records.read(keys["classes"], numbered(parts["classes"]), _class),
+            fits={
+                (field[:6].decode(errors="replace"), field[6:].decode(errors="replace")): value != b"0"
+                for field, value in parts["fits"].items()
+            },
         )
-    except FAULTS as exc:
-        raise translate(exc) from exc
-    lanes, classes, profiles, fits, machines, descriptions, residency, heads = parts
-    parked = set(parked_ids)
-    decode_machine = msgspec.msgpack.Decoder(MachineRecord).decode
-    return CellSnapshot(
-        machines={
-            field.decode(): _machine(
-                field.decode(),
-                decode_machine(value),
-                parked=field in parked,
-                description=descriptions.get(field, b"{}"),
-                residency=residency.get(field),
-            )
-            for field, value in machines.items()
-        },
-        lanes={
-            lane_id: LaneState(
-                id=lane_id,
-                key=record.key,
-                requirement_class=record.requirement_class,
-                anchors=read_anchors(record.key),
-                unfinished=record.live,
-                waits=lane_id.encode() in heads,
-            )
-            for lane_id, record in _records(lanes, LaneRecord).items()
-        },
-        profiles={profile_id: read_profile(record[0]) for profile_id, record in _records(profiles, list[str]).items()},
-        classes={class_id: read_class(record.key) for class_id, record in _records(classes, ClassRecord).items()},
-        fits={(field[:6].decode(), field[6:].decode()): value == b"1" for field, value in fits.items()},
-    )
+
+    def _machine(self, machine_id: str, value: bytes) -> MachineState:
+        record, field = _read_machine(value), machine_id.encode()
+        return MachineState(
+            id=machine_id,
+            profile=record.profile,
+            slots=record.slots,
+            used=record.used,
+            active=record.status == "active",
+            parked=field in self._parked,
+            download_bytes_per_s=self._description(field).download_bytes_per_s,
+            held=self._held(field),
+        )
+
+    def _description(self, field: bytes) -> MachineDescription:
+        """What a machine says of itself is not checked when it says it; nonsense costs it its figures, not others their plan."""
+        said = [(field, text)] if (text := self._parts["descriptions"].get(field)) is not None else []
+        read = _records.read(self._keys["descriptions"], said, lambda _, text: _read_description(text))
+        return next(iter(read.values()), MachineDescription())
+
+    def _held(self, field: bytes) -> dict[str, str]:
+        """Model -> where it is; a model whose entry cannot be read counts as absent."""
+        entries = self._parts["residency"].get(field)
+        if entries is None:
+            return {}
+        try:
+            models = _read_models(entries)
+        except msgspec.MsgspecError:
+            models = self._readable_models(field, entries)
+        return {model.name: model.state for model in models}
+
+    def _readable_models(self, field: bytes, entries: bytes) -> list[ModelHeld]:
+        key = self._keys["residency"]
+        lists = _records.read(key, [(field, entries)], lambda _, packed: _read_each(packed))
+        packed = [(field, bytes(entry)) for found in lists.values() for entry in found]
+        held = (_records.read(key, [entry], lambda _, text: _read_model(text)) for entry in packed)
+        return [model for found in held for model in found.values()]
+
+    def _lane(self, lane_id: str, value: bytes) -> LaneState:
+        record, head = _read_lane(value), self._parts["heads"].get(lane_id.encode())
+        return LaneState(
+            id=lane_id,
+            key=record.key,
+            requirement_class=record.requirement_class,
+            anchors=_read_sizes(record.anchors) if record.anchors else read_anchors(record.key),
+            unfinished=record.live,
+            waits=head is not None,
+            head="" if head is None else head[:-_AGE].decode(),
+        )
 
 
-#: Candidates as the cell keeps them: lane, ready-after in ms, VRAM in MB of the lane, preference.
-_read_choices = msgspec.msgpack.Decoder(list[tuple[str, int, int, int]]).decode
+def _profile(_: str, value: bytes) -> MachineProfile:
+    return read_profile(_read_texts(value)[0])
+
+
+def _class(_: str, value: bytes) -> RequirementClass:
+    return read_class(_read_class_record(value).key)
+
+
+class _Choice(msgspec.Struct, frozen=True, array_like=True):
+    """A candidate as the cell keeps it."""
+
+    lane: str
+    ready_after_ms: int
+    vram_mb: int
+    preference: int
+
+
+_read_choices = msgspec.msgpack.Decoder(list[_Choice]).decode
 
 
 async def read_candidates(client: ValkeyClient, keys: CellKeys) -> dict[str, frozenset[Candidate]]:
     """What each machine may take at present, whoever wrote it. Raises Unavailable when the server does not answer."""
     try:
-        answer: Any = await client.execute_command("HGETALL", keys["candidates"])
+        answer: dict[bytes, bytes] = await client.execute_command("HGETALL", keys["candidates"])
     except FAULTS as exc:
         raise translate(exc) from exc
-    return {
-        machine.decode(): frozenset(Candidate(lane, wait_ms, rank) for lane, wait_ms, _, rank in _read_choices(choices))
-        for machine, choices in dict(answer).items()
-    }
+
+    def decoded() -> dict[str, frozenset[Candidate]]:
+        return _records.read(keys["candidates"], answer.items(), _candidates)
+
+    return decoded() if len(answer) < _FEW_FIELDS else await asyncio.to_thread(decoded)
+
+
+def _candidates(_: str, value: bytes) -> frozenset[Candidate]:
+    return frozenset(Candidate(one.lane, one.ready_after_ms, one.preference) for one in _read_choices(value))

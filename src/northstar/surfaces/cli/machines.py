@@ -48,7 +48,8 @@ async def machine_rows(cell: Cell) -> list[dict[str, Any]]:
     view = await read_snapshot(cell.client, cell.keys)
     rows = []
     for machine in sorted(view.machines.values(), key=lambda machine: machine.id):
-        profile = view.profiles[machine.profile]
+        # A profile that this version cannot read is not in the view; its machine is shown without what it offers.
+        profile = view.profiles.get(machine.profile)
         rows.append(
             {
                 "id": machine.id,
@@ -56,10 +57,10 @@ async def machine_rows(cell: Cell) -> list[dict[str, Any]]:
                 "slots": machine.slots,
                 "busy": machine.used,
                 "waits_for_work": machine.parked,
-                "pools": profile.pools,
-                "services": profile.services,
-                "vram_mb": profile.vram_mb,
-                "tags": profile.tags,
+                "pools": profile.pools if profile else (),
+                "services": profile.services if profile else (),
+                "vram_mb": profile.vram_mb if profile else 0,
+                "tags": profile.tags if profile else (),
                 "models": machine.held,
             }
         )
