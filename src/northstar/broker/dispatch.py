@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from northstar.broker.planning import changed_candidates, open_fits
 from northstar.domain.errors import NorthstarError
-from northstar.policy.routing.candidates import candidates, undecided_fits
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.bells import Connected, Due, PlanDue, listen
-from northstar.store.messages import Candidate, Fit
 from northstar.store.snapshots import read_candidates, read_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
@@ -108,25 +108,24 @@ class Dispatcher:
 
     async def plan(self) -> int:
         """Decide open fits and write candidates that differ from those in the cell; gives for how many machines."""
-        snapshot = await read_snapshot(self._cell.client, self._cell.keys)
-        open_fits = [Fit(*fit) for fit in undecided_fits(snapshot)]
-        for first in range(0, len(open_fits), FITS_PER_CALL):
-            await self._cell.decide_fits(open_fits[first : first + FITS_PER_CALL])
-        if open_fits:
-            snapshot = await read_snapshot(self._cell.client, self._cell.keys)
+        snapshot = await self._decided()
         # Compared with what is in the cell, not with what was written last: submissions add candidates, machines that
         # leave lose them, and other dispatchers write too.
         known = await read_candidates(self._cell.client, self._cell.keys)
-        changed: list[tuple[str, list[Candidate]]] = []
-        for machine in snapshot.machines.values():
-            wanted = [
-                Candidate(c.subject, c.ready_after_ms, c.preference) for c in candidates(machine, snapshot, self._rule)
-            ]
-            if known.get(machine.id, frozenset()) != frozenset(wanted):
-                changed.append((machine.id, wanted))
+        changed = await asyncio.to_thread(changed_candidates, snapshot, known, self._rule)
         for first in range(0, len(changed), MACHINES_PER_CALL):
             await self._cell.set_candidates(changed[first : first + MACHINES_PER_CALL], nonce=self._new_nonce())
         return len(changed)
+
+    async def _decided(self) -> CellSnapshot:
+        """The cell, once every pair of profile and class that was open is decided."""
+        snapshot = await read_snapshot(self._cell.client, self._cell.keys)
+        fits = await asyncio.to_thread(open_fits, snapshot)
+        if not fits:
+            return snapshot
+        for first in range(0, len(fits), FITS_PER_CALL):
+            await self._cell.decide_fits(fits[first : first + FITS_PER_CALL])
+        return await read_snapshot(self._cell.client, self._cell.keys)
 
 
 async def _set_or_later(event: asyncio.Event, pause_s: float) -> None:

@@ -1,0 +1,59 @@
+"""What a plan must change in a cell: pairs to decide, and candidates that really differ from those in place.
+
+Pure, and made to run in a thread: a large cell takes a while, and bells, ticks and the history must go on meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from northstar.policy.routing.candidates import undecided_fits
+from northstar.policy.routing.plan import plan_candidates
+from northstar.store.messages import Candidate, Fit
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from northstar.policy.routing.ready_after import PatienceRule
+    from northstar.policy.routing.snapshot import CellSnapshot
+
+#: A wait that moves by less than either is the same wait: it follows from queues and links that move all the time.
+SAME_WITHIN_MS = 250
+SAME_WITHIN = 0.1
+
+
+def open_fits(snapshot: CellSnapshot) -> list[Fit]:
+    """Pairs of profile and class that nobody has decided yet, with policy's answer."""
+    return [Fit(*fit) for fit in undecided_fits(snapshot)]
+
+
+def changed_candidates(
+    snapshot: CellSnapshot, known: Mapping[str, Collection[Candidate]], rule: PatienceRule
+) -> list[tuple[str, list[Candidate]]]:
+    """Machines whose candidates in the cell (`known`) are not what policy wants, with what it wants, best first."""
+    plan = plan_candidates(snapshot, rule)
+    wanted = {
+        machine: [Candidate(choice.subject, choice.ready_after_ms, choice.preference) for choice in choices]
+        for machine, choices in plan.items()
+    }
+    return [
+        (machine, choices) for machine, choices in wanted.items() if not says_the_same(known.get(machine, ()), choices)
+    ]
+
+
+def says_the_same(known: Collection[Candidate], wanted: Collection[Candidate]) -> bool:
+    """Whether writing `wanted` would only touch order, preference, or waits that moved a little."""
+    waits_ms = {candidate.lane: candidate.ready_after_ms for candidate in known}
+    return len(known) == len(wanted) and all(
+        candidate.lane in waits_ms and is_same_wait(waits_ms[candidate.lane], candidate.ready_after_ms)
+        for candidate in wanted
+    )
+
+
+def is_same_wait(one_ms: int, other_ms: int) -> bool:
+    """Whether two waits differ by less than 250 ms, or by less than a tenth of the longer.
+
+    >>> is_same_wait(0, 249), is_same_wait(0, 250), is_same_wait(20_000, 18_001), is_same_wait(20_000, 18_000)
+    (True, False, True, False)
+    """
+    return abs(one_ms - other_ms) < max(SAME_WITHIN_MS, SAME_WITHIN * max(one_ms, other_ms))

@@ -1,0 +1,116 @@
+"""Only what really changed is written, and a plan holds up nobody."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from northstar.broker.dispatch import Dispatcher
+from northstar.broker.planning import changed_candidates, says_the_same
+from northstar.domain.machines import MachineDescription
+from northstar.domain.models import ModelHeld, ModelNeed
+from northstar.domain.requirements import Requirements
+from northstar.policy.routing.ready_after import PatienceRule
+from northstar.store.messages import Candidate
+from northstar.store.snapshots import read_candidates, read_snapshot
+from tests.agent.rig import PROFILE, Rig, nonce
+from tests.policy.routing.builders import cell, lane, machine
+
+KNOWN = frozenset({Candidate("l1", 6_000, 0), Candidate("l2", 0, 0)})
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        [Candidate("l2", 0, 3), Candidate("l1", 6_000, 3)],
+        [Candidate("l1", 5_500, 0), Candidate("l2", 100, 0)],
+        [Candidate("l1", 6_600, 0), Candidate("l2", 0, 0)],
+    ],
+)
+def test_order_preference_and_waits_that_move_a_little_are_no_change(wanted: list[Candidate]) -> None:
+    assert says_the_same(KNOWN, wanted)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        [Candidate("l1", 6_000, 0)],
+        [Candidate("l1", 6_000, 0), Candidate("l3", 0, 0)],
+        [Candidate("l1", 6_000, 0), Candidate("l2", 0, 0), Candidate("l3", 0, 0)],
+        [Candidate("l1", 3_000, 0), Candidate("l2", 0, 0)],
+        [Candidate("l1", 6_000, 0), Candidate("l2", 1_500, 0)],
+    ],
+)
+def test_another_lane_or_another_wait_is_a_change(wanted: list[Candidate]) -> None:
+    assert not says_the_same(KNOWN, wanted)
+
+
+def test_a_machine_without_candidates_that_may_take_nothing_is_left_alone() -> None:
+    snapshot = cell(machine("m", profile="other"), lane("l"))
+    assert changed_candidates(snapshot, {}, PatienceRule()) == []
+
+
+async def test_a_machine_that_is_busier_than_before_is_not_written_again(rig: Rig) -> None:
+    link = await rig.joined("m")
+    await rig.submit("a", "b", "c")
+    dispatcher = Dispatcher(rig.cell, new_nonce=nonce)
+    await dispatcher.plan()
+    assert len((await link.claim(credits_=2)).jobs) == 2
+    assert await dispatcher.plan() == 0
+
+
+async def test_a_record_of_a_newer_version_does_not_stop_the_plan(rig: Rig) -> None:
+    await rig.joined("m")
+    await rig.submit("a")
+    await rig.cell.set_candidates([("m", [])], nonce=nonce())
+    for part in ("profiles", "classes", "lanes", "machines", "descriptions", "residency", "candidates"):
+        await rig.cell.client.execute_command("HSET", rig.cell.keys[part], "newer1", b"\xc1")
+    assert await Dispatcher(rig.cell, new_nonce=nonce).plan() == 1
+    assert await rig.submit("b") == ["b"]
+
+
+async def test_an_urgent_job_behind_64_full_lanes_is_what_a_machine_gets_first(rig: Rig) -> None:
+    tags = [f"t{number:02}" for number in range(64)]
+    await rig.cell.declare([f"tag:{tag}" for tag in tags], by="test")
+    link = await rig.link("m")
+    profile = msgspec.structs.replace(PROFILE, tags=tuple(tags))
+    await link.register(profile, MachineDescription(), slots=1, models=())
+    for tag in tags[:63]:
+        await rig.submit(f"low-{tag}", tenant="a", priority=10, requires=Requirements(tags=(tag,)))
+    await rig.submit("low-none", tenant="a", priority=10)
+    await rig.submit("urgent", tenant="b", priority=100, requires=Requirements(tags=(tags[63],)))
+    await Dispatcher(rig.cell, new_nonce=nonce).plan()
+    known = (await read_candidates(rig.cell.client, rig.cell.keys))["m"]
+    lanes = (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes
+    assert (len(lanes), len(known)) == (65, 64)
+    assert [job.id for job in (await link.claim(credits_=1)).jobs] == ["urgent"]
+
+
+class WatchedRule:
+    """A rule that knows which threads asked it."""
+
+    load_ms = 1_500
+
+    def __init__(self) -> None:
+        self.threads: set[int] = set()
+
+    @property
+    def cap_ms(self) -> int:
+        self.threads.add(threading.get_ident())
+        return 30_000
+
+
+async def test_a_plan_is_made_beside_the_loop(rig: Rig) -> None:
+    await rig.cell.declare(["model:sdxl"], by="test")
+    for name, state in (("warm", "resident"), ("disk", "disk")):
+        await (await rig.link(name)).register(
+            PROFILE, MachineDescription(), slots=1, models=[ModelHeld("sdxl", cast("Any", state), 5_000)]
+        )
+    await rig.submit("a", requires=Requirements(models=(ModelNeed(name="sdxl", size_bytes=5_000),)))
+    rule = WatchedRule()
+    await Dispatcher(rig.cell, new_nonce=nonce, rule=cast("PatienceRule", rule)).plan()
+    assert rule.threads
+    assert threading.get_ident() not in rule.threads
