@@ -13,6 +13,7 @@ from northstar.broker.job_views import look_at
 from northstar.demo.commission import Commission
 from northstar.domain.errors import Unavailable
 from northstar.domain.jobs import JobStatus, JobView
+from northstar.domain.runs import LatestRun
 from northstar.store.cell import Cell
 from northstar.store.progress import channel, listen_progress
 
@@ -72,7 +73,7 @@ class ProgressBoard:
         """Wait until every job's channel is listened to, so that jobs of a few milliseconds are heard too."""
         channels = [channel(self._cell, job_id) for job_id in self.rows]
         while True:
-            counts = await self._cell.client.execute_command("PUBSUB SHARDNUMSUB", *channels)
+            counts = await self._cell.client.execute_command("PUBSUB", "SHARDNUMSUB", *channels)
             if all(counts[1::2]):
                 return
             await asyncio.sleep(0.02)
@@ -100,18 +101,26 @@ class ProgressBoard:
             self._moved.set()
 
     async def _listen(self, job_id: str) -> None:
-        row = self.rows[job_id]
+        row, latest = self.rows[job_id], LatestRun()
         with contextlib.suppress(Unavailable):
-            async for _token, text in listen_progress(self._cell, job_id):
-                news = msgspec.json.decode(text, type=_News)
-                row.fraction = news.fraction if news.fraction is not None else row.fraction
-                if news.tokens:
-                    if not row.pieces:
-                        self._tell(f"{job_id}: its first words come in: {news.tokens.strip()} …")
-                    row.pieces += 1
-                    row.text = (row.text + news.tokens)[-_TEXT_CHARS:]
-                    self.latest_text = row.text
-                self._moved.set()
+            async for token, text in listen_progress(self._cell, job_id):
+                if latest.is_older(token):
+                    continue
+                if latest.begins_with(token):
+                    row.fraction, row.text = 0.0, ""
+                with contextlib.suppress(msgspec.MsgspecError):
+                    self._heard(job_id, msgspec.json.decode(text, type=_News))
+
+    def _heard(self, job_id: str, news: _News) -> None:
+        row = self.rows[job_id]
+        row.fraction = news.fraction if news.fraction is not None else row.fraction
+        if news.tokens:
+            if not row.pieces:
+                self._tell(f"{job_id}: its first words come in: {news.tokens.strip()} …")
+            row.pieces += 1
+            row.text = (row.text + news.tokens)[-_TEXT_CHARS:]
+            self.latest_text = row.text
+        self._moved.set()
 
 
 def _change(before: JobView | None, now: JobView) -> str:

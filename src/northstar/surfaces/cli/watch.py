@@ -125,11 +125,16 @@ async def _follow(cell: Cell, job_id: str, telling: _Telling) -> JobView:
 
 
 async def _listen(cell: Cell, job_id: str, telling: _Telling) -> None:
-    """Pass on progress; a connection that breaks costs only that."""
+    """Pass on progress of the latest run; a connection that breaks costs only that."""
     from northstar.domain.errors import Unavailable
+    from northstar.domain.runs import LatestRun
     from northstar.store.progress import listen_progress
 
+    latest = LatestRun()
     with contextlib.suppress(Unavailable):
-        async for _token, text in listen_progress(cell, job_id):
+        async for token, text in listen_progress(cell, job_id):
+            if latest.is_older(token):
+                continue
+            latest.begins_with(token)
             with contextlib.suppress(msgspec.MsgspecError):
                 telling.heard(msgspec.json.decode(text, type=News))
