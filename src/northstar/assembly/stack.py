@@ -35,6 +35,8 @@ _MIB: Final = 1024 * 1024
 _DAY_MS: Final = 86_400_000
 _PRUNE_EVERY_S: Final = 3_600.0
 _LAST_EVENTS_S: Final = 5.0
+#: As many as one call of `declare` takes.
+_WORDS_PER_CALL: Final = 500
 
 
 class PartEnded(NorthstarError):
@@ -134,9 +136,9 @@ def _for_machines(settings: Settings, url: str) -> Settings:
 
 async def _declare_services(cell: Cell, settings: Settings) -> None:
     """Jobs for our machines are welcome before the machines are ready."""
-    words = {word for machine in settings.machines for word in machine.profile().words()}
-    if words:
-        await cell.declare(sorted(words)[:500], by="up")
+    words = sorted({word for machine in settings.machines for word in machine.profile().words()})
+    for first in range(0, len(words), _WORDS_PER_CALL):
+        await cell.declare(words[first : first + _WORDS_PER_CALL], by="up")
 
 
 async def _history(

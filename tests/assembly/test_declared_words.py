@@ -1,0 +1,28 @@
+"""Jobs for the machines of a host are welcome before the machines are ready, however many words these have."""
+
+from __future__ import annotations
+
+import msgspec
+
+from northstar.assembly.stack import _declare_services
+from northstar.config import load
+from northstar.config.settings import MachineSettings
+from tests import servers
+from tests.agent.rig import Rig
+
+
+async def test_all_words_of_all_machines_are_declared() -> None:
+    machines = tuple(
+        MachineSettings(
+            name=f"m{number}",
+            services=("waits",),
+            node_packs=tuple(f"pack-{number}-{pack}" for pack in range(400)),
+        )
+        for number in range(3)
+    )
+    settings = msgspec.structs.replace(load(environment={"HOME": "/nobody"}), machines=machines)
+    async with servers.embedded_valkey() as server, Rig(server.url) as rig:
+        await _declare_services(rig.cell, settings)
+        declared = set(await rig.cell.client.execute_command("HKEYS", rig.cell.keys["vocabulary"]))
+    assert declared == {word.encode() for machine in machines for word in machine.profile().words()}
+    assert len(declared) == 1_201
