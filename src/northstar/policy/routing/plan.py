@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
+#: A rank is one number, so that a million of them are no work for the garbage collector: wait class, then place (this many bits).
+_PLACE_BITS = 32
+_PLACE = (1 << _PLACE_BITS) - 1
 #: Above every wait class: the class of a lane where nobody waits comes after all others.
 _IDLE = 64
 
@@ -42,9 +45,10 @@ class _Need(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Ranked(msgspec.Struct, frozen=True):
-    """Fitting lanes as a machine that holds nothing sees them: (rank, place) in order, and the wait of each place."""
+    """Fitting lanes as a machine that holds nothing sees them over its link: ranks in order, and the wait of each place."""
 
-    ranks: list[tuple[int, int]]
+    link: tuple[str, float]
+    ranks: list[int]
     waits_ms: dict[int, int]
 
 
@@ -63,49 +67,54 @@ class _Plan:
         self._needs = _needs(self._lanes, snapshot)
         self._asking = _lanes_by_model(self._lanes)
         self._fitting = _places_by_profile(self._lanes, snapshot)
-        self._cold: dict[tuple[str, float], _Ranked] = {}
+        self._cold: _Ranked | None = None
         self._shared: dict[tuple[str, float, frozenset[tuple[str, str]]], list[tuple[int, str]]] = {}
 
     def all(self) -> dict[str, list[Choice]]:
+        # Machines with the same link follow each other, so one ranking of cold machines is kept at a time.
+        for machine in sorted(self._machines, key=_link):
+            self._of(machine)
         return {
-            machine.id: [Choice(wait, machine.used, lane) for wait, lane in self._of(machine)]
+            machine.id: [Choice(wait_ms, machine.used, lane) for wait_ms, lane in self._of(machine)]
             for machine in self._machines
         }
 
     def _of(self, machine: MachineState) -> list[tuple[int, str]]:
-        alike = (machine.profile, machine.download_bytes_per_s, frozenset(machine.held.items()))
+        alike = (*_link(machine), frozenset(machine.held.items()))
         known = self._shared.get(alike)
         if known is None:
             known = self._shared[alike] = self._rank(machine)
         return known
 
     def _rank(self, machine: MachineState) -> list[tuple[int, str]]:
-        """(wait, lane) of the best 64, best first."""
+        """(wait, lane) of the best 64, best first: the first heads in order, and the best of the others."""
         fitting = self._fitting.get(machine.profile, {})
         cold = self._ranked_cold(machine)
         warm = {place for name in machine.held for place in self._asking.get(name, ()) if place in fitting}
         waits_ms = {place: self._judge(machine, place) for place in warm}
         # The places beyond the first 64 of these cannot be chosen, whatever the machine holds.
-        rest = islice((entry for entry in cold.ranks if entry[1] not in warm), MAX_CANDIDATES)
-        ranked = sorted([*rest, *(self._entry(place, wait_ms) for place, wait_ms in waits_ms.items())])
+        rest = islice((rank for rank in cold.ranks if rank & _PLACE not in warm), MAX_CANDIDATES)
+        ranked = sorted([*rest, *(self._rank_of(place, wait_ms) for place, wait_ms in waits_ms.items())])
         heads = [place for place in islice(fitting, HEAD_PLACES) if self._lanes[place].waits]
         chosen = set(heads)
-        chosen.update(islice((p for _, p in ranked if p not in chosen), MAX_CANDIDATES - len(heads)))
-        found = {place: waits_ms[place] if place in warm else cold.waits_ms[place] for place in chosen}
-        best = sorted(self._entry(place, wait_ms) for place, wait_ms in found.items())
-        return [(found[place], self._lanes[place].id) for _, place in best]
+        others = (rank & _PLACE for rank in ranked if rank & _PLACE not in chosen)
+        found = {
+            place: waits_ms[place] if place in warm else cold.waits_ms[place]
+            for place in [*heads, *islice(others, MAX_CANDIDATES - len(heads))]
+        }
+        best = sorted(self._rank_of(place, wait_ms) for place, wait_ms in found.items())
+        return [(found[rank & _PLACE], self._lanes[rank & _PLACE].id) for rank in best]
 
-    def _entry(self, place: int, wait_ms: int) -> tuple[int, int]:
-        return (wait_class(wait_ms) + (0 if self._lanes[place].waits else _IDLE), place)
+    def _rank_of(self, place: int, wait_ms: int) -> int:
+        return wait_class(wait_ms) + (0 if self._lanes[place].waits else _IDLE) << _PLACE_BITS | place
 
     def _ranked_cold(self, machine: MachineState) -> _Ranked:
-        link = (machine.profile, machine.download_bytes_per_s)
-        known = self._cold.get(link)
-        if known is None:
+        link = _link(machine)
+        if self._cold is None or self._cold.link != link:
             waits_ms = {place: self._judge_cold(machine, place) for place in self._fitting.get(machine.profile, ())}
-            ranks = sorted(self._entry(place, wait_ms) for place, wait_ms in waits_ms.items())
-            known = self._cold[link] = _Ranked(ranks, waits_ms)
-        return known
+            ranks = sorted(self._rank_of(place, wait_ms) for place, wait_ms in waits_ms.items())
+            self._cold = _Ranked(link, ranks, waits_ms)
+        return self._cold
 
     def _judge_cold(self, machine: MachineState, place: int) -> int:
         """The wait of a machine that holds none of the lane's models."""
@@ -127,6 +136,11 @@ class _Plan:
         lacking = missing_bytes(need.anchors, held) if None in states else 0
         cost_ms = start_cost_ms(lacking, bytes_per_s=machine.download_bytes_per_s, rule=self._rule)
         return patience_ms(cost_ms, unfinished=self._lanes[place].unfinished, better=better)
+
+
+def _link(machine: MachineState) -> tuple[str, float]:
+    """Machines with the same see lanes alike whose models they do not have."""
+    return (machine.profile, machine.download_bytes_per_s)
 
 
 def _needs(lanes: Iterable[LaneState], snapshot: CellSnapshot) -> list[_Need]:
