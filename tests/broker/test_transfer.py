@@ -115,10 +115,10 @@ async def test_a_crash_after_the_second_step_does_not_make_two_jobs(
     assert await statuses(source, [job_id]) == {job_id: "moved"}
 
 
-async def test_a_target_that_knows_another_job_of_that_id_refuses_and_nothing_is_lost(
+async def test_a_target_that_knows_another_job_of_that_id_refuses_and_the_job_waits_where_it_was(
     cells: tuple[Cell, Cell], new_id: Callable[[], str]
 ) -> None:
-    """The job stays on its way, and arrives when the cause is gone."""
+    """Refused for good: the source has it back in its lane, and may move it again as a new transfer."""
     source, target = cells
     for cell in cells:
         submitter = Submitter(cell, new_id=new_id, monotonic=time.monotonic)
@@ -128,7 +128,25 @@ async def test_a_target_that_knows_another_job_of_that_id_refuses_and_nothing_is
 
     assert moves.moved == ()
     assert [(job_id, refused.code) for job_id, refused in moves.refused] == [("same", "NS_JOB_EXISTS")]
-    assert await statuses(source, ["same"]) == {"same": "leaving"}
+    assert await statuses(source, ["same"]) == {"same": "queued"}
+    assert await on_the_way(source) == {}
+
+
+async def test_one_job_that_the_target_cannot_know_does_not_hold_up_the_others(
+    cells: tuple[Cell, Cell], new_id: Callable[[], str]
+) -> None:
+    """Each job is judged by itself."""
+    source, target = cells
+    await source.declare(["service:engrave"], by="test")
+    submitter = Submitter(source, new_id=new_id, monotonic=time.monotonic)
+    accepted = await submitter.submit([JobRequest(service="engrave"), JobRequest(service="paint")])
+    odd, plain = [job.id for job in accepted]
+
+    moves = await move(source, target, [odd, plain], new_id=new_id)
+
+    assert moves.moved == (plain,)
+    assert [(job_id, refused.code) for job_id, refused in moves.refused] == [(odd, "NS_UNKNOWN_WORD")]
+    assert await statuses(source, [odd]) == {odd: "queued"}
 
 
 async def test_running_and_unknown_jobs_are_refused_by_name(

@@ -1,9 +1,9 @@
 """Moving waiting jobs to another cell, and finishing moves that a crash left between two steps.
 
-A move is three calls: out of the source's lane under a transfer id, into the target's lane (idempotent by that id), and the
-source forgets all but a pointer. Repeating them from the first is always safe, so the sweeper does just that with whatever is
-still on its way. A target that refuses (an id that exists there, a word it does not know) leaves the job on its way and listed
-until the cause is gone; nothing is lost and nothing runs twice.
+A move is: out of the source's lane under a transfer id, into the target's lane (idempotent by that id), the source forgets all
+but a pointer, the target forgets the arrival. Repeating the steps from the first is always safe, so the sweeper does just that
+with whatever is still on its way. A target that refuses (an id that exists there, a word it does not know, no room) refuses that
+transfer for good, and the source takes the job back into its lane; nothing is lost and nothing runs twice.
 """
 
 from __future__ import annotations
@@ -98,8 +98,20 @@ async def _arrive(
     arrived = await target.call("transfer_in", {"nonce": new_id()[-16:], "jobs": jobs}, _OutcomeReply)
     there = {outcome.id for outcome in arrived.jobs if outcome.word in {"ok", "replayed"}}
     done = [{"id": job.id, "transfer": job.transfer} for job in leaving if job.id in there]
+    ended: list[Outcome] = []
     if done:
-        await source.call("transfer_done", {"jobs": done}, _OutcomeReply)
+        ended += (await source.call("transfer_done", {"jobs": done}, _OutcomeReply)).jobs
+    words = {outcome.id: outcome.word for outcome in arrived.jobs}
+    stay = [
+        {"id": job.id, "transfer": job.transfer, "because": words[job.id]} for job in leaving if job.id not in there
+    ]
+    if stay:
+        ended += (await source.call("transfer_abort", {"nonce": new_id()[-16:], "jobs": stay}, _OutcomeReply)).jobs
+    # The target remembers until the source is known to be done with it; what a crash leaves remembered lapses in a year.
+    over = {outcome.id for outcome in ended if outcome.word in {"ok", "replayed"}}
+    settled = [{"id": job.id, "transfer": job.transfer} for job in leaving if job.id in over]
+    if settled:
+        await target.call("transfer_settled", {"jobs": settled}, dict[str, int])
     return Moves(
         moved=tuple(job.id for job in leaving if job.id in there),
         refused=tuple(
@@ -110,17 +122,23 @@ async def _arrive(
     )
 
 
-async def on_the_way(source: Cell, *, limit: int = PER_CALL) -> dict[str, OnTheWay]:
-    """Open transfers out of a cell by job id, at most `limit`. Raises Unavailable."""
-    try:
-        raw: Any = await source.client.execute_command("HSCAN", source.keys["transfers"], 0, "COUNT", limit)
-    except FAULTS as exc:
-        raise translate(exc) from exc
-    fields = raw[1]
-    pairs = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
+async def on_the_way(source: Cell, *, limit: int = 10_000) -> dict[str, OnTheWay]:
+    """Open transfers out of a cell by job id, about `limit` at most. Raises Unavailable."""
     decode = msgspec.msgpack.Decoder(OnTheWay).decode
-    found = [(job_id.decode(), decode(value)) for job_id, value in pairs]
-    return dict(found[:limit])
+    found: dict[str, OnTheWay] = {}
+    cursor: Any = 0
+    while len(found) < limit:
+        try:
+            cursor, fields = await source.client.execute_command(
+                "HSCAN", source.keys["transfers"], cursor, "COUNT", PER_CALL
+            )
+        except FAULTS as exc:
+            raise translate(exc) from exc
+        pairs = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
+        found |= {job_id.decode(): decode(value) for job_id, value in pairs}
+        if int(cursor) == 0:
+            break
+    return found
 
 
 async def sweep(

@@ -151,6 +151,13 @@ class NotDead(QueueRefusal, Refused):
     sentence = "the job did not fail for good, so there is nothing to replay"
 
 
+class TransferRefused(QueueRefusal, Refused):
+    """The other cell has refused this transfer before; it can only be tried again as a new one."""
+
+    code = "NS_TRANSFER_REFUSED"
+    sentence = "the other cell has refused this transfer before; move the job again to try anew"
+
+
 class JobInTransfer(QueueRefusal, Refused):
     """The job is on its way to another cell."""
 
@@ -243,6 +250,14 @@ class FetchInFlight(QueueRefusal, Refused):
 
     code = "NS_FETCH_IN_FLIGHT"
     sentence = "{model} is being fetched by {machine} already; wait for it"
+
+
+class TooManyFetches(QueueRefusal, Refused):
+    """A machine fetches only so many models at once."""
+
+    code = "NS_TOO_MANY_FETCHES"
+    retryable = True
+    sentence = "machine {machine} fetches {limit} models already; let one of them end first"
 
 
 class NotFetching(QueueRefusal, Refused):

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
 
+#: Pages of lanes that one look goes through; each spans 5,000 numbers, of which most may be forgotten lanes.
+MAX_PAGES = 200
+
 #: Errors after which the server may be another one: open the cell again before the next call.
 _REOPEN = (ValkeyGone, ValkeyLoading, ValkeyReadOnly)
 
@@ -159,8 +162,16 @@ class Cell:
         return await self.call("list_jobs", {"index": index, "after": after, "count": count}, m.ListReply)
 
     async def statistics(self, *, lanes: int = 0, after: str = "") -> m.StatisticsReply:
-        """The cell in numbers."""
-        return await self.call("statistics", {"lanes": lanes, "after": after}, m.StatisticsReply)
+        """The cell in numbers, and at most `lanes` of its lanes. Lanes are forgotten, so a page of them may be short."""
+        reply = await self.call("statistics", {"lanes": lanes, "after": after}, m.StatisticsReply)
+        found = list(reply.lanes)
+        for _ in range(MAX_PAGES):
+            if len(found) >= lanes or not reply.after:
+                break
+            wanted = {"lanes": lanes - len(found), "after": reply.after}
+            reply = await self.call("statistics", wanted, m.StatisticsReply)
+            found += reply.lanes
+        return msgspec.structs.replace(reply, lanes=found)
 
     # Machines' side ---------------------------------------------------------------------------------------------------
 

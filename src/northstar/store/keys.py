@@ -23,12 +23,11 @@ KEY_KINDS: dict[str, KeyKind] = {
     "ages": "zset",  # lane, submitted, sequence, job: by text
     "heads": "hash",  # lane -> order of its first job and age of its oldest
     "backlog": "zset",  # class, age of the lane's oldest, lane: by text
-    "agenda": "zset",  # profile, bound of the age, class: by text
+    "class_ages": "zset",  # class that some profile serves -> age of its oldest waiting job, ms since epoch
     "lanes": "hash",  # lane -> packed record, and 'k' + canonical text -> lane
     "classes": "hash",  # the same for requirement classes
     "profiles": "hash",  # the same for machine profiles
     "fits": "hash",  # profile, class -> '1' | '0'
-    "fitting": "zset",  # class, profile that can serve it: by text
     "vocabulary": "hash",  # word -> who declared it
     "idle_lanes": "zset",  # lane -> when it may be forgotten
     "tenants": "hash",  # tenant -> packed record

@@ -175,7 +175,7 @@ def _by_ms(job: Job, kind: str) -> int:
 
 
 def _order(books: Books, cell: ReferenceCell) -> None:
-    """What a claim compares is what the lanes hold: heads, backlog, and an agenda that never believes a class too young."""
+    """What a claim compares is what the lanes hold: heads, backlog, and the age of every class that some profile serves."""
     by_lane: dict[str, list[Job]] = {}
     for job in cell.waiting():
         by_lane.setdefault(job.lane.id, []).append(job)
@@ -194,24 +194,17 @@ def _order(books: Books, cell: ReferenceCell) -> None:
         backlog.append(cell.kinds[jobs[0].lane.kind] + age + lane_id)
     assert books.texts("heads") == heads
     assert books.members("backlog") == sorted(backlog)
-    assert books.members("fitting") == sorted(kind + profile for (profile, kind), fits in cell.fits.items() if fits)
     assert books.texts("fits") == {profile + kind: str(int(fits)) for (profile, kind), fits in cell.fits.items()}
-    _agenda(books, cell, by_lane)
+    _class_ages(books, cell, by_lane)
 
 
-def _agenda(books: Books, cell: ReferenceCell, by_lane: dict[str, list[Job]]) -> None:
-    bounds: dict[tuple[str, str], int] = {}
-    for member in books.members("agenda"):
-        bounds.setdefault((member[:6], member[17:]), int(member[6:17], 16))
+def _class_ages(books: Books, cell: ReferenceCell, by_lane: dict[str, list[Job]]) -> None:
+    served = {kind for (_, kind), fits in cell.fits.items() if fits}
     oldest: dict[str, int] = {}
     for jobs in by_lane.values():
-        if not cell.paused(jobs[0].lane):
-            kind = cell.kinds[jobs[0].lane.kind]
-            oldest[kind] = min([oldest.get(kind, 1 << 62), *(job.submitted_ms for job in jobs)])
-    for (profile, kind), fits in cell.fits.items():
-        if fits:
-            assert (profile, kind) in bounds, f"profile {profile} looks no more after class {kind}"
-            assert bounds[profile, kind] <= oldest.get(kind, 1 << 62), f"profile {profile} is late for class {kind}"
+        kind = cell.kinds[jobs[0].lane.kind]
+        oldest[kind] = min([oldest.get(kind, 1 << 62), *(job.submitted_ms for job in jobs)])
+    assert books.scores("class_ages") == {kind: age for kind, age in oldest.items() if kind in served}
 
 
 def _leases(books: Books, cell: ReferenceCell) -> None:
@@ -278,9 +271,10 @@ def _counters(books: Books, cell: ReferenceCell) -> None:
     assert {name: hot[name] for name in expected} == expected
     tenants = {name: [tenant.finish_tag, tenant.live] for name, tenant in cell.tenants.items()}
     assert books.records("tenants") == tenants
-    live = dict.fromkeys(cell.tenants, 0)
+    live: dict[str, int] = {}
     for job in cell.jobs.values():
-        live[job.wanted["tenant"]] += job.status not in FINISHED
+        if job.status not in FINISHED:
+            live[job.wanted["tenant"]] = live.get(job.wanted["tenant"], 0) + 1
     assert live == {name: tenant.live for name, tenant in cell.tenants.items()}
     assert books.count("events") == cell.event - cell.committed
 
@@ -309,4 +303,4 @@ def _memory(books: Books, cell: ReferenceCell) -> None:
 
 
 def _lane(lane: Lane, cell: ReferenceCell) -> list[Any]:
-    return [lane.key, cell.kinds[lane.kind], lane.pool, lane.vram_mb, lane.live]
+    return [lane.key, cell.kinds[lane.kind], lane.pool, lane.vram_mb, lane.live, ""]

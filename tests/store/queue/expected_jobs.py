@@ -103,7 +103,9 @@ class ExpectedJobs(ExpectedSteps):
     def _claim(self, request: Reply, machine: Machine, trace: Trace, reply: Reply) -> None:
         self.sign_of_life(machine)
         if machine.nonce == request["nonce"]:
-            jobs = [self.jobs[job] for job, token in machine.latest if self.verdict(job, token, "") == "ok"]
+            jobs = [
+                self.jobs[job] for job, token in machine.latest if self.verdict(job, token, "", machine.name) == "ok"
+            ]
             assert sorted(reply["jobs"]) == sorted(map(self._given, jobs)), "a repeated claim must give the same again"
             return
         machine.nonce, machine.wants, machine.disturbed = request["nonce"], None, False
@@ -127,6 +129,7 @@ class ExpectedJobs(ExpectedSteps):
         job = self.jobs[job_id]
         event = trace.next("job.started", job_id)
         job.status, job.lease_until = RUNNING, self.lease_now + self.limits["lease_ms"]
+        self.begin(job)
         assert event.data == {"machine": machine.name, "claim": job.claims, "token": job.token}
         machine.offers = [offer for offer in machine.offers if offer != job_id]
         return job
@@ -134,20 +137,22 @@ class ExpectedJobs(ExpectedSteps):
     def _given(self, job: Job) -> list[Any]:
         return [job.id, job.token, job.attempts + 1, job.recoveries, self.limits["lease_ms"], job.wanted["body"]]
 
-    def judged(self, wanted: dict[str, Any], verb: str, trace: Trace) -> str:
+    def judged(self, wanted: dict[str, Any], verb: str, machine: str, trace: Trace) -> str:
         """The verdict on a token. Whoever names the token of an offer has begun to work on it, and so accepts it."""
         job = self.jobs.get(wanted["id"])
-        if job is not None and job.status == OFFERED and job.token == wanted["token"]:
+        if job is not None and job.status == OFFERED and (job.token, job.machine) == (wanted["token"], machine):
             self._accepted(job.id, self.machines[job.machine], trace)
-        return self.verdict(wanted["id"], wanted["token"], verb)
+        return self.verdict(wanted["id"], wanted["token"], verb, machine)
 
     # The ends of a lease -----------------------------------------------------------------------------------------
 
     def complete(self, request: Reply, trace: Trace, reply: Reply) -> None:
-        assert reply == {"jobs": [[done["id"], self._complete(done, trace)] for done in request["jobs"]]}
+        assert reply == {
+            "jobs": [[done["id"], self._complete(done, request["machine"], trace)] for done in request["jobs"]]
+        }
 
-    def _complete(self, done: dict[str, Any], trace: Trace) -> str:
-        verdict = self.judged(done, "complete", trace)
+    def _complete(self, done: dict[str, Any], machine: str, trace: Trace) -> str:
+        verdict = self.judged(done, "complete", machine, trace)
         if verdict != "ok":
             return verdict
         if len(done["result"]) > self.limits["max_body_bytes"]:
@@ -161,15 +166,17 @@ class ExpectedJobs(ExpectedSteps):
     def complete_and_claim(self, request: Reply, trace: Trace, reply: Reply) -> None:
         machine = self.present(request)
         self._candidates_of(request, machine)
-        assert reply["completed"] == [[done["id"], self._complete(done, trace)] for done in request["jobs"]]
+        assert reply["completed"] == [
+            [done["id"], self._complete(done, request["machine"], trace)] for done in request["jobs"]
+        ]
         self._claim(request, machine, trace, reply)
 
     def fail(self, request: Reply, trace: Trace, reply: Reply) -> None:
         for failure, (name, outcome, due_ms) in zip(request["jobs"], reply["jobs"], strict=True):
-            assert (name, outcome, due_ms) == (failure["id"], *self._fail(failure, due_ms, trace))
+            assert (name, outcome, due_ms) == (failure["id"], *self._fail(failure, request["machine"], due_ms, trace))
 
-    def _fail(self, failure: dict[str, Any], due_ms: int, trace: Trace) -> tuple[str, int]:
-        verdict = self.judged(failure, "fail", trace)
+    def _fail(self, failure: dict[str, Any], machine: str, due_ms: int, trace: Trace) -> tuple[str, int]:
+        verdict = self.judged(failure, "fail", machine, trace)
         if verdict != "ok":
             return verdict, 0
         job = self.jobs[failure["id"]]
@@ -191,7 +198,7 @@ class ExpectedJobs(ExpectedSteps):
     def release(self, request: Reply, trace: Trace, reply: Reply) -> None:
         outcomes = []
         for given in request["jobs"]:
-            verdict = self.judged(given, "release", trace)
+            verdict = self.judged(given, "release", request["machine"], trace)
             outcomes.append([given["id"], verdict])
             if verdict == "ok":
                 self.jobs[given["id"]].settled = ("release", given["token"])
@@ -203,7 +210,7 @@ class ExpectedJobs(ExpectedSteps):
         machine = self.present(request)
         lost, named = [], {held["id"] for held in request["jobs"]}
         for held in request["jobs"]:
-            verdict = self.judged(held, "", trace)
+            verdict = self.judged(held, "", machine.name, trace)
             if verdict == "ok":
                 self.jobs[held["id"]].lease_until = self.lease_now + self.limits["lease_ms"]
             else:

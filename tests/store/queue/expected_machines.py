@@ -119,18 +119,19 @@ class ExpectedMachines(ExpectedJobs):
         machine = self.present(request)
         if request["model"] in machine.fetches:
             raise Refusal("NS_ALREADY_FETCHING")
-        fetchers = sum(request["model"] in other.fetches for other in self.machines.values())
-        if fetchers >= request["copies"]:
+        fetching = [m.fetches[request["model"]] for m in self.machines.values() if request["model"] in m.fetches]
+        if sum(self.now < late_at_ms for _, late_at_ms in fetching) >= request["copies"]:
             raise Refusal("NS_FETCH_IN_FLIGHT")
-        machine.fetches[request["model"]] = self.now
+        # Three times as long as expected, and a minute: then it holds nobody up any more.
+        machine.fetches[request["model"]] = (self.now, self.now + 3 * request["expected_ms"] + 60_000)
         trace.next("fetch.started", machine.name)
-        assert reply == {"fetching": fetchers + 1}
+        assert reply == {"fetching": len(fetching) + 1}
 
     def fetch_ended(self, request: Reply, trace: Trace, reply: Reply) -> None:
         machine = self.present(request)
         if request["model"] not in machine.fetches:
             raise Refusal("NS_NOT_FETCHING")
-        since = machine.fetches.pop(request["model"])
+        since, _ = machine.fetches.pop(request["model"])
         event = trace.next("fetch.ended", machine.name)
         assert event.data == {"model": request["model"], "outcome": request["outcome"]}
         assert reply == {"took_ms": self.now - since}

@@ -22,7 +22,7 @@ from tests.store.queue.reference import (
 
 LOOK_AGAIN_MS = 1_000
 BRINGING_WORK = {"job.submitted", "job.returned", "job.retried", "job.replayed", "job.arrived"}
-ARRIVALS_KEPT_MS = 86_400_000
+ARRIVALS_KEPT_MS = 366 * 86_400_000
 
 
 class ExpectedTime(ExpectedMachines):
@@ -105,12 +105,9 @@ class ExpectedTime(ExpectedMachines):
             assert first is None or first.lane.id not in lanes, f"{machine.name} was not handed {first}"
 
     def _forget(self) -> None:
-        for job in list(self.jobs.values()):
-            if job.status not in FINISHED or job.forget_at > self.now:
-                continue
+        for job in self._over():
             if job.last_event > self.committed:
-                job.forget_at = self.now + 1_000
-                continue
+                break
             del self.jobs[job.id]
             self.idempotency.pop((job.wanted["tenant"], job.wanted["idempotency_key"]), None)
         for lane in list(self.lanes.values()):
@@ -119,6 +116,11 @@ class ExpectedTime(ExpectedMachines):
                 for machine in self.machines.values():
                     machine.candidates = [choice for choice in machine.candidates if choice[0] != lane.id]
         self.arrivals = {name: until for name, until in self.arrivals.items() if until > self.now}
+
+    def _over(self) -> list[Job]:
+        """Finished jobs whose retention is over, in the order in which they go."""
+        over = [job for job in self.jobs.values() if job.status in FINISHED and job.forget_at <= self.now]
+        return sorted(over, key=lambda job: (job.forget_at, job.id))
 
     def _idle_deadlines(self) -> set[tuple[str, str]]:
         """Those that have come and change nothing: the job runs already, or is on its way to another cell."""
@@ -134,7 +136,7 @@ class ExpectedTime(ExpectedMachines):
         if self._idle_deadlines():
             return True
         lanes = any(lane.forget_at is not None and lane.forget_at <= self.now for lane in self.lanes.values())
-        return lanes or any(job.status in FINISHED and job.forget_at <= self.now for job in self.jobs.values())
+        return lanes or any(job.last_event <= self.committed for job in self._over()[:1])
 
     def due_times(self) -> list[int]:
         """When time alone changes something: what ends, what is forgotten, and when machines may take what waits."""
@@ -182,19 +184,39 @@ class ExpectedTime(ExpectedMachines):
 
     def transfer_in(self, request: Reply, trace: Trace, reply: Reply) -> None:
         """`luggage` holds the model's job as it was when it left, by its id."""
-        self.refuse_lanes([moved["lane"] for moved in request["jobs"] if self._known_arrival(moved) is None])
+        self.refuse_lanes([moved["lane"] for moved in request["jobs"] if self._welcome(moved)])
         assert reply == {"jobs": [[moved["id"], self._arrive(moved, trace)] for moved in request["jobs"]]}
         self.expect_offers(trace)
 
     def _known_arrival(self, moved: dict[str, Any]) -> str | None:
         if moved["transfer"] + " " + moved["id"] in self.arrivals:
             return "replayed"
-        here = self.jobs.get(moved["id"])
-        return None if here is None or here.status == "moved" else "NS_JOB_EXISTS"
+        return "NS_TRANSFER_REFUSED" if "!" + moved["transfer"] + " " + moved["id"] in self.arrivals else None
+
+    def _refused_arrival(self, moved: dict[str, Any]) -> str | None:
+        here, wanted = self.jobs.get(moved["id"]), self.luggage[moved["id"]].wanted
+        if here is not None and here.status != "moved":
+            return "NS_JOB_EXISTS"
+        if len(moved["body"]) > self.limits["max_body_bytes"]:
+            return "NS_BODY_TOO_LARGE"
+        if sum(tenant.live for tenant in self.tenants.values()) >= self.limits["max_jobs"]:
+            return "NS_CELL_FULL"
+        if self.tenants.get(wanted["tenant"], Tenant()).live >= self.limits["max_tenant_jobs"]:
+            return "NS_TENANT_FULL"
+        if self.event - self.committed >= self.limits["max_events"]:
+            return "NS_EVENTS_BACKLOG"
+        known = self.lane_by_key(moved["lane"]["key"]) is not None
+        return None if known or self.words.issuperset(moved["lane"]["words"]) else "NS_UNKNOWN_WORD"
+
+    def _welcome(self, moved: dict[str, Any]) -> bool:
+        return self._known_arrival(moved) is None and self._refused_arrival(moved) is None
 
     def _arrive(self, moved: dict[str, Any], trace: Trace) -> str:
         if (known := self._known_arrival(moved)) is not None:
             return known
+        if (refused := self._refused_arrival(moved)) is not None:
+            self.arrivals["!" + moved["transfer"] + " " + moved["id"]] = self.now + ARRIVALS_KEPT_MS
+            return refused
         job = copy.copy(self.luggage[moved["id"]])
         account = self.tenants.setdefault(job.wanted["tenant"], Tenant())
         self.sequence += 1
@@ -211,6 +233,26 @@ class ExpectedTime(ExpectedMachines):
         job.events += 1  # the number of `job.moved`, which the other cell writes
         assert trace.next("job.arrived", job.id).data == {"transfer": moved["transfer"]}
         return "ok"
+
+    def transfer_abort(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        assert reply == {"jobs": [[wanted["id"], self._stay(wanted, trace)] for wanted in request["jobs"]]}
+        self.expect_offers(trace)
+
+    def _stay(self, wanted: dict[str, Any], trace: Trace) -> str:
+        job = self.jobs.get(wanted["id"])
+        if job is None or job.status != LEAVING or job.transfer[0] != wanted["transfer"]:
+            return "NS_NOT_IN_TRANSFER"
+        self.put_back(job, returned=False)
+        self.deadlines |= {(kind, job.id) for kind, by_ms in (("s", job.start_by_ms), ("f", job.finish_by_ms)) if by_ms}
+        event = trace.next("job.returned", job.id)
+        assert event.data == {"because": wanted["because"], "transfer": wanted["transfer"]}
+        return "ok"
+
+    def transfer_settled(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        for moved in request["jobs"]:
+            name = moved["transfer"] + " " + moved["id"]
+            self.arrivals = {known: until for known, until in self.arrivals.items() if known not in {name, "!" + name}}
+        assert reply == {"settled": len(request["jobs"])}
 
     def transfer_done(self, request: Reply, trace: Trace, reply: Reply) -> None:
         assert reply == {"jobs": [[wanted["id"], self._depart(wanted, trace)] for wanted in request["jobs"]]}

@@ -89,7 +89,7 @@ class Machine:
     looks_again_at: int = 0  # while work that it keeps its room for is overdue, it looks for itself only now and then
     disturbed: bool = False  # parked, and what it could take changed without a word to it: its holder claims again
     models: list[list[Any]] = field(default_factory=list)
-    fetches: dict[str, int] = field(default_factory=dict)
+    fetches: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def parked(self) -> bool:
@@ -237,9 +237,16 @@ class ReferenceCell:
         length = self.limits["lease_ms" if status == RUNNING else "offer_ms"]
         job.lease_until = self.lease_now + length
         machine.held[job.id] = job
+        if status == RUNNING:
+            self.begin(job)
         if status == OFFERED:
             machine.offers.append(job.id)
         self.virtual_time = max(self.virtual_time, job.tag)
+
+    def begin(self, job: Job) -> None:
+        """It has started in time, whatever becomes of its machine."""
+        self.deadlines -= {("s", job.id)}
+        job.start_by_ms = 0
 
     def end_lease(self, job: Job) -> None:
         machine = self.machines[job.machine]
@@ -265,14 +272,17 @@ class ReferenceCell:
         self.leave(job)
 
     def leave(self, job: Job) -> None:
-        self.tenants[job.wanted["tenant"]].live -= 1
+        tenant = self.tenants[job.wanted["tenant"]]
+        tenant.live -= 1
+        if tenant.live == 0:
+            del self.tenants[job.wanted["tenant"]]
         job.lane.live -= 1
         if job.lane.live == 0:
             job.lane.forget_at = self.now + self.limits["lane_ttl_ms"]
 
     def enter(self, job: Job) -> None:
         self.jobs[job.id] = job
-        self.tenants[job.wanted["tenant"]].live += 1
+        self.tenants.setdefault(job.wanted["tenant"], Tenant()).live += 1
         job.lane.live += 1
         job.lane.forget_at = None
         for kind, by_ms in (("s", job.start_by_ms), ("f", job.finish_by_ms)):
@@ -286,11 +296,13 @@ class ReferenceCell:
         account.finish_tag = start + max(1, cost * 1000 // weight)
         return start
 
-    def verdict(self, job_id: str, token: str, verb: str) -> str:
+    def verdict(self, job_id: str, token: str, verb: str, machine: str) -> str:
         """What a holder's later write is answered."""
         job = self.jobs.get(job_id)
         if job is None:
             return "NS_NO_SUCH_JOB"
+        if job.token == token and job.machine != machine:
+            return "NS_LEASE_LOST"
         if job.status == RUNNING and job.token == token:
             return "ok"
         if job.settled == (verb, token):

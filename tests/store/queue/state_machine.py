@@ -47,6 +47,7 @@ class Journey:
     moved: Reply
     luggage: Job
     arrived: bool = False
+    refused: bool = False
 
 
 class Watched(ExpectedTime):
@@ -302,12 +303,18 @@ class Steps(RuleBasedStateMachine):
 
     def bring_in(self, journey: Journey) -> None:
         self.cells[journey.target].luggage[journey.moved["id"]] = journey.luggage
-        if self.step(journey.target, "transfer_in", nonce=self.name("n"), jobs=[journey.moved]):
-            journey.arrived = True
+        reply = self.step(journey.target, "transfer_in", nonce=self.name("n"), jobs=[journey.moved])
+        if reply is not None:
+            journey.arrived = reply["jobs"][0][1] in {"ok", "replayed"}
+            journey.refused = not journey.arrived
 
     def conclude(self, journey: Journey) -> None:
+        jobs = [{"id": journey.moved["id"], "transfer": journey.transfer}]
         if journey.arrived:
-            self.step(journey.source, "transfer_done", jobs=[{"id": journey.moved["id"], "transfer": journey.transfer}])
+            self.step(journey.source, "transfer_done", jobs=jobs)
+        elif journey.refused:
+            jobs = [jobs[0] | {"because": "refused"}]
+            self.step(journey.source, "transfer_abort", nonce=self.name("n"), jobs=jobs)
 
 
 def describe(lane: Lane, wanted: Reply) -> Reply:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.store.queue.builders import Shop, a_job
-from tests.store.queue.calls import Cell, Refused, Server
+from tests.store.queue.calls import Cell, Server
 
 
 @pytest.fixture
@@ -142,6 +142,59 @@ def test_the_cell_remembers_no_word_that_it_does_not_know(shop: Shop, target: Sh
     shop.submit("a")
     moved = set_out(shop, target, "a")
     moved[0]["lane"] |= {"words": ["model:unheard-of"]}
-    with pytest.raises(Refused, match="NS_UNKNOWN_WORD"):
-        bring_in(target, moved)
-    assert shop.status("a") == "leaving", "it stays where it was, for the sweeper to try again"
+    assert bring_in(target, moved) == ["NS_UNKNOWN_WORD"]
+    assert shop.status("a") == "leaving", "it stays where it was until somebody takes it back"
+
+
+def give_up(source: Shop, moved: list[dict[str, Any]]) -> list[str]:
+    jobs = [{"id": job["id"], "transfer": job["transfer"], "because": "refused"} for job in moved]
+    reply = source.cell.call("transfer_abort", nonce=source.nonce(), jobs=jobs)
+    return [outcome[1] for outcome in reply["jobs"]]
+
+
+def settle(target: Shop, moved: list[dict[str, Any]]) -> None:
+    target.cell.call("transfer_settled", jobs=[{"id": job["id"], "transfer": job["transfer"]} for job in moved])
+
+
+def test_a_refused_job_waits_again_where_it_was_with_its_deadlines(shop: Shop, target: Shop) -> None:
+    shop.submit(a_job("a", finish_within_ms=60_000))
+    target.submit(a_job("a", body="another"))
+    moved = set_out(shop, target, "a")
+    shop.later(60_000)
+    shop.tick()
+    assert bring_in(target, moved) == ["NS_JOB_EXISTS"]
+    assert give_up(shop, moved) == ["ok"]
+    assert give_up(shop, moved) == ["NS_NOT_IN_TRANSFER"]
+    assert shop.status("a") == "queued"
+    shop.tick()
+    assert shop.status("a") == "expired", "the deadline came while it was on its way"
+
+
+def test_a_transfer_that_was_refused_once_stays_refused(shop: Shop, target: Shop) -> None:
+    """The source has taken the job back; a late repetition must not bring it here as well."""
+    shop.submit("a")
+    moved = set_out(shop, target, "a")
+    unknown = [moved[0] | {"lane": moved[0]["lane"] | {"key": "new", "words": ["model:unheard-of"]}}]
+    assert bring_in(target, unknown) == ["NS_UNKNOWN_WORD"]
+    give_up(shop, moved)
+    assert bring_in(target, moved) == ["NS_TRANSFER_REFUSED"]
+    assert (shop.status("a"), target.statistics()["counts"]["live"]) == ("queued", 0)
+
+
+def test_an_arrival_is_remembered_until_it_is_settled(shop: Shop, target: Shop) -> None:
+    """However late the first step is repeated: the job was here, even when it is finished and forgotten."""
+    shop.submit("a")
+    moved = set_out(shop, target, "a")
+    bring_in(target, moved)
+    target.later(7 * 86_400_000)
+    assert bring_in(target, moved) == ["replayed"]
+    conclude(shop, moved)
+    settle(target, moved)
+    assert target.cell.node.zcard(target.cell.keys["arrivals"]) == 0
+
+
+def test_a_cell_that_is_full_refuses_arrivals(shop: Shop, target: Shop) -> None:
+    shop.submit("a")
+    target.cell.open({"max_jobs": 1}, configure=True)
+    target.submit("b")
+    assert bring_in(target, set_out(shop, target, "a")) == ["NS_CELL_FULL"]

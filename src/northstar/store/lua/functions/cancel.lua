@@ -1,5 +1,6 @@
 --[[ cancel: stop jobs wherever they are; nothing revives them.
-  KEYS   meta jobs waiting ages heads backlog lanes idle_lanes leases held machines tenants deadlines finished dead delayed events
+  KEYS   meta jobs waiting ages heads backlog class_ages lanes classes idle_lanes tenants delayed deadlines finished
+         dead leases held machines events
   FLAGS  allow-oom
   TAKES  jobs list (≤ 500) of ids · because
   GIVES  jobs list of {id, 'canceled' | 'already' | refusal}

@@ -1,6 +1,6 @@
 --[[ claim: give a machine work for its free slots: first what was offered to it, then what it may take; park it when that is less than it asked.
-  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits machines candidates rankings parked wakes leases
-         held alive pauses events
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits deadlines leases held machines alive
+         candidates rankings parked wakes pauses events
   FLAGS  allow-oom
   TAKES  machine, session · credits how many it accepts now · nonce random, kept by the caller for a repeated call · park
          candidates optional list of {lane, ready_after_ms, preference}, as for `set_candidates`

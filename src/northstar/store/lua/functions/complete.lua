@@ -1,5 +1,6 @@
 --[[ complete: store results of leased jobs; the effect of a completion happens once.
-  KEYS   meta jobs results leases held machines tenants deadlines finished dead lanes idle_lanes events
+  KEYS   meta jobs results class_ages lanes classes idle_lanes tenants deadlines finished dead leases held machines
+         events
   FLAGS  allow-oom
   TAKES  machine, session · jobs list (≤ 500) of {id, token, result}
   GIVES  jobs list of {id, 'ok' | 'replayed' | refusal}; refusals: NS_LEASE_LOST, NS_JOB_CANCELED, NS_JOB_FINISHED, NS_NO_SUCH_JOB,

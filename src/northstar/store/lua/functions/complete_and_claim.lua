@@ -1,5 +1,5 @@
 --[[ complete_and_claim: store results and take the next jobs in one call; what a busy machine does all day.
-  KEYS   meta jobs bodies results waiting ages heads backlog agenda lanes classes fits idle_lanes tenants deadlines finished dead
+  KEYS   meta jobs bodies results waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines finished dead
          machines candidates rankings parked wakes leases held alive pauses events
   FLAGS  allow-oom
   TAKES  as `complete`, and as `claim` (machine, session, credits, nonce, park, candidates)

@@ -1,5 +1,5 @@
 --[[ decide_fits: policy's answers whether machine profiles can serve requirement classes; asked once, remembered.
-  KEYS   meta backlog agenda classes profiles fits fitting
+  KEYS   meta backlog class_ages classes profiles fits
   FLAGS  allow-oom
   TAKES  fits list (≤ 500) of {profile, class, bool}
   GIVES  decided: how many were new

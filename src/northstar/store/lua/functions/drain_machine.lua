@@ -1,6 +1,6 @@
 --[[ drain_machine: take no new work; what runs goes on, what was only offered goes back.
-  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
-         candidates rankings parked wakes leases held pauses events
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines
+         finished dead leases held machines candidates rankings parked wakes pauses events
   FLAGS  allow-oom
   TAKES  machine · session optional: an agent speaks for itself, and not for a newer one of its name
          draining true, or false to take work again · nonce

@@ -1,5 +1,6 @@
 --[[ fail: the work failed here; try again after a pause, or give up.
-  KEYS   meta jobs lanes idle_lanes leases held machines tenants deadlines finished dead delayed events
+  KEYS   meta jobs class_ages lanes classes idle_lanes tenants delayed deadlines finished dead leases held machines
+         events
   FLAGS  allow-oom
   TAKES  machine, session · jobs list (≤ 500) of {id, token, code, message, retryable, jitter in [0, 1)}
   GIVES  jobs list of {id, 'retrying' | 'failed' | 'replayed' | refusal, due_ms}
@@ -22,10 +23,10 @@ local function retry(cell, failure, job)
   return 'retrying', due_ms
 end
 
-local function fail_one(cell, failure)
-  local job, refusal = ns.leased(cell, failure.id, failure.token, 'fail')
+local function fail_one(cell, failure, machine_id)
+  local job, refusal = ns.leased(cell, failure.id, failure.token, machine_id, 'fail')
   if not job then return refusal, 0 end
-  local machine_id, message = job[J.machine], ns.cut(failure.message, 2048)
+  local message = ns.cut(failure.message, 2048)
   job[J.settled] = 'fail ' .. failure.token
   job[J.attempts] = job[J.attempts] + 1
   job[J.error_code], job[J.error_message] = failure.code, message
@@ -38,7 +39,7 @@ end
 function ns.handlers.fail(cell, request)
   local outcomes = {}
   for position, failure in ipairs(request.jobs) do
-    outcomes[position] = { failure.id, fail_one(cell, failure) }
+    outcomes[position] = { failure.id, fail_one(cell, failure, request.machine) }
   end
   return { jobs = outcomes }
 end

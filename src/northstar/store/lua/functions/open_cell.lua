@@ -50,7 +50,7 @@ function ns.handlers.open_cell(cell, request, meta)
   check_rights(cell)
   local created = not meta[1]
   if created then make(cell, request) else join(cell, meta, request) end
-  ns.opened[cell:key('meta')] = true -- not when it was refused
+  ns.opened[cell:key('meta')] = cell.identity.server -- not when it was refused
   cell:put('meta', 'identity', cmsgpack.pack(cell.identity))
   cell:put('meta', 'limits', cmsgpack.pack(cell.limits))
   return { created = created, epoch = cell.identity.epoch, schema = cell.identity.schema, limits = cell.limits,

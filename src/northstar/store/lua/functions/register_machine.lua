@@ -1,5 +1,5 @@
 --[[ register_machine: a machine joins, or an agent comes back.
-  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants deadlines finished dead
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines finished dead
          vocabulary profiles machines descriptions candidates rankings parked wakes leases held alive fetches pauses events
   FLAGS  allow-oom
   TAKES  machine, session (new for every start of the agent) · profile canonical text · fits list of {class, bool} decided by policy
@@ -11,7 +11,7 @@
 local J, M, H = ns.J, ns.M, ns.H
 ns.takes.register_machine = {
   ns.MACHINE, ns.SESSION, { 'profile', ns.NAME, 4096 }, { 'fits', ns.LIST, 10000, of = { { 1, ns.NAME, 16 }, { 2, ns.FLAG } } },
-  { 'slots', ns.COUNT, 500 }, { 'vram_mb', ns.COUNT, ns.MOST_MB }, { 'holder', ns.NAME, 128 }, { 'description', ns.TEXT, ns.MOST },
+  { 'slots', ns.COUNT, 500 }, { 'vram_mb', ns.COUNT, ns.MOST_MB }, { 'holder', ns.HOLDER, 128 }, { 'description', ns.TEXT, ns.MOST },
   { 'words', ns.LIST, 500, each = ns.NAME, within = 512 }, ns.NONCE,
 }
 
@@ -25,7 +25,7 @@ end
 local function undecided(cell, profile)
   local classes, ids, fields = {}, {}, {}
   for number = 1, cell.hot[H.classes] do
-    ids[#ids + 1] = ns.hex(number, 6)
+    ids[#ids + 1] = ns.numeral(number)
     fields[#fields + 1] = profile .. ids[#ids]
   end
   cell:load('fits', fields)
@@ -50,7 +50,7 @@ local function machine_record(cell, request, profile)
   if not machine then
     if cell:size('machines') >= cell.limits.max_machines then ns.refuse('NS_TOO_MANY_MACHINES', { 'limit', cell.limits.max_machines }) end
     cell.hot[H.machines] = cell.hot[H.machines] + 1
-    machine = { [M.number] = ns.hex(cell.hot[H.machines], 6), [M.used] = 0, [M.vram_used_mb] = 0, [M.offers] = {},
+    machine = { [M.number] = ns.numeral(cell.hot[H.machines]), [M.used] = 0, [M.vram_used_mb] = 0, [M.offers] = {},
       [M.accepted] = {}, [M.nonce] = '' }
     for _, name in ipairs({ 'profile', 'session', 'slots', 'vram_mb', 'status', 'holder', 'wants', 'registered_ms' }) do
       machine[M[name]] = 0

@@ -1,6 +1,6 @@
 --[[ release: a machine hands jobs back unfinished (shutdown, drain); to the front of their lanes, uncharged.
-  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
-         candidates rankings parked wakes leases held pauses events
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines
+         finished dead leases held machines candidates rankings parked wakes pauses events
   FLAGS  allow-oom
   TAKES  machine, session · nonce · because · jobs list (≤ 500) of {id, token}
   GIVES  jobs list of {id, 'ok' | 'replayed' | refusal}
@@ -12,7 +12,7 @@ ns.takes.release = { ns.MACHINE, ns.SESSION, ns.NONCE, { 'because', ns.TEXT, 200
 function ns.handlers.release(cell, request)
   local outcomes = {}
   for position, given in ipairs(request.jobs) do
-    local job, refusal = ns.leased(cell, given.id, given.token, 'release')
+    local job, refusal = ns.leased(cell, given.id, given.token, request.machine, 'release')
     if job then
       job[J.settled] = 'release ' .. given.token
       ns.give_back(cell, given.id, job, request.because, false)

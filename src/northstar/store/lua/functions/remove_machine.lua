@@ -1,6 +1,7 @@
 --[[ remove_machine: the machine is gone; its jobs go back to the front of their lanes.
-  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fitting idle_lanes tenants deadlines finished dead machines
-         descriptions candidates rankings parked wakes leases held alive residency holders fetches pauses events
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines
+         finished dead leases held machines descriptions alive candidates rankings parked wakes residency holders
+         fetches pauses events
   FLAGS  allow-oom
   TAKES  machine · session optional: an agent speaks for itself, and not for a newer one of its name
          because · lost: true counts a recovery for each running job, false is an orderly leave · nonce

@@ -1,5 +1,5 @@
 --[[ renew: the machine is alive and still works on these jobs.
-  KEYS   meta jobs leases held machines alive events
+  KEYS   meta jobs deadlines leases held machines alive events
   FLAGS  allow-oom
   TAKES  machine, session · jobs list (≤ 500) of {id, token}
   GIVES  lost list of {id, refusal} · unknown list of {id, token}: running here by the books, not named by the machine (an answer was lost)
@@ -17,7 +17,7 @@ function ns.handlers.renew(cell, request)
   cell:load('jobs', ids)
   for _, held in ipairs(request.jobs) do
     named[held.id] = true
-    local job, refusal = ns.leased(cell, held.id, held.token)
+    local job, refusal = ns.leased(cell, held.id, held.token, request.machine)
     if job then
       cell:set_score('leases', held.id, cell.lease_now + cell.limits.lease_ms)
     else

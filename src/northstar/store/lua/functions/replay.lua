@@ -1,6 +1,6 @@
 --[[ replay: dead letters go back to work, with their counters at zero.
-  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits fitting idle_lanes tenants finished dead machines
-         candidates rankings parked wakes leases held vocabulary pauses events
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits vocabulary idle_lanes tenants
+         deadlines finished dead leases held machines candidates rankings parked wakes pauses events
   TAKES  nonce · jobs list (≤ 500) of {id, lane: as in `submit`'s lanes, for when the lane is gone}
   GIVES  jobs list of {id, 'ok' | refusal}; refusals: NS_NO_SUCH_JOB, NS_NOT_DEAD
   REFUSES NS_CELL_FULL, NS_EVENTS_BACKLOG, NS_UNKNOWN_WORD
@@ -19,7 +19,7 @@ local function revive(cell, id, wanted_lane)
   job[J.error_code], job[J.error_message], job[J.submitted_ms], job[J.settled] = '', '', cell.now, ''
   cell:remove('dead', id)
   cell:remove('finished', id)
-  local tenant = cell:record('tenants', job[J.tenant])
+  local tenant = cell:record('tenants', job[J.tenant]) or { [T.finish_tag] = 0, [T.live] = 0 }
   tenant[T.live] = tenant[T.live] + 1
   cell:changed('tenants', job[J.tenant], tenant)
   cell.hot[H.live], cell.hot[H.failed] = cell.hot[H.live] + 1, cell.hot[H.failed] - 1

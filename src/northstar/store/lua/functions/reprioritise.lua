@@ -1,5 +1,5 @@
 --[[ reprioritise: change the priority of jobs that have not started.
-  KEYS   meta jobs waiting ages heads backlog agenda lanes fitting events
+  KEYS   meta jobs waiting ages heads backlog class_ages lanes classes events
   TAKES  jobs list (≤ 500) of ids · priority 0-255
   GIVES  jobs list of {id, 'ok' | refusal}; refusals: NS_NO_SUCH_JOB, NS_JOB_STARTED, NS_JOB_FINISHED
   EVENTS job.reprioritised each

@@ -1,6 +1,6 @@
 --[[ set_candidates: policy says what machines may take, and after how long; parked ones look at once.
-  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits machines candidates rankings parked wakes leases held
-         pauses events
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits deadlines leases held machines
+         candidates rankings parked wakes pauses events
   FLAGS  allow-oom
   TAKES  nonce · machines list (≤ 64) of {machine, list (≤ 64) of {lane, ready_after_ms, preference}}
   GIVES  unknown list of machines that are gone

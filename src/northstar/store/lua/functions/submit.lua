@@ -1,5 +1,5 @@
 --[[ submit: accept one job or a batch, all or none, and hand work to parked machines at once.
-  KEYS   meta jobs bodies waiting ages heads backlog agenda lanes classes fits fitting vocabulary idle_lanes tenants idempotency deadlines
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits vocabulary idle_lanes tenants idempotency deadlines
          machines candidates rankings parked wakes leases held pauses events
   TAKES  nonce random, for the tokens of offers
          lanes list of {key, class, pool, vram_mb, words, fits = {{profile, bool}}, placements = {{machine, ready_after_ms, preference}}}

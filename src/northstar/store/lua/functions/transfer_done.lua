@@ -19,7 +19,7 @@ local function depart(cell, wanted)
   if job[J.finish_by_ms] > 0 then cell:remove('deadlines', 'f' .. id) end
   local tenant = cell:record('tenants', job[J.tenant])
   tenant[T.live] = tenant[T.live] - 1
-  cell:changed('tenants', job[J.tenant], tenant)
+  if tenant[T.live] > 0 then cell:changed('tenants', job[J.tenant], tenant) else cell:drop('tenants', job[J.tenant]) end
   ns.lane_loses(cell, job[J.lane])
   cell.hot[H.live] = cell.hot[H.live] - 1
   job[J.status], job[J.settled], job[J.finished_ms], job[J.machine] = 'moved', wanted.transfer, cell.now, transfer[2]

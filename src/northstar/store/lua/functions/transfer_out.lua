@@ -1,5 +1,5 @@
 --[[ transfer_out: first of the steps that move waiting jobs to another cell. The job stays here, taken out of its lane, until `transfer_done`.
-  KEYS   meta jobs bodies waiting ages heads backlog lanes transfers events
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes transfers events
   FLAGS  allow-oom
   TAKES  jobs list (≤ 500) of {id, transfer (an id of the caller's)} · target the other cell
   GIVES  jobs list of {id, 'ok' | refusal, transfer, record, body}; a job leaving already answers with the transfer it leaves under

@@ -8,7 +8,7 @@
   COST   O(1). Fewer slots than are used: nothing is taken away, nothing new is given. ]]
 local M = ns.M
 ns.takes.update_machine = { ns.MACHINE, ns.SESSION, { 'slots', ns.COUNT, 500, optional = true }, { 'vram_mb', ns.COUNT, ns.MOST_MB, optional = true },
-  { 'holder', ns.NAME, 128, optional = true }, { 'description', ns.TEXT, ns.MOST, optional = true } }
+  { 'holder', ns.HOLDER, 128, optional = true }, { 'description', ns.TEXT, ns.MOST, optional = true } }
 
 function ns.handlers.update_machine(cell, request)
   local machine = ns.present_machine(cell, request)

@@ -50,19 +50,20 @@ end
 function ns.set_candidates(cell, machine_id, wanted)
   local machine = ns.machine(cell, machine_id)
   if #wanted > ns.MAX_CANDIDATES then ns.refuse('NS_TOO_MANY_CANDIDATES', { 'machine', machine_id, 'limit', ns.MAX_CANDIDATES }) end
-  local L, lanes, pairs_, choices = ns.L, {}, {}, {}
+  local L, lanes, pairs_, classes, choices = ns.L, {}, {}, {}, {}
   for position, choice in ipairs(wanted) do lanes[position] = choice[1] end
   cell:load('lanes', lanes)
   for _, choice in ipairs(wanted) do
     local lane = cell:record('lanes', choice[1])
     if lane then
+      classes[#classes + 1] = lane[L.class]
       pairs_[#pairs_ + 1] = machine[M.profile] .. lane[L.class]
       choices[#choices + 1] = { choice[1], choice[2], lane[L.vram_mb], choice[3] }
     end
   end
   cell:load('fits', pairs_)
-  for position, pair in ipairs(pairs_) do
-    if cell:get('fits', pair) ~= '1' then
+  for position, class in ipairs(classes) do
+    if not ns.fits(cell, machine[M.profile], class) then
       ns.refuse('NS_LANE_DOES_NOT_FIT', { 'machine', machine_id, 'lane', choices[position][1] })
     end
   end

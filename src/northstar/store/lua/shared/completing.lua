@@ -2,11 +2,10 @@
   needs: leases events ]]
 local J = ns.J
 
-local function complete_one(cell, done)
-  local job, refusal = ns.leased(cell, done.id, done.token, 'complete')
+local function complete_one(cell, done, machine_id)
+  local job, refusal = ns.leased(cell, done.id, done.token, machine_id, 'complete')
   if not job then return refusal end
   if #done.result > cell.limits.max_body_bytes then return 'NS_RESULT_TOO_LARGE' end
-  local machine_id = job[J.machine]
   job[J.settled] = 'complete ' .. done.token
   ns.finish(cell, done.id, job, 'succeeded')
   cell:put('results', done.id, done.result)
@@ -19,6 +18,6 @@ function ns.complete(cell, request)
   local jobs = request.jobs
   for position, done in ipairs(jobs) do ids[position] = done.id end
   cell:load('jobs', ids)
-  for position, done in ipairs(jobs) do outcomes[position] = { done.id, complete_one(cell, done) } end
+  for position, done in ipairs(jobs) do outcomes[position] = { done.id, complete_one(cell, done, request.machine) } end
   return outcomes
 end

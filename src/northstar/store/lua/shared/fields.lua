@@ -15,6 +15,9 @@ ns.NAME = { 'name', function(value, limit)
   return type(value) == 'string' and value ~= '' and #value <= limit and not string.find(value, '%c')
 end }
 
+-- A process that hears of machines; `tick` is the bell of all.
+ns.HOLDER = { 'name_but_tick', function(value, limit) return ns.NAME[2](value, limit) and value ~= 'tick' end }
+
 ns.NAME_OR_NONE = { 'name_or_empty', function(value, limit)
   return type(value) == 'string' and #value <= limit and not string.find(value, '%c')
 end }

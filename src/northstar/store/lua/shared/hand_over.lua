@@ -5,6 +5,7 @@
   by a bell. An offer that is not accepted goes back to the front, uncharged. ]]
 local M = ns.M
 local BELL_BYTES = 16384 -- bodies in one bell
+local MACHINES = 64 -- parked machines that are woken in one call; the others ask for themselves within a second
 local LANES = 64 -- lanes looked at in one call; more are left to a tick that is due at once
 
 -- What the bell says of an offer: the jobs themselves, so that work begins without another round, or just the machine when they
@@ -59,10 +60,14 @@ local function offer_lane(cell, lane, nonce)
   end
 end
 
--- More lanes than one call looks at: let parked machines look for themselves at the next tick.
-local function wake_some(cell)
-  for _, machine_id in ipairs(cell:due('parked', cell.now, LANES)) do cell:set_score('wakes', machine_id, cell.now) end
-  cell:expect_due(cell.now)
+-- Let parked machines look for themselves at a tick: for lanes beyond those that one call looks at, and for a job that came back and is
+-- overdue now or soon: then it may go to machines that policy has not ranked for its lane.
+local function wake_some(cell, at_ms)
+  for _, machine_id in ipairs(cell:due('parked', cell.now, MACHINES)) do
+    local wake_ms = cell:score('wakes', machine_id)
+    if not wake_ms or at_ms < wake_ms then cell:set_score('wakes', machine_id, at_ms) end
+  end
+  cell:expect_due(at_ms)
 end
 
 -- Offer what this call put into lanes.
@@ -72,8 +77,9 @@ function ns.hand_over(cell, nonce)
   for _, lane in ipairs(cell.touched or {}) do
     if not seen[lane] then
       seen[lane], count = true, count + 1
-      if count > LANES then return wake_some(cell) end
+      if count > LANES then return wake_some(cell, cell.now) end
       offer_lane(cell, lane, nonce)
     end
   end
+  if cell.back_overdue_ms then wake_some(cell, math.max(cell.now, cell.back_overdue_ms)) end
 end

@@ -4,8 +4,7 @@
   ages      lane, submitted, sequence, job   the same jobs by age
   heads     lane -> order of its first job and age of its oldest: what a claim compares, one read for all candidates
   backlog   class, age of the lane's oldest, lane   each class's lanes by their oldest job
-  agenda    profile, age, class       a lower bound of the age of the oldest job in each class that the profile can serve
-  The bounds of the agenda are corrected when a claim meets them, so neither submit nor claim touches every profile.
+  class_ages   class -> age of its oldest job, for classes that some profile serves: where a claim finds what is overdue
 
   Order, as text: returned jobs first, then priority (high first), then the tenant's start tag, then sequence. ]]
 local J, L, C = ns.J, ns.L, ns.C
@@ -26,6 +25,17 @@ function ns.head(cell, lane)
   return text, string.sub(text, ORDER + 1)
 end
 
+-- A class that nobody serves is left out, so that no claim has to pass it.
+local function note_age(cell, class)
+  if cell:record('classes', class)[C.served] ~= 1 then return end
+  local oldest = cell:first('backlog', class)
+  if oldest then
+    cell:set_score('class_ages', class, tonumber(string.sub(oldest, 7, 6 + AGE), 16))
+  else
+    cell:remove('class_ages', class)
+  end
+end
+
 -- After a change in `waiting` and `ages`: what the claim compares, and the class's view of the lane.
 local function settle(cell, lane)
   local first, oldest = cell:first('waiting', lane), cell:first('ages', lane)
@@ -35,30 +45,22 @@ local function settle(cell, lane)
     local class = cell:record('lanes', lane)[L.class]
     if age_before then cell:remove('backlog', class .. age_before .. lane) end
     if age then cell:index_add('backlog', class .. age .. lane) end
+    note_age(cell, class)
   end
   if age then cell:put('heads', lane, string.sub(first, 7, 6 + ORDER) .. age) else cell:drop('heads', lane) end
 end
-
--- A job that comes back is older than the agenda may believe: put the bound down again for every profile that serves its class.
-local function lower(cell, lane, age)
-  local class = cell:record('lanes', lane)[L.class]
-  cell.lowered = cell.lowered or {}
-  if cell.lowered[class] and cell.lowered[class] <= age then return end
-  cell.lowered[class] = age
-  for _, member in ipairs(cell:range('fitting', class, 4096)) do
-    cell:index_add('agenda', string.sub(member, 7, 12) .. age .. class)
-  end
-end
-ns.lower = lower
 
 function ns.push(cell, id, job, returned)
   job[J.status], job[J.order] = 'queued', ns.order(job, returned)
   cell:index_add('waiting', job[J.lane] .. job[J.order] .. id)
   cell:index_add('ages', age_member(id, job))
   settle(cell, job[J.lane])
-  if job[J.events] > 0 then lower(cell, job[J.lane], hex(job[J.submitted_ms], AGE)) end
   cell.touched = cell.touched or {}
   cell.touched[#cell.touched + 1] = job[J.lane]
+  if job[J.events] > 0 then
+    local overdue_ms = job[J.submitted_ms] + cell.limits.overdue_ms
+    cell.back_overdue_ms = math.min(cell.back_overdue_ms or overdue_ms, overdue_ms)
+  end
 end
 
 function ns.pull(cell, id, job)
@@ -95,7 +97,7 @@ end
 local function numbered(cell, name, counter, key, record, limit)
   local H = ns.H
   cell.hot[H[counter]] = cell.hot[H[counter]] + 1
-  local id = hex(cell.hot[H[counter]], 6)
+  local id = ns.numeral(cell.hot[H[counter]])
   cell.numbered = cell.numbered or {}
   cell.numbered[name] = (cell.numbered[name] or 0) + 1 -- each has two fields: its record, and its text that names it
   if cell:size(name) / 2 + cell.numbered[name] > limit then ns.refuse('NS_TOO_MANY_' .. string.upper(counter), { 'limit', limit }) end
@@ -112,11 +114,12 @@ function ns.lane_of(cell, wanted)
   ns.expect_words(cell, wanted.words)
   local class = cell:get('classes', 'k' .. wanted.class)
   if not class then
-    local record = { [C.key] = wanted.class, [C.pool] = wanted.pool, [C.vram_mb] = wanted.vram_mb }
+    local record = { [C.key] = wanted.class, [C.pool] = wanted.pool, [C.vram_mb] = wanted.vram_mb, [C.served] = 0 }
     class = numbered(cell, 'classes', 'classes', wanted.class, record, cell.limits.max_classes)
   end
   cell:ring('tick', { 'plan' }) -- no machine has it among its candidates yet, unless the call places it
-  local record = { [L.key] = wanted.key, [L.class] = class, [L.pool] = wanted.pool, [L.vram_mb] = wanted.vram_mb, [L.live] = 0 }
+  local record = { [L.key] = wanted.key, [L.class] = class, [L.pool] = wanted.pool, [L.vram_mb] = wanted.vram_mb, [L.live] = 0,
+    [L.anchors] = wanted.anchors or '' } -- JSON, read by policy alone; sizes are the first submitter's word, so they make no lane of their own
   return numbered(cell, 'lanes', 'lanes', wanted.key, record, cell.limits.max_lanes)
 end
 
@@ -124,8 +127,13 @@ end
 function ns.decide_fit(cell, profile, class, fits)
   if cell:get('fits', profile .. class) then return end
   cell:put('fits', profile .. class, fits and '1' or '0')
-  if not fits then return end
-  cell:index_add('fitting', class .. profile)
-  local oldest = cell:first('backlog', class)
-  cell:index_add('agenda', profile .. (oldest and string.sub(oldest, 7, 6 + AGE) or hex(cell.now, AGE)) .. class)
+  local record = cell:record('classes', class)
+  if not fits or record[C.served] == 1 then return end
+  record[C.served] = 1
+  cell:changed('classes', class, record)
+  note_age(cell, class)
+end
+
+function ns.fits(cell, profile, class)
+  return cell:get('fits', profile .. class) == '1'
 end

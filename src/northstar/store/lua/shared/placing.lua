@@ -12,7 +12,7 @@ function ns.place(cell, lane, wanted)
   for _, placement in ipairs(wanted.placements) do
     -- Policy decided on what it knew; the machine may be gone by now, or back with another profile.
     local machine = ns.machine(cell, placement[1])
-    if machine and cell:get('fits', machine[M.profile] .. record[L.class]) == '1' then
+    if machine and ns.fits(cell, machine[M.profile], record[L.class]) then
       ns.add_choice(cell, placement[1], { lane, placement[2], record[L.vram_mb], placement[3] })
     end
   end

@@ -26,10 +26,10 @@ ns.M = positions {
 }
 
 -- One lane: its canonical text, its requirement class, its pool, the VRAM one of its jobs needs and how many of its jobs are unfinished.
-ns.L = positions { 'key', 'class', 'pool', 'vram_mb', 'live' }
+ns.L = positions { 'key', 'class', 'pool', 'vram_mb', 'live', 'anchors' }
 
--- One requirement class: the hard part of a lane.
-ns.C = positions { 'key', 'pool', 'vram_mb' }
+-- One requirement class: the hard part of a lane; `served` is 1 once some profile can serve it.
+ns.C = positions { 'key', 'pool', 'vram_mb', 'served' }
 
 -- One tenant: finish tag of its latest job (virtual time) and how many of its jobs are unfinished.
 ns.T = positions { 'finish_tag', 'live' }
@@ -53,6 +53,20 @@ function ns.cut(text, bytes)
   if #text <= bytes then return text end
   while bytes > 0 and math.floor(string.byte(text, bytes + 1) / 64) == 2 do bytes = bytes - 1 end
   return string.sub(text, 1, bytes)
+end
+
+-- Ids of lanes, classes, profiles and machines: six digits to the base 36, never used twice. 2,176,782,336 of each.
+local DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
+
+function ns.numeral(number)
+  local text = ''
+  for _ = 1, 6 do
+    local digit = number % 36
+    text = string.sub(DIGITS, digit + 1, digit + 1) .. text
+    number = (number - digit) / 36
+  end
+  if number > 0 then error('ids of six digits are used up') end
+  return text
 end
 
 -- Fixed-width lower-case hex, so that text order is number order.

@@ -20,9 +20,10 @@ Cell.__index = Cell
 -- them anew. Keyed by the text itself, so it can never be stale; what is cached is never changed in place.
 local unpacked = {}
 
--- Cells opened since this server process loaded the library. Not part of the data, on purpose: a server that was restarted, or a replica
--- that became the primary while clients reconnected without noticing, has an empty table, and its first caller must open the cell,
--- which raises the epoch. On the virtual clock there is nobody to notice.
+-- The server for which each cell was opened, as this process of it remembers. Not part of the data, on purpose: a server that was
+-- restarted, or a replica that became the primary while clients reconnected without noticing, does not know what the cell's identity
+-- says, and its first caller must open the cell, which raises the epoch. So it is when a primary comes back after another one was.
+-- On the virtual clock there is nobody to notice.
 ns.opened = {}
 
 local function cached(slot, text)
@@ -44,7 +45,7 @@ function ns.open(spec, keys, now)
   if cell.identity.schema ~= ns.SCHEMA then
     ns.refuse('NS_SCHEMA_UNSUPPORTED', { 'cell', cell.identity.schema, 'library', ns.SCHEMA })
   end
-  if cell.identity.clock == 'live' and not ns.opened[cell:key('meta')] then
+  if cell.identity.clock == 'live' and ns.opened[cell:key('meta')] ~= cell.identity.server then
     ns.refuse('NS_CELL_NOT_OPEN', { 'key', cell:key('meta') })
   end
   ns.set_clock(cell, now)

@@ -2,12 +2,19 @@
   needs: unit_of_work refusal
   A word that nobody declared is refused at submit: no machine could ever serve it, and lanes stay few. ]]
 
-function ns.expect_words(cell, words)
-  if #words == 0 then return end
+-- The first word that nobody declared, or nil.
+function ns.unknown_word(cell, words)
+  if #words == 0 then return nil end
   cell:load('vocabulary', words)
   for _, word in ipairs(words) do
-    if not cell:get('vocabulary', word) then ns.refuse('NS_UNKNOWN_WORD', { 'word', word }) end
+    if not cell:get('vocabulary', word) then return word end
   end
+  return nil
+end
+
+function ns.expect_words(cell, words)
+  local word = ns.unknown_word(cell, words)
+  if word then ns.refuse('NS_UNKNOWN_WORD', { 'word', word }) end
 end
 
 -- Words that machines bring; bounded like those that people declare.

@@ -1,0 +1,83 @@
+--[[ overdue: work that has waited so long that nothing younger may go before it.
+  needs: records unit_of_work lanes
+  `class_ages` is walked from its oldest, a page at a time, past classes that the machine's profile cannot serve. So a claim costs more
+  only while work is overdue that others must do: about 1 microsecond for each such class. ]]
+local M, C = ns.M, ns.C
+local PAGE = 64
+
+function ns.vram_free(machine) return machine[M.vram_mb] - machine[M.vram_used_mb] end
+
+function ns.paused(cell, pool) return cell.pauses and (cell.pauses['cell'] or cell.pauses['pool:' .. pool]) end
+
+-- Whether this machine could run work of the class at all, when it is empty.
+local function serves(cell, machine, class)
+  if not ns.fits(cell, machine[M.profile], class) then return false end
+  local record = cell:record('classes', class)
+  return record[C.vram_mb] <= machine[M.vram_mb] and not ns.paused(cell, record[C.pool])
+end
+
+-- Older goes first; of the same age, what fits into the free VRAM; then by id, so that the order is fixed.
+local function better(cell, machine, one, other)
+  if not other then return true end
+  if one.age ~= other.age then return one.age < other.age end
+  local free = ns.vram_free(machine)
+  local one_fits, other_fits = cell:record('classes', one.class)[C.vram_mb] <= free, cell:record('classes', other.class)[C.vram_mb] <= free
+  if one_fits ~= other_fits then return one_fits end
+  return one.class < other.class
+end
+
+-- Stored classes by age from a score on; read once in a call.
+local function page_of(cell, profile, from, upto, number)
+  cell.pages = cell.pages or {}
+  local name = from .. ' ' .. number
+  local page = cell.pages[name]
+  if not page then
+    page = {}
+    local pairs_ = {}
+    local members = cell:read('ZRANGEBYSCORE', 'class_ages', from, upto, 'WITHSCORES', 'LIMIT', number * PAGE, PAGE)
+    for position = 1, #members, 2 do
+      page[#page + 1] = { class = members[position], age = tonumber(members[position + 1]) }
+      pairs_[#pairs_ + 1] = profile .. members[position]
+    end
+    cell:load('fits', pairs_)
+    cell.pages[name] = page
+  end
+  return page
+end
+
+-- The oldest class with an age in (after, upto] that the machine serves: of those that this call changed, and of those stored.
+local function oldest_class(cell, machine, after, upto)
+  local part, best = cell:part('class_ages'), nil
+  for _, class in ipairs(part.list) do
+    local age = part.state[class]
+    if age and age > after and age <= upto and serves(cell, machine, class) then
+      local found = { class = class, age = age }
+      if better(cell, machine, found, best) then best = found end
+    end
+  end
+  local number = 0
+  while true do
+    local page = page_of(cell, machine[M.profile], '(' .. after, upto, number)
+    for _, found in ipairs(page) do
+      if best and found.age > best.age then return best end
+      if part.state[found.class] == nil and serves(cell, machine, found.class) and better(cell, machine, found, best) then best = found end
+    end
+    if #page < PAGE then return best end
+    number = number + 1
+  end
+end
+
+-- The lane whose oldest job is overdue and may run here, or nil; or 'blocked': an overdue job fits the machine but not what is free on it
+-- now, so nothing younger may take that room.
+function ns.overdue_lane(cell, machine)
+  local found = oldest_class(cell, machine, -1, cell.now - cell.limits.overdue_ms)
+  if not found then return nil end
+  if cell:record('classes', found.class)[C.vram_mb] > ns.vram_free(machine) then return 'blocked' end
+  return string.sub(cell:first('backlog', found.class), 18)
+end
+
+-- When the next job that the machine serves becomes overdue, or nil.
+function ns.next_overdue_ms(cell, machine)
+  local found = oldest_class(cell, machine, cell.now - cell.limits.overdue_ms, cell.now)
+  return found and found.age + cell.limits.overdue_ms
+end
