@@ -205,6 +205,18 @@ def _moved(furnished: Furnished) -> list[Request]:
 
 
 SCENARIOS: list[Scenario] = [
+    Scenario(
+        "transfer_abort",
+        "taken back",
+        lambda f: {
+            "nonce": "ta",
+            "jobs": [
+                {"id": "leaving", "transfer": "tr-1", "because": "refused"},
+                {"id": "wait-1", "transfer": "tr-1", "because": "refused"},
+            ],
+        },
+    ),
+    Scenario("transfer_settled", "forgotten", lambda f: {"jobs": [{"id": "arrived", "transfer": "tr-in"}]}),
     Scenario("open_cell", "made", lambda f: OPEN, fresh=True),
     Scenario("open_cell", "joined", lambda f: OPEN),
     Scenario("open_cell", "on another server", lambda f: OPEN | {"server": "there", "configure": True}),

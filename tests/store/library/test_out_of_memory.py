@@ -20,8 +20,8 @@ from tests.store.library.scenarios import SCENARIOS, Scenario
 #: Needed so that a full server becomes an emptier one, or that what runs is not lost. Everything else may wait.
 GO_ON = {
     "cancel", "claim", "complete", "complete_and_claim", "decide_fits", "drain_machine", "events_committed", "fail", "fetch_ended", "models_present",
-    "register_machine", "release", "remove_machine", "renew", "resume", "set_candidates", "tick", "transfer_done", "transfer_in",
-    "transfer_out", "update_machine",
+    "register_machine", "release", "remove_machine", "renew", "resume", "set_candidates", "tick", "transfer_abort", "transfer_done",
+    "transfer_in", "transfer_out", "transfer_settled", "update_machine",
 }  # fmt: skip
 READ = {"inspect", "list_jobs", "statistics"}
 
