@@ -21,10 +21,11 @@ def _node_for(client: ValkeyCluster, key: bytes) -> ClusterNode:
 async def run_id_for(client: ValkeyClient, key: bytes) -> str:
     """Run id of the server that holds `key`; it changes with every start and with a promotion."""
     if isinstance(client, ValkeyCluster):
-        await client.initialize()
+        _ = await client.initialize()
         info: Any = await client.execute_command("INFO", "server", target_nodes=_node_for(client, key))
     else:
-        info = await client.execute_command("INFO", "server")
+        single: Any = client  # the library leaves these calls untyped
+        info = await single.execute_command("INFO", "server")
     return str(info["run_id"])
 
 
@@ -32,13 +33,14 @@ async def connection_for(client: ValkeyClient, key: bytes) -> AbstractConnection
     """A connection of its own to the server that holds `key`, for what blocks or listens. The caller disconnects it."""
     if isinstance(client, Valkey):
         pool = client.connection_pool
-        connection: AbstractConnection = pool.connection_class(**pool.connection_kwargs)
+        connection: Any = pool.connection_class(**pool.connection_kwargs)
     else:
-        await client.initialize()
+        _ = await client.initialize()
         node = _node_for(client, key)
         connection = node.connection_class(host=node.host, port=node.port, **_plain(node.connection_kwargs))
     await connection.connect()
-    return connection
+    opened: AbstractConnection = connection
+    return opened
 
 
 def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
