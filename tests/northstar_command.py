@@ -45,6 +45,10 @@ job = json.load(sys.stdin)
 for step in range(int(job.get("steps", 0))):
     print(json.dumps({"progress": (step + 1) / job["steps"], "message": "step"}), flush=True)
     time.sleep(0.05)
+for _ in range(6_000):
+    if not job.get("until") or pathlib.Path(job["until"]).exists():
+        break
+    time.sleep(0.01)
 if job.get("fail") and not pathlib.Path(job["fail"]).exists():
     sys.exit("this work fails until its file is there")
 pathlib.Path("out/copy.txt").write_text(job.get("text", "nothing") * 3)

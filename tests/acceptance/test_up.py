@@ -141,12 +141,17 @@ def test_a_second_signal_does_not_wait_for_running_work(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_is_killed_is_started_again_and_its_job_succeeds(northstar: Northstar) -> None:
+    # The program cannot end by itself before the machine is gone.
+    may_end = northstar.folder / "may-end"
+    work = jobs(1, until=str(may_end))
     with northstar.up() as up:
-        northstar.good("submit", "-", stdin=jobs(1, steps=40))
+        northstar.good("submit", "-", stdin=work)
         eventually(lambda: statuses(northstar) == {"job-0": "running"}, what="the job runs", pause_s=0.1)
         before = worker_pid(up.popen.pid)
         os.kill(before, signal.SIGKILL)
-        (job,) = northstar.good("submit", "-", "--wait", stdin=jobs(1, steps=40))["jobs"]
+        gone({before})
+        may_end.touch()
+        (job,) = northstar.good("submit", "-", "--wait", stdin=work)["jobs"]
         assert (job["status"], job["attempts"], job["recoveries"]) == ("succeeded", 0, 1)
         assert worker_pid(up.popen.pid) != before
 
