@@ -73,3 +73,23 @@ def test_secrets_are_never_written(*, as_json: bool) -> None:
     assert "connected" in stream.getvalue()
     assert "hunter2" not in stream.getvalue()
     assert "valkey://***@host/0" in stream.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.filterwarnings("error")
+def test_a_traceback_shows_neither_variables_nor_logins(*, as_json: bool) -> None:
+    stream = configured(as_json=as_json)
+
+    def fails(token: str) -> None:
+        address = f"valkey://me:{token}@host/0"
+        raise ValueError(f"no answer from {address}")
+
+    for logger in (structlog.get_logger("f"), logging.getLogger("asyncio")):
+        try:
+            fails("-".join(("open", "sesame")))
+        except ValueError:
+            logger.error("it_broke", exc_info=True)
+    said = stream.getvalue()
+    assert said.count("ValueError: no answer from valkey://***@host/0") == 2
+    assert "Traceback" in said
+    assert "open-sesame" not in said

@@ -24,7 +24,7 @@ def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     for name, value in event.items():
         if _SECRET_NAMES.search(name):
             event[name] = _HIDDEN
-        elif isinstance(value, str) and "://" in value:
+        elif isinstance(value, str) and "://" in value:  # also in tracebacks, which are text by now
             event[name] = _SECRET_IN_ADDRESS.sub(f"://{_HIDDEN}@", value)
     return event
 
@@ -44,7 +44,8 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
     last: list[Any] = (
         [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(serializer=_as_json)]
         if json
-        else [hide_secrets, structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)]
+        # As a traceback in plain text: the renderer's own way would print the variables of every frame.
+        else [structlog.processors.format_exc_info, hide_secrets, _for_people(colors=out.isatty())]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -65,6 +66,12 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**bound)
+
+
+def _for_people(*, colors: bool) -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+    )
 
 
 def _as_json(event: dict[str, Any], **_ignored: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -269,6 +270,21 @@ async def test_cancelling_ends_even_those_that_left_the_group_and_ignore_term(ma
             await task
     assert not is_alive(grandchild)
     assert launchers() == []
+
+
+async def test_cancelling_leaves_nothing_for_the_loop_to_complain_about(make_job: MakeJob) -> None:
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(str(context["message"])))
+    running = asyncio.Event()
+    connector = program(FAMILY + "    time.sleep(600)")
+    task = asyncio.create_task(connector.run(make_job({}), lambda _news: running.set()))
+    async with asyncio.timeout(20.0):
+        await running.wait()
+        task.cancel()
+        await asyncio.wait({task})
+    del task
+    gc.collect()
+    assert complaints == []
 
 
 async def test_impatient_cancelling_changes_nothing(make_job: MakeJob) -> None:

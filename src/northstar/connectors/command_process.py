@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -131,7 +131,7 @@ class CommandProcess:
             return self._report()
         finally:
             readers.cancel()
-            await _to_the_end(self._end())
+            await _to_the_end(self._end(readers))
 
     async def _feed(self, stdin: bytes) -> None:
         pipe = self._process.stdin
@@ -161,8 +161,11 @@ class CommandProcess:
         said = [part for part in os.read(self._report_fd, _REPORT_BYTES).split(b"\n") if part]
         return msgspec.json.decode(said[0], type=CommandReport) if said else None
 
-    async def _end(self) -> None:
+    async def _end(self, readers: asyncio.Future[Any]) -> None:
         """Order the launcher to end the program, and see to it. Idempotent."""
+        await asyncio.wait({readers})
+        if not readers.cancelled():
+            readers.exception()  # looked at, or the loop reports it as forgotten; what mattered was raised already
         if self._lifeline_fd is None:
             return
         os.close(self._lifeline_fd)
