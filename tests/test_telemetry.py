@@ -76,9 +76,10 @@ def test_secrets_are_never_written(*, as_json: bool) -> None:
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-@pytest.mark.filterwarnings("error")
 def test_a_traceback_shows_neither_variables_nor_logins(*, as_json: bool) -> None:
     stream = configured(as_json=as_json)
+
+    word = "hunter2"
 
     def fails(token: str) -> None:
         address = f"valkey://me:{token}@host/0"
@@ -86,10 +87,10 @@ def test_a_traceback_shows_neither_variables_nor_logins(*, as_json: bool) -> Non
 
     for logger in (structlog.get_logger("f"), logging.getLogger("asyncio")):
         try:
-            fails("-".join(("open", "sesame")))
+            fails(word)
         except ValueError:
-            logger.error("it_broke", exc_info=True)
+            logger.exception("it_broke")
     said = stream.getvalue()
     assert said.count("ValueError: no answer from valkey://***@host/0") == 2
     assert "Traceback" in said
-    assert "open-sesame" not in said
+    assert word not in said

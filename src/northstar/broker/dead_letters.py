@@ -10,6 +10,7 @@ from northstar.broker.submission import wanted_lane
 from northstar.domain.jobs import JobBody
 from northstar.domain.refusals import QueueRefusal, refusal
 from northstar.policy.routing.ready_after import PatienceRule
+from northstar.store.latest import read_latest
 from northstar.store.snapshots import read_snapshot
 
 if TYPE_CHECKING:
@@ -75,6 +76,19 @@ class DeadLetters:
             after = page.after
             if not after:
                 return
+
+    async def latest(self, wanted: Filter) -> AsyncIterator[DeadLetter]:
+        """Those that the filter means, the last to be given up first; each once."""
+        seen: set[str] = set()
+        read = 0
+        while ids := await read_latest(self._cell.client, self._cell.keys, "dead", skip=read, count=CHUNK):
+            read += len(ids)
+            new = [job_id for job_id in ids if job_id not in seen]
+            seen.update(new)
+            for job in (await self._cell.inspect(new, bodies=True)).jobs if new else ():
+                letter = _letter(job)
+                if letter is not None and wanted.accepts(letter):
+                    yield letter
 
     async def replay(self, job_ids: Sequence[str]) -> dict[str, QueueRefusal | None]:
         """Send them back to work with their counters at zero, 500 a call; gives, for each, None or why not.

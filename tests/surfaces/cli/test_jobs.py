@@ -127,6 +127,30 @@ def test_the_list_tells_where_each_job_is(running: Northstar) -> None:
     assert table.out.split()[:3] == ["ID", "STATUS", "SERVICE"]
 
 
+def test_what_ended_last_is_listed_first_and_what_is_left_out_is_counted(running: Northstar) -> None:
+    for job_id in ("n-1", "n-2", "n-3"):
+        submit(running, job_id, wait=True)
+    listed = running.good("jobs", "list", "--in", "finished", "--limit", "2")
+    assert [job["id"] for job in listed["jobs"]] == ["n-3", "n-2"]
+    (left_out,) = listed["more"].values()
+    table = running.run("jobs", "list", "--in", "finished", "--limit", "2").out
+    assert table.splitlines()[-1] == f"… and {left_out} more finished; --limit shows more"
+    assert left_out >= 1
+    running.run("submit", "-", "--wait", stdin=json.dumps(failing("n-4", "n-5")))
+    letters = running.good("dead", "list", "--tenant", "grace", "--limit", "1")
+    assert ([letter["id"] for letter in letters["jobs"]], letters["is_cut"]) == (["n-5"], True)
+    table = running.run("dead", "list", "--tenant", "grace", "--limit", "1").out
+    assert table.splitlines()[-1] == "… and more; --limit shows more"
+
+
+def failing(*ids: str) -> list[dict[str, Any]]:
+    """Jobs that fail one after the other: a second one is begun when the first has failed."""
+    return [
+        {"id": job_id, "service": "copy", "tenant": "grace", "payload": {"fail": "/nowhere", "steps": 3 * number}}
+        for number, job_id in enumerate(ids)
+    ]
+
+
 def test_a_job_is_shown_with_everything_that_is_known_of_it(running: Northstar) -> None:
     submit(running, "l-2", wait=True, tenant="ada")
     shown = running.good("jobs", "show", "l-2")

@@ -52,11 +52,12 @@ def list_(
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """List them, oldest first."""
+    """List them, latest first."""
     wanted = _filter(code=code, pool=pool, service=service, tenant=tenant)
-    letters = run(_find(settings_of(config, data_dir, valkey, cell), wanted, limit=limit))
+    letters, dead = run(_latest(settings_of(config, data_dir, valkey, cell), wanted, limit=limit))
+    is_cut, letters = len(letters) > limit, letters[:limit]
     if as_json:
-        print_json({"jobs": letters})
+        print_json({"jobs": letters, "is_cut": is_cut})
         return
     print_table(
         ("ID", "FAILED", "SERVICE", "POOL", "TENANT", "ATTEMPTS", "CODE", "MESSAGE"),
@@ -65,6 +66,9 @@ def list_(
             for x in letters
         ),
     )
+    if is_cut:
+        others = "more" if any((code, pool, service, tenant)) else f"{max(1, dead - limit)} more"
+        console().print(f"… and {others}; --limit shows more", style="dim", markup=False)
 
 
 @app.command()
@@ -134,6 +138,19 @@ async def _find(settings: Settings, wanted: Filter, *, limit: int) -> list[DeadL
             if len(found) >= limit:
                 break
         return found
+
+
+async def _latest(settings: Settings, wanted: Filter, *, limit: int) -> tuple[list[DeadLetter], int]:
+    """The last to be given up, one more than shown so that it can be said that there are more; and how many are dead at all."""
+    from northstar.assembly.session import session
+
+    async with session(settings) as broker:
+        found: list[DeadLetter] = []
+        async for letter in broker.dead_letters.latest(wanted):
+            found.append(letter)
+            if len(found) > limit:
+                break
+        return found, (await broker.cell.statistics()).counts["dead_size"]
 
 
 async def _replay(settings: Settings, ids: list[str]) -> dict[str, QueueRefusal | None]:

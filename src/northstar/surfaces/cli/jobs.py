@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from northstar.config import Settings
     from northstar.domain.jobs import JobView
+    from northstar.store.cell import Cell
     from northstar.store.messages import JobIndex, Outcome
 
 app = typer.Typer(no_args_is_help=True, help="Look at jobs and change what becomes of them.")
@@ -42,14 +43,17 @@ def list_(
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """List jobs: running ones first, then those that wait, pause before a retry, or are finished."""
+    """List jobs: running ones first, then those that wait, pause before a retry, are dead or finished (latest first)."""
     places = list(_INDEX) if place == "all" else [place]
-    views, now_ms = run(_list(settings_of(config, data_dir, valkey, cell), places, limit=limit))
+    views, more, now_ms = run(_list(settings_of(config, data_dir, valkey, cell), places, limit=limit))
     if as_json:
-        print_json({"jobs": views})
+        print_json({"jobs": views, "more": more})
         return
     columns = ("ID", "STATUS", "SERVICE", "TENANT", "PRIORITY", "MACHINE", "SUBMITTED", "ATTEMPTS", "RECOVERIES")
     print_table(columns, (_row(view, now_ms) for view in views))
+    if more:
+        left_out = ", ".join(f"{count} more {name}" for name, count in more.items())
+        console().print(f"… and {left_out}; --limit shows more", style="dim", markup=False)
 
 
 def _row(view: JobView, now_ms: int) -> tuple[object, ...]:
@@ -68,22 +72,42 @@ def _row(view: JobView, now_ms: int) -> tuple[object, ...]:
     )
 
 
-async def _list(settings: Settings, places: Sequence[str], *, limit: int) -> tuple[list[JobView], int]:
+async def _list(settings: Settings, places: Sequence[str], *, limit: int) -> tuple[list[JobView], dict[str, int], int]:
+    """The jobs, how many more there are in each place, and the cell's time."""
     from northstar.assembly.session import session
     from northstar.broker.job_views import look_at
 
     async with session(settings) as broker:
+        counts = (await broker.cell.statistics()).counts
         ids: dict[str, None] = {}
+        more: dict[str, int] = {}
         for place in places:
-            after, found = "", 0
-            while found < limit:
-                page = await broker.cell.list_jobs(_INDEX[place], after=after, count=min(_PAGE, limit - found))
-                ids |= dict.fromkeys(page.jobs)
-                found, after = found + len(page.jobs), page.after
-                if not after:
-                    break
-        views = await look_at(broker.cell, list(ids), bodies=True)
-        return views, (await broker.cell.statistics()).counts["now_ms"]
+            found = await _ids(broker.cell, _INDEX[place], limit=limit)
+            ids |= dict.fromkeys(found)
+            left_out = counts[f"{_INDEX[place]}_size"] - len(found)
+            if len(found) >= limit and left_out > 0:
+                more[place] = left_out
+        return await look_at(broker.cell, list(ids), bodies=True), more, counts["now_ms"]
+
+
+async def _ids(cell: Cell, index: JobIndex, *, limit: int) -> list[str]:
+    """At most `limit` of them; those that are over latest first, the others in the order of their index."""
+    from northstar.store.latest import read_latest
+
+    found: dict[str, None] = {}
+    after = ""
+    for read in range(0, limit, _PAGE):
+        count = min(_PAGE, limit - read)
+        if index == "dead" or index == "finished":  # noqa: PLR1714 (mypy narrows this one)
+            page = await read_latest(cell.client, cell.keys, index, skip=read, count=count)
+            after = "" if len(page) < count else "more"
+        else:
+            reply = await cell.list_jobs(index, after=after, count=count)
+            page, after = reply.jobs, reply.after
+        found |= dict.fromkeys(page)
+        if not after:
+            break
+    return list(found)
 
 
 @app.command()
