@@ -32,11 +32,19 @@ def test_submit_without_json_says_what_to_do_next(running: Northstar) -> None:
 
 def test_a_result_is_shown_with_the_place_of_its_file(running: Northstar) -> None:
     answer = running.run("submit", "-", "--wait", stdin='{"id": "s-4", "service": "copy", "payload": {"text": "abc"}}')
-    first, second = answer.out.splitlines()
-    assert first == "s-4  succeeded"
+    first, second, text = answer.out.splitlines()
+    assert (first, text) == ("s-4  succeeded", "  abcabcabc")
     name, _, rest = second.strip().partition(": ")
     assert name == "copy.txt"
     assert Path(rest.partition(" (")[0]).read_text() == "abcabcabc"
+
+
+def test_a_text_is_printed_as_it_is_however_long_its_lines_are(running: Northstar) -> None:
+    text = "a :smile: [bold]word[/bold]\tand " + "on and " * 100
+    job = {"id": "s-8", "service": "copy", "payload": {"text": text}}
+    assert text * 3 in running.run("submit", "-", "--wait", stdin=json.dumps(job)).out
+    assert text * 3 in running.run("jobs", "show", "s-8").out
+    assert text * 3 in running.run("jobs", "watch", "s-8").out
 
 
 def test_waiting_for_a_job_that_fails_ends_with_exit_code_1(running: Northstar) -> None:
@@ -51,7 +59,7 @@ def test_a_wait_has_an_end(running: Northstar) -> None:
     answer = running.run("submit", "-", "--wait", "--timeout", "0.3", stdin=json.dumps(job))
     assert answer.code == 1
     assert answer.err == (
-        "NS_WAIT_TIMEOUT: 1 jobs did not finish within 0.3 s (s-6); they go on: northstar jobs list\n"
+        "waiting for s-6\nNS_WAIT_TIMEOUT: 1 job did not finish within 0.3 s (s-6) and goes on: northstar jobs list\n"
     )
     running.good("jobs", "cancel", "s-6")
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import unquote
 
 from northstar.domain.jobs import JobView
 from northstar.surfaces.cli.printing import moment, span
 
-_TEXT_CHARS = 2_000
+#: A text file up to this size is shown, not only named.
+_SHOWN_BYTES: Final = 4_096
 
 
 def describe(job: JobView, *, now_ms: int) -> Iterator[tuple[str, str]]:
@@ -44,5 +47,15 @@ def describe_result(job: JobView) -> Iterator[str]:
         if asset:
             place = unquote(asset["url"].removeprefix("file://"))
             yield f"{output['name']}: {place} ({asset['size_bytes']} bytes)"
+            yield from _text_of(asset, place)
         elif output.get("text") is not None:
-            yield f"{output['name']}: {output['text'][:_TEXT_CHARS]}"
+            yield f"{output['name']}: {output['text']}"
+
+
+def _text_of(asset: dict[str, Any], place: str) -> Iterator[str]:
+    """What a small text file says, if it is one and lies on this host."""
+    is_text = asset["media_type"].partition(";")[0] == "text/plain"
+    if not is_text or asset["size_bytes"] > _SHOWN_BYTES or not asset["url"].startswith("file://"):
+        return
+    with contextlib.suppress(OSError, UnicodeDecodeError), Path(place).open("rb") as stream:
+        yield stream.read(_SHOWN_BYTES).decode().removesuffix("\n")

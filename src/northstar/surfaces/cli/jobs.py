@@ -8,7 +8,7 @@ import typer
 
 from northstar.surfaces.cli.exit_codes import REFUSED
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import ago, console, print_error, print_json, print_table
+from northstar.surfaces.cli.printing import ago, console, print_error, print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,12 +126,11 @@ def show(
     if as_json:
         print_json(view)
         return
-    out = console()
     for name, value in describe(view, now_ms=now_ms):
-        out.print(f"{name:<11}{value}", markup=False)
+        print_text(f"{name:<11}{value}")
     if view.status == "succeeded":
         for line in describe_result(view):
-            out.print(f"{'result':<11}{line}", markup=False)
+            print_text(f"{'result':<11}{line}")
 
 
 async def _show(settings: Settings, job_id: str) -> tuple[JobView, int]:

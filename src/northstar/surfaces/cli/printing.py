@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from rich.text import Text
 from northstar.domain.errors import NorthstarError
 
 _WIDTH_OF_A_PIPE: Final = 200
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _COLOURS: Final = {
     "succeeded": "green",
     "running": "cyan",
@@ -30,7 +32,13 @@ _COLOURS: Final = {
 
 def console() -> Console:
     """The standard output; a pipe is wide, so that nothing is cut off."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False, emoji=False)
+
+
+def print_text(text: str) -> None:
+    """Somebody's text and a line end: byte for byte into a pipe; a terminal gets no control characters."""
+    sys.stdout.write((_CONTROL.sub("�", text) if sys.stdout.isatty() else text) + "\n")
+    sys.stdout.flush()
 
 
 def print_json(value: Any) -> None:

@@ -11,7 +11,7 @@ import typer
 from northstar.domain.errors import InvalidRequest
 from northstar.surfaces.cli.exit_codes import FAILED
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import console, print_json
+from northstar.surfaces.cli.printing import console, print_json, print_text
 
 if TYPE_CHECKING:
     from northstar.config import Settings
@@ -86,6 +86,8 @@ async def _submit(
         accepted = await broker.submitter.submit(requests)
         if wait_s is None:
             return accepted, []
+        # Whoever stops waiting can still ask for them. Not on the standard output: that is for the results.
+        sys.stderr.write(f"waiting for {', '.join(job.id for job in accepted)}\n")
         return accepted, await wait_until_final(broker.cell, [job.id for job in accepted], timeout_s=wait_s)
 
 
@@ -103,4 +105,4 @@ def _show_results(finished: list[JobView]) -> None:
     for job in finished:
         out.print(f"{job.id}  {job.status}", markup=False, style="green" if job.status == "succeeded" else "red")
         for line in describe_result(job):
-            out.print(f"  {line}", markup=False)
+            print_text(f"  {line}")

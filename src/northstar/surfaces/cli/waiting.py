@@ -23,8 +23,10 @@ class WaitTooLong(NorthstarError):
 
     def __init__(self, unfinished: Sequence[str], *, timeout_s: float) -> None:
         some = ", ".join(unfinished[:3]) + (", …" if len(unfinished) > 3 else "")
+        many = len(unfinished) != 1
         super().__init__(
-            f"{len(unfinished)} jobs did not finish within {timeout_s:g} s ({some}); they go on: northstar jobs list"
+            f"{len(unfinished)} job{'s' if many else ''} did not finish within {timeout_s:g} s ({some}) "
+            f"and {'go' if many else 'goes'} on: northstar jobs list"
         )
         self.unfinished = unfinished
 

@@ -12,7 +12,7 @@ import typer
 
 from northstar.surfaces.cli.exit_codes import FAILED
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import console, print_json
+from northstar.surfaces.cli.printing import console, print_json, print_text
 
 if TYPE_CHECKING:
     from northstar.config import Settings
@@ -85,7 +85,7 @@ class _Telling:
             return
         self._end_text()
         for line in describe_result(job):
-            console().print(f"  {line}", markup=False)
+            print_text(f"  {line}")
 
     def _end_text(self) -> None:
         if self._in_text:
