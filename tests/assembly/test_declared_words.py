@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from northstar.assembly.stack import _declare_services
@@ -26,3 +28,15 @@ async def test_all_words_of_all_machines_are_declared() -> None:
         declared = set(await rig.cell.client.execute_command("HKEYS", rig.cell.keys["vocabulary"]))
     assert declared == {word.encode() for machine in machines for word in machine.profile().words()}
     assert len(declared) == 1_201
+
+
+async def test_services_that_only_machines_elsewhere_will_offer_are_declared_too(tmp_path: Path) -> None:
+    file = tmp_path / "northstar.toml"
+    file.write_text(
+        'machines = []\n[services.shout]\nconnector = "command"\narguments = ["@python"]\nwarm_up = {}\nexpects = ["text/plain"]\n'
+    )
+    settings = load(environment={"HOME": "/nobody"}, file=file)
+    async with servers.embedded_valkey() as server, Rig(server.url) as rig:
+        await _declare_services(rig.cell, settings)
+        declared = set(await rig.cell.client.execute_command("HKEYS", rig.cell.keys["vocabulary"]))
+    assert declared == {b"service:shout"}

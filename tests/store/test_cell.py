@@ -63,7 +63,7 @@ async def test_a_refusal_is_an_error_of_its_own_type_with_its_facts(client: Valk
     with pytest.raises(NoSuchMachine, match="machine ghost is not registered in this cell") as refused:
         await cell.claim(machine="ghost", session="s", credits_=1, nonce="n", park=False)
     assert refused.value.facts == {"machine": "ghost"}
-    with pytest.raises(UnknownWord, match="service:unheard is not known here"):
+    with pytest.raises(UnknownWord, match="no machine here has offered service:unheard yet"):
         await cell.submit(
             jobs=[job("a")],
             lanes=[WantedLane(key="k", class_="c", pool="p", vram_mb=0, words=("service:unheard",))],

@@ -20,7 +20,7 @@ from northstar.assembly.machines import LocalMachines
 from northstar.assembly.run_file import RunFile, remove_run_file, write_run_file
 from northstar.assembly.session import new_id
 from northstar.broker.dispatch import Dispatcher
-from northstar.config import Settings
+from northstar.config import Settings, default_services
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store.cell import Cell
 from northstar.store.embedded import EmbeddedValkey, RestartPolicy, ServerOptions
@@ -62,8 +62,10 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def running_stack(settings: Settings, *, restart_machines: RestartPolicy | None) -> AsyncIterator[Stack]:
-    """Run everything until the block ends. `settings.machines` are the machines of this host.
+async def running_stack(
+    settings: Settings, *, restart_machines: RestartPolicy | None, no_machines: bool = False
+) -> AsyncIterator[Stack]:
+    """Run everything until the block ends. `settings.machines` run on this host, or, with `no_machines`, on others.
 
     Raises:
         DataDirectoryInUse: it runs already on this data directory.
@@ -85,6 +87,8 @@ async def running_stack(settings: Settings, *, restart_machines: RestartPolicy |
         await stack.enter_async_context(announced(cell, process=f"up:{new_id()}"))
         await retire_unused(client, cell.library)
         await _declare_services(cell, settings)
+        if no_machines:
+            settings = msgspec.structs.replace(settings, machines=())
         history = await _history(settings, cell, stack, failure=failure)
         dispatcher = Dispatcher(
             cell,
@@ -135,8 +139,10 @@ def _for_machines(settings: Settings, url: str) -> Settings:
 
 
 async def _declare_services(cell: Cell, settings: Settings) -> None:
-    """Jobs for our machines are welcome before the machines are ready."""
-    words = sorted({word for machine in settings.machines for word in machine.profile().words()})
+    """Jobs for what the settings name are welcome before any machine is ready, wherever it will run."""
+    own = settings.services.keys() - default_services()  # the default ones need not run here
+    of_machines = {word for machine in settings.machines for word in machine.profile().words()}
+    words = sorted(of_machines | {f"service:{name}" for name in own})
     for first in range(0, len(words), _WORDS_PER_CALL):
         await cell.declare(words[first : first + _WORDS_PER_CALL], by="up")
 

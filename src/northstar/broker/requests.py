@@ -18,8 +18,9 @@ class MalformedBody(InvalidRequest):
 
     code = "NS_MALFORMED_BODY"
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(f"the body is not valid JSON: {detail}")
+    def __init__(self, source: str, *, detail: str) -> None:
+        super().__init__(f"{source} {detail}")
+        self.source = source
 
 
 class InvalidJob(InvalidRequest):
@@ -27,8 +28,9 @@ class InvalidJob(InvalidRequest):
 
     code = "NS_INVALID_JOB"
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(f"the body does not describe a job: {detail}")
+    def __init__(self, source: str, *, detail: str) -> None:
+        super().__init__(f"{source} does not describe a job: {detail}")
+        self.source = source
         self.detail = detail
 
 
@@ -50,7 +52,8 @@ class BatchTooLarge(InvalidRequest):
     code = "NS_BATCH_TOO_LARGE"
 
     def __init__(self, count: int) -> None:
-        super().__init__(f"a batch holds 1 to {MAX_BATCH} jobs, this one has {count}")
+        found = f"this one has {count}" if count else "this one is empty"
+        super().__init__(f"a batch holds 1 to {MAX_BATCH} jobs, {found}")
         self.count = count
 
 
@@ -67,20 +70,22 @@ class DuplicateId(InvalidRequest):
 _decoder = msgspec.json.Decoder(JobRequest | list[JobRequest])
 
 
-def read_requests(body: bytes) -> list[JobRequest]:
-    """One job (an object) or a batch (an array), as JSON.
+def read_requests(body: bytes, *, source: str = "the body") -> list[JobRequest]:
+    """One job (an object) or a batch (an array), as JSON. `source` is what errors call it.
 
     Raises:
         SubmissionTooLarge, MalformedBody, InvalidJob, BatchTooLarge, DuplicateId
     """
     if len(body) > MAX_SUBMISSION_BYTES:
         raise SubmissionTooLarge(len(body))
+    if not body.strip():
+        raise MalformedBody(source, detail="is empty; a job is a JSON object, a batch an array of them")
     try:
         decoded = _decoder.decode(body)
     except msgspec.ValidationError as exc:
-        raise InvalidJob(str(exc)) from exc
+        raise InvalidJob(source, detail=str(exc)) from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise MalformedBody(str(exc)) from exc
+        raise MalformedBody(source, detail=f"is not valid JSON: {exc}") from exc
     requests: list[JobRequest] = decoded if isinstance(decoded, list) else [decoded]
     check_batch(requests)
     return requests

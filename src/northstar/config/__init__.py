@@ -11,7 +11,7 @@ from northstar.config.settings import (
     Settings,
     ValkeySettings,
 )
-from northstar.config.sources import InvalidSettings, load, variables
+from northstar.config.sources import InvalidSettings, default_services, load, variables
 
 __all__ = [
     "AgentSettings",
@@ -28,6 +28,7 @@ __all__ = [
     "Service",
     "Settings",
     "ValkeySettings",
+    "default_services",
     "load",
     "variables",
 ]

@@ -77,6 +77,11 @@ def _defaults() -> dict[str, Any]:
     return tomllib.loads(resources.files("northstar").joinpath("defaults.toml").read_text())
 
 
+def default_services() -> frozenset[str]:
+    """The services that exist without any file."""
+    return frozenset(_defaults()["services"])
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:

@@ -68,7 +68,7 @@ class UnknownWord(QueueRefusal, InvalidRequest):
     """The job asks for a tag, model or service that nobody declared."""
 
     code = "NS_UNKNOWN_WORD"
-    sentence = "{word} is not known here, so no machine could ever serve it; declare it first, or check its spelling"
+    sentence = "no machine here has offered {word} yet; start the machine that offers it, or check the spelling"
 
 
 class TenantFull(QueueRefusal, Refused):
@@ -114,6 +114,11 @@ class NoSuchJob(QueueRefusal, Refused):
 
     code = "NS_NO_SUCH_JOB"
     sentence = "no such job in this cell: it was never submitted, its retention is over, or it moved to another cell"
+
+    def __init__(self, facts: dict[str, str] | None = None) -> None:
+        if facts and "job" in facts:
+            self.sentence = type(self).sentence.replace("no such job", "no job {job}", 1)  # type: ignore[misc]
+        super().__init__(facts)
 
 
 class LeaseLost(QueueRefusal, Refused):

@@ -92,6 +92,7 @@ def test_an_unknown_job_is_refused_by_name(running: Northstar) -> None:
     for command in (["show"], ["watch"]):
         answer = running.run("jobs", *command, "no-such-job")
         assert (answer.code, answer.err.split(":")[0]) == (3, "NS_NO_SUCH_JOB")
+        assert "no job no-such-job in this cell" in answer.err
 
 
 def test_waiting_jobs_can_be_moved_up_and_canceled(running: Northstar) -> None:
@@ -239,7 +240,10 @@ def test_a_pause_is_seen_and_told_apart_from_one_that_was_there(running: Northst
 
 def test_a_scope_that_is_none_is_refused(running: Northstar) -> None:
     answer = running.run("pause", "everything")
-    assert (answer.code, answer.err.split(":")[0]) == (2, "NS_BAD_ARGUMENT")
+    assert (answer.code, answer.err) == (
+        2,
+        "NS_NO_SUCH_SCOPE: 'everything' cannot be paused or resumed; name `cell`, or one pool as `pool:NAME`\n",
+    )
 
 
 def test_a_drained_machine_gets_nothing_new_until_it_is_active_again(running: Northstar) -> None:

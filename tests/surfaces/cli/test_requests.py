@@ -24,12 +24,12 @@ def refused(northstar: Northstar, body: str | bytes) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("body", "code", "sentence"),
     [
-        ("{", "NS_MALFORMED_BODY", "the body is not valid JSON: Input data was truncated"),
-        ("", "NS_MALFORMED_BODY", "the body is not valid JSON: Input data was truncated"),
-        (b"\xff\xfe", "NS_MALFORMED_BODY", "the body is not valid JSON"),
+        ("{", "NS_MALFORMED_BODY", "the standard input is not valid JSON: Input data was truncated"),
+        ("", "NS_MALFORMED_BODY", "the standard input is empty; a job is a JSON object, a batch an array of them"),
+        (b"\xff\xfe", "NS_MALFORMED_BODY", "the standard input is not valid JSON"),
         ("[" * 100_000, "NS_INVALID_JOB", "Expected `object`, got `array`"),
-        ('{"payload": {"x": ' + "[" * 100_000, "NS_MALFORMED_BODY", "the body is not valid JSON"),
-        ("[]", "NS_BATCH_TOO_LARGE", "a batch holds 1 to 500 jobs, this one has 0"),
+        ('{"payload": {"x": ' + "[" * 100_000, "NS_MALFORMED_BODY", "the standard input is not valid JSON"),
+        ("[]", "NS_BATCH_TOO_LARGE", "a batch holds 1 to 500 jobs, this one is empty"),
         (json.dumps([JOB] * 501), "NS_BATCH_TOO_LARGE", "a batch holds 1 to 500 jobs, this one has 501"),
         ('{"payload": {}}', "NS_INVALID_JOB", "missing required field `service`"),
         (json.dumps(JOB | {"prio": 1}), "NS_INVALID_JOB", "unknown field `prio`"),
@@ -40,7 +40,11 @@ def refused(northstar: Northstar, body: str | bytes) -> tuple[int, str, str]:
         (json.dumps(JOB | {"id": "../../etc/passwd"}), "NS_INVALID_JOB", "$.id"),
         (json.dumps(JOB | {"service": "No Such"}), "NS_INVALID_JOB", "$.service"),
         (json.dumps([JOB | {"id": "a"}, JOB | {"id": "a"}]), "NS_DUPLICATE_ID", "two jobs of the batch have the id a"),
-        (json.dumps(JOB | {"service": "unheard-of"}), "NS_UNKNOWN_WORD", "service:unheard-of is not known here"),
+        (
+            json.dumps(JOB | {"service": "unheard-of"}),
+            "NS_UNKNOWN_WORD",
+            "no machine here has offered service:unheard-of yet",
+        ),
         (json.dumps(JOB | {"payload": {"x": "y" * 70_000}}), "NS_BODY_TOO_LARGE", "more than the 65536 allowed"),
         (b" " * 8_000_001, "NS_SUBMISSION_TOO_LARGE", "more than 8000000; split the batch"),
     ],
@@ -80,6 +84,12 @@ def test_an_idempotency_key_belongs_to_one_body(running: Northstar) -> None:
     (first,) = running.good("submit", "-", stdin=json.dumps(keyed))["jobs"]
     assert running.good("submit", "-", stdin=json.dumps(keyed))["jobs"] == [{"id": first["id"], "replayed": True}]
     assert refused(running, json.dumps(keyed | {"payload": {}}))[:2] == (3, "NS_IDEMPOTENCY_REUSED")
+
+
+def test_a_file_that_holds_no_job_is_named(running: Northstar) -> None:
+    for text, sentence in (("", "is empty"), ("{", "is not valid JSON"), ("{}", "does not describe a job")):
+        (running.folder / "bad.json").write_text(text)
+        assert f": bad.json {sentence}" in running.run("submit", "bad.json").err
 
 
 def test_a_file_that_is_not_there_is_named(running: Northstar) -> None:
@@ -157,4 +167,5 @@ def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
 def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
     import northstar
 
-    assert Northstar(tmp_path).run("version").out == f"{northstar.__version__}\n"
+    for asked in ("version", "--version"):
+        assert Northstar(tmp_path).run(asked).out == f"{northstar.__version__}\n"

@@ -150,9 +150,11 @@ class HistoryWriter:
             raise self._mismatch(offset, "the cell knows no such event") from exc
 
     def _report(self, gap: Gap) -> None:
-        line = log.warning if gap.missing or gap.disowned else log.info
+        """A change of server at which nothing was lost is no gap, and no reason to worry."""
+        is_lost = gap.missing or gap.disowned
+        line = log.warning if is_lost else log.info
         line(
-            "history_gap",
+            "history_gap" if is_lost else "history_new_epoch",
             cell=self._cell.name,
             last=str(gap.last),
             next=str(gap.next),

@@ -11,7 +11,7 @@ from northstar.domain.errors import InvalidRequest
 from northstar.surfaces.cli.exit_codes import REFUSED
 from northstar.surfaces.cli.jobs import show
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, run, settings_of
-from northstar.surfaces.cli.printing import console, moment, print_error, print_json, print_table
+from northstar.surfaces.cli.printing import console, counted, moment, print_error, print_json, print_table
 
 if TYPE_CHECKING:
     from northstar.broker.dead_letters import DeadLetter, Filter
@@ -112,7 +112,7 @@ def _plan(letters: list[DeadLetter]) -> str:
     """For example: "12 dead letters go back to work (10 text NS_ENGINE_GONE, 2 picture NS_MACHINES_LOST)"."""
     kinds = Counter(f"{letter.service} {letter.code}" for letter in letters).most_common()
     shown = ", ".join(f"{count} {kind}" for kind, count in kinds[:5]) + (", …" if len(kinds) > 5 else "")
-    return f"{len(letters)} dead letters go back to work ({shown})"
+    return f"{counted(len(letters), 'dead letter')} {'goes' if len(letters) == 1 else 'go'} back to work ({shown})"
 
 
 def _report(outcomes: dict[str, QueueRefusal | None], *, as_json: bool) -> None:
@@ -121,7 +121,7 @@ def _report(outcomes: dict[str, QueueRefusal | None], *, as_json: bool) -> None:
         shown = [{"id": job_id, "outcome": why.code if why else "ok"} for job_id, why in outcomes.items()]
         print_json({"jobs": shown})
     else:
-        console().print(f"{len(outcomes) - len(refused)} dead letters went back to work", markup=False)
+        console().print(f"{counted(len(outcomes) - len(refused), 'dead letter')} went back to work", markup=False)
     for job_id, why in refused.items():
         print_error(why, about=f"job {job_id}")
     if refused:

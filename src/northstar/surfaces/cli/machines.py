@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
-from northstar.surfaces.cli.printing import console, print_json, print_table
+from northstar.surfaces.cli.printing import console, counted, print_json, print_table
 
 if TYPE_CHECKING:
     from northstar.config import Settings
@@ -117,7 +117,7 @@ def remove(
     if as_json:
         print_json({"machine": name, "returned": returned})
     else:
-        console().print(f"{name}  removed, {returned} jobs returned to the queue", markup=False)
+        console().print(f"{name}  removed, {counted(returned, 'job')} returned to the queue", markup=False)
 
 
 async def _remove(settings: Settings, name: str) -> int:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from northstar.domain.errors import InvalidRequest
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, me, run, settings_of
 from northstar.surfaces.cli.printing import console, print_json
 
 if TYPE_CHECKING:
     from northstar.config import Settings
+
+
+class NoSuchScope(InvalidRequest):
+    """What was named cannot be paused."""
+
+    code: ClassVar[str] = "NS_NO_SUCH_SCOPE"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"{scope!r} cannot be paused or resumed; name `cell`, or one pool as `pool:NAME`")
+        self.scope = scope
+
 
 Scope = Annotated[str, typer.Argument(metavar="SCOPE", help="`cell`, or `pool:NAME`.")]
 
@@ -25,6 +37,7 @@ def pause(
     cell: CellName = None,
 ) -> None:
     """Give out no work of a scope; what runs goes on, and submissions are accepted."""
+    _check(scope)
     changed = run(_pause(settings_of(config, data_dir, valkey, cell), scope, because=because))
     _tell(scope, "paused" if changed else "was paused already", changed=changed, as_json=as_json)
 
@@ -38,8 +51,15 @@ def resume(
     cell: CellName = None,
 ) -> None:
     """Give out the work of a scope again."""
+    _check(scope)
     changed = run(_resume(settings_of(config, data_dir, valkey, cell), scope))
     _tell(scope, "resumed" if changed else "was not paused", changed=changed, as_json=as_json)
+
+
+def _check(scope: str) -> None:
+    kind, _, name = scope.partition(":")
+    if scope != "cell" and not (kind == "pool" and name):
+        raise NoSuchScope(scope)
 
 
 def _tell(scope: str, words: str, *, changed: bool, as_json: bool) -> None:

@@ -67,6 +67,15 @@ def coloured(word: str) -> Text:
     return Text(word, style=_COLOURS.get(word, ""))
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "job"), counted(0, "job")
+    ('1 job', '0 jobs')
+    """
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def ago(at_ms: int, now_ms: int) -> str:
     """How long ago, roughly.
 

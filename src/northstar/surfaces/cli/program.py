@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -22,6 +23,21 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 invalid request, 3 refused by the present state, 4 unavailable. "
     "Errors go to the standard error as `NS_CODE: sentence`.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def northstar(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What holds for all commands; its help is that of the program."""
 
 
 @app.command()

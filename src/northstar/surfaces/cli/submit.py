@@ -49,7 +49,8 @@ def submit(
     from northstar.broker.requests import MAX_SUBMISSION_BYTES, read_requests
 
     settings = settings_of(config, data_dir, valkey, cell)
-    requests = read_requests(_read(file, limit_bytes=MAX_SUBMISSION_BYTES + 1))
+    source = "the standard input" if file == "-" else file
+    requests = read_requests(_read(file, limit_bytes=MAX_SUBMISSION_BYTES + 1), source=source)
     accepted, finished = run(_submit(settings, requests, wait_s=timeout_s if wait else None))
     if as_json:
         print_json({"jobs": finished if wait else accepted_as_json(accepted)})

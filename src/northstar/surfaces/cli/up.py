@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +37,9 @@ def up(
     """
     settings = _with_log(settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level)
     _configure_log(settings)
-    run(_up(settings, no_machines=no_machines), fast=True)
+    where = {"--config": config, "--data-dir": data_dir}
+    same = "".join(f" {option} {shlex.quote(str(path))}" for option, path in where.items() if path is not None)
+    run(_up(settings, no_machines=no_machines, same=same), fast=True)
 
 
 def _with_log(settings: Settings, *, log_json: bool, log_level: str | None) -> Settings:
@@ -58,21 +61,21 @@ def _configure_log(settings: Settings) -> None:
     telemetry.configure(level=settings.log.level, json=settings.log.json)
 
 
-async def _up(settings: Settings, *, no_machines: bool) -> None:
+async def _up(settings: Settings, *, no_machines: bool, same: str) -> None:
+    """Run it; `same` are the options by which other commands find it."""
     import msgspec
 
     from northstar.assembly.connectors import check_services
     from northstar.assembly.stack import running_stack
     from northstar.store.embedded import RestartPolicy
 
-    if no_machines:
-        settings = msgspec.structs.replace(settings, machines=())
-    check_services(settings, environment=os.environ)
+    of_this_host = msgspec.structs.replace(settings, machines=()) if no_machines else settings
+    check_services(of_this_host, environment=os.environ)
     stop = asyncio.Event()
     orders = _Orders(stop)
-    async with running_stack(settings, restart_machines=RestartPolicy()) as stack:
+    async with running_stack(settings, restart_machines=RestartPolicy(), no_machines=no_machines) as stack:
         orders.stack = stack
-        _greet(stack)
+        _greet(stack, same=same)
         stack.failure.add_done_callback(lambda _failure: stop.set())
         await stop.wait()
         console().print("North Star stops: machines hand back their work, the server saves its data.")
@@ -95,7 +98,7 @@ class _Orders:
         self._stop.set()
 
 
-def _greet(stack: Stack) -> None:
+def _greet(stack: Stack, *, same: str) -> None:
     from northstar.store.valkey import redact
 
     settings = stack.settings
@@ -106,6 +109,7 @@ def _greet(stack: Stack) -> None:
     out.print(f"  history   {stack.history.place}", markup=False)
     names = ", ".join(machine.name for machine in settings.machines) or "none on this host"
     out.print(f"  machines  {names}" + (f" (services: {', '.join(offered)})" if offered else ""), markup=False)
-    out.print("  try       northstar status · northstar submit FILE --wait · Ctrl-C stops", markup=False)
+    hint = f"northstar status{same} · northstar submit FILE --wait{same} · Ctrl-C stops"
+    out.print(f"  try       {hint}", markup=False, soft_wrap=True)
     with contextlib.suppress(OSError):
         out.file.flush()
