@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "write_configuration_reference.py"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def script(name: str) -> ModuleType:
+    """A script as a module."""
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_the_configuration_page_is_what_the_script_writes() -> None:
-    spec = importlib.util.spec_from_file_location("write_configuration_reference", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert script.PAGE.read_text() == script.page(), f"run: python {SCRIPT.name}"
+    writer = script("write_configuration_reference")
+    assert writer.PAGE.read_text() == writer.page(), "run: python scripts/write_configuration_reference.py"
+
+
+def test_the_pages_of_jobs_and_errors_are_what_the_script_writes() -> None:
+    for path, page in script("write_job_and_error_references").PAGES.items():
+        assert path.read_text() == page(), "run: python scripts/write_job_and_error_references.py"

@@ -11,6 +11,7 @@ from northstar.domain.errors import NorthstarError
 from northstar.domain.jobs import JobView
 from northstar.domain.refusals import NoSuchJob
 from northstar.store.cell import Cell
+from northstar.surfaces.cli.printing import counted
 
 _FIRST_LOOK_S: Final = 0.02
 _LAST_LOOK_S: Final = 0.5
@@ -23,11 +24,8 @@ class WaitTooLong(NorthstarError):
 
     def __init__(self, unfinished: Sequence[str], *, timeout_s: float) -> None:
         some = ", ".join(unfinished[:3]) + (", …" if len(unfinished) > 3 else "")
-        many = len(unfinished) != 1
-        super().__init__(
-            f"{len(unfinished)} job{'s' if many else ''} did not finish within {timeout_s:g} s ({some}) "
-            f"and {'go' if many else 'goes'} on: northstar jobs list"
-        )
+        jobs, go = counted(len(unfinished), "job"), "goes" if len(unfinished) == 1 else "go"
+        super().__init__(f"{jobs} did not finish within {timeout_s:g} s ({some}) and {go} on: northstar jobs list")
         self.unfinished = unfinished
 
 
