@@ -29,7 +29,7 @@ from northstar.domain.requirements import Requirements
 _PAGES: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _FIELD: Final = re.compile(r"^    (\w+): (?!ClassVar)")
 #: The exit code of a command that ends with an error of this class.
-_EXIT_CODES: Final = ((InvalidRequest, "2"), (Refused, "3"), (Unavailable, "4"), (NorthstarError, "1"))
+_EXIT_CODES: Final = ((InvalidRequest, "2"), (Refused, "3"), (Unavailable, "4"))
 #: What the names of fields do not say themselves.
 _MEANINGS: Final = {
     "service": "What does the work; a machine must offer it.",
@@ -152,7 +152,7 @@ def _rows() -> Iterator[str]:
     for kind in _below(NorthstarError):
         if "code" not in vars(kind) or (kind.__subclasses__() and kind in {QueueRefusal, InvalidRequest, Refused}):
             continue
-        exit_code = next(number for group, number in _EXIT_CODES if issubclass(kind, group))
+        exit_code = next((number for group, number in _EXIT_CODES if issubclass(kind, group)), "1")
         meaning = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         cells = (f"`{kind.code}`", _sentence(kind), "yes" if kind.retryable else "no", exit_code, meaning)
         yield "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |"
@@ -171,8 +171,9 @@ def _sentence(kind: type[NorthstarError]) -> str:
         return "(as the case is)"
     tree = ast.parse(textwrap.dedent(inspect.getsource(vars(kind)["__init__"])))
     for call in ast.walk(tree):
-        is_init = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "__init__"
-        if is_init and call.args:
+        if not isinstance(call, ast.Call) or not call.args:
+            continue
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "__init__":
             return _text(call.args[0]) or "(as the case is)"
     return "(as the case is)"
 

@@ -11,18 +11,27 @@ if TYPE_CHECKING:
 
 
 async def read_latest(
-    client: ValkeyClient, keys: CellKeys, index: Literal["dead", "finished"], *, skip: int = 0, count: int = 500
+    client: ValkeyClient,
+    keys: CellKeys,
+    index: Literal["dead", "finished"],
+    *,
+    skip: int = 0,
+    count: int = 500,
+    until_ms: int | None = None,
 ) -> list[str]:
     """Ids of `count` jobs, the one that is kept longest first, after the first `skip` of them.
 
-    The index is in the order in which jobs are forgotten: among jobs of equal retention the last to end is the first here. Jobs
+    With `until_ms` only those that are forgotten by then. The index is in the order in which jobs are forgotten: among jobs of equal retention the last to end is the first here. Jobs
     that end between two reads push the others on, so a job may be seen twice, and none is left out.
 
     Raises:
         Unavailable: the server does not answer.
     """
     try:
-        answer: Any = await client.execute_command("ZREVRANGE", keys[index], skip, skip + count - 1)
+        highest = "+inf" if until_ms is None else until_ms
+        answer: Any = await client.execute_command(
+            "ZREVRANGEBYSCORE", keys[index], highest, "-inf", "LIMIT", skip, count
+        )
     except FAULTS as exc:
         raise translate(exc) from exc
     return [job_id.decode() for job_id in answer]

@@ -79,32 +79,42 @@ async def _list(settings: Settings, places: Sequence[str], *, limit: int) -> tup
 
     async with session(settings) as broker:
         counts = (await broker.cell.statistics()).counts
-        ids: dict[str, None] = {}
+        views: dict[str, JobView] = {}
         more: dict[str, int] = {}
         for place in places:
-            found = await _ids(broker.cell, _INDEX[place], limit=limit)
-            ids |= dict.fromkeys(found)
-            left_out = counts[f"{_INDEX[place]}_size"] - len(found)
+            ids = await _ids(broker.cell, _INDEX[place], limit=limit, now_ms=counts["now_ms"])
+            found = await look_at(broker.cell, ids, bodies=True)
+            if place in {"dead", "finished"}:
+                found.sort(key=lambda view: -view.finished_ms)
+            left_out = counts[f"{_INDEX[place]}_size"] - len(found[:limit])
             if len(found) >= limit and left_out > 0:
                 more[place] = left_out
-        return await look_at(broker.cell, list(ids), bodies=True), more, counts["now_ms"]
+            views |= {view.id: view for view in found[:limit] if view.id not in views}
+        return list(views.values()), more, counts["now_ms"]
 
 
-async def _ids(cell: Cell, index: JobIndex, *, limit: int) -> list[str]:
-    """At most `limit` of them; those that are over latest first, the others in the order of their index."""
+async def _ids(cell: Cell, index: JobIndex, *, limit: int, now_ms: int) -> list[str]:
+    """At least `limit` of them, if there are so many; of those that are over, the latest ones.
+
+    Jobs that are over stand in the order in which they are forgotten. Dead ones are kept longer than others, so the latest of
+    the jobs that are kept for the usual time are read by themselves.
+    """
+    from northstar.domain.jobs import JobRequest
     from northstar.store.latest import read_latest
 
+    if index == "dead":
+        return await read_latest(cell.client, cell.keys, index, count=limit)
+    if index == "finished":
+        usual_ms = now_ms + int(JobRequest(service="any").retention_s * 1_000)
+        kept_long = await read_latest(cell.client, cell.keys, index, count=limit)
+        kept_as_usual = await read_latest(cell.client, cell.keys, index, count=limit, until_ms=usual_ms)
+        return list(dict.fromkeys((*kept_long, *kept_as_usual)))
     found: dict[str, None] = {}
     after = ""
     for read in range(0, limit, _PAGE):
-        count = min(_PAGE, limit - read)
-        if index == "dead" or index == "finished":  # noqa: PLR1714 (mypy narrows this one)
-            page = await read_latest(cell.client, cell.keys, index, skip=read, count=count)
-            after = "" if len(page) < count else "more"
-        else:
-            reply = await cell.list_jobs(index, after=after, count=count)
-            page, after = reply.jobs, reply.after
-        found |= dict.fromkeys(page)
+        page = await cell.list_jobs(index, after=after, count=min(_PAGE, limit - read))
+        found |= dict.fromkeys(page.jobs)
+        after = page.after
         if not after:
             break
     return list(found)
