@@ -119,7 +119,7 @@ async def stage(url: str, folder: Path, *, seed: int, limits: CellLimits = LIMIT
     try:
         cell = Cell(client, f"kill-{nonce()}")
         await cell.open(limits)
-        await cell.declare(["service:waits"], by="test")
+        await cell.declare(["pool:standard", "service:waits"], by="test")
         opened = Stage(cell, url=url, folder=folder, limits=limits, seed=seed)
         yield opened
     finally:

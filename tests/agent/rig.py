@@ -75,7 +75,7 @@ class Rig:
 
     async def __aenter__(self) -> Self:
         self.cell = await self.opened()
-        await self.cell.declare(["service:waits"], by="test")
+        await self.cell.declare(["pool:standard", "service:waits"], by="test")
         self.submitter = Submitter(self.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic, view_s=0)
         return self
 

@@ -140,3 +140,28 @@ async def machines_wait(rig: Rig, count: int) -> None:
         return (await rig.cell.statistics()).counts["parked_size"] == count
 
     await eventually(is_so, what=f"{count} machines wait", within_s=SOON_S)
+
+
+@pytest.mark.parametrize(
+    ("request_", "word"),
+    [
+        (JobRequest(service="waits", pool="nopool"), "pool:nopool"),
+        (JobRequest(service="waits", requires=Requirements(isolation="acme")), "isolation:acme"),
+        (JobRequest(service="waits", requires=Requirements(tags=("eu",))), "tag:eu"),
+    ],
+)
+async def test_what_no_machine_has_offered_is_refused_rather_than_left_to_wait_for_ever(
+    rig: Rig, request_: JobRequest, word: str
+) -> None:
+    with pytest.raises(UnknownWord, match=word):
+        await rig.submitter.submit([request_])
+
+
+def test_the_size_of_a_model_makes_no_lane_of_its_own() -> None:
+    """Sizes are what a client says of a model; a lane is the model."""
+    small, large = [
+        JobRequest(service="s", requires=Requirements(models=(ModelNeed(name="sdxl", size_bytes=size),))).lane()
+        for size in (1, 2)
+    ]
+    assert small.key == large.key
+    assert small.anchors != large.anchors

@@ -38,7 +38,7 @@ async def a_cell(url: str) -> Cell:
     cell = Cell(connect(url), f"t{secrets.token_hex(6)}")
     cell.now_ms = 1_000_000
     await cell.open(CellLimits(), clock="virtual")
-    await cell.declare(["service:paint"], by="test")
+    await cell.declare(["pool:standard", "service:paint"], by="test")
     return cell
 
 

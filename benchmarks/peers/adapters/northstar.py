@@ -56,7 +56,7 @@ class Northstar:
 
     async def open(self) -> None:
         self._cell = await _cell(self._url)
-        await self._cell.declare(["service:count"], by="benchmark")
+        await self._cell.declare(["pool:standard", "service:count"], by="benchmark")
         self._submitter = Submitter(self._cell, new_id=_random_text, monotonic=time.monotonic)
 
     async def enqueue_one(self, number: int) -> None:

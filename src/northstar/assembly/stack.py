@@ -142,7 +142,8 @@ async def _declare_services(cell: Cell, settings: Settings) -> None:
     """Jobs for what the settings name are welcome before any machine is ready, wherever it will run."""
     own = settings.services.keys() - default_services()  # the default ones need not run here
     of_machines = {word for machine in settings.machines for word in machine.profile().words()}
-    words = sorted(of_machines | {f"service:{name}" for name in own})
+    # A job that names no pool asks for the standard one, and so does a machine.
+    words = sorted(of_machines | {f"service:{name}" for name in own} | {"pool:standard"})
     for first in range(0, len(words), _WORDS_PER_CALL):
         await cell.declare(words[first : first + _WORDS_PER_CALL], by="up")
 

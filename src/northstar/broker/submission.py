@@ -55,7 +55,7 @@ def wanted_lane(lane: LaneKey, snapshot: CellSnapshot | None, rule: PatienceRule
     fits: tuple[tuple[str, bool], ...] = ()
     placements: tuple[Placement, ...] = ()
     if snapshot is not None:
-        state = LaneState(id="", key=lane.key, requirement_class="", anchors=read_anchors(lane.key), unfinished=0)
+        state = LaneState(id="", key=lane.key, requirement_class="", anchors=read_anchors(lane.anchors), unfinished=0)
         decided, ranked = ranking(state, read_class(lane.requirement_class), snapshot, rule)
         fits = tuple(decided)
         placements = tuple(Placement(choice.subject, choice.ready_after_ms, choice.preference) for choice in ranked)
@@ -65,6 +65,7 @@ def wanted_lane(lane: LaneKey, snapshot: CellSnapshot | None, rule: PatienceRule
         pool=lane.pool,
         vram_mb=lane.vram_mb,
         words=lane.words,
+        anchors=lane.anchors,
         fits=fits,
         placements=placements,
     )

@@ -41,7 +41,9 @@ class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def words(self) -> tuple[str, ...]:
         """What submissions may ask for because this machine exists."""
         return (
+            *(f"pool:{pool}" for pool in self.pools),
             *(f"service:{service}" for service in self.services),
+            *((f"isolation:{self.dedicated_to}",) if self.dedicated_to else ()),
             *(f"tag:{tag}" for tag in self.tags),
             *(f"pack:{pack}" for pack in self.node_packs),
         )

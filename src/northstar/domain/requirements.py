@@ -60,6 +60,8 @@ class LaneKey(msgspec.Struct, frozen=True, kw_only=True):
     pool: str
     vram_mb: int
     words: tuple[str, ...]
+    #: JSON list of (name, bytes) of the anchor models. Sizes are what the submitter says, so they make no lane of their own.
+    anchors: str
 
 
 class RequirementClass(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,12 +97,15 @@ def lane_of(*, pool: str, service: str, requires: Requirements) -> LaneKey:
     anchors = tuple(sorted({need.name: need for need in requires.models if need.is_anchor}.values()))
     class_text = msgspec.json.encode(hard).decode()
     return LaneKey(
-        key=msgspec.json.encode([hard, [[need.name, need.size_bytes] for need in anchors]]).decode(),
+        key=msgspec.json.encode([hard, [need.name for need in anchors]]).decode(),
+        anchors=msgspec.json.encode([[need.name, need.size_bytes] for need in anchors]).decode(),
         requirement_class=class_text,
         pool=pool,
         vram_mb=hard.vram_mb,
         words=(
+            f"pool:{pool}",
             f"service:{service}",
+            *((f"isolation:{hard.isolation}",) if hard.isolation else ()),
             *(f"tag:{tag}" for tag in hard.tags),
             *(f"pack:{pack}" for pack in hard.node_packs),
             *sorted({f"model:{need.name}" for need in requires.models}),
@@ -113,7 +118,12 @@ def read_class(text: str) -> RequirementClass:
     return msgspec.json.decode(text, type=RequirementClass)
 
 
-def read_anchors(lane_key: str) -> tuple[tuple[str, int], ...]:
-    """Anchor models of a lane, as (name, bytes), from its text."""
-    _, anchors = msgspec.json.decode(lane_key, type=tuple[msgspec.Raw, tuple[tuple[str, int], ...]])
-    return anchors
+def read_anchor_names(lane_key: str) -> tuple[str, ...]:
+    """Names of the anchor models of a lane, from its text."""
+    _, names = msgspec.json.decode(lane_key, type=tuple[msgspec.Raw, tuple[str, ...]])
+    return names
+
+
+def read_anchors(anchors: str) -> tuple[tuple[str, int], ...]:
+    """Anchor models as (name, bytes), as `lane_of` wrote them; none for the empty text of an older lane."""
+    return msgspec.json.decode(anchors, type=tuple[tuple[str, int], ...]) if anchors else ()

@@ -42,6 +42,7 @@ class WantedLane(msgspec.Struct, frozen=True, kw_only=True):
     pool: str
     vram_mb: int
     words: tuple[str, ...]
+    anchors: str = ""
     #: (profile id, whether it fits)
     fits: tuple[tuple[str, bool], ...] = ()
     placements: tuple[Placement, ...] = ()

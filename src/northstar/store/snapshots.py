@@ -40,7 +40,6 @@ _read_description = msgspec.json.Decoder(MachineDescription).decode
 _read_models = msgspec.msgpack.Decoder(list[ModelHeld]).decode
 _read_each = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _read_model = msgspec.msgpack.Decoder(ModelHeld).decode
-_read_sizes = msgspec.json.Decoder(tuple[tuple[str, int], ...]).decode
 
 
 async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
@@ -135,7 +134,7 @@ class _StoredCell:
             id=lane_id,
             key=record.key,
             requirement_class=record.requirement_class,
-            anchors=_read_sizes(record.anchors) if record.anchors else read_anchors(record.key),
+            anchors=read_anchors(record.anchors),
             unfinished=record.live,
             waits=head is not None,
             head="" if head is None else head[:-_AGE].decode(),

@@ -79,10 +79,10 @@ def _show(seen: dict[str, Any]) -> None:
 
 
 def _needs(lane_key: str) -> str:
-    from northstar.domain.requirements import RequirementClass, read_anchors
+    from northstar.domain.requirements import RequirementClass, read_anchor_names
 
     hard = msgspec.json.decode(lane_key, type=tuple[RequirementClass, list[Any]])[0]
-    words = [hard.service, *(name for name, _ in read_anchors(lane_key)), *hard.tags, *hard.node_packs]
+    words = [hard.service, *read_anchor_names(lane_key), *hard.tags, *hard.node_packs]
     if hard.vram_mb:
         words.append(f"{hard.vram_mb} MB VRAM")
     return ", ".join(words)
