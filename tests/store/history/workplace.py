@@ -40,7 +40,7 @@ class Workplace:
     async def open(self, limits: CellLimits | None = None, *, now_ms: int = NOON_MS) -> None:
         await self.cell.open(limits or CellLimits(), clock="virtual")
         self.cell.now_ms = now_ms
-        await self.cell.declare(["pool:standard", "service:paint"], by="test")
+        await self.cell.declare(["pool:standard", "pool:fast", "service:paint"], by="test")
         registered = await self.cell.register_machine(
             machine="m",
             session="s",
