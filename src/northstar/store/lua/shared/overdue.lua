@@ -33,15 +33,13 @@ local function page_of(cell, profile, from, upto, number)
   local page = cell.pages[name]
   if not page then
     page = {}
-    local pairs_, classes = {}, {}
+    local pairs_ = {}
     local members = cell:read('ZRANGEBYSCORE', 'class_ages', from, upto, 'WITHSCORES', 'LIMIT', number * PAGE, PAGE)
     for position = 1, #members, 2 do
       page[#page + 1] = { class = members[position], age = tonumber(members[position + 1]) }
-      classes[#classes + 1] = members[position]
       pairs_[#pairs_ + 1] = profile .. members[position]
     end
     cell:load('fits', pairs_)
-    cell:load('classes', classes)
     cell.pages[name] = page
   end
   return page
