@@ -45,7 +45,7 @@ class EngineGone(EngineError):
 
 
 class EngineBusy(EngineError):
-    """The engine takes no more work for now. `retry_after_s` is its own wish, where it has one."""
+    """The engine takes no more work at present. `retry_after_s` is its own wish, where it has one."""
 
     code = "NS_ENGINE_BUSY"
     retryable = True

@@ -1,6 +1,6 @@
 --[[ records: the positions of fields in packed records.
   A record is a msgpack array, so a name costs nothing per job. A field is only ever appended: an older library keeps
-  what it does not know, because it writes back the whole array. The domain types in `store/records.py` read the same positions. ]]
+  what it does not know, because it writes back the whole array. The domain types in `store/messages.py` read the same positions. ]]
 
 local function positions(names)
   local at = {}
