@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from northstar.broker import dispatch
 from northstar.broker.dispatch import Dispatcher
 from northstar.broker.planning import changed_candidates, says_the_same
 from northstar.domain.machines import MachineDescription
@@ -103,7 +104,10 @@ class WatchedRule:
         return 30_000
 
 
-async def test_a_plan_is_made_beside_the_loop(rig: Rig) -> None:
+async def test_a_plan_of_more_than_a_few_pairs_is_made_beside_the_loop(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "FEW_PAIRS", 1)
     await rig.cell.declare(["model:sdxl"], by="test")
     for name, state in (("warm", "resident"), ("disk", "disk")):
         await (await rig.link(name)).register(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
 
+Result = TypeVar("Result")
+
 log = structlog.get_logger(__name__)
 
 MACHINES_PER_CALL = 64
 FITS_PER_CALL = 500
 #: Plans are at least so far apart, however often the bell rings for one.
 PLAN_APART_S = 0.05
+#: Pairs of machine and lane that are judged in less time than a thread takes to begin.
+FEW_PAIRS = 32
 #: Pause after a call that was refused or not answered.
 RETRY_S = 0.2
 
@@ -112,7 +116,7 @@ class Dispatcher:
         # Compared with what is in the cell, not with what was written last: submissions add candidates, machines that
         # leave lose them, and other dispatchers write too.
         known = await read_candidates(self._cell.client, self._cell.keys)
-        changed = await asyncio.to_thread(changed_candidates, snapshot, known, self._rule)
+        changed = await _aside(snapshot, lambda: changed_candidates(snapshot, known, self._rule))
         for first in range(0, len(changed), MACHINES_PER_CALL):
             await self._cell.set_candidates(changed[first : first + MACHINES_PER_CALL], nonce=self._new_nonce())
         return len(changed)
@@ -120,12 +124,19 @@ class Dispatcher:
     async def _decided(self) -> CellSnapshot:
         """The cell, once every pair of profile and class that was open is decided."""
         snapshot = await read_snapshot(self._cell.client, self._cell.keys)
-        fits = await asyncio.to_thread(open_fits, snapshot)
+        fits = await _aside(snapshot, lambda: open_fits(snapshot))
         if not fits:
             return snapshot
         for first in range(0, len(fits), FITS_PER_CALL):
             await self._cell.decide_fits(fits[first : first + FITS_PER_CALL])
         return await read_snapshot(self._cell.client, self._cell.keys)
+
+
+async def _aside(snapshot: CellSnapshot, work: Callable[[], Result]) -> Result:
+    """Do `work` on a cell in a thread, so that bells and ticks go on meanwhile; at once where that takes less than the thread."""
+    if len(snapshot.machines) * len(snapshot.lanes) <= FEW_PAIRS:
+        return work()
+    return await asyncio.to_thread(work)
 
 
 async def _set_or_later(event: asyncio.Event, pause_s: float) -> None:

@@ -6,6 +6,7 @@ class* (architecture, section 3). Both are written as canonical text: equal need
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -84,6 +85,11 @@ def vram_class_mb(vram_mb: int) -> int:
     return next(bound for bound in VRAM_CLASSES_MB if vram_mb <= bound)
 
 
+#: Lanes whose text is remembered: jobs of one kind come by the thousand, and making the text takes half of a submission's own time.
+_LANES_KEPT = 4_096
+
+
+@lru_cache(maxsize=_LANES_KEPT)
 def lane_of(*, pool: str, service: str, requires: Requirements) -> LaneKey:
     """The lane in which a job with these needs waits."""
     hard = RequirementClass(

@@ -29,6 +29,19 @@ SCHEMA_VERSION = 1
 _HEADER = re.compile(r"\A--\[\[ (?P<name>\w+): (?P<text>.*?)\]\]", re.DOTALL)
 _FIELD = re.compile(r"^  (?P<field>KEYS|FLAGS|TAKES|GIVES|REFUSES|EVENTS|COST)\b", re.MULTILINE)
 _LUA_FLAGS = {"allow-oom", "no-writes"}
+#: What the library uses of Lua and the server. A function reaches a global by way of two tables, a local without any, so they are
+#: made locals; while the library loads they do not exist yet, so the first call binds them.
+GLOBALS = (
+    "cmsgpack", "collectgarbage", "error", "ipairs", "math", "next", "pcall", "redis", "setmetatable", "string", "table", "tonumber", "tostring",
+    "type", "unpack",
+)  # fmt: skip
+_NAMES = ", ".join(GLOBALS)
+_BINDING = (
+    "local register_function = redis.register_function\n"
+    f"local function globals() return {_NAMES} end\n"
+    f"local {_NAMES}\n"
+    f"function ns.bind() {_NAMES} = globals() end\n"
+)
 _OWN_FLAGS = {"creating"}
 
 
@@ -133,7 +146,7 @@ def _registration(spec: FunctionSpec) -> str:
     traits = f"creating = {str('creating' in spec.flags).lower()}, reads_only = {str(spec.reads_only).lower()}"
     flags = tuple(flag for flag in spec.flags if flag in _LUA_FLAGS)
     return (
-        f"redis.register_function{{ function_name = '{spec.server_name}', flags = {_quoted(flags)},\n"
+        f"register_function{{ function_name = '{spec.server_name}', flags = {_quoted(flags)},\n"
         f"  callback = ns.serve{{ name = '{spec.name}', keys = {_quoted(spec.keys)}, {traits} }} }}\n"
     )
 
@@ -149,7 +162,7 @@ def join(
     files = in_order({name: read_lua_file(name, source) for name, source in shared.items()})
     handlers = [read_lua_file(name, functions[name]) for name in sorted(functions)]
     specs = {file.name: _spec(file, version) for file in handlers}
-    body = "".join(f"do\n{file.source}\nend\n" for file in (*files, *handlers))
+    body = _BINDING + "".join(f"do\n{file.source}\nend\n" for file in (*files, *handlers))
     body += "".join(_registration(spec) for spec in specs.values())
     kinds = ", ".join(f"{name} = '{kind}'" for name, kind in KEY_KINDS.items())
     constants = f"VERSION = {version}, SCHEMA = {schema}, KIND = {{ {kinds} }}, handlers = {{}}"

@@ -44,7 +44,7 @@ function ns.traced(...)
 end
 """
 _LAST_TRACE = f"""
-redis.register_function{{ function_name = 'ns{VERSION}_last_trace', flags = {{ 'no-writes' }},
+register_function{{ function_name = 'ns{VERSION}_last_trace', flags = {{ 'no-writes' }},
   callback = function() return ns.trace.commands end }}
 """
 
@@ -57,7 +57,7 @@ def instrumented() -> Library:
     for name in REACHES_THE_SERVER:
         shared[name] = _once(shared[name], "  needs: ", "  needs: trace ").replace("redis.call(", "ns.traced(")
     shared["serving"] = _once(
-        shared["serving"], "return function(keys, args)\n", "return function(keys, args)\n    ns.trace_from(args[4])\n"
+        shared["serving"], "    local fine, cell", "    ns.trace_from(args[4])\n    local fine, cell"
     )
     library = join(shared, functions, version=VERSION)
     return msgspec.structs.replace(library, source=library.source + _LAST_TRACE)

@@ -15,7 +15,7 @@ SHARED, FUNCTIONS = read_sources(resources.files("northstar.store") / "lua")
 FILES = SHARED | FUNCTIONS
 MAX_LINES = 110
 #: Two files hold one idea that would be harder to read in parts: reads and the commit that trusts them; a lane's five indexes.
-LONGER = {"unit_of_work": 220, "lanes": 150, "leases": 150}
+LONGER = {"unit_of_work": 205, "lanes": 150, "leases": 150}
 #: The longest file of a function: one submission touches everything that a job is.
 LONGER_FUNCTIONS = {"submit": 150}
 MAX_FUNCTION_LINES = 50

@@ -8,6 +8,7 @@ from importlib import resources
 
 import pytest
 
+from northstar.store.function_library import GLOBALS as BOUND
 from northstar.store.function_library import read_sources
 from tests.store.library.instrumented import REACHES_THE_SERVER
 from tests.store.library.lua_text import Token, tokens
@@ -40,6 +41,7 @@ FORBIDDEN_WORDS = {
 #: Globals of Lua and of the server that the library uses; all others are forbidden (`pairs`, `next`, `math.random`, `os`, …).
 GLOBALS = {
     "cmsgpack": {"pack", "unpack"},
+    "collectgarbage": set(),
     "error": set(),
     "ipairs": set(),
     "next": set(),
@@ -62,6 +64,8 @@ REACH = {
     "error_reply": {"serving"},
     "register_function": set(),
 }
+#: Only to set, once in a server's life, how large the collector's steps are.
+COLLECTOR_ONLY_IN = {"serving"}
 #: Where `next` may stand, and why: it tells an empty table from one with names, which depends on no order.
 NEXT_ONLY_IN = {"fields"}
 COMMAND = re.compile(r"[A-Z]{2,}")
@@ -138,6 +142,21 @@ def test_the_server_is_reached_from_few_places(what: str) -> None:
         return any(texts[at : at + 3] == ["redis", ".", what] for at in range(len(texts)))
 
     assert {name for name in FILES if uses(name)} == REACH[what]
+
+
+def test_the_collector_is_only_paced() -> None:
+    calls = [
+        (name, words[at + 2].text)
+        for name, words in ((name, tokens(FILES[name])) for name in FILES)
+        for at, word in enumerate(words)
+        if word.text == "collectgarbage"
+    ]
+    assert calls == [(name, "setstepmul") for name in COLLECTOR_ONLY_IN]
+
+
+def test_every_global_in_use_is_bound_as_a_local() -> None:
+    used = {token.text for name in FILES for token in tokens(FILES[name]) if token.kind == "name"}
+    assert set(BOUND) == used & set(GLOBALS)
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -18,8 +18,7 @@ def next_version(*, schema: int = 1) -> Library:
     """Version 2: a job's record has one more field, `fetched_ms`, which submit sets and a completion adds to."""
     shared, functions = read_sources(resources.files("northstar.store") / "lua")
     shared["records"] = _replace_once(shared["records"], "'digest', 'tag',\n}", "'digest', 'tag', 'fetched_ms',\n}")
-    shared["records"] = _replace_once(shared["records"], "ns.JOB_FIELDS", "ns.OLD_JOB_FIELDS")
-    shared["records"] += "ns.JOB_FIELDS = ns.OLD_JOB_FIELDS + 1\n"
+    shared["records"] = _replace_once(shared["records"], "= 20, 30, 64", "= 20, 31, 64")
     functions["submit"] = _replace_once(
         functions["submit"], "  job[J.tag] = start_tag", "  job[J.fetched_ms] = 4711\n  job[J.tag] = start_tag"
     )

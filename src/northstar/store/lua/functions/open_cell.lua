@@ -20,7 +20,7 @@ ns.takes.open_cell = { { 'clock', ns.ONE_OF, { live = true, virtual = true } }, 
 local function make(cell, request)
   if cell:size('events') > 0 or cell:size('meta') > 0 then ns.refuse('NS_CELL_DAMAGED', { 'key', cell:key('meta') }) end
   cell.identity = { schema = ns.SCHEMA, clock = request.clock, epoch = 1, server = request.server }
-  cell.limits, cell.hot = request.limits, ns.blank(ns.HOT_FIELDS)
+  cell.limits, cell.hot = request.limits, ns.blank_hot()
 end
 
 local function join(cell, meta, request)

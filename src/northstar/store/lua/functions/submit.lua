@@ -68,14 +68,16 @@ local function start_tag(cell, wanted, tenant)
   return start
 end
 
+local TAKEN_OVER = { 'tenant', 'priority', 'max_attempts', 'max_recoveries', 'backoff_base_ms', 'backoff_cap_ms', 'retention_ms',
+  'idempotency_key', 'digest' }
+
 local function fresh(cell, wanted, lane, tenant)
-  local job = ns.blank(ns.JOB_FIELDS)
+  local job = ns.blank_job()
   cell.hot[H.sequence] = cell.hot[H.sequence] + 1
-  for _, name in ipairs({ 'tenant', 'priority', 'max_attempts', 'max_recoveries', 'backoff_base_ms', 'backoff_cap_ms', 'retention_ms',
-    'idempotency_key', 'digest' }) do
+  for position = 1, #TAKEN_OVER do
+    local name = TAKEN_OVER[position]
     job[J[name]] = wanted[name]
   end
-  for _, name in ipairs({ 'token', 'machine', 'settled', 'error_code', 'error_message' }) do job[J[name]] = '' end
   job[J.lane], job[J.sequence], job[J.submitted_ms] = lane, cell.hot[H.sequence], cell.now
   job[J.tag] = start_tag(cell, wanted, tenant)
   if wanted.start_within_ms > 0 then

@@ -38,15 +38,15 @@ function ns.prepare_choice(cell, machine_id)
   end
 end
 
--- A job id, or nil and when it is worth looking again (nil: only a change will help).
-function ns.choose(cell, machine_id, machine)
+-- A job id, or nil and when it is worth looking again (nil: only a change will help), if the caller wants to know.
+function ns.choose(cell, machine_id, machine, wants_wake)
   if cell.pauses and cell.pauses['cell'] then return nil end
   local lane = ns.overdue_lane(cell, machine)
   if lane == 'blocked' then return nil, cell.now + BLOCKED_MS end
   if lane then return ns.oldest_in_lane(cell, lane) end
   local ready_lane, wake_ms = candidate_lane(cell, machine_id, machine)
   if ready_lane then return ns.first_in_order(cell, ready_lane) end
-  return nil, sooner(ns.next_overdue_ms(cell, machine), wake_ms)
+  return nil, wants_wake and sooner(ns.next_overdue_ms(cell, machine), wake_ms)
 end
 
 -- Jobs under a lease as their machine gets them.
@@ -61,13 +61,14 @@ function ns.claimed(cell, ids)
   return jobs
 end
 
--- Take up to `credits` jobs for a machine; gives their ids and when to look again if fewer were found.
+-- Take up to `credits` jobs for a machine; gives their ids and when to look again if fewer were found. A machine that is offered work
+-- is parked no longer, so that is not asked for it.
 function ns.take(cell, machine_id, machine, credits, status, nonce)
   local taken = {}
   if machine[M.status] ~= 'active' then return taken end
   ns.prepare_choice(cell, machine_id)
   while #taken < credits and machine[M.used] < machine[M.slots] do
-    local id, wake_ms = ns.choose(cell, machine_id, machine)
+    local id, wake_ms = ns.choose(cell, machine_id, machine, status == 'running' or #taken == 0)
     if not id then return taken, wake_ms end
     ns.lease(cell, id, machine_id, machine, status, nonce, #taken + 1)
     taken[#taken + 1] = id

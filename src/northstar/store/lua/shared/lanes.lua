@@ -43,7 +43,7 @@ local function settle(cell, lane)
   local age = oldest and string.sub(oldest, 7, 6 + AGE)
   if age ~= age_before then
     local class = cell:record('lanes', lane)[L.class]
-    if age_before then cell:remove('backlog', class .. age_before .. lane) end
+    if age_before then cell:index_remove('backlog', class .. age_before .. lane) end
     if age then cell:index_add('backlog', class .. age .. lane) end
     note_age(cell, class)
   end
@@ -64,8 +64,8 @@ function ns.push(cell, id, job, returned)
 end
 
 function ns.pull(cell, id, job)
-  cell:remove('waiting', job[J.lane] .. job[J.order] .. id)
-  cell:remove('ages', age_member(id, job))
+  cell:index_remove('waiting', job[J.lane] .. job[J.order] .. id)
+  cell:index_remove('ages', age_member(id, job))
   settle(cell, job[J.lane])
 end
 

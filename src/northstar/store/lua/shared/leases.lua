@@ -59,7 +59,7 @@ local function end_lease(cell, id, job)
   local machine = ns.machine(cell, machine_id)
   cell:remove('leases', id)
   if machine then
-    cell:remove('held', machine[M.number] .. id)
+    cell:index_remove('held', machine[M.number] .. id)
     machine[M.used] = machine[M.used] - 1
     machine[M.vram_used_mb] = machine[M.vram_used_mb] - cell:record('lanes', job[J.lane])[L.vram_mb]
     if job[J.status] == 'offered' then drop_offer(machine, id) end

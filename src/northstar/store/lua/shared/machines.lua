@@ -53,7 +53,7 @@ end
 -- choices = list of {lane, ready_after_ms, vram_mb, preference}
 function ns.set_choices(cell, machine_id, choices)
   for _, choice in ipairs(cell:record('candidates', machine_id) or {}) do
-    cell:remove('rankings', ranking(machine_id, choice))
+    cell:index_remove('rankings', ranking(machine_id, choice))
   end
   for _, choice in ipairs(choices) do cell:index_add('rankings', ranking(machine_id, choice)) end
   if #choices > 0 then cell:changed('candidates', machine_id, choices) else cell:drop('candidates', machine_id) end

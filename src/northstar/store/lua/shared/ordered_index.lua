@@ -4,6 +4,7 @@
   first member of a prefix is one ZRANGEBYLEX: its cost depends neither on how many members the prefix has nor on other prefixes.
   `first` sees the pending additions and removals of the running function. ]]
 local Cell = ns.Cell
+local NEW, BACK = 0, '0' -- scores of members that this call adds: to a set that lacks them, or that had them before this call
 
 local function insert_sorted(list, member)
   local low, high = 1, #list
@@ -14,23 +15,34 @@ local function insert_sorted(list, member)
   if list[low] ~= member then table.insert(list, low, member) end
 end
 
+local NOTHING = {}
+
+-- What this call knows of one prefix. added: its own members, sorted. members, at, from, done, step: a window on the stored ones.
+local function prefix_of(part, prefix)
+  if not part.prefixes then part.prefixes = {} end
+  local known = part.prefixes[prefix]
+  if not known then
+    known = { added = false, members = NOTHING, at = 1, from = '[' .. prefix, done = false, step = 1 }
+    part.prefixes[prefix] = known
+  end
+  return known
+end
+
+-- The member is not stored, or this call has removed it.
 function Cell:index_add(name, member)
-  self:set_score(name, member, 0)
-  local part, prefix = self:part(name), string.sub(member, 1, 6)
-  if not part.added then part.added = {} end
-  if not part.added[prefix] then part.added[prefix] = {} end
-  insert_sorted(part.added[prefix], member)
+  self:set_score(name, member, self:part(name).state[member] == false and BACK or NEW)
+  local known = prefix_of(self:part(name), string.sub(member, 1, 6))
+  if known.added then insert_sorted(known.added, member) else known.added = { member } end
+end
+
+-- What only this call has added is forgotten; what may be stored is removed by the commit.
+function Cell:index_remove(name, member)
+  local state = self:part(name).state
+  if state[member] == NEW then state[member] = nil else self:set_score(name, member, false) end
 end
 
 -- The first member stored before this call that it has not removed. Reads ahead in growing steps.
-local function first_stored(cell, name, prefix)
-  local part = cell:part(name)
-  if not part.views then part.views = {} end
-  local view = part.views[prefix]
-  if not view then
-    view = { members = {}, at = 1, from = '[' .. prefix, done = false, step = 1 }
-    part.views[prefix] = view
-  end
+local function first_stored(cell, name, prefix, part, view)
   while true do
     while view.at <= #view.members do
       local member = view.members[view.at]
@@ -46,8 +58,9 @@ local function first_stored(cell, name, prefix)
 end
 
 function Cell:first(name, prefix)
-  local part, stored = self:part(name), first_stored(self, name, prefix)
-  local added = part.added and part.added[prefix]
+  local part = self:part(name)
+  local known = prefix_of(part, prefix)
+  local stored, added = first_stored(self, name, prefix, part, known), known.added
   if not added then return stored end
   while added[1] and not part.state[added[1]] do table.remove(added, 1) end
   local fresh = added[1]
@@ -71,17 +84,19 @@ end
 -- The first `count` members of a prefix, with the function's own additions and without its removals.
 function Cell:range(name, prefix, count)
   local part, at, members = self:part(name), 1, {}
-  local added = part.added and part.added[prefix] or {}
+  local added = part.prefixes and part.prefixes[prefix] and part.prefixes[prefix].added or NOTHING
   local function take(member)
-    if part.state[member] ~= false and #members < count then members[#members + 1] = member end
+    if #members < count then members[#members + 1] = member end
   end
   for _, member in ipairs(stored_range(self, name, prefix, count)) do
     while added[at] and added[at] <= member do
-      if added[at] ~= member then take(added[at]) end
+      if added[at] ~= member and part.state[added[at]] then take(added[at]) end
       at = at + 1
     end
     take(member)
   end
-  for position = at, #added do take(added[position]) end
+  for position = at, #added do
+    if part.state[added[position]] then take(added[position]) end
+  end
   return members
 end

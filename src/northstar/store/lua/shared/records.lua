@@ -42,11 +42,20 @@ ns.H = positions {
 }
 ns.HOT_FIELDS, ns.JOB_FIELDS, ns.MAX_CANDIDATES = 20, 30, 64
 
-function ns.blank(count)
+local function blank(count, texts)
   local record = {}
   for position = 1, count do record[position] = 0 end
+  for position = 1, #texts do record[texts[position]] = '' end
   return record
 end
+
+local J = ns.J
+local BLANK_HOT = blank(ns.HOT_FIELDS, {})
+local BLANK_JOB = blank(ns.JOB_FIELDS, { J.token, J.machine, J.settled, J.error_code, J.error_message })
+
+function ns.blank_hot() return { unpack(BLANK_HOT) } end
+
+function ns.blank_job() return { unpack(BLANK_JOB) } end
 
 -- The first bytes of a text, without half a letter at the end: what is not UTF-8 could not be read back.
 function ns.cut(text, bytes)

@@ -6,9 +6,8 @@
        (a foreign type fails here), and then only writes; none of these commands can fail any more.
   A refusal or a fault before `commit` has written nothing.
 
-  Half the time of a short call is the allocation of tables, so what a call does not touch is not made: a part of the cell (one
-  key) is opened when it is first used. ]]
-local H = ns.H
+  Half the time of a short call is the allocation of tables. So a part of the cell (one key) is opened when it is first used, and
+  tables are made with room for all that they will hold: a table that grows is allocated anew at 1, 2, 4, 8 fields. ]]
 local COUNT = { hash = 'HLEN', zset = 'ZCARD', stream = 'XLEN' }
 local SLICE = 1000 -- values per command: far below Lua's limit of 8,000 results of unpack
 
@@ -37,7 +36,10 @@ end
 
 function ns.open(spec, keys, now)
   if #keys ~= #spec.keys then ns.refuse('NS_KEYS_MISMATCH', { 'want', #spec.keys, 'got', #keys }) end
-  local cell = setmetatable({ keys = keys, at = spec.at, parts = {}, opened = {}, events = {} }, Cell)
+  local cell = setmetatable({
+    keys = keys, at = spec.at, parts = { unpack(spec.unopened) }, opened = {}, events = {}, identity = false, limits = false, hot = false,
+    now = 0, lease_now = 0, touched = false, placed = false, pages = false, pauses = false, rung = false, bells = false,
+  }, Cell)
   local meta = cell:read('HMGET', 'meta', 'identity', 'limits', 'hot')
   if spec.creating then return cell, meta end
   if not meta[1] then ns.refuse('NS_CELL_MISSING', { 'key', cell:key('meta') }) end
@@ -55,11 +57,18 @@ end
 function Cell:key(name) return self.keys[self.at[name]] end
 
 -- What this call knows and wants of one key. state: field -> text or false; member -> score or false. list: what was changed, in order.
+-- seen: a command has proved the key's type. Of a hash, records: what was unpacked, marked: what is in the list. Of a sorted set,
+-- prefixes: see ordered_index.
 function Cell:part(name)
-  local part = self.parts[name]
+  local at = self.at[name]
+  local part = self.parts[at]
   if not part then
-    part = { name = name, key = self.keys[self.at[name]], state = {}, list = {} }
-    self.parts[name] = part
+    if ns.KIND[name] == 'hash' then
+      part = { name = name, key = self.keys[at], state = {}, list = {}, seen = false, size = false, records = false, marked = false }
+    else
+      part = { name = name, key = self.keys[at], state = {}, list = {}, seen = false, size = false, prefixes = false }
+    end
+    self.parts[at] = part
     self.opened[#self.opened + 1] = part
   end
   return part
@@ -67,14 +76,14 @@ end
 
 -- Every read goes through here, so that `commit` knows whose type is proved.
 function Cell:read(command, name, ...)
-  local part = self.parts[name] or self:part(name)
+  local part = self.parts[self.at[name]] or self:part(name)
   part.seen = true
   return redis.call(command, part.key, ...)
 end
 
 -- How many members a key had before this call.
 function Cell:size(name)
-  local part = self.parts[name] or self:part(name)
+  local part = self.parts[self.at[name]] or self:part(name)
   if not part.size then part.size = self:read(COUNT[ns.KIND[name]], name) end
   return part.size
 end
@@ -82,24 +91,26 @@ end
 -- Hashes -------------------------------------------------------------------------------------------------------------
 
 function Cell:load(name, fields)
-  local state, wanted = (self.parts[name] or self:part(name)).state, {}
-  for _, field in ipairs(fields) do
+  local state, wanted = (self.parts[self.at[name]] or self:part(name)).state, {}
+  for position = 1, #fields do
+    local field = fields[position]
     if state[field] == nil then wanted[#wanted + 1] = field end
   end
   for first = 1, #wanted, SLICE do
     local last = math.min(first + SLICE - 1, #wanted)
     local values = self:read('HMGET', name, unpack(wanted, first, last))
-    for position, value in ipairs(values) do state[wanted[first + position - 1]] = value end
+    for position = 1, #values do state[wanted[first + position - 1]] = values[position] end
   end
 end
 
 -- The text of a field, or false.
 function Cell:get(name, field)
-  local state = (self.parts[name] or self:part(name)).state
+  local state = (self.parts[self.at[name]] or self:part(name)).state
   if state[field] == nil then state[field] = self:read('HGET', name, field) end
   return state[field]
 end
 
+-- `marked` says of a changed field whether the server has it as far as this call knows: what it lacks need not be removed.
 local function mark(part, field)
   local marked = part.marked
   if not marked then
@@ -107,27 +118,27 @@ local function mark(part, field)
     part.marked = marked
   end
   if not marked[field] then
-    marked[field] = true
+    marked[field] = part.state[field] == false and 'absent' or 'perhaps'
     part.list[#part.list + 1] = field
   end
 end
 
 function Cell:put(name, field, value)
-  local part = self.parts[name] or self:part(name)
-  part.state[field] = value
+  local part = self.parts[self.at[name]] or self:part(name)
   mark(part, field)
+  part.state[field] = value
 end
 
 function Cell:drop(name, field)
-  local part = self.parts[name] or self:part(name)
+  local part = self.parts[self.at[name]] or self:part(name)
+  mark(part, field)
   if part.records then part.records[field] = false end
   part.state[field] = false
-  mark(part, field)
 end
 
 -- The unpacked record of a field, or false. Whoever changes it says so with `changed`.
 function Cell:record(name, field)
-  local part = self.parts[name] or self:part(name)
+  local part = self.parts[self.at[name]] or self:part(name)
   local records = part.records
   if not records then
     records = {}
@@ -143,17 +154,17 @@ function Cell:record(name, field)
 end
 
 function Cell:changed(name, field, record)
-  local part = self.parts[name] or self:part(name)
+  local part = self.parts[self.at[name]] or self:part(name)
+  mark(part, field)
   if not part.records then part.records = {} end
   part.records[field] = record
   part.state[field] = true
-  mark(part, field)
 end
 
 -- Sorted sets --------------------------------------------------------------------------------------------------------
 
 function Cell:set_score(name, member, score)
-  local part = self.parts[name] or self:part(name)
+  local part = self.parts[self.at[name]] or self:part(name)
   if part.state[member] == nil then part.list[#part.list + 1] = member end
   part.state[member] = score
 end
@@ -161,7 +172,7 @@ end
 function Cell:remove(name, member) self:set_score(name, member, false) end
 
 function Cell:score(name, member)
-  local pending = (self.parts[name] or self:part(name)).state[member]
+  local pending = (self.parts[self.at[name]] or self:part(name)).state[member]
   if pending ~= nil then return pending end
   local score = self:read('ZSCORE', name, member)
   return score and tonumber(score)
@@ -171,7 +182,7 @@ end
 function Cell:due(name, limit_score, count)
   local members = {}
   if count <= 0 then return members end
-  local state = (self.parts[name] or self:part(name)).state
+  local state = (self.parts[self.at[name]] or self:part(name)).state
   for _, member in ipairs(self:read('ZRANGEBYSCORE', name, '-inf', limit_score, 'LIMIT', 0, count)) do
     if state[member] == nil then members[#members + 1] = member end
   end
@@ -181,32 +192,10 @@ end
 -- When something in a timed set falls due next, after `after`; may be early by what this call removes, never late.
 function Cell:next_score(name, after)
   local first = self:read('ZRANGEBYSCORE', name, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-  local best, part = first[2] and tonumber(first[2]), (self.parts[name] or self:part(name))
+  local best, part = first[2] and tonumber(first[2]), (self.parts[self.at[name]] or self:part(name))
   for _, member in ipairs(part.list) do
     local score = part.state[member]
     if score and (not best or score < best) then best = score end
   end
   return best
-end
-
--- Bells --------------------------------------------------------------------------------------------------------------
-
--- Ring a holder's bell after the commit. Bells are lossy; the once-a-second claim of parked machines makes up for one lost.
-function Cell:ring(holder, word)
-  if not self.rung then self.rung, self.bells = {}, {} end
-  if not self.bells[holder] then
-    self.bells[holder] = {}
-    self.rung[#self.rung + 1] = holder
-  end
-  local words = self.bells[holder]
-  if #words < 512 then words[#words + 1] = word end
-end
-
--- A time at which `tick` has work. Holders sleep until the earliest they know of; an earlier one rings them.
-function Cell:expect_due(at_ms)
-  local hot = self.hot
-  if at_ms < hot[H.next_due_ms] then
-    hot[H.next_due_ms] = at_ms
-    self:ring('tick', math.max(at_ms - self.now, 0))
-  end
 end
