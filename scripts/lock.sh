@@ -31,10 +31,10 @@ resolve() { # NAME "what it is for" ARGUMENTS...
 
 resolve dev "Everything: the core, every extra, and the tools of development." pyproject.toml --all-extras --group dev
 resolve core "The core alone: what the wheel needs to run." pyproject.toml -c constraints/dev.txt
-resolve demo "The core, the demonstration, and what an editable installation needs." \
-  pyproject.toml --extra demo --extra speed --group build -c constraints/dev.txt
-resolve production "The core with the faster loop, PostgreSQL and S3." \
-  pyproject.toml --extra speed --extra postgres --extra s3 -c constraints/dev.txt
+resolve demo "The core, the front, the demonstration, and what an editable installation needs." \
+  pyproject.toml --extra demo --extra serve --extra speed --group build -c constraints/dev.txt
+resolve production "The core with its front, the faster loop, PostgreSQL and S3." \
+  pyproject.toml --extra serve --extra speed --extra postgres --extra s3 -c constraints/dev.txt
 # Environments beside the project's own, which may disagree with it and with each other.
 for input in constraints/*.in; do
   [ -e "$input" ] || continue

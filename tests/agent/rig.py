@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from northstar.agent.direct_link import DirectLink
+from northstar.agent.link import BrokerLink
 from northstar.agent.worker import Worker, WorkerSettings
 from northstar.broker.dispatch import Dispatcher
 from northstar.broker.submission import Submitter
@@ -103,7 +104,7 @@ class Rig:
         await link.register(PROFILE, MachineDescription(), slots=slots, models=())
         return link
 
-    def worker(self, link: DirectLink, runs: Runs, *, models: tuple[ModelHeld, ...] = (), **settings: Any) -> Worker:
+    def worker(self, link: BrokerLink, runs: Runs, *, models: tuple[ModelHeld, ...] = (), **settings: Any) -> Worker:
         defaults = {"slots": 4, "renew_every_s": 0.2, "drain_s": 5.0, "reclaim_every_s": 0.8}
         return Worker(
             link,

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from northstar.agent.engine import ConnectorRunner, OutputChanged, ServiceNotOffered
+from northstar.agent.engine import ConnectorRunner, ServiceNotOffered
+from northstar.agent.outputs import LocalOutputs, OutputChanged
 from northstar.connectors.contract import ConnectorJob, ConnectorResult, Output, Progress, Report
 from northstar.domain.jobs import ClaimedJob, JobBody
 from northstar.store.assets import AssetRef, AssetStore
@@ -55,9 +56,8 @@ def paints(job: ConnectorJob, report: Report) -> ConnectorResult:
 
 def runner(painter: Painter, folder: Path) -> ConnectorRunner:
     (folder / "workspaces").mkdir()
-    return ConnectorRunner(
-        {"picture": painter}, assets=AssetStore(folder / "assets"), cell="c", workspaces=folder / "workspaces"
-    )
+    outputs = LocalOutputs(AssetStore(folder / "assets"), cell="c")
+    return ConnectorRunner({"picture": painter}, outputs=outputs, workspaces=folder / "workspaces")
 
 
 async def test_the_connector_gets_the_job_and_a_workspace_that_goes_with_it(tmp_path: Path) -> None:

@@ -20,6 +20,11 @@ from tests.servers import eventually
 AT_ONCE = RetryRule(backoff_s=0, backoff_cap_s=0)
 
 
+@pytest_asyncio.fixture
+async def rig(either_rig: Rig) -> Rig:
+    return either_rig
+
+
 @pytest_asyncio.fixture(autouse=True)
 async def dispatcher(rig: Rig) -> AsyncIterator[None]:
     async with rig.dispatching():

@@ -100,11 +100,21 @@ def test_the_installed_package_runs_as_a_module(installation: Installation) -> N
 
 
 def test_every_module_can_be_imported_with_the_locked_core_alone(installation: Installation) -> None:
-    # What needs an extra asks for it when it is used. Migrations run inside alembic, and __main__ runs the command.
+    # What needs an extra asks for it when it is used; the front is such a part as a whole. Migrations run inside alembic, and
+    # __main__ runs the command.
     program = (
         "import importlib, pkgutil, northstar\n"
         "names = [m.name for m in pkgutil.walk_packages(northstar.__path__, 'northstar.')]\n"
         "names = [n for n in names if '.migrations.' not in n and not n.endswith('.__main__')]\n"
+        "names = [n for n in names if not n.startswith('northstar.surfaces.http.')]\n"
         "print(len([importlib.import_module(n) for n in names]))\n"
     )
     assert int(installation.run("python", "-c", program)) > 1
+
+
+def test_a_core_without_the_front_names_the_extra_that_it_lacks(installation: Installation) -> None:
+    up = [str(installation.bin / "northstar"), "up", "--data-dir", str(installation.elsewhere / "data")]
+    done = subprocess.run(up, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 4
+    assert done.stderr.startswith("NS_SERVE_PART_MISSING: ")
+    assert "pip install 'northstar-broker[serve]'" in done.stderr

@@ -16,9 +16,9 @@ from northstar.domain.errors import NorthstarError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from northstar.agent.outputs import OutputStore
     from northstar.connectors.contract import Connector
     from northstar.domain.jobs import ClaimedJob
-    from northstar.store.assets import AssetStore
 
 
 class ServiceNotOffered(NorthstarError):
@@ -34,19 +34,6 @@ class ServiceNotOffered(NorthstarError):
         self.service = service
 
 
-class OutputChanged(NorthstarError):
-    """A file is not what the connector verified; something wrote to it later."""
-
-    code = "NS_OUTPUT_CHANGED"
-    retryable = True
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"output {name} changed after it was verified; does a process of the engine still write to it?"
-        )
-        self.name = name
-
-
 class JobRunner(Protocol):
     """Turns a claimed job into its result as JSON; a failure is a NorthstarError whose class says whether to retry."""
 
@@ -58,14 +45,13 @@ class JobRunner(Protocol):
 class ConnectorRunner:
     """Runs jobs on connectors by service, and stores their files as assets before the job counts as done."""
 
-    def __init__(self, connectors: dict[str, Connector], *, assets: AssetStore, cell: str, workspaces: Path) -> None:
+    def __init__(self, connectors: dict[str, Connector], *, outputs: OutputStore, workspaces: Path) -> None:
         self._connectors = connectors
-        self._assets = assets
-        self._cell = cell
+        self._outputs = outputs
         self._workspaces = workspaces
 
     async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
-        """Run on the connector of the job's service. Raises ServiceNotOffered, EngineError, OutputChanged, or an asset store's error."""
+        """Run on the connector of the job's service. Raises ServiceNotOffered, EngineError, or what storing an output raises."""
         body = job.read_body()
         connector = self._connectors.get(body.service)
         if connector is None:
@@ -82,19 +68,14 @@ class ConnectorRunner:
                 ),
                 report,
             )
-            outputs = [await self._stored(job.id, output) for output in result.outputs]
+            outputs = [await self._stored(job, output) for output in result.outputs]
         finally:
             await asyncio.to_thread(shutil.rmtree, workspace, ignore_errors=True)
         return msgspec.json.encode({"outputs": outputs, "summary": result.summary}).decode()
 
-    async def _stored(self, job_id: str, output: Output) -> dict[str, Any]:
+    async def _stored(self, job: ClaimedJob, output: Output) -> dict[str, Any]:
         """An output as the result names it; text stays inside, files become references."""
         if output.path is None:
             return msgspec.structs.asdict(output) | {"path": None}
-        ref = await self._assets.put(
-            output.path, cell=self._cell, job_id=job_id, name=output.name, media_type=output.media_type
-        )
-        if ref.sha256 != output.sha256:
-            await self._assets.remove(ref)
-            raise OutputChanged(output.name)
+        ref = await self._outputs.store(job, output, output.path)
         return {"name": output.name, "asset": msgspec.to_builtins(ref)}

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -28,8 +28,10 @@ _REMEMBERED: Final = 100
 class LocalMachines:
     """One process a machine. `restart` None: a machine that dies stays dead."""
 
-    def __init__(self, settings: Settings, *, restart: RestartPolicy | None) -> None:
+    def __init__(self, settings: Settings, *, mint: Callable[[str], str], restart: RestartPolicy | None) -> None:
+        """`mint` gives a machine its token."""
         self._settings = settings
+        self._mint = mint
         self._restart = restart
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -93,13 +95,13 @@ class LocalMachines:
         return await process.wait()
 
     async def _spawn(self, name: str) -> asyncio.subprocess.Process:
-        """Start a worker that takes its settings from its standard input, where nobody else can read them."""
+        """Start an agent that takes settings and token from its standard input, where nobody else can read them."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # a folder called northstar in the present directory is not the package
             "-m",
             "northstar",
-            "worker",
+            "agent",
             name,
             f"--supervisor={os.getpid()}",
             stdin=asyncio.subprocess.PIPE,
@@ -109,7 +111,7 @@ class LocalMachines:
         log.debug("machine_started", machine=name, pid=process.pid)
         if process.stdin is not None:
             with contextlib.suppress(ConnectionError):  # it died at once: its exit code says so
-                process.stdin.write(msgspec.json.encode(self._settings) + b"\n")
+                process.stdin.write(msgspec.json.encode(self._settings) + b"\n" + self._mint(name).encode() + b"\n")
                 await process.stdin.drain()
             process.stdin.close()
         return process

@@ -33,6 +33,8 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     """What runs. Only its owner may read the file, since the address may hold a password."""
 
     url: str
+    #: Where machines and clients reach the broker.
+    front: str
     cell: str
     pid: int
     version: str

@@ -7,7 +7,7 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
@@ -16,10 +16,12 @@ import structlog
 
 from northstar import __version__
 from northstar.assembly.announcing import announced
+from northstar.assembly.front import Front, OpenDoor, new_secret, running_front
 from northstar.assembly.machines import LocalMachines
 from northstar.assembly.run_file import RunFile, remove_run_file, write_run_file
 from northstar.assembly.session import new_id
 from northstar.broker.dispatch import Dispatcher
+from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.config import Settings, default_services
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store.cell import Cell
@@ -56,6 +58,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     facts: ServerFacts
     cell: Cell
+    front: Front
     machines: LocalMachines
     history: HistoryDatabase
     failure: asyncio.Future[None]
@@ -63,9 +66,11 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def running_stack(
-    settings: Settings, *, restart_machines: RestartPolicy | None, no_machines: bool = False
+    settings: Settings, *, open_door: OpenDoor, restart_machines: RestartPolicy | None, no_machines: bool = False
 ) -> AsyncIterator[Stack]:
     """Run everything until the block ends. `settings.machines` run on this host, or, with `no_machines`, on others.
+
+    Machines dial the front like any other; their tokens live as long as this process.
 
     Raises:
         DataDirectoryInUse: it runs already on this data directory.
@@ -97,14 +102,26 @@ async def running_stack(
             tick_at_least_every_s=settings.dispatch.tick_every_s,
         )
         await stack.enter_async_context(_part("the dispatcher", dispatcher.run(), failure=failure))
-        inherited = _for_machines(settings, url)
-        machines = LocalMachines(inherited, restart=restart_machines)
+        tokens = LocalTokens(new_secret)
+        front = await stack.enter_async_context(running_front(settings, cell, tokens, open_door=open_door))
+        front.ended.add_done_callback(_told("the gateway", failure))
+        inherited = _for_machines(settings, front.url)
+        machines = LocalMachines(inherited, mint=tokens.mint, restart=restart_machines)
         stack.push_async_callback(machines.stop)
         machines.start(settings.machines)
-        write_run_file(settings.data_path, RunFile(url=url, cell=cell.name, pid=os.getpid(), version=__version__))
+        write_run_file(
+            settings.data_path, RunFile(url=url, front=front.url, cell=cell.name, pid=os.getpid(), version=__version__)
+        )
         stack.callback(remove_run_file, settings.data_path)
         yield Stack(
-            settings=settings, url=url, facts=facts, cell=cell, machines=machines, history=history, failure=failure
+            settings=settings,
+            url=url,
+            facts=facts,
+            cell=cell,
+            front=front,
+            machines=machines,
+            history=history,
+            failure=failure,
         )
 
 
@@ -131,11 +148,16 @@ async def _embedded(settings: Settings, stack: AsyncExitStack, *, failure: async
     return server.url
 
 
-def _for_machines(settings: Settings, url: str) -> Settings:
-    """The settings that machines inherit: they use the server that runs, by the address that it has now."""
-    valkey = msgspec.structs.replace(settings.valkey, url=url)
-    data_dir = str(settings.data_path.absolute())
-    return msgspec.structs.replace(settings, valkey=valkey, cell=settings.cell_name, data_dir=data_dir)
+def _for_machines(settings: Settings, front_url: str) -> Settings:
+    """The settings that machines inherit: they dial the broker that runs here, and never learn where Valkey is."""
+    return msgspec.structs.replace(
+        settings,
+        valkey=msgspec.structs.replace(settings.valkey, url=""),
+        history=msgspec.structs.replace(settings.history, url=""),
+        agent=msgspec.structs.replace(settings.agent, broker=front_url, token_file="", ca_file=settings.serve.tls_ca),
+        cell=settings.cell_name,
+        data_dir=str(settings.data_path.absolute()),
+    )
 
 
 async def _declare_services(cell: Cell, settings: Settings) -> None:
@@ -186,14 +208,7 @@ async def _prune_for_ever(database: HistoryDatabase, *, cell: str, keep_days: in
 async def _part(name: str, work: Coroutine[Any, Any, None], *, failure: asyncio.Future[None]) -> AsyncIterator[None]:
     """Run a part beside us; if it ends by itself, say so through `failure`."""
     task = asyncio.create_task(work, name=name)
-
-    def tell(ended: asyncio.Task[None]) -> None:
-        if ended.cancelled() or failure.done():
-            return
-        exc = ended.exception()
-        failure.set_exception(exc if isinstance(exc, NorthstarError) else PartEnded(name, repr(exc)))
-
-    task.add_done_callback(tell)
+    task.add_done_callback(_told(name, failure))
     try:
         yield
     finally:
@@ -201,6 +216,18 @@ async def _part(name: str, work: Coroutine[Any, Any, None], *, failure: asyncio.
         await asyncio.wait({task})
         if failure.done() and not failure.cancelled():
             failure.exception()  # seen: whoever waits for it has been told
+
+
+def _told(name: str, failure: asyncio.Future[None]) -> Callable[[asyncio.Task[None]], None]:
+    """What says that a part has ended by itself."""
+
+    def tell(ended: asyncio.Task[None]) -> None:
+        if ended.cancelled() or failure.done():
+            return
+        exc = ended.exception()
+        failure.set_exception(exc if isinstance(exc, NorthstarError) else PartEnded(name, repr(exc)))
+
+    return tell
 
 
 def _nonce() -> str:

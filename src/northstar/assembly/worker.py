@@ -8,25 +8,21 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import structlog
 
-from northstar.agent.direct_link import DirectLink
 from northstar.agent.engine import ConnectorRunner
 from northstar.agent.worker import Worker, WorkerSettings
-from northstar.assembly.announcing import announced
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
-from northstar.assembly.session import find_place, new_id
+from northstar.assembly.ways import Way, straight, through_broker
 from northstar.config import MachineSettings, OpenAIService, Settings
 from northstar.connectors.contract import Connector
+from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, NorthstarError, Unavailable
 from northstar.domain.machines import MachineDescription
-from northstar.store.assets import AssetStore
-from northstar.store.cell import Cell
 from northstar.store.embedded.lock import DataDirectoryLock
-from northstar.store.valkey import connect
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +66,11 @@ async def run_worker(
     engines: Mapping[str, StartEngine],
     environment: Mapping[str, str],
     stop: asyncio.Event,
+    token: Secret | None = None,
 ) -> None:
     """Be the machine `name` until `stop` is set; then finish or hand back what runs.
+
+    It dials the broker that the settings name, with `token` or the one that is set up; without a broker it speaks to Valkey itself.
 
     Raises:
         NoSuchMachineSettings, InvalidSettings, NotRunning: it is not set up.
@@ -82,21 +81,16 @@ async def run_worker(
     machine = settings.machine(name)
     if machine is None:
         raise NoSuchMachineSettings(name, known=tuple(known.name for known in settings.machines))
-    place = find_place(settings)
     async with _equipment(settings, machine, engines=engines, environment=environment) as equipment:
         ready = asyncio.create_task(_until_ready(equipment.connectors, within_s=settings.agent.ready_within_s))
         if not await _unless_stopped(ready, stop):
             return
         log.info("machine_ready", services=list(equipment.connectors), slots=machine.slots)
-        client = connect(place.url)
-        try:
-            cell = Cell(client, place.cell)
-            opening = asyncio.create_task(_open(cell, settings))
-            if await _unless_stopped(opening, stop):
-                async with announced(cell, process=f"worker:{name}:{new_id()}"):
-                    await _work(cell, settings, machine, equipment=equipment, stop=stop)
-        finally:
-            await client.aclose()
+        way = through_broker(settings, name, token=token) if settings.agent.broker else straight(settings, name)
+        async with AsyncExitStack() as stack:
+            entering = asyncio.create_task(stack.enter_async_context(way))
+            if await _unless_stopped(entering, stop):
+                await _work(entering.result(), settings, machine, equipment=equipment, stop=stop)
 
 
 @asynccontextmanager
@@ -143,20 +137,7 @@ async def _until_ready(connectors: Mapping[str, Connector], *, within_s: float) 
                 break
 
 
-async def _open(cell: Cell, settings: Settings) -> None:
-    while True:
-        try:
-            await cell.open(settings.limits)
-        except Unavailable as exc:
-            if not exc.retryable:
-                raise
-            log.warning("broker_unavailable", code=exc.code, error=str(exc))
-            await asyncio.sleep(_RETRY_S)
-        else:
-            return
-
-
-async def _unless_stopped(task: asyncio.Task[None], stop: asyncio.Event) -> bool:
+async def _unless_stopped(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
     """Wait for the task; False if the order to stop came first."""
     stopped = asyncio.create_task(stop.wait())
     try:
@@ -172,19 +153,19 @@ async def _unless_stopped(task: asyncio.Task[None], stop: asyncio.Event) -> bool
 
 
 async def _work(
-    cell: Cell, settings: Settings, machine: MachineSettings, *, equipment: MachineProcess, stop: asyncio.Event
+    way: Way, settings: Settings, machine: MachineSettings, *, equipment: MachineProcess, stop: asyncio.Event
 ) -> None:
-    assets = AssetStore(settings.assets_url, max_asset_bytes=settings.assets.max_asset_mib * 1024**2)
     worker = Worker(
-        DirectLink(cell, machine=machine.name, session=new_id(), new_nonce=_nonce),
-        ConnectorRunner(equipment.connectors, assets=assets, cell=cell.name, workspaces=equipment.workspaces),
+        way.link,
+        ConnectorRunner(equipment.connectors, outputs=way.outputs, workspaces=equipment.workspaces),
         profile=machine.profile(),
         description=MachineDescription(region=machine.region, gpu=machine.gpu),
         settings=WorkerSettings(
             slots=machine.slots,
             renew_every_s=settings.agent.renew_every_s,
-            reclaim_every_s=settings.agent.reclaim_every_s,
+            reclaim_every_s=way.reclaim_every_s,
             drain_s=settings.agent.drain_s,
+            batch=way.batch,
         ),
         jitter=random.random,
     )
@@ -204,7 +185,3 @@ async def _work(
         for task in (working, stopped, *ends):
             task.cancel()
         await asyncio.wait({working, stopped, *ends})
-
-
-def _nonce() -> str:
-    return new_id()[-16:]

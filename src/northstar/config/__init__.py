@@ -8,6 +8,7 @@ from northstar.config.settings import (
     HistorySettings,
     LogSettings,
     MachineSettings,
+    ServeSettings,
     Settings,
     ValkeySettings,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "MachineSettings",
     "OpenAIService",
     "PatienceSettings",
+    "ServeSettings",
     "Service",
     "Settings",
     "ValkeySettings",

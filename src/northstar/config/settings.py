@@ -47,6 +47,23 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     reclaim_every_s: Seconds
     drain_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
     ready_within_s: Seconds
+    broker: str
+    token_file: str
+    ca_file: str
+
+
+class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where machines and clients reach the broker, and how it watches its machines."""
+
+    host: str
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+    tls_certificate: str
+    tls_key: str
+    tls_ca: str
+    ping_every_s: Seconds
+    ping_timeout_s: Seconds
+    grace_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+    max_machines: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
 
 class AssetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,6 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: CellLimits
     dispatch: DispatchSettings
     agent: AgentSettings
+    serve: ServeSettings
     assets: AssetSettings
     history: HistorySettings
     machines: Annotated[tuple[MachineSettings, ...], msgspec.Meta(max_length=64)]

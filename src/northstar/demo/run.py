@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from northstar import telemetry
+from northstar.assembly.front import OpenDoor
 from northstar.assembly.session import new_id
 from northstar.assembly.stack import Stack, running_stack
 from northstar.broker.job_views import look_at
@@ -59,7 +60,7 @@ class ResultsUnwritable(InvalidRequest):
         super().__init__(f"results cannot be written to {out}: {reason}")
 
 
-async def run_demo(out: Path) -> int:
+async def run_demo(out: Path, *, open_door: OpenDoor) -> int:
     """Run it, write the results to `out`, and give the exit code: 0 only if every result passed its inspection.
 
     Raises:
@@ -78,7 +79,7 @@ async def run_demo(out: Path) -> int:
         telemetry.configure(level="warning", stream=log)
         try:
             async with asyncio.timeout(_LIMIT_S):
-                outcomes = await _perform(_settings(Path(folder)), display, out=out)
+                outcomes = await _perform(_settings(Path(folder)), display, out=out, open_door=open_door)
         except TimeoutError as exc:
             raise DemoTooLong from exc
     console.print(_table(outcomes))
@@ -100,10 +101,10 @@ def _settings(folder: Path) -> Settings:
     return msgspec.structs.replace(settings, services=settings.services | {"fresco": clumsy})
 
 
-async def _perform(settings: Settings, display: Display, *, out: Path) -> list[Outcome]:
-    display.say("North Star starts: an embedded Valkey, the dispatcher, the history, three machines")
-    async with running_stack(settings, restart_machines=None) as stack:
-        display.say(f"server: {stack.facts.sentence()}")
+async def _perform(settings: Settings, display: Display, *, out: Path, open_door: OpenDoor) -> list[Outcome]:
+    display.say("North Star starts: an embedded Valkey, the broker, the history, three machines")
+    async with running_stack(settings, open_door=open_door, restart_machines=None) as stack:
+        display.say(f"server: {stack.facts.sentence()}; broker: {stack.front.url}, which the machines dial")
         await _machines_ready(stack)
         display.say("machines: two painters (a program), one storyteller (llama.cpp with a tiny model), all warmed up")
         board = ProgressBoard(stack.cell, COMMISSIONS, tell=display.say)

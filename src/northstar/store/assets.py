@@ -126,6 +126,21 @@ class AssetStore:
         finally:
             stream.close()
 
+    async def expect(self, ref: AssetRef, *, cell: str, job_id: str) -> None:
+        """Make sure that an asset which somebody names is this job's, and is there to be fetched.
+
+        Raises:
+            AssetNameRefused: it is not the job's, or lies outside the store.
+            AssetMissing: it is not there.
+            AssetDamaged: it is there with another size.
+        """
+        key = self._key(ref.url)
+        if not key.startswith(f"{_checked(cell, what='the cell')}/{_checked(job_id, what='the job id')}/"):
+            raise AssetNameRefused(what="the address", name=ref.url)
+        size_bytes = await self._in_thread(lambda: _size_of(self._place.open(key)), url=ref.url)
+        if size_bytes != ref.size_bytes:
+            raise AssetDamaged(url=ref.url, expected_sha256=ref.sha256, found_sha256=f"of {size_bytes} bytes")
+
     async def remove(self, ref: AssetRef) -> None:
         """Remove the asset.
 
@@ -179,6 +194,11 @@ class AssetStore:
             raise AssetStoreUnavailable(str(error)) from error
         except Exception as error:  # each remote store brings a tree of errors of its own
             raise AssetStoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _size_of(stream: IO[bytes]) -> int:
+    with stream:
+        return stream.seek(0, os.SEEK_END)
 
 
 def _checked(part: str, *, what: str) -> str:

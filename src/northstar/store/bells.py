@@ -77,6 +77,8 @@ def read_ring(holder: str, word: Any) -> Ring | None:
             return Due(int(word))
         case ["plan"]:
             return PlanDue()
+        case ["look"]:
+            return Connected()
         case ["offer", machine, jobs]:
             return Offered(machine, msgspec.convert(jobs, tuple[ClaimedJob, ...]))
         case ["cancel", job, token, machine]:
@@ -85,6 +87,19 @@ def read_ring(holder: str, word: Any) -> Ring | None:
             return MachineChanged(machine, status)
         case _:
             return None
+
+
+def word_of(ring: Offered | Canceled | MachineChanged | Connected) -> Any:
+    """The word that `read_ring` reads as this ring: how it goes on to a machine."""
+    match ring:
+        case Offered(machine, jobs):
+            return ["offer", machine, jobs] if jobs else machine
+        case Canceled(job, token, machine):
+            return ["cancel", job, token, machine]
+        case MachineChanged(machine, status):
+            return [status, machine]
+        case Connected():
+            return ["look"]
 
 
 async def listen(

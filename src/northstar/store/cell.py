@@ -231,6 +231,21 @@ class Cell:
         request = {"machine": machine, "because": because, "lost": lost, "nonce": nonce} | _session(session)
         return (await self.call("remove_machine", request, dict[str, int]))["returned"]
 
+    async def suspect_machine(self, machine: str, *, session: str, holder: str, grace_ms: int) -> bool:
+        """The connection to a machine broke: unless it is heard of within the grace, it counts as lost."""
+        request = {"machine": machine, "session": session, "holder": holder, "grace_ms": grace_ms}
+        return (await self.call("suspect_machine", request, dict[str, bool]))["suspected"]
+
+    async def unparked(self, machines: Sequence[str]) -> list[str]:
+        """Those of the machines that wait for no work, as far as the cell knows. Raises Unavailable."""
+        if not machines:
+            return []
+        try:
+            scores = await self.client.execute_command("ZMSCORE", self.keys["parked"], *machines)
+        except FAULTS as exc:
+            raise translate(exc) from exc
+        return [machine for machine, since in zip(machines, scores, strict=True) if since is None]
+
     # Operators' and brokers' side -------------------------------------------------------------------------------------
 
     async def tick(self, *, nonce: str, budget: int = 500) -> m.TickReply:

@@ -230,6 +230,7 @@ SCENARIOS: list[Scenario] = [
     ),
     Scenario("remove_machine", "lost", lambda f: {"machine": "m1", "because": "gone", "lost": True, "nonce": "rm"}),
     Scenario("remove_machine", "parked", lambda f: {"machine": "m3", "because": "gone", "lost": False, "nonce": "rm"}),
+    Scenario("suspect_machine", "parked", lambda f: of("m3", holder="serve-1", grace_ms=1_000)),
     Scenario("drain_machine", "with an offer", lambda f: {"machine": "m2", "draining": True, "nonce": "dr"}),
     Scenario("drain_machine", "parked", lambda f: {"machine": "m3", "draining": True, "nonce": "dr"}),
     Scenario("drain_machine", "ended", lambda f: {"machine": "m4", "draining": False, "nonce": "dr"}),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from northstar.surfaces.cli.options import run
+from northstar.surfaces.cli.up import front_door
 
 
 def demo(
@@ -18,4 +19,4 @@ def demo(
     """Start everything on a temporary folder, do real work, kill a machine in the middle, and show the results."""
     from northstar.demo.run import run_demo
 
-    raise typer.Exit(run(run_demo(out)))
+    raise typer.Exit(run(run_demo(out, open_door=front_door())))

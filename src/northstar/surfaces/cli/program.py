@@ -10,7 +10,7 @@ import typer
 
 from northstar import __version__
 from northstar.domain.errors import NorthstarError
-from northstar.surfaces.cli import dead, demo, jobs, machines, pauses, status, submit, up, watch, worker
+from northstar.surfaces.cli import agent, dead, demo, jobs, machines, pauses, status, submit, up, watch, worker
 from northstar.surfaces.cli.exit_codes import exit_code_of
 
 app = typer.Typer(
@@ -46,7 +46,16 @@ def version() -> None:
     typer.echo(__version__)
 
 
-for command in (demo.demo, up.up, worker.worker, submit.submit, status.status, pauses.pause, pauses.resume):
+for command in (
+    demo.demo,
+    up.up,
+    agent.agent,
+    worker.worker,
+    submit.submit,
+    status.status,
+    pauses.pause,
+    pauses.resume,
+):
     app.command()(command)
 
 jobs.app.command()(watch.watch)

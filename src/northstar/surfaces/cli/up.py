@@ -15,6 +15,7 @@ from northstar.surfaces.cli.options import CellName, Config, DataDir, Valkey, ru
 from northstar.surfaces.cli.printing import console
 
 if TYPE_CHECKING:
+    from northstar.assembly.front import OpenDoor
     from northstar.assembly.stack import Stack
     from northstar.config import Settings
 
@@ -69,11 +70,14 @@ async def _up(settings: Settings, *, no_machines: bool, same: str) -> None:
     from northstar.assembly.stack import running_stack
     from northstar.store.embedded import RestartPolicy
 
+    open_door = front_door()
     of_this_host = msgspec.structs.replace(settings, machines=()) if no_machines else settings
     check_services(of_this_host, environment=os.environ)
     stop = asyncio.Event()
     orders = _Orders(stop)
-    async with running_stack(settings, restart_machines=RestartPolicy(), no_machines=no_machines) as stack:
+    async with running_stack(
+        settings, open_door=open_door, restart_machines=RestartPolicy(), no_machines=no_machines
+    ) as stack:
         orders.stack = stack
         _greet(stack, same=same)
         stack.failure.add_done_callback(lambda _failure: stop.set())
@@ -98,6 +102,17 @@ class _Orders:
         self._stop.set()
 
 
+def front_door() -> OpenDoor:
+    """What serves the broker's front. Raises FrontPartMissing where its packages are not installed."""
+    from northstar.assembly.front import FrontPartMissing
+
+    try:
+        from northstar.surfaces.http.server import open_door
+    except ModuleNotFoundError as exc:
+        raise FrontPartMissing(exc.name or "litestar") from exc
+    return open_door
+
+
 def _greet(stack: Stack, *, same: str) -> None:
     from northstar.store.valkey import redact
 
@@ -106,6 +121,7 @@ def _greet(stack: Stack, *, same: str) -> None:
     out = console()
     out.print(f"North Star is up: cell {stack.cell.name}, data in {settings.data_path}", style="bold", markup=False)
     out.print(f"  server    {stack.facts.sentence()} at {redact(stack.url)}", markup=False)
+    out.print(f"  broker    {stack.front.url}, where machines dial", markup=False)
     out.print(f"  history   {stack.history.place}", markup=False)
     names = ", ".join(machine.name for machine in settings.machines) or "none on this host"
     out.print(f"  machines  {names}" + (f" (services: {', '.join(offered)})" if offered else ""), markup=False)

@@ -1,11 +1,10 @@
-"""`northstar worker`: one machine on the direct link."""
+"""`northstar worker`: one trusted machine on the direct link."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,9 +14,7 @@ from northstar.surfaces.cli.up import LogJson, LogLevel, _with_log
 
 if TYPE_CHECKING:
     from northstar.config import Settings
-
-#: Bytes of inherited settings.
-_MAX_SETTINGS_BYTES = 4_000_000
+    from northstar.connectors.secret import Secret
 
 
 def worker(
@@ -35,35 +32,24 @@ def worker(
     ] = None,
     log_json: LogJson = False,
     log_level: LogLevel = None,
-    supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Be one machine: take work, run it on the set engines, hand results back. SIGTERM drains it.
+    """Be one trusted machine that reaches Valkey itself: take work, run it on the set engines, hand results back. SIGTERM drains it.
 
     With --service a machine that is not in the settings can be made on the spot.
     """
-    from northstar import telemetry
-
-    if supervisor is None:
-        settings = _with_log(settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level)
-        settings = _with_machine(settings, name, slots=slots, pools=pool, services=service)
-    else:
-        settings = _inherited(supervisor)
-    telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
-    run(_worker(settings, name), fast=True)
-
-
-def _inherited(supervisor: int) -> Settings:
-    """The settings that `up` hands over on our standard input; from here on we die with it."""
     import msgspec
 
-    from northstar.assembly.lifeline import die_with
-    from northstar.config import Settings
+    from northstar import telemetry
 
-    die_with(supervisor)
-    return msgspec.json.decode(sys.stdin.buffer.readline(_MAX_SETTINGS_BYTES), type=Settings)
+    settings = _with_log(settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level)
+    settings = with_machine(settings, name, slots=slots, pools=pool, services=service)
+    # A machine that reaches Valkey itself dials nobody.
+    settings = msgspec.structs.replace(settings, agent=msgspec.structs.replace(settings.agent, broker=""))
+    telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
+    run(be_machine(settings, name), fast=True)
 
 
-def _with_machine(
+def with_machine(
     settings: Settings, name: str, *, slots: int | None, pools: list[str] | None, services: list[str] | None
 ) -> Settings:
     """The settings with the machine as the options change or make it. Raises InvalidSettings."""
@@ -90,11 +76,13 @@ def _with_machine(
     return msgspec.structs.replace(settings, machines=(*others, machine))
 
 
-async def _worker(settings: Settings, name: str) -> None:
+async def be_machine(settings: Settings, name: str, *, token: Secret | None = None) -> None:
+    """Run the machine until a signal stops it."""
     from northstar.assembly.worker import run_worker
     from northstar.demo.storyteller import storyteller
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run_worker(settings, name, engines={"storyteller": storyteller}, environment=os.environ, stop=stop)
+    engines = {"storyteller": storyteller}
+    await run_worker(settings, name, engines=engines, environment=os.environ, stop=stop, token=token)

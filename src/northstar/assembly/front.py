@@ -1,0 +1,144 @@
+"""The broker's front as a part of a process: gateway and application behind one listening socket."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import ClassVar, Final
+
+import msgspec
+import structlog
+
+from northstar.assembly.session import new_id
+from northstar.broker.gateway.gateway import Gateway, GatewayOptions
+from northstar.broker.gateway.outputs import Outputs
+from northstar.broker.gateway.socket import Admission
+from northstar.config import ServeSettings, Settings
+from northstar.domain.errors import Unavailable
+from northstar.store.assets import AssetStore
+from northstar.store.cell import Cell
+
+log = structlog.get_logger(__name__)
+
+#: Connections that ask at one moment; a fleet that lost its broker comes back all at once.
+_BACKLOG: Final = 4_096
+
+
+class FrontPartMissing(Unavailable):
+    """The packages that the front needs are not installed."""
+
+    code: ClassVar[str] = "NS_SERVE_PART_MISSING"
+    retryable = False
+
+    def __init__(self, package: str) -> None:
+        super().__init__(
+            f"the broker's front needs the package {package!r}, which is not installed; install it with: "
+            "pip install 'northstar-broker[serve]'"
+        )
+
+
+class AddressUnavailable(Unavailable):
+    """The front cannot listen where it should."""
+
+    code: ClassVar[str] = "NS_ADDRESS_UNAVAILABLE"
+    retryable = False
+
+    def __init__(self, host: str, port: int, *, reason: str) -> None:
+        super().__init__(f"{host}:{port} cannot be listened on ({reason}); set serve.host and serve.port to another")
+
+
+class BrokerStops(Unavailable):
+    """This process stops; another one, or its successor, can be dialled."""
+
+    code: ClassVar[str] = "NS_BROKER_STOPS"
+
+    def __init__(self) -> None:
+        super().__init__("this broker stops; dial again")
+
+
+class AppParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the application of a front is made of."""
+
+    gateway: Gateway
+    outputs: Outputs
+    admission: Admission
+    max_output_bytes: int
+
+
+#: Serves the application on the listening socket until the block ends. It belongs to the layer above, so it is handed in.
+OpenDoor = Callable[[AppParts, socket.socket, ServeSettings], AbstractAsyncContextManager[None]]
+
+
+class Front(msgspec.Struct, frozen=True, kw_only=True):
+    """A front that listens. `ended` is done when it has stopped by itself."""
+
+    url: str
+    gateway: Gateway
+    ended: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def running_front(
+    settings: Settings, cell: Cell, admission: Admission, *, open_door: OpenDoor
+) -> AsyncIterator[Front]:
+    """Listen until the block ends; then machines are told to dial another.
+
+    Raises:
+        AddressUnavailable.
+    """
+    wanted = settings.serve
+    max_bytes = settings.assets.max_asset_mib * 1024**2
+    outputs = Outputs(cell, AssetStore(settings.assets_url, max_asset_bytes=max_bytes), max_bytes=max_bytes)
+    gateway = Gateway(
+        cell,
+        serve=f"serve-{new_id()[:16]}",
+        outputs=outputs,
+        new_nonce=lambda: new_id()[-16:],
+        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
+    )
+    parts = AppParts(gateway=gateway, outputs=outputs, admission=admission, max_output_bytes=max_bytes)
+    listening = _listening(wanted.host, wanted.port)
+    passing = asyncio.create_task(gateway.run(), name="gateway")
+    try:
+        async with open_door(parts, listening, wanted):
+            scheme = "https" if wanted.tls_certificate else "http"
+            host, port = listening.getsockname()[:2]
+            try:
+                yield Front(url=f"{scheme}://{_reachable(host)}:{port}", gateway=gateway, ended=passing)
+            finally:
+                gateway.hang_up(BrokerStops())
+    finally:
+        passing.cancel()
+        await asyncio.wait({passing})
+        listening.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
+        listening.setblocking(False)  # noqa: FBT003 -- as the standard library has it
+    except OSError as exc:
+        listening.close()
+        reason = "it is in use" if exc.errno == errno.EADDRINUSE else exc.strerror or str(exc)
+        raise AddressUnavailable(host, port, reason=reason) from exc
+    return listening
+
+
+def _reachable(host: str) -> str:
+    """The address by which a process on this host reaches what listens on `host`."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 -- compared, not listened on
+        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"  # noqa: S104
+    return f"[{host}]" if ":" in host else host
+
+
+def new_secret() -> str:
+    """Text that nobody can guess: 256 random bits."""
+    return secrets.token_urlsafe(32)

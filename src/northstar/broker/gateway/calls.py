@@ -1,0 +1,218 @@
+"""What a machine may ask, and how the cell is asked for it. The machine's name is its token's, never what a frame says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from northstar.broker.gateway.socket import FrameInvalid, MachineNotApproved, PoolForeign
+from northstar.domain.errors import NorthstarError, Unavailable
+from northstar.store import wire
+from northstar.store.messages import Failure, Held
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from northstar.broker.gateway.outputs import Outputs
+    from northstar.broker.gateway.socket import Admitted
+    from northstar.store.cell import Cell
+    from northstar.store.messages import ClaimReply, Done, Outcome, RenewReply
+
+
+class Calls:
+    """The calls of one connection."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        admitted: Admitted,
+        *,
+        session: str,
+        holder: str,
+        outputs: Outputs,
+        new_nonce: Callable[[], str],
+        registered: Callable[[], None],
+    ) -> None:
+        """`registered` is called when the machine can be reached by this connection, and by no other any more."""
+        self._cell = cell
+        self._admitted = admitted
+        self._session = session
+        self._holder = holder
+        self._outputs = outputs
+        self._new_nonce = new_nonce
+        self._registered = registered
+        #: Leases of this machine as this connection knows them: what progress may be told of. Bounded by its slots.
+        self.leases: dict[str, str] = {}
+        #: Whether the machine waits for work, as its latest claim left it.
+        self.parked = False
+        self._slots = 0
+
+    async def answer(self, call: wire.Call) -> Any:
+        """What the call gives. Raises FrameInvalid, and what the cell refuses."""
+        known = _CALLS.get(call.name)
+        if known is None:
+            raise FrameInvalid(f"there is no call {call.name[:64]!r}")
+        decoder, method = known
+        try:
+            body = decoder.decode(call.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+            raise FrameInvalid(f"body of {call.name}: {exc}") from exc
+        return await method(self, body)
+
+    def offered(self, jobs: dict[str, str]) -> None:
+        """Jobs that a bell brought."""
+        self.parked = False
+        self._remember(jobs)
+
+    def _remember(self, jobs: dict[str, str]) -> None:
+        self.leases.update(jobs)
+        # The oldest go first: a machine that never says what became of its jobs makes nobody keep them for ever.
+        for job in list(self.leases)[: max(0, len(self.leases) - 2 * self._slots - wire.MAX_BATCH)]:
+            del self.leases[job]
+
+    def _forget(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            self.leases.pop(outcome.id, None)
+
+    async def register(self, body: wire.Registration) -> wire.Registered:
+        """The machine joins, or tells its broker anew where it can be reached."""
+        machine, profile = self._admitted.machine, body.profile
+        if not self._admitted.approved:
+            raise MachineNotApproved(machine)
+        for pool in profile.pools:
+            if self._admitted.pools and pool not in self._admitted.pools:
+                raise PoolForeign(pool, allowed=self._admitted.pools)
+        description = body.description
+        if self._admitted.region:
+            description = msgspec.structs.replace(description, region=self._admitted.region)
+        reply = await self._cell.register_machine(
+            machine=machine,
+            session=self._session,
+            profile=profile.canonical(),
+            fits=(),
+            slots=body.slots,
+            vram_mb=profile.vram_mb,
+            holder=self._holder,
+            description=msgspec.json.encode(description).decode(),
+            words=profile.words(),
+            nonce=self._new_nonce(),
+            again=body.again,
+        )
+        self._registered()
+        self._slots = body.slots
+        self.leases = dict(reply.held)
+        request = {"machine": machine, "session": self._session, "models": body.models}
+        await self._cell.call("models_present", request, dict[str, bool])
+        return wire.Registered(tuple(Held(job, token) for job, token in reply.held))
+
+    def _claimed(self, reply: ClaimReply, credits_: int) -> ClaimReply:
+        self._remember({job.id: job.token for job in reply.jobs})
+        self.parked = credits_ > len(reply.jobs)
+        return reply
+
+    async def claim(self, body: wire.Claim) -> ClaimReply:
+        """Work for free slots."""
+        reply = await self._cell.claim(
+            machine=self._admitted.machine, session=self._session, credits_=body.credits, nonce=body.nonce, park=True
+        )
+        return self._claimed(reply, body.credits)
+
+    async def complete_and_claim(self, body: wire.CompleteAndClaim) -> ClaimReply:
+        """Results, and work for free slots."""
+        good, bad = await self._sorted(body.done)
+        reply = await self._cell.complete_and_claim(
+            machine=self._admitted.machine,
+            session=self._session,
+            done=good,
+            credits_=body.credits,
+            nonce=body.nonce,
+            park=True,
+        )
+        completed = await self._settled(body.done, reply.completed, bad)
+        return self._claimed(msgspec.structs.replace(reply, completed=completed), body.credits)
+
+    async def complete(self, body: wire.Complete) -> wire.Outcomes:
+        """Results only."""
+        good, bad = await self._sorted(body.done)
+        outcomes = await self._cell.complete(machine=self._admitted.machine, session=self._session, done=good)
+        return wire.Outcomes(tuple(await self._settled(body.done, outcomes, bad)))
+
+    async def _sorted(self, done: tuple[Done, ...]) -> tuple[list[Done], list[Failure]]:
+        """Results whose outputs can be fetched, and failures in place of the others: a job succeeds only with its outputs."""
+        good: list[Done] = []
+        bad: list[Failure] = []
+        for one in done:
+            try:
+                await self._outputs.check(job=one.id, result=one.result)
+            except Unavailable:
+                raise
+            except NorthstarError as exc:
+                bad.append(Failure(one.id, one.token, exc.code, str(exc)[:2048], retryable=True, jitter=0.5))
+            else:
+                good.append(one)
+        return good, bad
+
+    async def _settled(self, done: tuple[Done, ...], kept: list[Outcome], bad: list[Failure]) -> list[Outcome]:
+        """What became of each result, in the order in which they came."""
+        outcomes = {outcome.id: outcome for outcome in kept}
+        if bad:
+            failed = await self._cell.fail(machine=self._admitted.machine, session=self._session, failures=bad)
+            outcomes |= {outcome.id: outcome for outcome in failed}
+        self._forget(list(outcomes.values()))
+        return [outcomes[one.id] for one in done]
+
+    async def fail(self, body: wire.Fail) -> wire.Outcomes:
+        """The work failed."""
+        outcomes = await self._cell.fail(machine=self._admitted.machine, session=self._session, failures=body.failures)
+        self._forget(outcomes)
+        return wire.Outcomes(tuple(outcomes))
+
+    async def release(self, body: wire.Release) -> wire.Outcomes:
+        """Jobs handed back."""
+        outcomes = await self._cell.release(
+            machine=self._admitted.machine,
+            session=self._session,
+            held=body.held,
+            because=body.because,
+            nonce=self._new_nonce(),
+        )
+        self._forget(outcomes)
+        return wire.Outcomes(tuple(outcomes))
+
+    async def renew(self, body: wire.Renew) -> RenewReply:
+        """The machine lives."""
+        return await self._cell.renew(machine=self._admitted.machine, session=self._session, held=body.held)
+
+    async def drain(self, _: wire.Drain) -> wire.Nothing:
+        """No new work."""
+        self.parked = False
+        await self._cell.drain_machine(
+            self._admitted.machine, draining=True, nonce=self._new_nonce(), session=self._session
+        )
+        return wire.Nothing()
+
+    async def leave(self, body: wire.Leave) -> wire.Nothing:
+        """The machine goes."""
+        self.parked = False
+        await self._cell.remove_machine(
+            self._admitted.machine, because=body.because, lost=False, nonce=self._new_nonce(), session=self._session
+        )
+        return wire.Nothing()
+
+
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(kind)
+
+
+_CALLS: Final[dict[str, tuple[msgspec.msgpack.Decoder[Any], Callable[[Calls, Any], Awaitable[Any]]]]] = {
+    "register": (_decoder(wire.Registration), Calls.register),
+    "claim": (_decoder(wire.Claim), Calls.claim),
+    "complete_and_claim": (_decoder(wire.CompleteAndClaim), Calls.complete_and_claim),
+    "complete": (_decoder(wire.Complete), Calls.complete),
+    "fail": (_decoder(wire.Fail), Calls.fail),
+    "release": (_decoder(wire.Release), Calls.release),
+    "renew": (_decoder(wire.Renew), Calls.renew),
+    "drain": (_decoder(wire.Drain), Calls.drain),
+    "leave": (_decoder(wire.Leave), Calls.leave),
+}

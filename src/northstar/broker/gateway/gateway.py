@@ -1,0 +1,177 @@
+"""All machines that dialled this process: each heard, each told what the cell's bells say to it, each missed soon when it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from northstar.broker.gateway.calls import Calls
+from northstar.broker.gateway.conversation import Conversation, greeted, say_goodbye
+from northstar.broker.gateway.socket import ConnectionReplaced, GatewayFull, SocketClosed
+from northstar.domain.errors import NorthstarError
+from northstar.domain.refusals import MachineReplaced
+from northstar.store import wire
+from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, listen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from northstar.broker.gateway.outputs import Outputs
+    from northstar.broker.gateway.socket import Admission, Admitted, Socket
+    from northstar.store.cell import Cell
+
+log = structlog.get_logger(__name__)
+
+
+class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one gateway. Durations in seconds."""
+
+    #: Connections at a time.
+    max_machines: int = 5_000
+    #: After a connection broke, the machine may dial again for so long before it counts as lost.
+    grace_s: float = 4.0
+    #: How often machines that should wait for work are compared with those that do: what a lost bell can cost.
+    sweep_every_s: float = 0.8
+
+
+class Gateway:
+    """One process's connections. `serve` is its name in the cell: the holder of its machines' bells."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        serve: str,
+        outputs: Outputs,
+        new_nonce: Callable[[], str],
+        options: GatewayOptions | None = None,
+    ) -> None:
+        self._cell = cell
+        self._serve = serve
+        self._outputs = outputs
+        self._new_nonce = new_nonce
+        self._options = options or GatewayOptions()
+        self._conversations: dict[str, Conversation] = {}
+        self._connections = 0
+        self._stopping = False
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """Machines that are connected here now."""
+        return tuple(self._conversations)
+
+    async def run(self) -> None:
+        """Pass on bells and look for lost ones, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen(), name="gateway-bells")
+            tasks.create_task(self._sweep_for_ever(), name="gateway-sweep")
+
+    async def serve_machine(self, socket: Socket, token: str, admission: Admission) -> None:
+        """One connection from hello to goodbye. Whatever is wrong with it is said to the peer, not raised."""
+        self._connections += 1
+        try:
+            if self._connections > self._options.max_machines:
+                raise GatewayFull(self._options.max_machines)
+            admitted = await admission.admit(token)
+            hello = await greeted(socket, admitted)
+            await self._converse(socket, admitted, hello)
+        except SocketClosed:
+            await socket.close()
+        except NorthstarError as exc:
+            log.info("machine_refused", code=exc.code, error=str(exc))
+            await say_goodbye(socket, exc)
+        finally:
+            self._connections -= 1
+
+    def hang_up(self, error: NorthstarError) -> None:
+        """End all conversations, and say why: this process stops. Its machines are not suspected: they dial its successor."""
+        self._stopping = True
+        for conversation in list(self._conversations.values()):
+            conversation.end(error)
+
+    def revoke(self, machine: str, error: NorthstarError) -> None:
+        """End one machine's conversation, if it is here."""
+        if conversation := self._conversations.get(machine):
+            conversation.end(error)
+
+    async def _converse(self, socket: Socket, admitted: Admitted, hello: wire.Hello) -> None:
+        calls = Calls(
+            self._cell,
+            admitted,
+            session=hello.session,
+            holder=self._serve,
+            outputs=self._outputs,
+            new_nonce=self._new_nonce,
+            registered=lambda: self._settle(conversation),
+        )
+        conversation = Conversation(socket, calls, self._cell, machine=admitted.machine, session=hello.session)
+        log.info("machine_connected", machine=admitted.machine, session=hello.session, agent=hello.version[:64])
+        try:
+            await conversation.run(wire.Welcome(wire.NEWEST_PROTOCOL, self._serve, self._cell.name))
+        finally:
+            if self._conversations.get(admitted.machine) is conversation:
+                del self._conversations[admitted.machine]
+                if not self._stopping:
+                    await self._suspect(conversation)
+
+    def _settle(self, conversation: Conversation) -> None:
+        """From here on the machine is reached by this conversation. Only now: an agent whose name another has taken disturbs nobody."""
+        older = self._conversations.get(conversation.machine)
+        if older is not None and older is not conversation:
+            same = older.session == conversation.session
+            name = conversation.machine
+            older.end(ConnectionReplaced(name) if same else MachineReplaced({"machine": name}))
+        self._conversations[conversation.machine] = conversation
+
+    async def _suspect(self, conversation: Conversation) -> None:
+        log.info("machine_disconnected", machine=conversation.machine)
+        try:
+            await self._cell.suspect_machine(
+                conversation.machine,
+                session=conversation.session,
+                holder=self._serve,
+                grace_ms=round(self._options.grace_s * 1000),
+            )
+        except NorthstarError as exc:
+            # Its leases end by themselves, only later.
+            log.warning("machine_not_suspected", machine=conversation.machine, code=exc.code, error=str(exc))
+
+    async def _listen(self) -> None:
+        async for ring in listen(self._cell.client, self._cell.keys, (self._serve,)):
+            match ring:
+                case Offered(machine) | MachineChanged(machine=machine) | Canceled(machine=machine):
+                    if conversation := self._conversations.get(machine):
+                        conversation.ring(ring)
+                case Connected():
+                    self._look_again()
+                case _:
+                    pass
+
+    def _look_again(self) -> None:
+        """Bells may have been lost: cancellations of running jobs among them. Who waits for work is found by the sweep."""
+        for conversation in self._conversations.values():
+            if conversation.calls.leases:
+                conversation.ring(Connected())
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.sweep_every_s)
+            try:
+                await self.sweep()
+            except NorthstarError as exc:
+                log.warning("sweep_failed", code=exc.code, error=str(exc))
+
+    async def sweep(self) -> int:
+        """Wake machines that should wait for work and, by the cell, do not: their bell was lost. Gives how many."""
+        waiting = [machine for machine, known in self._conversations.items() if known.calls.parked]
+        found = 0
+        for machine in await self._cell.unparked(waiting):
+            conversation = self._conversations.get(machine)
+            # An offer may have come while the cell was asked.
+            if conversation is not None and conversation.calls.parked:
+                conversation.ring(Offered(machine))
+                found += 1
+        return found

@@ -1,0 +1,143 @@
+"""Files that machines hand in: received whole, compared with what was announced, kept as assets; and looked for when a result names them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from northstar.domain.errors import InvalidRequest, Refused
+from northstar.store.assets import AssetRef
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from northstar.store.assets import AssetStore
+    from northstar.store.cell import Cell
+
+_DISK_CHUNK_BYTES = 1024 * 1024
+
+
+class OutputTooLarge(InvalidRequest):
+    """A file is larger than the broker takes."""
+
+    code: ClassVar[str] = "NS_OUTPUT_TOO_LARGE"
+
+    def __init__(self, name: str, *, limit_bytes: int) -> None:
+        super().__init__(f"output {name[:200]} is larger than {limit_bytes} bytes; nothing of it was kept")
+
+
+class OutputNotAsAnnounced(InvalidRequest):
+    """What arrived is not what the machine said it would send."""
+
+    code: ClassVar[str] = "NS_OUTPUT_NOT_AS_ANNOUNCED"
+    retryable = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"output {name[:200]} arrived with another hash than announced; send it again")
+
+
+class ResultMalformed(InvalidRequest):
+    """A result names its outputs in no known way."""
+
+    code: ClassVar[str] = "NS_RESULT_MALFORMED"
+
+    def __init__(self, job: str, *, detail: str) -> None:
+        super().__init__(f"the result of job {job} cannot be read: {detail}")
+
+
+class NotYourJob(Refused):
+    """The lease is not, or no longer, this machine's."""
+
+    code: ClassVar[str] = "NS_LEASE_LOST"
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"job {job} is not held by this machine under this lease; its output was not kept")
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """One output of a result, as far as it matters here."""
+
+    asset: AssetRef | None = None
+
+
+class _Result(msgspec.Struct, frozen=True):
+    outputs: list[_Named]
+
+
+class Outputs:
+    """Outputs of one cell's jobs."""
+
+    def __init__(self, cell: Cell, assets: AssetStore, *, max_bytes: int) -> None:
+        self._cell = cell
+        self._assets = assets
+        self._max_bytes = max_bytes
+
+    async def receive(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        machine: str,
+        job: str,
+        lease: str,
+        name: str,
+        media_type: str,
+        sha256: str,
+    ) -> AssetRef:
+        """Keep one file of a job that this machine holds. Nothing stays of one that is refused.
+
+        Raises:
+            NotYourJob, OutputTooLarge, OutputNotAsAnnounced, or an asset store's error.
+        """
+        await self._expect_lease(machine=machine, job=job, lease=lease)
+        with tempfile.TemporaryDirectory(prefix="northstar-output-") as folder:
+            draft = Path(folder) / "output"
+            found = await self._written(chunks, draft, name=name)
+            if found != sha256:
+                raise OutputNotAsAnnounced(name)
+            # It may have taken long; a job that was given to another meanwhile gets no files from here.
+            await self._expect_lease(machine=machine, job=job, lease=lease)
+            return await self._assets.put(draft, cell=self._cell.name, job_id=job, name=name, media_type=media_type)
+
+    async def check(self, *, job: str, result: str) -> None:
+        """Every file that a result names is the job's own and can be fetched. Raises ResultMalformed, or an asset store's error."""
+        try:
+            told = msgspec.json.decode(result)
+            named = msgspec.convert(told, _Result).outputs if isinstance(told, dict) and "outputs" in told else []
+        except (msgspec.MsgspecError, RecursionError) as exc:
+            raise ResultMalformed(job, detail=str(exc)) from exc
+        for output in named:
+            if output.asset is not None:
+                await self._assets.expect(output.asset, cell=self._cell.name, job_id=job)
+
+    async def _written(self, chunks: AsyncIterator[bytes], draft: Path, *, name: str) -> str:
+        """Write what comes; gives its SHA-256."""
+        digest, size_bytes, held = hashlib.sha256(), 0, bytearray()
+        with draft.open("wb") as file:
+            async for chunk in chunks:
+                size_bytes += len(chunk)
+                if size_bytes > self._max_bytes:
+                    raise OutputTooLarge(name, limit_bytes=self._max_bytes)
+                held += chunk
+                if len(held) >= _DISK_CHUNK_BYTES:
+                    await asyncio.to_thread(_append, file, digest, bytes(held))
+                    held.clear()
+            await asyncio.to_thread(_append, file, digest, bytes(held))
+        return digest.hexdigest()
+
+    async def _expect_lease(self, *, machine: str, job: str, lease: str) -> None:
+        found = (await self._cell.inspect([job])).jobs
+        if not found:
+            raise NotYourJob(job)
+        record = found[0].record
+        if record.machine != machine or record.token != lease:
+            raise NotYourJob(job)
+
+
+def _append(file: Any, digest: Any, data: bytes) -> None:
+    file.write(data)
+    digest.update(data)

@@ -1,0 +1,1 @@
+"""The broker's front: what is reached by HTTP and WebSocket."""

@@ -1,0 +1,36 @@
+"""The application: routes, what they are given, and how errors leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from litestar import Litestar, get
+from litestar.exceptions import HTTPException
+
+from northstar.domain.errors import NorthstarError
+from northstar.surfaces.http.agents import link_route, output_route
+from northstar.surfaces.http.problems import http_problem, problem
+
+if TYPE_CHECKING:
+    from northstar.assembly.front import AppParts
+
+
+@get("/health", sync_to_thread=False)
+def health() -> dict[str, str]:
+    """The process lives."""
+    return {"status": "ok"}
+
+
+def make_app(parts: AppParts) -> Litestar:
+    """The front of one process."""
+    return Litestar(
+        route_handlers=[
+            health,
+            link_route(parts.gateway, parts.admission),
+            output_route(parts.outputs, parts.admission),
+        ],
+        exception_handlers={NorthstarError: problem, HTTPException: http_problem},
+        request_max_body_size=parts.max_output_bytes,
+        openapi_config=None,
+        logging_config=None,
+    )

@@ -1,0 +1,177 @@
+"""A machine that dials gets work, keeps it across broken connections and other brokers, and is missed soon when it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import aiohttp
+import msgspec
+import pytest
+
+from northstar.agent.websocket_link import BrokerRefused, WebSocketLink
+from northstar.domain.machines import MachineDescription
+from northstar.store import wire
+from northstar.store.bells import Connected, Offered
+from northstar.store.progress import listen_progress
+from northstar.store.snapshots import read_snapshot
+from tests.agent.rig import PROFILE, Runs, nonce, soon
+from tests.broker.gateway.rig import Fleet
+from tests.servers import eventually
+
+
+async def registered(link: WebSocketLink, *, slots: int = 2) -> None:
+    await link.register(PROFILE, MachineDescription(), slots=slots, models=())
+
+
+async def machines(fleet: Fleet) -> set[str]:
+    return set((await read_snapshot(fleet.cell.client, fleet.cell.keys)).machines)
+
+
+async def test_a_submit_wakes_the_machine_through_the_broker_that_holds_its_connection(fleet: Fleet) -> None:
+    async with fleet.front() as one, fleet.front(), fleet.dialling(one.url) as link:
+        await registered(link)
+        await fleet.plan()
+        assert (await link.claim(credits_=2)).jobs == []
+        bells = link.bells()
+        assert await anext(bells) == Connected()
+        await fleet.submit("a")
+        ring = await asyncio.wait_for(anext(bells), 5)
+        assert isinstance(ring, Offered)
+        assert [job.id for job in ring.jobs] == ["a"]
+
+
+async def test_another_broker_takes_over_and_the_machine_goes_on_with_its_jobs(fleet: Fleet) -> None:
+    runs = Runs()
+    async with fleet.dispatching(), contextlib.AsyncExitStack() as others, contextlib.AsyncExitStack() as first:
+        front = await first.enter_async_context(fleet.front())
+        link = await others.enter_async_context(fleet.dialling(front.url))
+        _ = await others.enter_async_context(fleet.working(fleet.worker(link, runs)))
+        await fleet.submit("a")
+        await soon(lambda: runs.ids == ["a"], "a runs")
+        await first.aclose()
+        second = await others.enter_async_context(fleet.front(port=int(front.url.rpartition(":")[2])))
+        await soon(lambda: second.gateway.machines == ("m",), "the machine has dialled the other")
+        runs.finish("a")
+        await fleet.becomes("a", "succeeded")
+    record = await fleet.record("a")
+    assert (record.attempts, record.recoveries, runs.ids) == (0, 0, ["a"])
+
+
+async def test_a_machine_whose_connection_breaks_counts_as_lost_after_the_grace_and_its_job_goes_to_another(
+    fleet: Fleet,
+) -> None:
+    async with fleet.dispatching(), fleet.front(grace_s=0.1) as front:
+        async with fleet.dialling(front.url, "gone") as gone:
+            await registered(gone, slots=1)
+            await fleet.plan()
+            await fleet.submit("a")
+            (job,) = (await gone.claim(credits_=1)).jobs
+        runs = Runs()
+        async with fleet.dialling(front.url, "other") as other, fleet.working(fleet.worker(other, runs)):
+            await soon(lambda: runs.ids == ["a"], "the other machine runs it")
+            assert "gone" not in await machines(fleet)
+            runs.finish("a")
+            await fleet.becomes("a", "succeeded")
+    record = await fleet.record("a")
+    assert (record.attempts, record.recoveries, job.id) == (0, 1, "a")
+
+
+async def test_a_machine_that_dials_again_within_the_grace_is_not_lost(fleet: Fleet) -> None:
+    session = nonce()
+    async with fleet.front(grace_s=30) as front:
+        async with fleet.dialling(front.url, session=session) as link:
+            await registered(link)
+            await fleet.plan()
+            await fleet.submit("a")
+            (job,) = (await link.claim(credits_=1)).jobs
+        await soon(lambda: front.gateway.machines == (), "the connection is gone")
+        async with fleet.dialling(front.url, session=session) as again:
+            held = await again.register(PROFILE, MachineDescription(), slots=2, models=())
+            assert [(one.id, one.token) for one in held] == [("a", job.token)]
+
+
+async def test_a_machine_whose_bell_was_lost_is_found_by_the_sweep(fleet: Fleet) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await registered(link)
+        await fleet.plan()
+        await link.claim(credits_=2)
+        bells = link.bells()
+        assert await anext(bells) == Connected()
+        # As if another process had been told: the machine waits no more, and nobody here heard of it.
+        machine = await fleet.cell.client.execute_command("HGET", fleet.cell.keys["machines"], "m")
+        assert machine
+        await fleet.cell.client.execute_command("ZREM", fleet.cell.keys["parked"], "m")
+        assert await asyncio.wait_for(anext(bells), 5) == Offered("m")
+
+
+@pytest.mark.parametrize(
+    ("token", "machine", "code"),
+    [("nobody-was-given-this", "m", "NS_TOKEN_UNKNOWN"), (None, "another", "NS_MACHINE_FOREIGN")],
+)
+async def test_a_machine_with_a_wrong_token_or_name_is_told_why_and_dials_no_more(
+    fleet: Fleet, token: str | None, machine: str, code: str
+) -> None:
+    async with (
+        fleet.front() as front,
+        fleet.dialling(front.url, machine, token=token or fleet.token("m")) as link,
+    ):
+        with pytest.raises(BrokerRefused, match=code):
+            await registered(link)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xc1",
+        msgspec.msgpack.encode(["hello"]),
+        msgspec.msgpack.encode(["call", 1, "claim", {}]),
+        msgspec.msgpack.encode(["hello", 1, 1, "m", 7]),
+        msgspec.msgpack.encode([[]] * 1000),
+    ],
+)
+async def test_what_is_no_hello_ends_the_connection_with_the_reason(fleet: Fleet, frame: bytes) -> None:
+    async with fleet.front() as front, aiohttp.ClientSession() as http:
+        headers = {"Authorization": f"Bearer {fleet.token('m')}"}
+        async with http.ws_connect(front.url + "/agent/v1/link", headers=headers) as socket:
+            await socket.send_bytes(frame)
+            goodbye = msgspec.msgpack.decode(await socket.receive_bytes(timeout=5), type=wire.FromBroker)
+            assert isinstance(goodbye, wire.Goodbye)
+            assert goodbye.code == "NS_FRAME_INVALID"
+            assert (await socket.receive(timeout=5)).type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}
+
+
+async def test_an_agent_of_another_protocol_is_refused_in_words(fleet: Fleet) -> None:
+    async with fleet.front() as front, aiohttp.ClientSession() as http:
+        headers = {"Authorization": f"Bearer {fleet.token('m')}"}
+        async with http.ws_connect(front.url + "/agent/v1/link", headers=headers) as socket:
+            await socket.send_bytes(msgspec.msgpack.encode(wire.Hello(7, 9, "m", "s")))
+            goodbye = msgspec.msgpack.decode(await socket.receive_bytes(timeout=5), type=wire.FromBroker)
+    assert isinstance(goodbye, wire.Goodbye)
+    assert goodbye.sentence == "the agent speaks protocol 7 to 9, the broker 1 to 1; upgrade the broker"
+
+
+async def test_a_machine_cannot_tell_progress_of_a_job_that_it_does_not_hold(fleet: Fleet) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await registered(link)
+        await fleet.submit("a")
+        await fleet.plan()
+        heard: dict[str, bytes] = {}
+
+        async def listen() -> None:
+            async for token, text in listen_progress(fleet.cell, "a"):
+                heard.setdefault(token, text)
+
+        listening = asyncio.create_task(listen())
+        (job,) = (await link.claim(credits_=1)).jobs
+
+        async def tell() -> bool:
+            await link.progress("a", "1.forged.1", b"{}")
+            await link.progress("a", job.token, b'{"fraction": 0.5}')
+            return bool(heard)
+
+        await eventually(tell, what="progress is heard", within_s=5)
+        listening.cancel()
+        await asyncio.wait({listening})
+    assert heard == {job.token: b'{"fraction": 0.5}'}

@@ -1,0 +1,105 @@
+"""Files that machines hand in: only from who holds the job, only as announced, and a result counts only with them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from northstar.domain.machines import MachineDescription
+from northstar.store.assets import AssetRef
+from northstar.store.messages import Done
+from tests.agent.rig import PROFILE
+from tests.broker.gateway.rig import Fleet
+
+PICTURE = b"\x89PNG and so on"
+
+
+class Holder:
+    """A machine that holds one job, and what it sends."""
+
+    def __init__(self, fleet: Fleet, url: str, lease: str) -> None:
+        self.fleet, self.url, self.lease = fleet, url, lease
+
+    async def put(self, data: bytes = PICTURE, **changed: Any) -> tuple[int, dict[str, Any]]:
+        wanted = {"job": "a", "name": "frames/1.png", "machine": "m", "lease": self.lease, "sha256": None} | changed
+        headers = {
+            "Authorization": f"Bearer {self.fleet.token(wanted['machine'])}",
+            "X-Northstar-Lease": wanted["lease"],
+            "X-Northstar-Sha256": wanted["sha256"] or hashlib.sha256(data).hexdigest(),
+            "Content-Type": "image/png",
+        }
+        async with aiohttp.ClientSession() as http:
+            url = f"{self.url}/agent/v1/jobs/{wanted['job']}/outputs/{wanted['name']}"
+            async with http.put(url, data=data, headers=headers) as response:
+                return response.status, msgspec.json.decode(await response.read())
+
+
+async def test_a_result_with_its_files_succeeds_and_the_files_can_be_fetched(fleet: Fleet) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await link.register(PROFILE, MachineDescription(), slots=1, models=())
+        await fleet.plan()
+        await fleet.submit("a")
+        (job,) = (await link.claim(credits_=1)).jobs
+        status, ref = await Holder(fleet, front.url, job.token).put()
+        assert status == 201
+        assert (ref["size_bytes"], ref["media_type"]) == (len(PICTURE), "image/png")
+        result = msgspec.json.encode({"outputs": [{"name": "frames/1.png", "asset": ref}]}).decode()
+        (outcome,) = await link.complete([Done("a", job.token, result)])
+        assert outcome.word == "ok"
+    assert await fleet.status("a") == "succeeded"
+    assert msgspec.convert(ref, AssetRef).sha256 == hashlib.sha256(PICTURE).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "code"),
+    [
+        ({"lease": "1.forged.1"}, 409, "NS_LEASE_LOST"),
+        ({"job": "b"}, 409, "NS_LEASE_LOST"),
+        ({"machine": "other"}, 409, "NS_LEASE_LOST"),
+        ({"sha256": "0" * 64}, 422, "NS_OUTPUT_NOT_AS_ANNOUNCED"),
+        ({"sha256": "short"}, 400, "NS_INVALID_REQUEST"),
+        ({"name": ".hidden/secret"}, 422, "NS_ASSET_NAME_REFUSED"),
+    ],
+)
+async def test_a_file_that_is_not_the_holders_or_not_as_announced_is_refused_and_nothing_stays(
+    fleet: Fleet, changed: dict[str, Any], status: int, code: str
+) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await link.register(PROFILE, MachineDescription(), slots=1, models=())
+        await fleet.plan()
+        await fleet.submit("a")
+        (job,) = (await link.claim(credits_=1)).jobs
+        found, problem = await Holder(fleet, front.url, job.token).put(**changed)
+    assert (found, problem["title"]) == (status, code)
+    assert [path for path in (fleet.folder / "assets").rglob("*") if path.is_file()] == []
+
+
+async def test_a_result_that_names_a_file_which_cannot_be_fetched_is_a_failure(fleet: Fleet) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await link.register(PROFILE, MachineDescription(), slots=1, models=())
+        await fleet.plan()
+        await fleet.submit("a")
+        (job,) = (await link.claim(credits_=1)).jobs
+        _, ref = await Holder(fleet, front.url, job.token).put()
+        forged = ref | {"url": ref["url"].replace("1.png", "2.png")}
+        result = msgspec.json.encode({"outputs": [{"name": "x", "asset": forged}]}).decode()
+        (outcome,) = await link.complete([Done("a", job.token, result)])
+        assert outcome.word == "retrying"
+    record = await fleet.record("a")
+    assert (record.status, record.attempts, record.error_code) == ("delayed", 1, "NS_ASSET_MISSING")
+
+
+async def test_one_job_cannot_name_the_files_of_another(fleet: Fleet) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await link.register(PROFILE, MachineDescription(), slots=2, models=())
+        await fleet.plan()
+        await fleet.submit("a", "b")
+        tokens = {job.id: job.token for job in (await link.claim(credits_=2)).jobs}
+        _, ref = await Holder(fleet, front.url, tokens["a"]).put()
+        result = msgspec.json.encode({"outputs": [{"name": "x", "asset": ref}]}).decode()
+        await link.complete([Done("b", tokens["b"], result)])
+    assert (await fleet.record("b")).error_code == "NS_ASSET_NAME_REFUSED"
