@@ -49,6 +49,12 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ready_within_s: Seconds
 
 
+class JoinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How machines elsewhere reach this North Star."""
+
+    url: str
+
+
 class AssetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the files of finished jobs go."""
 
@@ -112,6 +118,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: CellLimits
     dispatch: DispatchSettings
     agent: AgentSettings
+    join: JoinSettings
     assets: AssetSettings
     history: HistorySettings
     machines: Annotated[tuple[MachineSettings, ...], msgspec.Meta(max_length=64)]
