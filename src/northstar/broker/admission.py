@@ -93,7 +93,7 @@ def checked_join_url(url: str) -> str:
         raise JoinUrlInvalid("it is not known where machines elsewhere reach this North Star")
     try:
         parts = urlsplit(url)
-        named = bool(parts.hostname) and parts.port != 0
+        named = bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
     except ValueError:
         named = False
     else:
@@ -146,7 +146,9 @@ class Admission:
             InviteUnknown, InviteExpired, InviteUsedUp, InviteRevoked, MachineNameTaken, TooManyTokens: it does not join.
         """
         invite, token = self._read(invite_text, TokenKind.INVITE), self._read(token_text, TokenKind.MACHINE)
-        shown = about.encode()[:MAX_ABOUT_BYTES].decode(errors="ignore")
+        # Strangers wrote it, and operators read it on terminals.
+        printable = "".join(letter if letter.isprintable() else " " for letter in about[:MAX_ABOUT_BYTES])
+        shown = printable.encode(errors="replace")[:MAX_ABOUT_BYTES].decode(errors="ignore")
         return await admission.redeem(self._cell, invite, token, machine=checked_machine_name(machine), about=shown)
 
     async def authenticate(self, token_text: str, *, machine: str = "") -> Admitted:

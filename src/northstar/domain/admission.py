@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from northstar.domain.errors import Refused
+from northstar.domain.errors import InvalidRequest, Refused
 from northstar.domain.machines import MachineProfile
 from northstar.domain.requirements import Pool, Word
 
@@ -52,7 +53,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
             raise NotGranted(machine, what=f"region {region or '(none)'}", granted=f"region {self.region}")
 
 
-class InviteTerms(Grant, frozen=True, kw_only=True):
+class InviteTerms(Grant, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an invite grants, to how many machines and for how long."""
 
     uses: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1
@@ -60,6 +61,24 @@ class InviteTerms(Grant, frozen=True, kw_only=True):
     ttl_ms: Annotated[int, msgspec.Meta(ge=1, le=366 * 86_400_000)] = 900_000
     #: Each machine waits for an operator before its first job.
     approval: bool = False
+
+
+class InviteInvalid(InvalidRequest):
+    """The terms of an invite are malformed or absurd."""
+
+    code: ClassVar[str] = "NS_INVITE_INVALID"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"no invite can be made of this: {detail}")
+        self.detail = detail
+
+
+def read_terms(values: Mapping[str, Any]) -> InviteTerms:
+    """Terms by the names of the fields. Raises InviteInvalid."""
+    try:
+        return msgspec.convert(values, InviteTerms)
+    except msgspec.ValidationError as exc:
+        raise InviteInvalid(str(exc)) from exc
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):

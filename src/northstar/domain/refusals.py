@@ -354,7 +354,7 @@ class TokenUnknown(QueueRefusal, Refused):
     """The cell has no such token, or the secret is not the token's."""
 
     code = "NS_TOKEN_UNKNOWN"
-    sentence = "this cell knows no such token: it is of another cell, or was forgotten; join again by a new invite"
+    sentence = "this cell knows no such token: it was made elsewhere, has a newer secret, or was forgotten; join again by a new invite"
 
 
 class TokenRevoked(QueueRefusal, Refused):

@@ -141,6 +141,11 @@ def cell_tag(cell: str) -> str:
     return _letters(hashlib.sha256(cell.encode()).digest())[:_TAG]
 
 
+def is_id(text: str) -> bool:
+    """Whether an invite or token can have this id."""
+    return re.fullmatch(r"[a-z2-7]{16}", text) is not None
+
+
 def _letters(raw: bytes) -> str:
     return base64.b32encode(raw).decode().rstrip("=").lower()
 
