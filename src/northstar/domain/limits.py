@@ -38,7 +38,7 @@ class CellLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_machines: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
     max_words: _Count = 100_000
     #: Invites that are open, or were until lately.
-    max_invites: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    max_invites: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
     #: Tokens of machines, those of the last weeks that count no more included.
     max_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100_000
     #: The longest that an invite may be open.

@@ -345,8 +345,8 @@ class TooManyTokens(QueueRefusal, Refused):
 
     code = "NS_TOO_MANY_TOKENS"
     sentence = (
-        "the cell has {limit} tokens of machines, as many as it may; raise max_tokens, or lower token_ttl_ms so that those of "
-        "machines that are gone are forgotten earlier"
+        "the cell has {limit} tokens of machines, as many as it may; raise max_tokens (those of machines that stay away are "
+        "forgotten a week after token_ttl_ms)"
     )
 
 

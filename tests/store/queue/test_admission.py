@@ -359,6 +359,15 @@ def test_a_token_is_forgotten_a_week_after_it_expired(gate: Gate) -> None:
     assert gate.cell.node.exists(gate.cell.keys["tokens"]) == 0, "its name neither"
 
 
+def test_a_limit_that_is_raised_holds_for_tokens_that_are_there_already(gate: Gate) -> None:
+    gate.join("a")
+    gate.cell.open({"token_ttl_ms": 2 * TOKEN_TTL_MS}, configure=True)
+    gate.later(TOKEN_TTL_MS + KEPT_MS)
+    assert gate.show("a")["machine"] == "a"
+    gate.later(TOKEN_TTL_MS)
+    assert gate.tokens() == {}
+
+
 def test_a_machine_that_stays_keeps_its_token_however_long(server: Server) -> None:
     gate = Gate(server, alive_ms=366 * DAY_MS)
     gate.join("a")

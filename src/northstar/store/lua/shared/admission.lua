@@ -34,9 +34,11 @@ local function has_expired(cell, id, token)
   return cell.now >= token[K.seen_ms] + cell.limits.token_ttl_ms and not is_here(cell, id, token)
 end
 
+local function ends_ms(cell, token) return token[K.seen_ms] + cell.limits.token_ttl_ms + KEEP_MS end
+
 function ns.keep_token(cell, id, token)
   cell:changed('tokens', id, token)
-  cell:set_score('tokens_due', id, token[K.seen_ms] + cell.limits.token_ttl_ms + KEEP_MS)
+  cell:set_score('tokens_due', id, ends_ms(cell, token))
 end
 
 -- The id and record of a machine's latest token, or nil.
@@ -98,6 +100,8 @@ end
 function ns.forget_token(cell, id)
   local token = cell:record('tokens', id)
   if token and token[K.status] ~= 'revoked' and is_here(cell, id, token) then return ns.note_seen(cell, token[K.machine]) end
+  -- The limit was raised since it was last seen.
+  if token and cell.now < ends_ms(cell, token) then return ns.keep_token(cell, id, token) end
   if token and is_latest(cell, id, token) then cell:drop('tokens', '\0' .. token[K.machine]) end
   cell:remove('tokens_due', id)
   cell:drop('tokens', id)
