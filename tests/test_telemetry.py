@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from northstar import telemetry
+from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, Token, TokenKind
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +74,22 @@ def test_secrets_are_never_written(*, as_json: bool) -> None:
     assert "connected" in stream.getvalue()
     assert "hunter2" not in stream.getvalue()
     assert "valkey://***@host/0" in stream.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_invites_and_tokens_are_named_by_their_ids_and_never_written_wherever_they_stand(*, as_json: bool) -> None:
+    stream = configured(as_json=as_json)
+    token = Token.make(TokenKind.MACHINE, tag="aaaa", id_bytes=b"i" * ID_BYTES, secret_bytes=b"s" * SECRET_BYTES)
+    text = token.reveal()
+    structlog.get_logger("g").info(f"ran agent --token {text}", asked=text, inside=[{"a": (text,)}], itself=token)
+    logging.getLogger("aiohttp").error("GET /join?token=%s", text)
+    try:
+        raise ValueError(f"bad {text.upper()}")
+    except ValueError:
+        structlog.get_logger("g").exception("it_broke")
+    said = stream.getvalue()
+    assert said.count(f"nsm_{token.id}_***") == 5
+    assert text.split("_")[2][:8] not in said.lower()
 
 
 @pytest.mark.parametrize("as_json", [True, False])

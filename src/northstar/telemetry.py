@@ -13,6 +13,8 @@ import structlog
 
 _SECRET_NAMES: Final = re.compile(r"(?i)(password|passwd|secret|api_?key|authorization|credential)")
 _SECRET_IN_ADDRESS: Final = re.compile(r"://[^/\s@]*@")
+#: What lets a machine join or speak, whatever it is called and wherever it stands; its id may be read.
+_TOKEN: Final = re.compile(r"\b(ns[im]_[a-z2-7]{16})_[a-z2-7]{8,}", re.IGNORECASE)
 _HIDDEN: Final = "***"
 #: Libraries that tell at `info` what only their authors want to know.
 _CHATTY: Final = ("alembic", "gguf", "fsspec")
@@ -20,13 +22,26 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": loggi
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace what must not be read by whoever reads logs: values under telling names, and logins inside addresses."""
+    """Replace what must not be read by whoever reads logs: values under telling names, logins inside addresses, tokens."""
     for name, value in event.items():
         if _SECRET_NAMES.search(name):
             event[name] = _HIDDEN
-        elif isinstance(value, str) and "://" in value:  # also in tracebacks, which are text by now
-            event[name] = _SECRET_IN_ADDRESS.sub(f"://{_HIDDEN}@", value)
+        else:
+            event[name] = _hidden_in(value)
     return event
+
+
+def _hidden_in(value: Any) -> Any:
+    """Texts, also inside lists and maps, without what must not be read; tracebacks are text by now."""
+    if isinstance(value, str):
+        if "://" in value:
+            value = _SECRET_IN_ADDRESS.sub(f"://{_HIDDEN}@", value)
+        return _TOKEN.sub(rf"\1_{_HIDDEN}", value)
+    if isinstance(value, (list, tuple)):
+        return [_hidden_in(inner) for inner in value]
+    if isinstance(value, dict):
+        return {key: _hidden_in(inner) for key, inner in value.items()}
+    return value
 
 
 def configure(*, level: str = "info", json: bool = False, stream: TextIO | None = None, **bound: str) -> None:

@@ -14,7 +14,19 @@ import msgspec
 import pytest
 
 from northstar.domain.jobs import ClaimedJob
-from northstar.store.bells import Canceled, Connected, Due, MachineChanged, Offered, PlanDue, Ring, listen, read_ring
+from northstar.store.bells import (
+    Approved,
+    Canceled,
+    Connected,
+    Due,
+    MachineChanged,
+    Offered,
+    PlanDue,
+    Revoked,
+    Ring,
+    listen,
+    read_ring,
+)
 from northstar.store.embedded import EmbeddedValkey
 from northstar.store.keys import CellKeys
 from northstar.store.valkey import ClientOptions, ValkeyClient
@@ -31,6 +43,9 @@ JOB = ["j", "1.n.1", 1, 0, 30_000, "{}"]
         ("m", ["cancel", "j", "1.n.1", "m"], Canceled("j", "1.n.1", "m")),
         ("m", ["draining", "m"], MachineChanged("m", "draining")),
         ("m", ["active", "m"], MachineChanged("m", "active")),
+        ("tick", ["approved", "m"], Approved("m")),
+        ("tick", ["revoked", "m"], Revoked("m")),
+        ("m", ["revoked", "m"], Revoked("m")),
         ("tick", 250, Due(250)),
         ("tick", 0.0, Due(0)),
         ("tick", ["plan"], PlanDue()),

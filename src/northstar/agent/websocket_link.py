@@ -13,7 +13,7 @@ import structlog
 
 from northstar.agent.dialing import Backoff
 from northstar.domain.errors import NorthstarError, Refused, Unavailable
-from northstar.domain.refusals import REFUSALS, MachineReplaced, NoSuchMachine, refusal
+from northstar.domain.refusals import REFUSALS, MachineReplaced, NoSuchMachine, TokenWaiting, refusal
 from northstar.store import wire
 from northstar.store.bells import Connected, read_ring
 from northstar.store.messages import ClaimReply, RenewReply
@@ -78,6 +78,8 @@ class LinkOptions(msgspec.Struct, frozen=True, kw_only=True):
     #: How long a call waits for a connection, and then for its answer.
     patience_s: float = 5.0
     answer_s: float = 20.0
+    #: How often a machine that waits for approval asks again.
+    approval_s: float = 3.0
 
 
 class WebSocketLink:
@@ -272,7 +274,11 @@ class WebSocketLink:
     ) -> list[Held]:
         """Join, or come back; gives the jobs that this session still holds."""
         registration = wire.Registration(profile=profile, description=description, slots=slots, models=tuple(models))
-        reply = await self._call("register", registration, wire.Registered)
+        try:
+            reply = await self._call("register", registration, wire.Registered)
+        except TokenWaiting as exc:
+            await asyncio.sleep(self._options.approval_s)
+            raise BrokerUnavailable(exc.code, str(exc)) from exc
         self._registration = registration
         return list(reply.held)
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import ClassVar, Final
@@ -14,7 +15,9 @@ import msgspec
 import structlog
 
 from northstar.assembly.session import new_id
+from northstar.broker.admission import Admission as CellAdmission
 from northstar.broker.gateway.gateway import Gateway, GatewayOptions
+from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.broker.gateway.outputs import Outputs
 from northstar.broker.gateway.socket import Admission
 from northstar.config import ServeSettings, Settings
@@ -66,6 +69,7 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
     gateway: Gateway
     outputs: Outputs
     admission: Admission
+    joining: CellAdmission
     max_output_bytes: int
 
 
@@ -78,12 +82,14 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     gateway: Gateway
+    #: Of machines on this host.
+    tokens: LocalTokens
     ended: asyncio.Task[None]
 
 
 @asynccontextmanager
 async def running_front(
-    settings: Settings, cell: Cell, admission: Admission, *, open_door: OpenDoor
+    settings: Settings, cell: Cell, admission: CellAdmission, *, open_door: OpenDoor
 ) -> AsyncIterator[Front]:
     """Listen until the block ends; then machines are told to dial another.
 
@@ -98,9 +104,11 @@ async def running_front(
         serve=f"serve-{new_id()[:16]}",
         outputs=outputs,
         new_nonce=lambda: new_id()[-16:],
+        hear=admission.hear,
         options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
     )
-    parts = AppParts(gateway=gateway, outputs=outputs, admission=admission, max_output_bytes=max_bytes)
+    tokens = LocalTokens(new_secret, others=admission)
+    parts = AppParts(gateway=gateway, outputs=outputs, admission=tokens, joining=admission, max_output_bytes=max_bytes)
     listening = _listening(wanted.host, wanted.port)
     passing = asyncio.create_task(gateway.run(), name="gateway")
     try:
@@ -108,7 +116,7 @@ async def running_front(
             scheme = "https" if wanted.tls_certificate else "http"
             host, port = listening.getsockname()[:2]
             try:
-                yield Front(url=f"{scheme}://{_reachable(host)}:{port}", gateway=gateway, ended=passing)
+                yield Front(url=f"{scheme}://{_reachable(host)}:{port}", gateway=gateway, tokens=tokens, ended=passing)
             finally:
                 gateway.hang_up(BrokerStops())
     finally:
@@ -137,6 +145,11 @@ def _reachable(host: str) -> str:
     if host in {"0.0.0.0", "::"}:  # noqa: S104 -- compared, not listened on
         return "127.0.0.1" if host == "0.0.0.0" else "[::1]"  # noqa: S104
     return f"[{host}]" if ":" in host else host
+
+
+def admission_to(cell: Cell) -> CellAdmission:
+    """Who may join the cell."""
+    return CellAdmission(cell, random_bytes=secrets.token_bytes, monotonic=time.monotonic)
 
 
 def new_secret() -> str:

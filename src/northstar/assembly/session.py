@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from northstar.assembly.run_file import read_run_file
+from northstar.broker.admission import Admission
 from northstar.broker.dead_letters import DeadLetters
 from northstar.broker.submission import Submitter
 from northstar.config import Settings
@@ -34,6 +35,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     cell: Cell
     submitter: Submitter
     dead_letters: DeadLetters
+    admission: Admission
     settings: Settings
 
     def assets(self) -> AssetStore:
@@ -66,7 +68,11 @@ async def session(settings: Settings) -> AsyncIterator[Session]:
         cell = Cell(client, place.cell)
         submitter = Submitter(cell, new_id=new_id, monotonic=time.monotonic)
         yield Session(
-            cell=cell, submitter=submitter, dead_letters=DeadLetters(cell, new_nonce=new_id), settings=settings
+            cell=cell,
+            submitter=submitter,
+            dead_letters=DeadLetters(cell, new_nonce=new_id),
+            admission=Admission(cell, random_bytes=secrets.token_bytes, monotonic=time.monotonic),
+            settings=settings,
         )
     finally:
         await client.aclose()

@@ -16,13 +16,13 @@ import structlog
 
 from northstar import __version__
 from northstar.assembly.announcing import announced
-from northstar.assembly.front import Front, OpenDoor, new_secret, running_front
+from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
 from northstar.assembly.machines import LocalMachines
 from northstar.assembly.run_file import RunFile, remove_run_file, write_run_file
 from northstar.assembly.session import new_id
 from northstar.broker.dispatch import Dispatcher
-from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.config import Settings, default_services
+from northstar.domain.admission import Grant
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store.cell import Cell
 from northstar.store.embedded import EmbeddedValkey, RestartPolicy, ServerOptions
@@ -102,11 +102,11 @@ async def running_stack(
             tick_at_least_every_s=settings.dispatch.tick_every_s,
         )
         await stack.enter_async_context(_part("the dispatcher", dispatcher.run(), failure=failure))
-        tokens = LocalTokens(new_secret)
-        front = await stack.enter_async_context(running_front(settings, cell, tokens, open_door=open_door))
+        opening = running_front(settings, cell, admission_to(cell), open_door=open_door)
+        front = await stack.enter_async_context(opening)
         front.ended.add_done_callback(_told("the gateway", failure))
         inherited = _for_machines(settings, front.url)
-        machines = LocalMachines(inherited, mint=tokens.mint, restart=restart_machines)
+        machines = LocalMachines(inherited, mint=_minting(front, settings), restart=restart_machines)
         stack.push_async_callback(machines.stop)
         machines.start(settings.machines)
         write_run_file(
@@ -216,6 +216,19 @@ async def _part(name: str, work: Coroutine[Any, Any, None], *, failure: asyncio.
         await asyncio.wait({task})
         if failure.done() and not failure.cancelled():
             failure.exception()  # seen: whoever waits for it has been told
+
+
+def _minting(front: Front, settings: Settings) -> Callable[[str], str]:
+    """What gives a machine of this host its token: good for what the settings say of it."""
+
+    def mint(name: str) -> str:
+        machine = settings.machine(name)
+        if machine is None:
+            raise LookupError(name)
+        grant = Grant(pools=machine.pools, region="", tags=machine.tags, dedicated_to=machine.dedicated_to)
+        return front.tokens.mint(name, grant)
+
+    return mint
 
 
 def _told(name: str, failure: asyncio.Future[None]) -> Callable[[asyncio.Task[None]], None]:

@@ -66,6 +66,12 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_machines: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
 
+class JoinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How machines elsewhere reach this North Star."""
+
+    url: str
+
+
 class AssetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the files of finished jobs go."""
 
@@ -130,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dispatch: DispatchSettings
     agent: AgentSettings
     serve: ServeSettings
+    join: JoinSettings
     assets: AssetSettings
     history: HistorySettings
     machines: Annotated[tuple[MachineSettings, ...], msgspec.Meta(max_length=64)]

@@ -37,3 +37,11 @@ class CellLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_profiles: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 4_096
     max_machines: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
     max_words: _Count = 100_000
+    #: Invites that are open, or were until lately.
+    max_invites: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
+    #: Tokens of machines, those of the last weeks that count no more included.
+    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100_000
+    #: The longest that an invite may be open.
+    max_invite_ms: _Ms = 90 * 86_400_000
+    #: A token whose machine has not been here for so long expires.
+    token_ttl_ms: _Ms = 30 * 86_400_000

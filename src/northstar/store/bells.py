@@ -52,6 +52,18 @@ class MachineChanged(msgspec.Struct, frozen=True):
     status: str
 
 
+class Approved(msgspec.Struct, frozen=True):
+    """The machine's token was approved, so it may register now. Everybody hears it."""
+
+    machine: str
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """The machine's token counts no more: whoever has its connection closes it. Everybody hears it, its holder twice."""
+
+    machine: str
+
+
 class Due(msgspec.Struct, frozen=True):
     """`tick` has work so many ms from now."""
 
@@ -62,7 +74,7 @@ class PlanDue(msgspec.Struct, frozen=True):
     """A machine or a lane is new, so no candidates name it yet."""
 
 
-Ring = Connected | Offered | Canceled | MachineChanged | Due | PlanDue
+Ring = Connected | Offered | Canceled | MachineChanged | Approved | Revoked | Due | PlanDue
 
 #: Longest pause between two attempts to connect.
 MAX_PAUSE_S = 5.0
@@ -75,14 +87,14 @@ def read_ring(holder: str, word: Any) -> Ring | None:
             return Offered(word)
         case int() | float() if holder == "tick":
             return Due(int(word))
-        case ["plan"]:
-            return PlanDue()
-        case ["look"]:
-            return Connected()
+        case ["plan" | "look" as wish]:
+            return PlanDue() if wish == "plan" else Connected()
         case ["offer", machine, jobs]:
             return Offered(machine, msgspec.convert(jobs, tuple[ClaimedJob, ...]))
         case ["cancel", job, token, machine]:
             return Canceled(job, token, machine)
+        case [("approved" | "revoked") as decided, machine]:
+            return Approved(machine) if decided == "approved" else Revoked(machine)
         case [("draining" | "active") as status, machine]:
             return MachineChanged(machine, status)
         case _:

@@ -51,6 +51,10 @@ KEY_KINDS: dict[str, KeyKind] = {
     "transfers": "hash",  # job on its way out -> transfer, target, since
     "arrivals": "zset",  # transfer that arrived -> until when it is remembered
     "pauses": "hash",  # scope -> since, because, by
+    "invites": "hash",  # invite -> packed record
+    "invites_due": "zset",  # invite -> when it may be forgotten
+    "tokens": "hash",  # token -> packed record, and NUL, machine -> its latest token
+    "tokens_due": "zset",  # token -> when it may be forgotten
     "events": "stream",  # what happened, numbered by epoch and sequence
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import msgspec
 
 from northstar.agent.dialing import Backoff, Dialling
 from northstar.agent.websocket_link import LinkOptions, WebSocketLink
-from northstar.assembly.front import Front, new_secret, running_front
-from northstar.broker.gateway.local_tokens import LocalTokens
+from northstar.assembly.front import Front, admission_to, running_front
 from northstar.config import Settings, load
 from northstar.connectors.secret import Secret
+from northstar.domain.admission import InviteTerms
+from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, machine_token
 from northstar.surfaces.http.server import open_door
 from tests.agent.rig import Rig, nonce
 
@@ -33,7 +35,6 @@ class Fleet(Rig):
     def __init__(self, url: str, folder: Path, **options: Any) -> None:
         super().__init__(url, **options)
         self.folder = folder
-        self.tokens = LocalTokens(new_secret)
         self._minted: dict[str, str] = {}
 
     def settings(self, **serve: Any) -> Settings:
@@ -45,13 +46,20 @@ class Fleet(Rig):
     async def front(self, **serve: Any) -> AsyncIterator[Front]:
         """One `serve`."""
         settings = self.settings(**serve)
-        async with running_front(settings, await self.opened(), self.tokens, open_door=open_door) as front:
+        cell = await self.opened()
+        async with running_front(settings, cell, admission_to(cell), open_door=open_door) as front:
             yield front
 
-    def token(self, machine: str) -> str:
-        """The machine's token."""
+    async def token(self, machine: str = "m") -> str:
+        """The machine's token: it was invited, and has joined."""
         if machine not in self._minted:
-            self._minted[machine] = self.tokens.mint(machine)
+            admission = admission_to(self.cell)
+            invite = (await admission.invite(InviteTerms(pools=("standard",)), by="test")).invite
+            token = machine_token(
+                invite, id_bytes=secrets.token_bytes(ID_BYTES), secret_bytes=secrets.token_bytes(SECRET_BYTES)
+            )
+            await admission.redeem(invite.reveal(), token.reveal(), machine=machine)
+            self._minted[machine] = token.reveal()
         return self._minted[machine]
 
     @contextlib.asynccontextmanager
@@ -62,7 +70,7 @@ class Fleet(Rig):
         async with aiohttp.ClientSession() as http:
             link = WebSocketLink(
                 http,
-                Dialling(http_url=url, token=Secret(token or self.token(machine))),
+                Dialling(http_url=url, token=Secret(token or await self.token(machine))),
                 machine=machine,
                 session=session or nonce(),
                 version="test",

@@ -11,7 +11,9 @@ import pytest
 
 from northstar.agent.websocket_link import BrokerRefused, WebSocketLink
 from northstar.domain.machines import MachineDescription
+from northstar.domain.refusals import TokenRevoked
 from northstar.store import wire
+from northstar.store.admission import revoke
 from northstar.store.bells import Connected, Offered
 from northstar.store.progress import listen_progress
 from northstar.store.snapshots import read_snapshot
@@ -107,14 +109,14 @@ async def test_a_machine_whose_bell_was_lost_is_found_by_the_sweep(fleet: Fleet)
 
 @pytest.mark.parametrize(
     ("token", "machine", "code"),
-    [("nobody-was-given-this", "m", "NS_TOKEN_UNKNOWN"), (None, "another", "NS_MACHINE_FOREIGN")],
+    [("nobody-was-given-this", "m", "NS_TOKEN_MALFORMED"), (None, "another", "NS_MACHINE_FOREIGN")],
 )
 async def test_a_machine_with_a_wrong_token_or_name_is_told_why_and_dials_no_more(
     fleet: Fleet, token: str | None, machine: str, code: str
 ) -> None:
     async with (
         fleet.front() as front,
-        fleet.dialling(front.url, machine, token=token or fleet.token("m")) as link,
+        fleet.dialling(front.url, machine, token=token or await fleet.token("m")) as link,
     ):
         with pytest.raises(BrokerRefused, match=code):
             await registered(link)
@@ -133,7 +135,7 @@ async def test_a_machine_with_a_wrong_token_or_name_is_told_why_and_dials_no_mor
 )
 async def test_what_is_no_hello_ends_the_connection_with_the_reason(fleet: Fleet, frame: bytes) -> None:
     async with fleet.front() as front, aiohttp.ClientSession() as http:
-        headers = {"Authorization": f"Bearer {fleet.token('m')}"}
+        headers = {"Authorization": f"Bearer {await fleet.token('m')}"}
         async with http.ws_connect(front.url + "/agent/v1/link", headers=headers) as socket:
             await socket.send_bytes(frame)
             goodbye = msgspec.msgpack.decode(await socket.receive_bytes(timeout=5), type=wire.FromBroker)
@@ -144,7 +146,7 @@ async def test_what_is_no_hello_ends_the_connection_with_the_reason(fleet: Fleet
 
 async def test_an_agent_of_another_protocol_is_refused_in_words(fleet: Fleet) -> None:
     async with fleet.front() as front, aiohttp.ClientSession() as http:
-        headers = {"Authorization": f"Bearer {fleet.token('m')}"}
+        headers = {"Authorization": f"Bearer {await fleet.token('m')}"}
         async with http.ws_connect(front.url + "/agent/v1/link", headers=headers) as socket:
             await socket.send_bytes(msgspec.msgpack.encode(wire.Hello(7, 9, "m", "s")))
             goodbye = msgspec.msgpack.decode(await socket.receive_bytes(timeout=5), type=wire.FromBroker)
@@ -175,3 +177,23 @@ async def test_a_machine_cannot_tell_progress_of_a_job_that_it_does_not_hold(fle
         listening.cancel()
         await asyncio.wait({listening})
     assert heard == {job.token: b'{"fraction": 0.5}'}
+
+
+async def test_a_revoked_machine_is_cut_off_at_once_and_its_jobs_go_to_others(fleet: Fleet) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await registered(link)
+        await fleet.plan()
+        await fleet.submit("a")
+        await link.claim(credits_=1)
+        await revoke(fleet.cell, "m", by="test", because="stolen", nonce=nonce())
+        await soon(lambda: front.gateway.machines == (), "the connection is closed")
+        with pytest.raises(TokenRevoked):
+            await link.claim(credits_=1)
+    assert await fleet.status("a") == "queued"
+
+
+async def test_a_machine_may_serve_only_what_it_was_invited_for(fleet: Fleet) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        profile = msgspec.structs.replace(PROFILE, pools=("enterprise",))
+        with pytest.raises(BrokerRefused, match="NS_NOT_GRANTED"):
+            await link.register(profile, MachineDescription(), slots=1, models=())

@@ -27,7 +27,7 @@ class Holder:
     async def put(self, data: bytes = PICTURE, **changed: Any) -> tuple[int, dict[str, Any]]:
         wanted = {"job": "a", "name": "frames/1.png", "machine": "m", "lease": self.lease, "sha256": None} | changed
         headers = {
-            "Authorization": f"Bearer {self.fleet.token(wanted['machine'])}",
+            "Authorization": f"Bearer {await self.fleet.token(wanted['machine'])}",
             "X-Northstar-Lease": wanted["lease"],
             "X-Northstar-Sha256": wanted["sha256"] or hashlib.sha256(data).hexdigest(),
             "Content-Type": "image/png",

@@ -28,6 +28,10 @@ LIMITS = {
     "max_profiles": 64,
     "max_machines": 100,
     "max_words": 1_000,
+    "max_invites": 20,
+    "max_tokens": 50,
+    "max_invite_ms": 7_776_000_000,
+    "token_ttl_ms": 2_592_000_000,
 }
 START_MS = 1_700_000_000_000
 State = dict[str, object]

@@ -1,7 +1,8 @@
 """One furnished cell, and for every function the calls that matter in it.
 
 In the cell: machines m1 (busy, slots free), m2 (holds an offer), m3 (parked), m4 (draining), m5 (another profile); jobs in
-every status; a pause, a fetch in flight, models, candidates, words, an arrival.
+every status; a pause, a fetch in flight, models, candidates, words, an arrival; an invite, and the tokens of m6 (approved), m7 (waiting)
+and m8 (revoked), none of which is there.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ def furnish(cell: Cell) -> Furnished:
     _jobs_that_ran(cell, tokens)
     _jobs_that_wait(cell)
     _machines_that_wait(cell)
+    _machines_that_may_join(cell)
     return Furnished(cell, tokens)
 
 
@@ -154,6 +156,42 @@ def _machines_that_wait(cell: Cell) -> None:
     record = cell.call("inspect", jobs=["wait-1"], bodies=False, results=False)["jobs"][0][1]
     moved = {"id": "arrived", "transfer": "tr-in", "record": record, "body": "{}", "lane": FAST | {"placements": []}}
     cell.call("transfer_in", nonce="in", jobs=[moved])
+
+
+def an_invite(name: str, **changes: Any) -> Request:
+    invite = {
+        "invite": name,
+        "secret": f"{name}-secret",
+        "pools": ["fast"],
+        "region": "eu",
+        "tags": ["quiet"],
+        "dedicated_to": "",
+        "approval": False,
+        "uses": 3,
+        "ttl_ms": 900_000,
+        "by": "admin",
+    }
+    return invite | changes
+
+
+def joining(machine: str, invite: str = "i1", **changes: Any) -> Request:
+    wanted = {
+        "invite": invite,
+        "invite_secret": f"{invite}-secret",
+        "token": f"{machine}-token",
+        "secret": f"{machine}-secret",
+        "machine": machine,
+        "about": "192.0.2.1",
+    }
+    return wanted | changes
+
+
+def _machines_that_may_join(cell: Cell) -> None:
+    cell.call("invite", **an_invite("i1"))
+    cell.call("invite", **an_invite("i2", approval=True))
+    for machine, invite in (("m6", "i1"), ("m7", "i2"), ("m8", "i1")):
+        cell.call("redeem", **joining(machine, invite))
+    cell.call("revoke", what="token", name="m8-token", because="lies", by="admin", nonce="rv")
 
 
 @dataclass(frozen=True)
@@ -204,6 +242,16 @@ def _moved(furnished: Furnished) -> list[Request]:
     return [fresh, known | {"id": "arrived"}, known | {"id": "wait-1", "transfer": "tr-9"}]
 
 
+def _at_work_by_a_token(furnished: Furnished) -> None:
+    call = furnished.cell.call
+    call("register_machine", **a_machine("m6", admitted_by="m6-token"))
+    call("claim", **of("m6", credits=2, nonce="c6", park=True, candidates=CHOICES))
+
+
+def _gone(machine: str) -> Request:
+    return {"machine": machine, "because": "gone", "lost": False, "nonce": "rm"}
+
+
 SCENARIOS: list[Scenario] = [
     Scenario(
         "transfer_abort",
@@ -225,6 +273,7 @@ SCENARIOS: list[Scenario] = [
     Scenario("register_machine", "new", lambda f: a_machine("m9", profile="profile three", fits=[["000001", True]])),
     Scenario("register_machine", "again", lambda f: a_machine("m1", slots=3)),
     Scenario("register_machine", "restarted", lambda f: a_machine("m1", session="m1-session-2", profile="profile two")),
+    Scenario("register_machine", "by a token", lambda f: a_machine("m6", admitted_by="m6-token")),
     Scenario(
         "update_machine", "all fields", lambda f: of("m1", slots=9, vram_mb=1, holder="serve-2", description='{"a": 1}')
     ),
@@ -335,7 +384,7 @@ SCENARIOS: list[Scenario] = [
         "tick",
         "everything is due",
         lambda f: {"nonce": "ti", "budget": 500},
-        later_ms=8 * DAY_MS,
+        later_ms=40 * DAY_MS,
         before=_commit_events,
     ),
     Scenario("tick", "history is behind", lambda f: {"nonce": "ti", "budget": 3}, later_ms=8 * DAY_MS),
@@ -352,5 +401,42 @@ SCENARIOS: list[Scenario] = [
         for index in ("waiting", "leases", "delayed", "dead", "finished")
     ),
     Scenario("list_jobs", "further page", lambda f: {"index": "leases", "after": "1 run-1", "count": 2}),
+    Scenario("invite", "new", lambda f: an_invite("i9")),
+    Scenario("invite", "again", lambda f: an_invite("i1")),
+    Scenario("redeem", "joins", lambda f: joining("m9")),
+    Scenario("redeem", "waits", lambda f: joining("m9", "i2")),
+    Scenario("redeem", "again", lambda f: joining("m6")),
+    Scenario("redeem", "the name of a revoked one", lambda f: joining("m8", token="m8-token-2")),
+    Scenario("authenticate", "approved", lambda f: {"token": "m6-token", "secret": "m6-secret", "machine": "m6"}),
+    Scenario("authenticate", "waiting", lambda f: {"token": "m7-token", "secret": "m7-secret", "machine": ""}),
+    Scenario("approve", "one that waits", lambda f: {"machine": "m7", "by": "me"}),
+    Scenario("approve", "known", lambda f: {"machine": "m6", "by": "me"}),
+    Scenario(
+        "revoke", "away", lambda f: {"what": "token", "name": "m6-token", "because": "x", "by": "me", "nonce": "rv"}
+    ),
+    Scenario(
+        "revoke",
+        "at work",
+        lambda f: {"what": "machine", "name": "m6", "because": "x", "by": "me", "nonce": "rv"},
+        before=_at_work_by_a_token,
+    ),
+    Scenario("revoke", "known", lambda f: {"what": "machine", "name": "m8", "because": "x", "by": "me", "nonce": "rv"}),
+    Scenario("revoke_invite", "open", lambda f: {"invite": "i1", "by": "me"}),
+    Scenario(
+        "rotate",
+        "new secret",
+        lambda f: {"token": "m6-token", "secret": "m6-secret", "replacement": "m6-secret-2", "grace_ms": 60_000},
+    ),
+    Scenario(
+        "rotate",
+        "again",
+        lambda f: {"token": "m6-token", "secret": "m6-secret", "replacement": "m6-secret-2", "grace_ms": 60_000},
+        before=lambda f: f.cell.call(
+            "rotate", token="m6-token", secret="m6-secret", replacement="m6-secret-2", grace_ms=60_000
+        ),
+    ),
+    Scenario("remove_machine", "with a token", lambda f: _gone("m6"), before=_at_work_by_a_token),
+    Scenario("list_tokens", "two", lambda f: {"after": "", "count": 2}),
+    Scenario("list_invites", "all", lambda f: {"after": "", "count": 500}),
     Scenario("statistics", "with lanes", lambda f: {"lanes": 500, "after": ""}),
 ]

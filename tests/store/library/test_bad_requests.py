@@ -25,11 +25,12 @@ for _scenario in SCENARIOS:  # of each function, the call with the most in it
     if not _scenario.fresh and _scenario.before is None:
         FULLEST.setdefault(_scenario.function, _scenario)
 FULLEST["submit"] = next(s for s in SCENARIOS if str(s) == "submit-new-lane-handed-over")
+FULLEST["register_machine"] = next(s for s in SCENARIOS if str(s) == "register_machine-by-a-token")
 FULLEST["claim"] = next(s for s in SCENARIOS if str(s) == "claim-with-candidates")
 
 #: What may be left out, or be null.
 OPTIONAL = {
-    "bodies", "candidates", "configure", "description", "holder", "lost", "park", "results", "slots", "vram_mb", "withdraw",
+    "admitted_by", "bodies", "candidates", "configure", "description", "holder", "lost", "park", "results", "slots", "vram_mb", "withdraw",
 }  # fmt: skip
 LONG = "x" * 70_000
 GARBAGE: list[Any] = [

@@ -31,6 +31,7 @@ NOT_REACHED: dict[str, tuple[set[str], str]] = {
     "register_machine": ({"delayed"}, _RUNNING),
     "release": ({"delayed"}, _RUNNING),
     "remove_machine": ({"delayed"}, _RUNNING),
+    "revoke": ({"delayed"}, _RUNNING),
     "transfer_out": (
         {"delayed", "held", "leases", "machines"},
         "only queued jobs come here; none is leased, none pauses",

@@ -38,6 +38,10 @@ LIMITS = {
     "max_profiles": 1_000,
     "max_machines": 1_000,
     "max_words": 1_000,
+    "max_invites": 20,
+    "max_tokens": 50,
+    "max_invite_ms": 7_776_000_000,
+    "token_ttl_ms": 2_592_000_000,
 }
 
 

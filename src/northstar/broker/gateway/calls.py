@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from northstar.broker.gateway.socket import FrameInvalid, MachineNotApproved, PoolForeign
+from northstar.broker.gateway.socket import FrameInvalid
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store import wire
 from northstar.store.messages import Failure, Held
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from northstar.broker.gateway.outputs import Outputs
-    from northstar.broker.gateway.socket import Admitted
+    from northstar.domain.admission import Admitted
     from northstar.store.cell import Cell
     from northstar.store.messages import ClaimReply, Done, Outcome, RenewReply
 
@@ -78,14 +78,8 @@ class Calls:
     async def register(self, body: wire.Registration) -> wire.Registered:
         """The machine joins, or tells its broker anew where it can be reached."""
         machine, profile = self._admitted.machine, body.profile
-        if not self._admitted.approved:
-            raise MachineNotApproved(machine)
-        for pool in profile.pools:
-            if self._admitted.pools and pool not in self._admitted.pools:
-                raise PoolForeign(pool, allowed=self._admitted.pools)
-        description = body.description
-        if self._admitted.region:
-            description = msgspec.structs.replace(description, region=self._admitted.region)
+        self._admitted.grant.check(machine, profile, region=body.description.region)
+        admitted_by = {"admitted_by": self._admitted.token_id} if self._admitted.token_id else {}
         reply = await self._cell.register_machine(
             machine=machine,
             session=self._session,
@@ -94,10 +88,11 @@ class Calls:
             slots=body.slots,
             vram_mb=profile.vram_mb,
             holder=self._holder,
-            description=msgspec.json.encode(description).decode(),
+            description=msgspec.json.encode(body.description).decode(),
             words=profile.words(),
             nonce=self._new_nonce(),
             again=body.again,
+            **admitted_by,
         )
         self._registered()
         self._slots = body.slots

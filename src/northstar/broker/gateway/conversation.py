@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from northstar.broker.gateway.calls import Calls
-    from northstar.broker.gateway.socket import Admitted, Socket
+    from northstar.broker.gateway.socket import Socket
+    from northstar.domain.admission import Admitted
     from northstar.store.bells import Canceled, Connected, MachineChanged
     from northstar.store.cell import Cell
 

@@ -12,15 +12,17 @@ from northstar.broker.gateway.calls import Calls
 from northstar.broker.gateway.conversation import Conversation, greeted, say_goodbye
 from northstar.broker.gateway.socket import ConnectionReplaced, GatewayFull, SocketClosed
 from northstar.domain.errors import NorthstarError
-from northstar.domain.refusals import MachineReplaced
+from northstar.domain.refusals import MachineReplaced, TokenRevoked
 from northstar.store import wire
-from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, listen
+from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, Revoked, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from northstar.broker.gateway.outputs import Outputs
-    from northstar.broker.gateway.socket import Admission, Admitted, Socket
+    from northstar.broker.gateway.socket import Admission, Socket
+    from northstar.domain.admission import Admitted
+    from northstar.store.bells import Ring
     from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
@@ -47,12 +49,15 @@ class Gateway:
         serve: str,
         outputs: Outputs,
         new_nonce: Callable[[], str],
+        hear: Callable[[Ring], None],
         options: GatewayOptions | None = None,
     ) -> None:
+        """`hear` is told of every ring: admission forgets what is true no more."""
         self._cell = cell
         self._serve = serve
         self._outputs = outputs
         self._new_nonce = new_nonce
+        self._hear = hear
         self._options = options or GatewayOptions()
         self._conversations: dict[str, Conversation] = {}
         self._connections = 0
@@ -75,7 +80,7 @@ class Gateway:
         try:
             if self._connections > self._options.max_machines:
                 raise GatewayFull(self._options.max_machines)
-            admitted = await admission.admit(token)
+            admitted = await admission.authenticate(token)
             hello = await greeted(socket, admitted)
             await self._converse(socket, admitted, hello)
         except SocketClosed:
@@ -90,11 +95,6 @@ class Gateway:
         """End all conversations, and say why: this process stops. Its machines are not suspected: they dial its successor."""
         self._stopping = True
         for conversation in list(self._conversations.values()):
-            conversation.end(error)
-
-    def revoke(self, machine: str, error: NorthstarError) -> None:
-        """End one machine's conversation, if it is here."""
-        if conversation := self._conversations.get(machine):
             conversation.end(error)
 
     async def _converse(self, socket: Socket, admitted: Admitted, hello: wire.Hello) -> None:
@@ -140,11 +140,15 @@ class Gateway:
             log.warning("machine_not_suspected", machine=conversation.machine, code=exc.code, error=str(exc))
 
     async def _listen(self) -> None:
-        async for ring in listen(self._cell.client, self._cell.keys, (self._serve,)):
+        async for ring in listen(self._cell.client, self._cell.keys, (self._serve, "tick")):
+            self._hear(ring)
             match ring:
                 case Offered(machine) | MachineChanged(machine=machine) | Canceled(machine=machine):
                     if conversation := self._conversations.get(machine):
                         conversation.ring(ring)
+                case Revoked(machine):
+                    if conversation := self._conversations.get(machine):
+                        conversation.end(TokenRevoked({"machine": machine}))
                 case Connected():
                     self._look_again()
                 case _:

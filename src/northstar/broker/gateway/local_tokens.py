@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from northstar.broker.gateway.socket import Admitted
-from northstar.domain.errors import Refused
+from northstar.domain.admission import Admitted, Grant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-class TokenUnknown(Refused):
-    """Nobody was given this token."""
-
-    code: ClassVar[str] = "NS_TOKEN_UNKNOWN"
-
-    def __init__(self) -> None:
-        super().__init__("this token is unknown here; invite the machine anew with `northstar machines invite`")
+    from northstar.broker.gateway.socket import Admission
 
 
 class LocalTokens:
-    """Who may dial because we started it. `new_secret` gives text that nobody can guess."""
+    """Who may dial because we started it; everybody else is for `others` to judge. `new_secret` gives text that nobody can guess."""
 
-    def __init__(self, new_secret: Callable[[], str]) -> None:
+    def __init__(self, new_secret: Callable[[], str], *, others: Admission) -> None:
         self._new_secret = new_secret
-        self._machines: dict[str, str] = {}
+        self._others = others
+        self._machines: dict[str, Admitted] = {}
 
-    def mint(self, machine: str) -> str:
+    def mint(self, machine: str, grant: Grant) -> str:
         """A token for the machine; the one before it is worth nothing any more."""
         secret = self._new_secret()
-        self._machines = {digest: name for digest, name in self._machines.items() if name != machine}
-        self._machines[_digest(secret)] = machine
+        self._machines = {digest: known for digest, known in self._machines.items() if known.machine != machine}
+        self._machines[_digest(secret)] = Admitted(token_id="", machine=machine, status="approved", grant=grant)
         return secret
 
-    async def admit(self, token: str) -> Admitted:
-        """Raises TokenUnknown."""
-        machine = self._machines.get(_digest(token))
-        if machine is None:
-            raise TokenUnknown
-        return Admitted(machine=machine)
+    async def authenticate(self, token_text: str) -> Admitted:
+        """Raises what the others raise."""
+        known = self._machines.get(_digest(token_text))
+        return known if known is not None else await self._others.authenticate(token_text)
 
 
 def _digest(secret: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
-
-import msgspec
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from northstar.domain.errors import InvalidRequest, Refused
+
+if TYPE_CHECKING:
+    from northstar.domain.admission import Admitted
 
 
 class Socket(Protocol):
@@ -29,23 +30,11 @@ class SocketClosed(Exception):
     """The peer is gone."""
 
 
-class Admitted(msgspec.Struct, frozen=True, kw_only=True):
-    """Who dialled, as its token says: a machine, and what it may be."""
-
-    machine: str
-    #: Pools that it may serve; empty: any.
-    pools: tuple[str, ...] = ()
-    #: Where it stands; empty: what it says itself.
-    region: str = ""
-    #: False: it waits for an operator's approval before its first job.
-    approved: bool = True
-
-
 class Admission(Protocol):
     """Tells by its token who dials."""
 
-    async def admit(self, token: str) -> Admitted:
-        """The machine that this token is for. Raises a Refused that says why it is not, or Unavailable."""
+    async def authenticate(self, token_text: str) -> Admitted:
+        """The machine that this token is for. Raises a NorthstarError that says why it is not let in."""
         ...
 
 
@@ -58,27 +47,6 @@ class MachineForeign(Refused):
         super().__init__(
             f"this token belongs to machine {owner}, not to {claimed}; every machine has a token of its own"
         )
-
-
-class MachineNotApproved(Refused):
-    """An operator has not let the machine in yet."""
-
-    code: ClassVar[str] = "NS_MACHINE_NOT_APPROVED"
-    retryable = True
-
-    def __init__(self, machine: str) -> None:
-        super().__init__(
-            f"machine {machine} waits for approval; an operator gives it: northstar machines approve {machine}"
-        )
-
-
-class PoolForeign(Refused):
-    """The machine offers itself to a pool that its token does not allow."""
-
-    code: ClassVar[str] = "NS_POOL_FOREIGN"
-
-    def __init__(self, pool: str, *, allowed: tuple[str, ...]) -> None:
-        super().__init__(f"this machine may serve {', '.join(allowed)}, not pool {pool}; invite it again for that pool")
 
 
 class ProtocolMismatch(InvalidRequest):

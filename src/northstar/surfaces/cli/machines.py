@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from northstar.config import Settings
     from northstar.store.cell import Cell
 
-app = typer.Typer(no_args_is_help=True, help="Look at machines, drain and remove them.")
+app = typer.Typer(no_args_is_help=True, help="Look at machines, invite, drain and remove them.")
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 
 COLUMNS: Final = ("MACHINE", "STATUS", "SLOTS", "BUSY", "POOLS", "SERVICES", "VRAM MB", "TAGS")

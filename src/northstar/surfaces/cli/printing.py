@@ -27,6 +27,10 @@ _COLOURS: Final = {
     "delayed": "magenta",
     "active": "green",
     "draining": "yellow",
+    "approved": "green",
+    "open": "green",
+    "waiting": "magenta",
+    "revoked": "red",
 }
 
 

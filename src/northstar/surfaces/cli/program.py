@@ -10,7 +10,21 @@ import typer
 
 from northstar import __version__
 from northstar.domain.errors import NorthstarError
-from northstar.surfaces.cli import agent, dead, demo, jobs, machines, pauses, status, submit, up, watch, worker
+from northstar.surfaces.cli import (
+    agent,
+    dead,
+    demo,
+    invites,
+    jobs,
+    machines,
+    pauses,
+    status,
+    submit,
+    tokens,
+    up,
+    watch,
+    worker,
+)
 from northstar.surfaces.cli.exit_codes import exit_code_of
 
 app = typer.Typer(
@@ -59,6 +73,8 @@ for command in (
     app.command()(command)
 
 jobs.app.command()(watch.watch)
+for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.approve, tokens.revoke, tokens.tokens):
+    machines.app.command()(of_admission)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dead.app, name="dead")
 app.add_typer(machines.app, name="machines")

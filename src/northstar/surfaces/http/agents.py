@@ -94,7 +94,7 @@ def output_route(outputs: Outputs, admission: Admission) -> HTTPRouteHandler:
         lease: Annotated[str, HeaderParameter(name="X-Northstar-Lease", max_length=256)],
         sha256: Annotated[str, HeaderParameter(name="X-Northstar-Sha256", pattern=r"^[0-9a-f]{64}$")],
     ) -> AssetRef:
-        admitted = await admission.admit(bearer(request.headers.get("authorization")))
+        admitted = await admission.authenticate(bearer(request.headers.get("authorization")))
         return await outputs.receive(
             request.stream(),
             machine=admitted.machine,

@@ -16,38 +16,13 @@ local function waiting_page(cell, after, count)
   return ids, #members == count and members[#members] or ''
 end
 
--- Where a member that is gone by now stood among those of its score: they are ordered by text, so half of them is left out each time.
-local function rank_behind(cell, name, score, member)
-  local low, high = cell:read('ZCOUNT', name, '-inf', '(' .. score), cell:read('ZCOUNT', name, '-inf', score)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if cell:read('ZRANGE', name, middle, middle)[1] < member then low = middle + 1 else high = middle end
-  end
-  return low
-end
-
--- The cursor names the last score and member seen, so that pages neither skip nor repeat jobs that share a score.
-local function timed_page(cell, name, after, count)
-  local rank = 0
-  if after ~= '' then
-    local score, member = string.match(after, '^(%d+) (.+)$')
-    if not score then ns.refuse('NS_BAD_ARGUMENT', { 'field', 'after', 'want', 'cursor' }) end
-    rank = cell:read('ZRANK', name, member)
-    rank = rank and rank + 1 or rank_behind(cell, name, score, member)
-  end
-  local page = cell:read('ZRANGE', name, rank, rank + count - 1, 'WITHSCORES')
-  local ids = {}
-  for position = 1, #page, 2 do ids[#ids + 1] = page[position] end
-  return ids, #ids == count and page[#page] .. ' ' .. ids[#ids] or ''
-end
-
 function ns.handlers.list_jobs(cell, request)
   local count = math.max(1, request.count)
   local ids, after
   if request.index == 'waiting' then
     ids, after = waiting_page(cell, request.after, count)
   else
-    ids, after = timed_page(cell, request.index, request.after, count)
+    ids, after = cell:page(request.index, request.after, count)
   end
   return { jobs = ids, after = after }
 end

@@ -15,7 +15,8 @@ ns.takes.open_cell = { { 'clock', ns.ONE_OF, { live = true, virtual = true } }, 
     { 'dead_retention_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'max_body_bytes', ns.POSITIVE, ns.MOST_MB },
     { 'max_jobs', ns.POSITIVE, ns.MOST_MB }, { 'max_tenant_jobs', ns.POSITIVE, ns.MOST_MB }, { 'max_events', ns.POSITIVE, ns.MOST_MB },
     { 'max_lanes', ns.POSITIVE, ns.MOST_MB }, { 'max_classes', ns.POSITIVE, 10000 }, { 'max_profiles', ns.POSITIVE, 10000 },
-    { 'max_machines', ns.POSITIVE, 100000 }, { 'max_words', ns.POSITIVE, ns.MOST_MB } } } }
+    { 'max_machines', ns.POSITIVE, 100000 }, { 'max_words', ns.POSITIVE, ns.MOST_MB }, { 'max_invites', ns.POSITIVE, 100000 },
+    { 'max_tokens', ns.POSITIVE, 1000000 }, { 'max_invite_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'token_ttl_ms', ns.POSITIVE, ns.LONGEST_MS } } } }
 
 local function make(cell, request)
   if cell:size('events') > 0 or cell:size('meta') > 0 then ns.refuse('NS_CELL_DAMAGED', { 'key', cell:key('meta') }) end
@@ -34,6 +35,10 @@ local function join(cell, meta, request)
     identity.server, identity.epoch, identity.epoch_began = request.server, identity.epoch + 1, cell.hot[H.event]
   end
   if request.configure then cell.limits = request.limits end
+  -- What the cell was made without, because there was no such limit yet, is as its next opener says.
+  for _, limit in ipairs(ns.takes.open_cell[4].of) do
+    if cell.limits[limit[1]] == nil then cell.limits[limit[1]] = request.limits[limit[1]] end
+  end
 end
 
 -- A right that the caller lacks would show between two writes of a later call, and leave half of it done; so it shows here.

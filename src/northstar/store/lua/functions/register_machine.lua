@@ -1,13 +1,15 @@
 --[[ register_machine: a machine joins, or an agent comes back.
   KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines finished dead
-         vocabulary profiles machines descriptions candidates rankings parked wakes leases held alive fetches pauses events
+         vocabulary profiles machines descriptions candidates rankings parked wakes leases held alive fetches pauses tokens tokens_due events
   FLAGS  allow-oom
   TAKES  machine, session (new for every start of the agent) · profile canonical text · fits list of {class, bool} decided by policy
          again true: only if this session of it is still the registered one
          slots (≤ 500), vram_mb · holder whose bell reaches it · description JSON (≤ 16 KiB) · words it adds to the vocabulary · nonce
+         admitted_by optional: the id of its token, which must be approved and the machine's own at this very moment
   GIVES  profile id · undecided list of classes that policy has to decide for this profile · held list of {id, token} it still has
-  REFUSES with `again` NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
-         NS_TOO_MANY_WORDS, NS_TOO_MANY_MACHINES, NS_TOO_MANY_PROFILES, NS_DESCRIPTION_TOO_LARGE
+  REFUSES with `again` NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED · with `admitted_by` NS_TOKEN_UNKNOWN, NS_TOKEN_REVOKED, NS_TOKEN_EXPIRED,
+         NS_TOKEN_WAITING, NS_TOKEN_OF_ANOTHER_MACHINE · NS_TOO_MANY_WORDS, NS_TOO_MANY_MACHINES, NS_TOO_MANY_PROFILES,
+         NS_DESCRIPTION_TOO_LARGE
   EVENTS machine.registered; with a new session job.returned for what the one before held
   COST   O(classes new to the profile + jobs held). The same session again keeps its jobs. ]]
 local J, M, H = ns.J, ns.M, ns.H
@@ -15,6 +17,7 @@ ns.takes.register_machine = {
   ns.MACHINE, ns.SESSION, { 'profile', ns.NAME, 4096 }, { 'fits', ns.LIST, 10000, of = { { 1, ns.NAME, 16 }, { 2, ns.FLAG } } },
   { 'slots', ns.COUNT, 500 }, { 'vram_mb', ns.COUNT, ns.MOST_MB }, { 'holder', ns.HOLDER, 128 }, { 'description', ns.TEXT, ns.MOST },
   { 'words', ns.LIST, 500, each = ns.NAME, within = 512 }, ns.NONCE, { 'again', ns.FLAG, optional = true },
+  { 'admitted_by', ns.WORD, 64, optional = true },
 }
 
 local function profile_of(cell, key)
@@ -74,6 +77,7 @@ end
 function ns.handlers.register_machine(cell, request)
   if request.again then ns.present_machine(cell, request) end
   if #request.description > 16384 then ns.refuse('NS_DESCRIPTION_TOO_LARGE', { 'limit', 16384 }) end
+  if request.admitted_by then ns.expect_admitted(cell, request.admitted_by, request.machine) end
   local profile = profile_of(cell, request.profile)
   local machine = machine_record(cell, request, profile)
   machine[M.profile], machine[M.session], machine[M.holder] = profile, request.session, request.holder

@@ -1,7 +1,7 @@
 --[[ tick: do what time alone makes due. Any process may call it at any time; calling it twice does no harm.
   KEYS   meta jobs bodies results waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants
          idempotency delayed deadlines finished dead leases held machines descriptions alive candidates rankings
-         parked wakes residency holders fetches arrivals pauses events
+         parked wakes residency holders fetches arrivals pauses invites invites_due tokens tokens_due events
   FLAGS  allow-oom
   TAKES  nonce · budget of changes in this call (≤ 500)
   GIVES  next_due_ms when to call again · more: the budget ran out, call again now · done list of {what, count}
@@ -78,6 +78,8 @@ function ns.handlers.tick(cell, request)
   each('purged', 'finished', cell.now, ns.purge)
   each('lanes', 'idle_lanes', cell.now, ns.drop_idle_lane)
   each('arrivals', 'arrivals', cell.now, function(_, id) cell:remove('arrivals', id) end)
+  each('invites', 'invites_due', cell.now, ns.forget_invite)
+  each('tokens', 'tokens_due', cell.now, ns.forget_token)
   cell.hot[H.next_due_ms] = budget <= 0 and cell.now or ns.next_due(cell)
   return { next_due_ms = cell.hot[H.next_due_ms], more = budget <= 0, done = done, now_ms = cell.now }
 end

@@ -34,6 +34,19 @@ ns.C = positions { 'key', 'pool', 'vram_mb', 'served' }
 -- One tenant: finish tag of its latest job (virtual time) and how many of its jobs are unfinished.
 ns.T = positions { 'finish_tag', 'live' }
 
+-- One invite: digest of its secret; what a machine that joins by it may say of itself; how often it may be used, and was; until when;
+-- `revoked` is 1 once it was taken back.
+ns.I = positions {
+  'secret', 'pools', 'region', 'tags', 'dedicated_to', 'approval', 'uses', 'used', 'made_ms', 'ends_ms', 'by', 'revoked',
+}
+
+-- One machine's token: digest of its secret, its machine, 'waiting' | 'approved' | 'revoked', the grants of its invite, who decided last,
+-- what was known of who asked; and the secret before this one, which still counts until `previous_ends_ms`.
+ns.K = positions {
+  'secret', 'machine', 'status', 'pools', 'region', 'tags', 'dedicated_to', 'invite', 'joined_ms', 'seen_ms', 'by', 'about',
+  'previous', 'previous_ends_ms',
+}
+
 -- Counters of the cell that nearly every call changes; kept in one field so that a call writes them once.
 ns.H = positions {
   'last_ms', 'skipped_ms', 'sequence', 'event', 'committed_event', 'virtual_time', 'next_due_ms',

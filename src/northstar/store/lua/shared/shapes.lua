@@ -5,6 +5,8 @@ local J = ns.J
 ns.JOB_ID, ns.MACHINE, ns.SESSION = { 'id', ns.NAME, 128 }, { 'machine', ns.NAME, 128 }, { 'session', ns.NAME, 128 }
 ns.NONCE, ns.TOKEN = { 'nonce', ns.WORD, 64 }, { 'token', ns.TEXT, 256 }
 ns.TRANSFER = { 'transfer', ns.NAME, 128 }
+ns.INVITE, ns.TOKEN_ID, ns.SECRET = { 'invite', ns.WORD, 64 }, { 'token', ns.WORD, 64 }, { 'secret', ns.WORD, 64 }
+ns.BY = { 'by', ns.TEXT, 128 }
 ns.HELD = { ns.JOB_ID, ns.TOKEN }
 ns.DONE = { ns.JOB_ID, ns.TOKEN, { 'result', ns.TEXT, ns.MOST } } -- its size is judged by the cell's own limit
 
