@@ -15,11 +15,13 @@ from northstar.connectors.errors import (
     EngineError,
     EngineFailed,
     EngineGone,
+    EngineMisconfigured,
     EngineRejected,
     EngineTimeout,
     MalformedAnswer,
 )
-from northstar.connectors.openai_compatible import OpenAIConnector, Patience
+from northstar.connectors.openai_compatible import OpenAIConnector
+from northstar.connectors.openai_line import Patience
 from northstar.connectors.secret import Secret
 from northstar.demo.text_engine import EngineSettings, TextEngine
 from tests.connectors.conformance import hear_nothing
@@ -103,11 +105,11 @@ async def test_an_answer_of_one_byte_chunks_with_comments_and_crlf_is_the_same_t
         (streams(b'data: {"error":{"code":400,"message":"too long"}}\n\n'), EngineRejected, "400: too long"),
         (streams(HELLO, b'data: {"error":"a mere string"}\n\n'), EngineFailed, "a mere string"),
         (streams(HELLO, b"event: error\ndata: no json\n\n"), EngineFailed, "no json"),
-        (streams(b"<html>", content_type="text/html"), MalformedAnswer, "'text/html' instead of an event stream"),
+        (streams(b"<html>", content_type="text/html"), MalformedAnswer, "'text/html' instead of text/event-stream"),
         (answers(200, '{"error":{"code":400,"message":"no such model"}}'), EngineRejected, "400: no such model"),
         (answers(200, '{"choices":[]}'), MalformedAnswer, "'application/json' instead of"),
-        (answers(404, "not here"), EngineRejected, "404: not here"),
-        (answers(401, '{"error":{"message":"bad key"}}'), EngineRejected, "401: bad key"),
+        (answers(404, "not here"), EngineMisconfigured, "404: not here"),
+        (answers(401, '{"error":{"message":"bad key"}}'), EngineMisconfigured, "401: bad key"),
         (answers(429, "{}", **{"Retry-After": "7"}), EngineBusy, "try again in 7 s"),
         (answers(503, '{"error":{"code":400,"message":"odd"}}'), EngineBusy, "503: odd"),
         (answers(504, "late"), EngineTimeout, "within the engine's own limit"),
@@ -227,7 +229,7 @@ async def test_a_key_opens_the_real_engine_and_shows_nowhere(tiny_model: object,
         assert "k3y" not in repr(connector) + repr(vars(connector)) + repr(Secret("k3y-of-the-engine"))
         await connector.close()
         stranger = OpenAIConnector(engine.url, api_key=Secret("wrong-key"))
-        with pytest.raises(EngineRejected, match="401") as caught:
+        with pytest.raises(EngineMisconfigured, match="401") as caught:
             await stranger.run(make_job({"prompt": "a"}), hear_nothing)
         assert "wrong-key" not in repr(caught.value)
         await stranger.close()

@@ -122,7 +122,9 @@ async def _equipment(
                     raise EngineUnknown(service.engine, known=tuple(engines))
                 started[name] = await stack.enter_async_context(engines[service.engine](folder))
             address = started[name].url if name in started else None
-            connectors[name] = connector_of(name, service, address=address, environment=environment)
+            connectors[name] = connector_of(
+                name, service, address=address, environment=environment, machine=machine.name
+            )
             stack.push_async_callback(connectors[name].close)
         yield MachineProcess(connectors=connectors, engines=started, workspaces=workspaces)
 
