@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -61,7 +62,7 @@ class FakeOpenAI:
         body = await self._body(request)
         inputs = [body["input"]] if isinstance(body["input"], str) else body["input"]
         async with self._at_work(body, endless="endless" in inputs):
-            length = 4_000 if "galaxy" in inputs else 3
+            length = 5_000 if "galaxy" in inputs else 3
             data = [{"object": "embedding", "index": n, "embedding": [0.5] * length} for n in range(len(inputs))]
             usage = {"prompt_tokens": 4 * len(inputs), "total_tokens": 4 * len(inputs)}
             if "nonsense" in inputs:
@@ -97,8 +98,8 @@ class FakeOpenAI:
 
 def picture(side: int) -> bytes:
     """A PNG that does not compress: `side` times `side` pixels."""
-    rows = bytes((x * x * 7 + x * 13) % 251 for x in range(side * side * 3))
-    return png(side, side, rows)
+    rng = random.Random(side)
+    return png((rng.randbytes(3 * side) for _ in range(side)), width=side, height=side)
 
 
 @asynccontextmanager

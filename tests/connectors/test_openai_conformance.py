@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from northstar.connectors.errors import ContextExceeded
 from northstar.connectors.openai_compatible import OpenAIConnector
 from northstar.demo.text_engine import TextEngine
 from tests.connectors.conformance import ConnectorConformance, Subject, hear_nothing, started
@@ -54,6 +55,13 @@ class TestOpenAIConnector(ConnectorConformance):
         assert isinstance(connector, OpenAIConnector)
         connector._line = msgspec.structs.replace(connector._line, max_output_bytes=5_000)
         await super().test_too_large_a_result_is_refused(subject, make_job)
+
+    async def test_too_long_a_prompt_is_told_with_its_numbers(self, subject: Subject, make_job: MakeJob) -> None:
+        with pytest.raises(ContextExceeded) as caught:
+            await subject.connector.run(make_job(subject.bad), hear_nothing)
+        assert caught.value.needed is not None
+        assert caught.value.available is not None
+        assert caught.value.needed > caught.value.available > 0
 
     async def test_a_cancelled_generation_leaves_most_tokens_unwritten(
         self, subject: Subject, make_job: MakeJob, engine: TextEngine
