@@ -21,6 +21,7 @@ from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, co
 from northstar.assembly.session import find_place, new_id
 from northstar.config import MachineSettings, OpenAIService, Settings
 from northstar.connectors.contract import Connector
+from northstar.connectors.errors import EngineMisconfigured
 from northstar.domain.errors import InvalidRequest, NorthstarError, Unavailable
 from northstar.domain.machines import MachineDescription
 from northstar.store.assets import AssetStore
@@ -137,7 +138,8 @@ async def _until_ready(connectors: Mapping[str, Connector], *, within_s: float) 
             try:
                 await connector.ready()
             except NorthstarError as exc:
-                if not exc.retryable or asyncio.get_running_loop().time() >= deadline:
+                hopeless = not exc.retryable or isinstance(exc, EngineMisconfigured)
+                if hopeless or asyncio.get_running_loop().time() >= deadline:
                     raise
                 log.info("engine_not_ready", service=name, code=exc.code, error=str(exc))
                 await asyncio.sleep(_RETRY_S)
