@@ -111,7 +111,7 @@ class EngineHealth:
     @property
     def connectors(self) -> dict[str, Connector]:
         """The connectors, each behind its breaker: what runs on them is admitted and its outcome reported."""
-        return {service: GuardedConnector(connector, self) for service, connector in self._connectors.items()}
+        return {service: GuardedConnector(service, connector, self) for service, connector in self._connectors.items()}
 
     async def run(self) -> None:
         """Probe what is out of work, whenever its time has come, until cancelled."""
@@ -249,14 +249,10 @@ class EngineHealth:
 class GuardedConnector:
     """A connector that asks before it runs a job, and tells how the job ended."""
 
-    def __init__(self, connector: Connector, health: EngineHealth) -> None:
+    def __init__(self, service: str, connector: Connector, health: EngineHealth) -> None:
+        self.service = service
         self._connector = connector
         self._health = health
-
-    @property
-    def service(self) -> str:
-        """The service of the connector."""
-        return self._connector.service
 
     async def ready(self) -> None:
         """As the connector's; its outcome is not counted, since it is the probe that counts."""
@@ -268,7 +264,7 @@ class GuardedConnector:
         Raises:
             EngineNotReady: the engine takes no work now. EngineError: as the connector's.
         """
-        async with self._health.watched(self._connector.service, job.id):
+        async with self._health.watched(self.service, job.id):
             return await self._connector.run(job, report)
 
     async def close(self) -> None:

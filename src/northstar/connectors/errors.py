@@ -17,10 +17,10 @@ EngineError                                                                     
 │   ├── ContextExceeded      the request has more tokens than the model can take         none
 │   └── ModelUnknown         the request names a model that the engine has not got       none
 ├── OutputMissing            the run ended well without the output that was promised     doubt
-├── OutputTooLarge           the result is larger than allowed                           none
+├── OutputTooLarge           the result is larger than allowed                           doubt
 ├── ProgramFailed            a program ended with a bad exit code                        doubt
 │   └── ProgramFailedForNow  with one that is worth another try                          engine   retry
-└── LimitExceeded            a program used more than allowed                            none
+└── LimitExceeded            a program used more than allowed                            doubt
 """
 
 from __future__ import annotations
@@ -213,6 +213,7 @@ class OutputTooLarge(EngineError):
     """The result is larger than the connector may take; nothing of it was kept."""
 
     code = "NS_ENGINE_OUTPUT_TOO_LARGE"
+    fault: ClassVar[Fault] = "doubt"
 
     def __init__(self, what: str, *, service: str, limit_bytes: int) -> None:
         super().__init__(f"{what} is larger than {limit_bytes} bytes; ask for less or raise the limit", service=service)
@@ -247,6 +248,7 @@ class LimitExceeded(EngineError):
     """The program was ended because it used more than allowed of `limit`."""
 
     code = "NS_ENGINE_LIMIT_EXCEEDED"
+    fault: ClassVar[Fault] = "doubt"
 
     def __init__(self, limit: Limit, *, allowed: str, service: str) -> None:
         super().__init__(

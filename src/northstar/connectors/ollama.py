@@ -5,27 +5,30 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-import aiohttp
 import msgspec
 
 from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Progress, Report
 from northstar.connectors.engine_http import EngineHttp
-from northstar.connectors.errors import DeadlinePassed, EmptyOutput, EngineTimeout
+from northstar.connectors.errors import EmptyOutput
 from northstar.connectors.ollama_answer import OllamaAnswer
 from northstar.connectors.ollama_models import OllamaModels, decoded
 from northstar.connectors.ollama_request import OllamaOffer, OllamaRequest, ollama_request
 from northstar.connectors.openai_embeddings import checked_vectors, placed_vectors
-from northstar.connectors.placing import placed_text
 from northstar.connectors.running import RunningJobs
 from northstar.connectors.secret import Secret
+from northstar.connectors.stated_error import AskedModel
+from northstar.connectors.token_stream import StreamRequest, streamed_text
+from northstar.connectors.waiting import bounded
+
+T = TypeVar("T")
 
 _STREAM: Final = "application/x-ndjson"
 _JSON: Final = "application/json"
-_SUMMARY_CHARS: Final = 2_000
+_QUESTION_S: Final = 30.0
 
 
 class OllamaPatience(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +74,7 @@ class OllamaConnector:
         self._http = EngineHttp(base_url, service=service, api_key=api_key, connect_s=self._patience.connect_s)
         self._running = RunningJobs(service=service)
         #: What Ollama has on disk and in memory.
-        self.models = OllamaModels(self._http, service=service)
+        self.models = OllamaModels(self._http, service=service, within_s=_QUESTION_S)
 
     def __repr__(self) -> str:
         return f"OllamaConnector({self._http.base_url!r}, service={self.service!r}, model={self._offer.model!r})"
@@ -111,122 +114,56 @@ class OllamaConnector:
 
     async def _run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
         request = ollama_request(job.payload, self._offer, service=self.service)
-        total_s = self._patience.total_s
-        limit_s = total_s if job.deadline_s is None else min(job.deadline_s, total_s)
-        try:
-            async with asyncio.timeout(limit_s) as whole:
-                await self._load(request, report)
-                if request.kind == "embed":
-                    return await self._embed(request, job, report)
-                return await self._write(request, job, report)
-        except TimeoutError as error:
-            if not whole.expired():
-                raise
-            kind = DeadlinePassed if limit_s < total_s else EngineTimeout
-            raise kind("end of the answer", service=self.service, limit_s=limit_s) from error
+        work = self._work(request, job, report)
+        return await bounded(work, service=self.service, patience_s=self._patience.total_s, deadline_s=job.deadline_s)
 
-    async def _load(self, request: OllamaRequest, report: Report) -> None:
+    async def _work(self, request: OllamaRequest, job: ConnectorJob, report: Report) -> ConnectorResult:
+        if not await self.models.is_resident(request.model_name):
+            report(Progress(message=f"loading {request.model_name}"))
+            await bounded(
+                self._load(request), service=self.service, patience_s=self._patience.load_s, awaited="loaded model"
+            )
+        report(Progress(message="running"))
+        if request.kind == "embed":
+            return await self._embed(request, job, report)
+        answer = OllamaAnswer(service=self.service, max_bytes=self._max_output_bytes, model=request.model)
+        result = await streamed_text(
+            self._http,
+            self._stream(request),
+            answer,
+            job=job,
+            report=report,
+            clock=self._clock,
+            service=self.service,
+        )
+        return msgspec.structs.replace(result, summary={**result.summary, "load_s": round(answer.load_s, 6)})
+
+    async def _load(self, request: OllamaRequest) -> None:
         """Have the model in memory before the work begins, so that the user hears which of the two takes so long.
 
         A request without a prompt (or with nothing to embed) loads the model and answers when it is there. It must not say
         `keep_alive`, because with 0 it would do the opposite; the job's own request says it.
         """
-        if await self.models.is_resident(request.model_name):
-            report(Progress(message="running"))
-            return
-        report(Progress(message=f"loading {request.model_name}"))
-        body: dict[str, Json] = {"model": request.model_name}
+        embeds = request.kind == "embed"
+        nothing: dict[str, Json] = {"input": []} if embeds else {"stream": False}
+        body: dict[str, Json] = {"model": request.model_name} | nothing
         if "options" in request.body:
             body["options"] = request.body["options"]  # some of them belong to the loaded model, such as num_ctx
-        nothing: dict[str, Json] = {"input": []} if request.kind == "embed" else {"stream": False}
-        path = "/api/embed" if request.kind == "embed" else "/api/generate"
-        try:
-            async with (
-                asyncio.timeout(self._patience.load_s) as loading,
-                self._http.posted(path, body | nothing) as response,
-            ):
-                refusal = await self._http.refusal_of(response, expected=_JSON, model=request.model)
-                if refusal is not None:
-                    raise refusal
-                answer = await self._http.body_of(response, what="the answer", max_bytes=self._max_output_bytes)
-                decoded(answer, _Loaded, service=self.service, model=request.model)
-        except TimeoutError as error:
-            if not loading.expired():
-                raise
-            raise EngineTimeout("loaded model", service=self.service, limit_s=self._patience.load_s) from error
-        report(Progress(message="running"))
+        await self._answered("/api/embed" if embeds else "/api/generate", body, _Loaded, model=request.model)
 
-    async def _write(self, request: OllamaRequest, job: ConnectorJob, report: Report) -> ConnectorResult:
-        answer = OllamaAnswer(service=self.service, max_bytes=self._max_output_bytes, model=request.model)
-        started = self._clock()
-        first_token_s: list[float] = []
-
-        def heard(tokens: str) -> None:
-            if not first_token_s:
-                first_token_s.append(self._clock() - started)
-            report(Progress(tokens=tokens))
-
-        await self._exchange(request, answer, heard=heard)
-        text = answer.text()
-        output = await asyncio.to_thread(placed_text, "text.txt", text, job.workspace)
-        summary = {
-            "text": text[:_SUMMARY_CHARS],
-            "finish_reason": answer.finish_reason,
-            "usage": answer.usage,
-            "model": answer.model,
-            "load_s": round(answer.load_s, 6),
-            "first_token_s": round(first_token_s[0], 6),
-            "run_s": round(self._clock() - started, 6),
-        }
-        return ConnectorResult(outputs=(output,), summary=summary)
-
-    async def _exchange(self, request: OllamaRequest, answer: OllamaAnswer, *, heard: Callable[[str], None]) -> None:
-        patience = self._patience
-        try:
-            async with (
-                asyncio.timeout(patience.first_token_s) as silence,
-                self._http.posted(request.path, request.body, accept=_STREAM) as response,
-            ):
-                refusal = await self._http.refusal_of(response, expected=_STREAM, model=request.model)
-                if refusal is not None:
-                    raise refusal
-                await self._read(response, answer, silence=silence, heard=heard)
-        except TimeoutError as error:
-            if not silence.expired():
-                raise
-            awaited, limit_s = (
-                ("next token", patience.between_tokens_s)
-                if answer.pieces_seen
-                else ("first token", patience.first_token_s)
-            )
-            raise EngineTimeout(awaited, service=self.service, limit_s=limit_s) from error
-
-    async def _read(
-        self,
-        response: aiohttp.ClientResponse,
-        answer: OllamaAnswer,
-        *,
-        silence: asyncio.Timeout,
-        heard: Callable[[str], None],
-    ) -> None:
-        seen = 0
-        while not answer.done and (chunk := await response.content.readany()):
-            for text in answer.feed(chunk):
-                heard(text)
-            if answer.pieces_seen > seen:
-                seen = answer.pieces_seen
-                silence.reschedule(asyncio.get_running_loop().time() + self._patience.between_tokens_s)
-        for text in answer.end():
-            heard(text)
+    def _stream(self, request: OllamaRequest) -> StreamRequest:
+        return StreamRequest(
+            path=request.path,
+            body=request.body,
+            accept=_STREAM,
+            model=request.model,
+            first_token_s=self._patience.first_token_s,
+            between_tokens_s=self._patience.between_tokens_s,
+        )
 
     async def _embed(self, request: OllamaRequest, job: ConnectorJob, report: Report) -> ConnectorResult:
         started = self._clock()
-        async with self._http.posted(request.path, request.body) as response:
-            refusal = await self._http.refusal_of(response, expected=_JSON, model=request.model)
-            if refusal is not None:
-                raise refusal
-            body = await self._http.body_of(response, what="the embeddings", max_bytes=self._max_output_bytes)
-        answer = decoded(body, _Vectors, service=self.service, model=request.model)
+        answer = await self._answered(request.path, request.body, _Vectors, model=request.model)
         given = request.body["input"]
         expected = 1 if isinstance(given, str) else len(given)
         dimensions = checked_vectors(answer.embeddings, expected=expected, service=self.service)
@@ -241,6 +178,15 @@ class OllamaConnector:
             "run_s": round(self._clock() - started, 6),
         }
         return ConnectorResult(outputs=(output,), summary=summary)
+
+    async def _answered(self, path: str, body: Mapping[str, Json], kind: type[T], *, model: AskedModel) -> T:
+        """Post a request whose answer comes whole."""
+        async with self._http.posted(path, body) as response:
+            refusal = await self._http.refusal_of(response, expected=_JSON, model=model)
+            if refusal is not None:
+                raise refusal
+            whole = await self._http.body_of(response, what="the answer", max_bytes=self._max_output_bytes)
+        return decoded(whole, kind, service=self.service, model=model)
 
 
 class _Loaded(msgspec.Struct):

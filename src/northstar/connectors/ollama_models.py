@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeVar
 
 import aiohttp
@@ -11,6 +13,7 @@ from northstar.connectors.engine_http import EngineHttp
 from northstar.connectors.errors import MalformedAnswer, ModelMissing
 from northstar.connectors.ollama_request import full_name
 from northstar.connectors.stated_error import AskedModel, stated_error, states_error
+from northstar.connectors.waiting import bounded
 
 T = TypeVar("T")
 
@@ -38,11 +41,12 @@ class _Shown(msgspec.Struct):
 
 
 class OllamaModels:
-    """Questions about models. Each is one short request."""
+    """Questions about models. Each is one short request, and `within_s` seconds are enough for its answer."""
 
-    def __init__(self, http: EngineHttp, *, service: str) -> None:
+    def __init__(self, http: EngineHttp, *, service: str, within_s: float) -> None:
         self._http = http
         self._service = service
+        self._within_s = within_s
 
     async def on_disk(self) -> tuple[OllamaModel, ...]:
         """All models that have been pulled (`/api/tags`).
@@ -70,21 +74,30 @@ class OllamaModels:
         found = await self.on_disk()
         if not any(full_name(one.name) == full_name(model) for one in found):
             raise ModelMissing(model, service=self._service, found=tuple(one.name for one in found))
-        async with self._http.posted("/api/show", {"model": model}) as response:
-            shown = await self._decoded(response, _Shown, model=AskedModel(model))
+        asking = self._answer(self._http.posted("/api/show", {"model": model}), _Shown, model=AskedModel(model))
+        shown = await self._in_time(asking)
         if shown.remote_host:
             raise ModelMissing(f"{model} (it runs at {shown.remote_host}, not here)", service=self._service)
         return frozenset(shown.capabilities or ())
 
     async def _listed(self, path: str) -> tuple[OllamaModel, ...]:
-        async with self._http.got(path) as response:
-            return tuple((await self._decoded(response, _Models)).models)
+        return tuple((await self._in_time(self._answer(self._http.got(path), _Models))).models)
 
-    async def _decoded(self, response: aiohttp.ClientResponse, kind: type[T], *, model: AskedModel | None = None) -> T:
-        refusal = await self._http.refusal_of(response, expected=_JSON, model=model)
-        if refusal is not None:
-            raise refusal
-        body = await self._http.body_of(response, what="the answer about models", max_bytes=_LIST_BYTES)
+    async def _in_time(self, asking: Coroutine[None, None, T]) -> T:
+        return await bounded(asking, service=self._service, patience_s=self._within_s, awaited="answer about models")
+
+    async def _answer(
+        self,
+        asking: AbstractAsyncContextManager[aiohttp.ClientResponse],
+        kind: type[T],
+        *,
+        model: AskedModel | None = None,
+    ) -> T:
+        async with asking as response:
+            refusal = await self._http.refusal_of(response, expected=_JSON, model=model)
+            if refusal is not None:
+                raise refusal
+            body = await self._http.body_of(response, what="the answer about models", max_bytes=_LIST_BYTES)
         return decoded(body, kind, service=self._service, model=model)
 
 

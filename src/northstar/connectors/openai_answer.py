@@ -73,6 +73,10 @@ class Answer:
         except EventTooLong as error:
             raise MalformedAnswer(str(error), service=self._service) from error
 
+    def end(self) -> Iterator[str]:
+        """The stream has ended; an event that was not finished does not count."""
+        return iter(())
+
     def text(self) -> str:
         """The verified text of a stream that has ended.
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias
 
 from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Progress, Report
 from northstar.connectors.engine_http import EngineHttp
-from northstar.connectors.errors import DeadlinePassed, EngineTimeout
 from northstar.connectors.openai_embeddings import embed
 from northstar.connectors.openai_images import paint
 from northstar.connectors.openai_line import Line, Patience
@@ -19,8 +17,7 @@ from northstar.connectors.openai_readiness import check_health, check_model
 from northstar.connectors.openai_text import warm_up_text, write_text
 from northstar.connectors.running import RunningJobs
 from northstar.connectors.secret import Secret
-
-T = TypeVar("T")
+from northstar.connectors.waiting import bounded
 
 #: What a service asks of its engine.
 Task: TypeAlias = Literal["text", "embeddings", "images"]
@@ -85,7 +82,7 @@ class OpenAIConnector:
         Raises:
             EngineError: it did not; `EngineBusy` while it loads its model, `ModelMissing` if it has another one.
         """
-        await self._bounded(self._prove(), deadline_s=None)
+        await bounded(self._prove(), service=self.service, patience_s=self._line.patience.total_s)
 
     async def run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
         """Run one job of this service's task. Hangs up when cancelled, which makes the engine stop.
@@ -102,7 +99,7 @@ class OpenAIConnector:
 
     async def _prove(self) -> None:
         line = self._line
-        await check_health(line.http)
+        await check_health(line.http, service=self.service)
         if line.model is not None:
             await check_model(line.http, line.model, service=self.service)
         with tempfile.TemporaryDirectory(prefix="northstar-warm-up-") as folder:
@@ -113,27 +110,15 @@ class OpenAIConnector:
                 await self._run(job, _ignore)
 
     async def _run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
+        line = self._line
         match self._task:
             case "text":
-                return await write_text(self._line, job, report)
+                work = write_text(line, job, report)
             case "embeddings":
-                return await self._bounded(embed(self._line, job, report), deadline_s=job.deadline_s)
+                work = embed(line, job, report)
             case "images":
-                painting = paint(self._line, job, report, hosts=self._picture_hosts)
-                return await self._bounded(painting, deadline_s=job.deadline_s)
-
-    async def _bounded(self, work: Coroutine[None, None, T], *, deadline_s: float | None) -> T:
-        """Run `work` within the patience for a whole answer, and the job's deadline."""
-        patience_s = self._line.patience.total_s
-        limit_s = patience_s if deadline_s is None else min(deadline_s, patience_s)
-        try:
-            async with asyncio.timeout(limit_s) as whole:
-                return await work
-        except TimeoutError as error:
-            if not whole.expired():
-                raise
-            kind = DeadlinePassed if limit_s < patience_s else EngineTimeout
-            raise kind("end of the answer", service=self.service, limit_s=limit_s) from error
+                work = paint(line, job, report, hosts=self._picture_hosts)
+        return await bounded(work, service=self.service, patience_s=line.patience.total_s, deadline_s=job.deadline_s)
 
 
 def _ignore(_news: Progress) -> None:
