@@ -103,6 +103,16 @@ class ConnectorConformance(ABC):
             await task
         await until(lambda: idle(subject), within_s=5.0)
 
+    @pytest.mark.parametrize("steps", range(4))
+    async def test_a_job_cancelled_in_its_first_moments_leaves_nothing_behind(
+        self, subject: Subject, make_job: MakeJob, steps: int
+    ) -> None:
+        task = asyncio.ensure_future(subject.connector.run(make_job(subject.endless), hear_nothing))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await cancelled(task)
+        await until(lambda: idle(subject), within_s=5.0)
+
     async def test_after_a_cancelled_job_the_next_one_runs(self, subject: Subject, make_job: MakeJob) -> None:
         task, _news = await started(subject, make_job(subject.endless))
         task.cancel()

@@ -56,6 +56,11 @@ class TestOpenAIConnector(ConnectorConformance):
         connector._line = msgspec.structs.replace(connector._line, max_output_bytes=5_000)
         await super().test_too_large_a_result_is_refused(subject, make_job)
 
+    async def test_its_one_model_answers_to_any_name(self, subject: Subject, engine: TextEngine) -> None:
+        connector = OpenAIConnector(engine.url, model="what-the-operator-calls-it")
+        await connector.ready()
+        await connector.close()
+
     async def test_too_long_a_prompt_is_told_with_its_numbers(self, subject: Subject, make_job: MakeJob) -> None:
         with pytest.raises(ContextExceeded) as caught:
             await subject.connector.run(make_job(subject.bad), hear_nothing)

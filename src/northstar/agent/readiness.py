@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -127,8 +128,10 @@ class EngineHealth:
         """
         if service not in self._connectors:
             raise EngineNotReady(service, reason="there is no such engine on this machine")
-        while self._health.quarantine is None and self._health.engines[service].phase == "half open":
-            await self._judged.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._probe_within_s):
+                while self._health.quarantine is None and self._health.engines[service].phase == "half open":
+                    await self._judged.wait()
         if reason := self._health.reason_against(service):
             raise EngineNotReady(service, reason=reason)
         return Admission(service, job, self._health.engines[service].generation)

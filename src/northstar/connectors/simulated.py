@@ -101,8 +101,7 @@ class SimulatedConnector:
         Raises:
             EngineError: by chance or by order of the payload.
         """
-        work = self.engine.during_life(self._run(job, report), deadline_s=job.deadline_s)
-        return await self._running.run(work, job_id=job.id)
+        return await self._running.run(self._lived(job, report), job_id=job.id)
 
     async def close(self) -> None:
         """End the jobs that still run; they end with `EngineGone`."""
@@ -113,6 +112,9 @@ class SimulatedConnector:
             load_s = self._drawn(self._settings.load, "load", self._settings.model, steps=1)
             async with self.engine.model(self._settings.model, load_s=load_s, loading=_nothing):
                 return
+
+    async def _lived(self, job: ConnectorJob, report: Report) -> ConnectorResult:
+        return await self.engine.during_life(self._run(job, report), deadline_s=job.deadline_s)
 
     async def _run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
         request = simulated_request(job.payload, service=self.service)
