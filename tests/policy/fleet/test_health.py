@@ -29,6 +29,7 @@ class Machine:
     def __init__(self, *services: str, rule: HealthRule = RULE) -> None:
         self.rule = rule
         self.now = 0.0
+        self.jobs = 0
         self.health = MachineHealth.unproven(services, at_s=0.0)
         for service in services:
             self.probe(service)
@@ -46,13 +47,19 @@ class Machine:
         failing = ProbeFailed(at_s=self.now, why="silent", jitter=0.0)
         self.tell(service, ProbePassed(at_s=self.now) if passes else failing)
 
-    def dies(self, service: str, *, at_s: float | None = None) -> str:
+    def dies(self, service: str, *, at_s: float | None = None, job: str | None = None) -> str:
+        self.jobs += 1
         self.now = self.now if at_s is None else at_s
         generation = self.health.engines[service].generation
         return self.tell(
             service,
             Failed(
-                at_s=self.now, job="j", generation=generation, fault="fatal", why="NS_ENGINE_GONE: gone", jitter=0.0
+                at_s=self.now,
+                job=job or f"j{self.jobs}",
+                generation=generation,
+                fault="fatal",
+                why="NS_ENGINE_GONE: gone",
+                jitter=0.0,
             ),
         )
 
@@ -90,6 +97,14 @@ def test_openings_far_apart_do_not_add_up() -> None:
     machine = Machine("text")
     for number in range(6):
         machine.dies("text", at_s=machine.now + 4_000.0 * number)
+        machine.probe("text")
+    assert machine.offers() == ["text"]
+
+
+def test_one_job_that_kills_every_engine_it_meets_sends_no_machine_into_quarantine() -> None:
+    machine = Machine("text")
+    for _ in range(10):
+        machine.dies("text", job="poison")
         machine.probe("text")
     assert machine.offers() == ["text"]
 

@@ -172,7 +172,7 @@ def _failed(breaker: Breaker, event: Failed, rule: HealthRule) -> tuple[Breaker,
 def _too_much(breaker: Breaker, event: Failed, rule: HealthRule) -> str:
     """Why the failures that are the engine's are too many; empty if they are not."""
     if event.fault == "engine" and breaker.on_trial:
-        return "it failed again before it ended one job well"
+        return "it failed before it ended one job well"
     row = sum(outcome.fault == "engine" for outcome in _row(breaker.outcomes))
     if row >= rule.in_a_row:
         return f"{row} jobs in a row failed by its fault"

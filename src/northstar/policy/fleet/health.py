@@ -2,7 +2,8 @@
 
 A breaker alone would let in a machine whose engine answers every warm-up and fails every real job. So openings are counted:
 too many within an hour take the whole machine out of work, for longer each time, and it comes back only when the engines that
-brought it there have answered a warm-up job.
+brought it there have answered a warm-up job. One job counts once, however often it is tried: a job that kills every engine
+must not empty the fleet.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ _MAX_DOUBLINGS: Final = 20
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """An engine that was at work was taken out of it."""
+    """An engine that was at work was taken out of it. `job` is the job that did it; empty where it was none."""
 
     at_s: float
     service: str
     reason: str
+    job: str = ""
 
 
 class Quarantine(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +73,8 @@ def judged(health: MachineHealth, service: str, event: Event, rule: HealthRule) 
     health = msgspec.structs.replace(health, engines={**health.engines, service: breaker})
     match decision.what:
         case "opens":
-            return _opened(health, Opening(event.at_s, service, decision.reason), event, rule), decision
+            job = event.job if isinstance(event, Failed) else ""
+            return _opened(health, Opening(event.at_s, service, decision.reason, job), event, rule), decision
         case "closes" if health.quarantine is not None:
             return _perhaps_lifted(health, health.quarantine, at_s=event.at_s), decision
         case _:
@@ -93,7 +96,11 @@ def repaired(health: MachineHealth, *, at_s: float) -> MachineHealth:
 
 
 def _opened(health: MachineHealth, opening: Opening, event: Event, rule: HealthRule) -> MachineHealth:
-    recent = [old for old in health.openings if old.at_s > opening.at_s - rule.openings_within_s]
+    recent = [
+        old
+        for old in health.openings
+        if old.at_s > opening.at_s - rule.openings_within_s and not (opening.job and old.job == opening.job)
+    ]
     openings = (*recent, opening)[-rule.openings :]
     health = msgspec.structs.replace(health, openings=openings)
     if health.quarantine is not None or len(openings) < rule.openings:
