@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -10,6 +11,10 @@ from northstar.connectors.contract import Json
 from northstar.connectors.engine_http import EngineHttp
 from northstar.connectors.openai_request import EngineRequest
 from northstar.connectors.stated_error import stated_error, states_error
+
+Payload = Mapping[str, Json]
+#: An error is short; a longer body is an answer, and not worth being parsed twice.
+_LOOKED_AT: Final = 64 * 1024
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,9 +52,3 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         if len(body) <= _LOOKED_AT and states_error(text):
             raise stated_error(text, status=200, service=self.service, model=request.model)
         return body
-
-
-#: An error is short; a longer body is an answer, and not worth being parsed twice.
-_LOOKED_AT = 64 * 1024
-
-Payload = Mapping[str, Json]
