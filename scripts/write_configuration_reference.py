@@ -20,10 +20,16 @@ import msgspec
 from northstar.config import (
     CommandLimitSettings,
     CommandService,
+    FixedTimeSettings,
+    LognormalTimeSettings,
     MachineSettings,
+    OllamaPatienceSettings,
+    OllamaService,
     OpenAIService,
     PatienceSettings,
     Settings,
+    SimulatedService,
+    StepTimeSettings,
     variables,
 )
 
@@ -88,9 +94,15 @@ def _machines_and_services() -> Iterator[str]:
     for title, kind in (
         ("`[[machines]]`", MachineSettings),
         ('`[services.NAME]` with `connector = "openai"`', OpenAIService),
-        ("`[services.NAME.patience]`", PatienceSettings),
+        ('`[services.NAME.patience]` with `connector = "openai"`', PatienceSettings),
+        ('`[services.NAME]` with `connector = "ollama"`', OllamaService),
+        ('`[services.NAME.patience]` with `connector = "ollama"`', OllamaPatienceSettings),
         ('`[services.NAME]` with `connector = "command"`', CommandService),
-        ("`[services.NAME.limits]`", CommandLimitSettings),
+        ('`[services.NAME.limits]` with `connector = "command"`', CommandLimitSettings),
+        ('`[services.NAME]` with `connector = "simulated"`', SimulatedService),
+        ("Times of a simulated service: fixed", FixedTimeSettings),
+        ("Times of a simulated service: lognormal", LognormalTimeSettings),
+        ("Times of a simulated service: steps", StepTimeSettings),
     ):
         yield from ("", f"## {title}", "", (inspect.getdoc(kind) or "").strip(), "")
         yield from ("| key | default | type | meaning |", "| --- | --- | --- | --- |")
@@ -141,7 +153,8 @@ def _words(info: Any) -> str:
         case msgspec.inspect.VarTupleType() | msgspec.inspect.FrozenSetType():
             return f"list of {_words(info.item_type)}"
         case msgspec.inspect.UnionType():
-            return " or ".join(_words(kind) for kind in info.types if not isinstance(kind, msgspec.inspect.NoneType))
+            kinds = (_words(kind) for kind in info.types if not isinstance(kind, msgspec.inspect.NoneType))
+            return " or ".join(dict.fromkeys(kinds))
         case _:
             return "table"
 

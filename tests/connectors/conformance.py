@@ -17,6 +17,7 @@ from northstar.connectors.errors import (
     EngineRejected,
     EngineTimeout,
     LimitExceeded,
+    MalformedAnswer,
     OutputTooLarge,
 )
 from tests.connectors.conftest import MakeJob
@@ -33,6 +34,13 @@ class Subject(msgspec.Struct, kw_only=True):
     too_much: dict[str, Json]  # gives more than the connector may take
     is_working: Callable[[], Awaitable[bool]]
     kill: Callable[[], Awaitable[None]]  # kill -9 while a job runs
+    # What not every engine can show:
+    stays_dead: bool = True  # after `kill`; a program is a new process for every job
+    streams: bool = False  # gives its text as it is written
+    nonsense: dict[str, Json] | None = None  # makes the engine break its protocol
+    places: int | None = None  # jobs that the engine runs at a time; `is_queueing` says that another one waits in it
+    is_queueing: Callable[[], Awaitable[bool]] | None = None
+    hold_load: Callable[[bool], Awaitable[None]] | None = None  # the model loads no further until told so
 
 
 def hear_nothing(_news: Progress) -> None:
@@ -70,12 +78,39 @@ class ConnectorConformance(ABC):
         results = await asyncio.gather(*(subject.connector.run(job, hear_nothing) for job in jobs))
         assert all(result.outputs for result in results)
 
+    async def test_news_come_in_the_order_in_which_things_happen(self, subject: Subject, make_job: MakeJob) -> None:
+        news: list[Progress] = []
+        await subject.connector.run(make_job(subject.good), news.append)
+        stages = [stage for report in news if (stage := stage_of(report)) is not None]
+        assert stages == sorted(stages)
+        fractions = [report.fraction for report in news if report.fraction is not None]
+        assert fractions == sorted(fractions)
+
+    async def test_text_arrives_as_it_is_written(self, subject: Subject, make_job: MakeJob) -> None:
+        if not subject.streams:
+            pytest.skip("gives its results whole")
+        news: list[Progress] = []
+        (output,) = (await subject.connector.run(make_job(subject.good), news.append)).outputs
+        tokens = [report.tokens for report in news if report.tokens]
+        assert len(tokens) > 1
+        assert "".join(tokens) == output.text
+
     async def test_cancelling_stops_the_work_of_the_engine(self, subject: Subject, make_job: MakeJob) -> None:
         task, _news = await started(subject, make_job(subject.endless))
-        assert await subject.is_working()
+        await until(subject.is_working)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        await until(lambda: idle(subject), within_s=5.0)
+
+    @pytest.mark.parametrize("steps", range(4))
+    async def test_a_job_cancelled_in_its_first_moments_leaves_nothing_behind(
+        self, subject: Subject, make_job: MakeJob, steps: int
+    ) -> None:
+        task = asyncio.ensure_future(subject.connector.run(make_job(subject.endless), hear_nothing))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await cancelled(task)
         await until(lambda: idle(subject), within_s=5.0)
 
     async def test_after_a_cancelled_job_the_next_one_runs(self, subject: Subject, make_job: MakeJob) -> None:
@@ -84,16 +119,48 @@ class ConnectorConformance(ABC):
         await asyncio.gather(task, return_exceptions=True)
         assert (await subject.connector.run(make_job(subject.good), hear_nothing)).outputs
 
+    async def test_a_job_that_waits_in_the_engine_can_be_cancelled(self, subject: Subject, make_job: MakeJob) -> None:
+        if subject.places is None or subject.is_queueing is None:
+            pytest.skip("runs as many as it is given")
+        running = [(await started(subject, make_job(subject.endless)))[0] for _ in range(subject.places)]
+        waiting = asyncio.ensure_future(subject.connector.run(make_job(subject.endless), hear_nothing))
+        await until(subject.is_queueing)
+        await cancelled(waiting)
+        assert not any(task.done() for task in running)
+        await asyncio.gather(*(cancelled(task) for task in running))
+        assert (await subject.connector.run(make_job(subject.good), hear_nothing)).outputs
+
+    async def test_a_job_whose_model_still_loads_can_be_cancelled(self, subject: Subject, make_job: MakeJob) -> None:
+        if subject.hold_load is None:
+            pytest.skip("loads nothing for a job")
+        await subject.hold_load(True)
+        task, news = await started(subject, make_job(subject.good))
+        await until(lambda: any(report.message.startswith("loading") for report in news))
+        await cancelled(task)
+        await until(lambda: idle(subject), within_s=5.0)
+        await subject.hold_load(False)
+        assert (await subject.connector.run(make_job(subject.good), hear_nothing)).outputs
+
+    async def test_an_answer_that_makes_no_sense_is_the_engines_fault(
+        self, subject: Subject, make_job: MakeJob
+    ) -> None:
+        if subject.nonsense is None:
+            pytest.skip("its engine cannot be made to")
+        with pytest.raises(MalformedAnswer, match="the answer breaks the protocol") as caught:
+            await subject.connector.run(make_job(subject.nonsense), hear_nothing)
+        assert (caught.value.retryable, caught.value.fault) == (True, "engine")
+
     async def test_a_deadline_ends_the_job_and_says_which(self, subject: Subject, make_job: MakeJob) -> None:
         with pytest.raises(EngineTimeout, match=r"within 0\.4 s; raise that limit") as caught:
             await subject.connector.run(make_job(subject.endless, deadline_s=0.4), hear_nothing)
         assert (caught.value.code, caught.value.retryable) == ("NS_ENGINE_TIMEOUT", True)
+        assert caught.value.fault == "none"  # the user was in a hurry; the engine was not slow
         await until(lambda: idle(subject), within_s=5.0)
 
     async def test_a_bad_request_is_not_worth_another_try(self, subject: Subject, make_job: MakeJob) -> None:
         with pytest.raises(EngineRejected, match="change the request") as caught:
             await subject.connector.run(make_job(subject.bad), hear_nothing)
-        assert (caught.value.code, caught.value.retryable) == ("NS_ENGINE_REJECTED", False)
+        assert (caught.value.retryable, caught.value.fault) == (False, "none")
 
     async def test_too_large_a_result_is_refused(self, subject: Subject, make_job: MakeJob) -> None:
         with pytest.raises((OutputTooLarge, LimitExceeded), match="ask for less or raise the limit") as caught:
@@ -108,6 +175,16 @@ class ConnectorConformance(ABC):
             with pytest.raises(EngineGone, match="check that its process runs") as caught:
                 await task
         assert (caught.value.code, caught.value.retryable) == ("NS_ENGINE_GONE", True)
+        assert caught.value.fault == "fatal"
+
+    async def test_a_dead_engine_is_not_ready(self, subject: Subject, make_job: MakeJob) -> None:
+        if not subject.stays_dead:
+            pytest.skip("starts anew for every job")
+        task, _news = await started(subject, make_job(subject.endless))
+        await subject.kill()
+        await asyncio.gather(task, return_exceptions=True)
+        with pytest.raises(EngineGone):
+            await subject.connector.ready()
 
     async def test_closing_ends_what_runs_and_may_be_repeated(self, subject: Subject, make_job: MakeJob) -> None:
         task, _news = await started(subject, make_job(subject.endless))
@@ -117,6 +194,19 @@ class ConnectorConformance(ABC):
             with pytest.raises(EngineGone, match="the connector was closed"):
                 await task
         await until(lambda: idle(subject), within_s=5.0)
+
+
+STAGES = ("queued", "loading", "running", "storing")
+
+
+def stage_of(report: Progress) -> int | None:
+    return next((number for number, stage in enumerate(STAGES) if report.message.startswith(stage)), None)
+
+
+async def cancelled(task: asyncio.Future[Any]) -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def idle(subject: Subject) -> bool:

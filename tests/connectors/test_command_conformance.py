@@ -50,6 +50,7 @@ class TestCommandConnector(ConnectorConformance):
             too_much=PICTURE | {"width": 320, "height": 240},
             is_working=is_working,
             kill=kill,
+            stays_dead=False,
         )
         await connector.close()
 

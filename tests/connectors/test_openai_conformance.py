@@ -7,8 +7,10 @@ import signal
 from collections.abc import AsyncIterator
 
 import aiohttp
+import msgspec
 import pytest
 
+from northstar.connectors.errors import ContextExceeded
 from northstar.connectors.openai_compatible import OpenAIConnector
 from northstar.demo.text_engine import TextEngine
 from tests.connectors.conformance import ConnectorConformance, Subject, hear_nothing, started
@@ -42,12 +44,29 @@ class TestOpenAIConnector(ConnectorConformance):
             too_much=ENDLESS | {"prompt": "the galaxy"},
             is_working=is_working,
             kill=kill,
+            streams=True,
+            places=2,
+            is_queueing=lambda: deferred(engine),
         )
         await connector.close()
 
     async def test_too_large_a_result_is_refused(self, subject: Subject, make_job: MakeJob) -> None:
-        subject.connector._max_output_bytes = 5_000  # type: ignore[attr-defined]
+        connector = subject.connector
+        assert isinstance(connector, OpenAIConnector)
+        connector._line = msgspec.structs.replace(connector._line, max_output_bytes=5_000)
         await super().test_too_large_a_result_is_refused(subject, make_job)
+
+    async def test_its_one_model_answers_to_any_name(self, subject: Subject, engine: TextEngine) -> None:
+        connector = OpenAIConnector(engine.url, model="what-the-operator-calls-it")
+        await connector.ready()
+        await connector.close()
+
+    async def test_too_long_a_prompt_is_told_with_its_numbers(self, subject: Subject, make_job: MakeJob) -> None:
+        with pytest.raises(ContextExceeded) as caught:
+            await subject.connector.run(make_job(subject.bad), hear_nothing)
+        assert caught.value.needed is not None
+        assert caught.value.available is not None
+        assert caught.value.needed > caught.value.available > 0
 
     async def test_a_cancelled_generation_leaves_most_tokens_unwritten(
         self, subject: Subject, make_job: MakeJob, engine: TextEngine
@@ -87,8 +106,16 @@ async def no_slot_works(engine: TextEngine) -> bool:
     return not any(slot["is_processing"] for slot in await slots(engine))
 
 
+async def deferred(engine: TextEngine) -> bool:
+    return await metric(engine, "requests_deferred") > 0
+
+
 async def tokens_written(engine: TextEngine) -> float:
+    return await metric(engine, "tokens_predicted_total")
+
+
+async def metric(engine: TextEngine, name: str) -> float:
     async with aiohttp.ClientSession() as session, session.get(f"{engine.url}/metrics") as response:
         lines = (await response.text()).splitlines()
-    (line,) = (line for line in lines if line.startswith("llamacpp:tokens_predicted_total "))
+    (line,) = (line for line in lines if line.startswith(f"llamacpp:{name} "))
     return float(line.split()[1])

@@ -10,16 +10,22 @@ from aiohttp import web
 
 from northstar.connectors.contract import Progress
 from northstar.connectors.errors import (
+    ContextExceeded,
+    CutShort,
     EmptyOutput,
     EngineBusy,
     EngineError,
     EngineFailed,
     EngineGone,
+    EngineMisconfigured,
     EngineRejected,
     EngineTimeout,
     MalformedAnswer,
+    ModelMissing,
+    ModelUnknown,
 )
-from northstar.connectors.openai_compatible import OpenAIConnector, Patience
+from northstar.connectors.openai_compatible import OpenAIConnector
+from northstar.connectors.openai_line import Patience
 from northstar.connectors.secret import Secret
 from northstar.demo.text_engine import EngineSettings, TextEngine
 from tests.connectors.conformance import hear_nothing
@@ -103,13 +109,64 @@ async def test_an_answer_of_one_byte_chunks_with_comments_and_crlf_is_the_same_t
         (streams(b'data: {"error":{"code":400,"message":"too long"}}\n\n'), EngineRejected, "400: too long"),
         (streams(HELLO, b'data: {"error":"a mere string"}\n\n'), EngineFailed, "a mere string"),
         (streams(HELLO, b"event: error\ndata: no json\n\n"), EngineFailed, "no json"),
-        (streams(b"<html>", content_type="text/html"), MalformedAnswer, "'text/html' instead of an event stream"),
+        (streams(b"<html>", content_type="text/html"), MalformedAnswer, "'text/html' instead of text/event-stream"),
         (answers(200, '{"error":{"code":400,"message":"no such model"}}'), EngineRejected, "400: no such model"),
         (answers(200, '{"choices":[]}'), MalformedAnswer, "'application/json' instead of"),
-        (answers(404, "not here"), EngineRejected, "404: not here"),
-        (answers(401, '{"error":{"message":"bad key"}}'), EngineRejected, "401: bad key"),
+        (answers(404, "not here"), EngineMisconfigured, "404: not here"),
+        (answers(401, '{"error":{"message":"bad key"}}'), EngineMisconfigured, "401: bad key"),
         (answers(429, "{}", **{"Retry-After": "7"}), EngineBusy, "try again in 7 s"),
         (answers(503, '{"error":{"code":400,"message":"odd"}}'), EngineBusy, "503: odd"),
+        (
+            answers(
+                429, "{}", **{"Retry-After": "Wed, 21 Oct 2026 07:28:10 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}
+            ),
+            EngineBusy,
+            "try again in 10 s",
+        ),
+        (answers(503, "{}", **{"Retry-After": "soon"}), EngineBusy, "try again later"),
+        (
+            answers(400, '{"error":{"code":400,"type":"exceed_context_size_error","n_prompt_tokens":99,"n_ctx":64}}'),
+            ContextExceeded,
+            "99 tokens, 64 fit",
+        ),
+        (
+            answers(400, '{"error":{"code":400,"type":"BadRequestError","param":"input_tokens","message":"long"}}'),
+            ContextExceeded,
+            "more tokens than the model can take: 400: long",
+        ),
+        (answers(400, '{"error":{"code":"context_length_exceeded","message":"long"}}'), ContextExceeded, "400: long"),
+        (
+            streams(b'data: {"error":{"code":400,"type":"exceed_context_size_error","message":"long"}}\n\n'),
+            ContextExceeded,
+            "long",
+        ),
+        (
+            answers(400, '{"object":"error","message":"bad seed","type":"BadRequestError","code":400}'),
+            EngineRejected,
+            "400: bad seed",
+        ),
+        (
+            streams(HELLO, b'data: {"object":"error","message":"executor died","code":500}\n\n'),
+            EngineFailed,
+            "500: executor died",
+        ),
+        (answers(400, "{\"error\":\"[{'loc': 'messages'}]\"}"), EngineRejected, "400: .*messages"),
+        (
+            answers(404, '{"error":{"code":404,"type":"NotFoundError","param":"model","message":"no such model"}}'),
+            ModelMissing,
+            "nothing is pulled by itself",
+        ),
+        (answers(404, '{"detail":"Not Found"}'), EngineMisconfigured, "404: Not Found"),
+        (
+            answers(500, '{"error":{"code":500,"type":"InternalServerError","message":"EngineCore is dead"}}'),
+            EngineFailed,
+            "500: EngineCore is dead",
+        ),
+        (
+            streams(b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}\n\n', DONE),
+            CutShort,
+            "is empty; look at the request's limits",
+        ),
         (answers(504, "late"), EngineTimeout, "within the engine's own limit"),
         (answers(500, "oh"), EngineFailed, "500: oh"),
         (answers(302, "", Location="http://127.0.0.1:9/"), MalformedAnswer, "a redirect"),
@@ -146,6 +203,19 @@ async def test_nobody_at_the_address_is_an_engine_that_is_gone(serve: Serve, mak
     await connector.close()
 
 
+async def test_a_model_that_only_the_job_names_is_the_jobs_mistake(serve: Serve, make_job: MakeJob) -> None:
+    body = '{"error":{"code":"model_not_found","message":"no such model"}}'
+    async with serve(answers(404, body)) as url:
+        connector = OpenAIConnector(url, patience=CALM, model="right")
+        with pytest.raises(ModelUnknown, match="no model 'wrong' is offered here") as asked:
+            await connector.run(make_job(CHAT | {"model": "wrong"}), hear_nothing)
+        with pytest.raises(ModelMissing, match="no model 'right'") as promised:
+            await connector.run(make_job(CHAT), hear_nothing)
+        await connector.close()
+    assert (asked.value.retryable, asked.value.fault) == (False, "none")
+    assert (promised.value.retryable, promised.value.fault) == (True, "fatal")
+
+
 async def test_an_engine_that_still_loads_is_not_ready(serve: Serve) -> None:
     async with serve(answers(503, '{"error":{"code":503,"message":"Loading model"}}')) as url:
         connector = OpenAIConnector(url, patience=CALM)
@@ -175,6 +245,7 @@ async def test_thoughts_keep_the_patience_but_are_no_text(serve: Serve, make_job
         ({"prompt": ""}, "a string that is not empty"),
         ({"prompt": "a", "n": 3}, "one job is one answer"),
         ({"prompt": "a", "model": 3}, "`model` must be a string"),
+        ({"prompt": "a", "model": ""}, "`model` must be a string that is not empty"),
         (
             {"prompt": "a", "slot_save_path": "/etc", "id_slot": 1},
             "options not allowed here: 'id_slot', 'slot_save_path'",
@@ -227,7 +298,7 @@ async def test_a_key_opens_the_real_engine_and_shows_nowhere(tiny_model: object,
         assert "k3y" not in repr(connector) + repr(vars(connector)) + repr(Secret("k3y-of-the-engine"))
         await connector.close()
         stranger = OpenAIConnector(engine.url, api_key=Secret("wrong-key"))
-        with pytest.raises(EngineRejected, match="401") as caught:
+        with pytest.raises(EngineMisconfigured, match="401") as caught:
             await stranger.run(make_job({"prompt": "a"}), hear_nothing)
         assert "wrong-key" not in repr(caught.value)
         await stranger.close()

@@ -8,12 +8,28 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from northstar.config import CommandService, InvalidSettings, OpenAIService, Service, Settings
+import msgspec
+
+from northstar.config import (
+    CommandService,
+    InvalidSettings,
+    OllamaService,
+    OpenAIService,
+    Service,
+    Settings,
+    SimulatedService,
+    TimeSettings,
+)
 from northstar.connectors.command import CommandConnector, CommandSettings
 from northstar.connectors.command_process import CommandLimits
 from northstar.connectors.contract import Connector
-from northstar.connectors.openai_compatible import OpenAIConnector, Patience
+from northstar.connectors.ollama import OllamaConnector, OllamaPatience
+from northstar.connectors.ollama_request import OllamaOffer
+from northstar.connectors.openai_compatible import OpenAIConnector
+from northstar.connectors.openai_line import Patience
 from northstar.connectors.secret import Secret
+from northstar.connectors.simulated import SimulatedConnector, SimulatedSettings
+from northstar.connectors.simulated_time import TimeRule
 from northstar.domain.errors import Unavailable
 
 _MIB = 1024 * 1024
@@ -44,16 +60,26 @@ class EngineUnknown(Unavailable):
         self.engine = engine
 
 
-def connector_of(name: str, service: Service, *, address: str | None, environment: Mapping[str, str]) -> Connector:
+def connector_of(
+    name: str, service: Service, *, address: str | None, environment: Mapping[str, str], machine: str = ""
+) -> Connector:
     """The connector for a service. `address` is that of the engine started for it, if there is one.
+
+    `machine` tells simulated engines with the same settings apart.
 
     Raises:
         InvalidSettings: the service cannot be made from what is set.
     """
     try:
-        if isinstance(service, OpenAIService):
-            return _openai(name, service, address=address, environment=environment)
-        return _command(name, service)
+        match service:
+            case OpenAIService():
+                return _openai(name, service, address=address, environment=environment)
+            case OllamaService():
+                return _ollama(name, service, environment=environment)
+            case SimulatedService():
+                return _simulated(name, service, machine=machine)
+            case CommandService():
+                return _command(name, service)
     except ValueError as exc:
         raise InvalidSettings(str(exc), source=f"[services.{name}]") from exc
 
@@ -74,17 +100,14 @@ def check_services(settings: Settings, *, environment: Mapping[str, str]) -> Non
 def _openai(
     name: str, service: OpenAIService, *, address: str | None, environment: Mapping[str, str]
 ) -> OpenAIConnector:
-    key = environment.get(service.api_key_variable) if service.api_key_variable else None
-    if service.api_key_variable and not key:
-        raise InvalidSettings(
-            f"environment variable {service.api_key_variable} holds no key", source=f"[services.{name}]"
-        )
     patience = service.patience
     return OpenAIConnector(
         address or service.base_url,
         service=name,
+        task=service.task,
         model=service.model or None,
-        api_key=Secret(key) if key else None,
+        warm_up=service.warm_up or None,
+        api_key=_key(name, service.api_key_variable, environment=environment),
         patience=Patience(
             connect_s=patience.connect_s,
             first_token_s=patience.first_token_s,
@@ -93,7 +116,57 @@ def _openai(
         ),
         max_output_bytes=service.max_output_kib * 1024,
         extra_options=frozenset(service.extra_options),
+        picture_hosts=frozenset(service.picture_hosts),
     )
+
+
+def _key(name: str, variable: str, *, environment: Mapping[str, str]) -> Secret | None:
+    if not variable:
+        return None
+    key = environment.get(variable)
+    if not key:
+        raise InvalidSettings(f"environment variable {variable} holds no key", source=f"[services.{name}]")
+    return Secret(key)
+
+
+def _ollama(name: str, service: OllamaService, *, environment: Mapping[str, str]) -> OllamaConnector:
+    offer = OllamaOffer(
+        model=service.model,
+        other_models=service.other_models,
+        keep_alive=service.keep_alive,
+        extra_options=frozenset(service.extra_options),
+    )
+    return OllamaConnector(
+        service.base_url,
+        offer,
+        service=name,
+        api_key=_key(name, service.api_key_variable, environment=environment),
+        patience=OllamaPatience(**msgspec.structs.asdict(service.patience)),
+        max_output_bytes=service.max_output_kib * 1024,
+    )
+
+
+def _simulated(name: str, service: SimulatedService, *, machine: str) -> SimulatedConnector:
+    settings = SimulatedSettings(
+        service=name,
+        seed=service.seed,
+        run=_time(service.run),
+        load=_time(service.load),
+        model=service.model,
+        steps=service.steps,
+        models_in_memory=service.models_in_memory,
+        side_by_side=service.side_by_side,
+        failures=service.failures,
+        restart_s=service.restart_s,
+        streams=service.streams,
+        max_output_bytes=service.max_output_kib * 1024,
+    )
+    return SimulatedConnector(settings, instance=machine)
+
+
+def _time(settings: TimeSettings) -> TimeRule:
+    rule: TimeRule = msgspec.convert(msgspec.to_builtins(settings), TimeRule)
+    return rule
 
 
 def _command(name: str, service: CommandService) -> CommandConnector:

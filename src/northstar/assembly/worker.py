@@ -19,6 +19,7 @@ from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, co
 from northstar.assembly.ways import Way, straight, through_broker
 from northstar.config import MachineSettings, OpenAIService, Settings
 from northstar.connectors.contract import Connector
+from northstar.connectors.errors import EngineMisconfigured
 from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, NorthstarError, Unavailable
 from northstar.domain.machines import MachineDescription
@@ -116,7 +117,9 @@ async def _equipment(
                     raise EngineUnknown(service.engine, known=tuple(engines))
                 started[name] = await stack.enter_async_context(engines[service.engine](folder))
             address = started[name].url if name in started else None
-            connectors[name] = connector_of(name, service, address=address, environment=environment)
+            connectors[name] = connector_of(
+                name, service, address=address, environment=environment, machine=machine.name
+            )
             stack.push_async_callback(connectors[name].close)
         yield MachineProcess(connectors=connectors, engines=started, workspaces=workspaces)
 
@@ -129,7 +132,8 @@ async def _until_ready(connectors: Mapping[str, Connector], *, within_s: float) 
             try:
                 await connector.ready()
             except NorthstarError as exc:
-                if not exc.retryable or asyncio.get_running_loop().time() >= deadline:
+                hopeless = not exc.retryable or isinstance(exc, EngineMisconfigured)
+                if hopeless or asyncio.get_running_loop().time() >= deadline:
                     raise
                 log.info("engine_not_ready", service=name, code=exc.code, error=str(exc))
                 await asyncio.sleep(_RETRY_S)

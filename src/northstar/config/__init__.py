@@ -1,6 +1,19 @@
 """How North Star is set: typed settings from defaults, a file, the environment and the command line, in that order."""
 
-from northstar.config.services import CommandLimitSettings, CommandService, OpenAIService, PatienceSettings, Service
+from northstar.config.services import (
+    CommandLimitSettings,
+    CommandService,
+    FixedTimeSettings,
+    LognormalTimeSettings,
+    OllamaPatienceSettings,
+    OllamaService,
+    OpenAIService,
+    PatienceSettings,
+    Service,
+    SimulatedService,
+    StepTimeSettings,
+    TimeSettings,
+)
 from northstar.config.settings import (
     AgentSettings,
     AssetSettings,
@@ -20,15 +33,22 @@ __all__ = [
     "CommandLimitSettings",
     "CommandService",
     "DispatchSettings",
+    "FixedTimeSettings",
     "HistorySettings",
     "InvalidSettings",
     "LogSettings",
+    "LognormalTimeSettings",
     "MachineSettings",
+    "OllamaPatienceSettings",
+    "OllamaService",
     "OpenAIService",
     "PatienceSettings",
     "ServeSettings",
     "Service",
     "Settings",
+    "SimulatedService",
+    "StepTimeSettings",
+    "TimeSettings",
     "ValkeySettings",
     "default_services",
     "load",

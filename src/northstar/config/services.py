@@ -9,6 +9,10 @@ import msgspec
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
 _Mib = Annotated[int, msgspec.Meta(ge=1, le=16 * 1_048_576)]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+_Time = Annotated[float, msgspec.Meta(ge=0, le=7 * 86_400)]
+_Chance = Annotated[float, msgspec.Meta(ge=0, le=1)]
+#: How a simulated job may fail.
+FailureWord = Literal["busy", "empty", "failed", "gone", "malformed", "missing", "rejected", "silent", "too_large"]
 
 
 class PatienceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,14 +31,18 @@ class PatienceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class OpenAIService(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="connector", tag="openai"
 ):
-    """Text from an engine that speaks OpenAI's API: vLLM, TensorRT-LLM, llama.cpp and their like."""
+    """Text, embeddings or pictures from an engine that speaks OpenAI's API: vLLM, TensorRT-LLM, llama.cpp and their like."""
 
     #: Address of an engine that runs already, such as `http://127.0.0.1:8000`.
     base_url: str = ""
     #: Instead of an address: an engine that the machine starts and stops itself. `storyteller` is llama.cpp with a tiny model.
     engine: Literal["", "storyteller"] = ""
+    #: What the engine is asked for: chats and completions, vectors of texts, or pictures.
+    task: Literal["text", "embeddings", "images"] = "text"
     #: Name of the model to ask for; empty leaves it to the engine.
     model: str = ""
+    #: Payload of the warm-up job; empty: one token, one short text to embed, or one picture of the engine's own size.
+    warm_up: dict[str, Any] = {}
     #: Environment variable that holds the engine's key, so that the key stands in no file.
     api_key_variable: str = ""
     #: How long the engine may take.
@@ -43,6 +51,8 @@ class OpenAIService(
     max_output_kib: _Count = 4_096
     #: Further options that jobs may pass on to the engine.
     extra_options: tuple[str, ...] = ()
+    #: Hosts, besides the engine's own, from which pictures may be fetched that the engine gives by address.
+    picture_hosts: tuple[str, ...] = ()
     #: Offer the service only where this Python package is installed.
     when_installed: str = ""
 
@@ -93,4 +103,113 @@ class CommandService(
     when_installed: str = ""
 
 
-Service = OpenAIService | CommandService
+class OllamaPatienceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long Ollama may take."""
+
+    #: Seconds until the connection stands.
+    connect_s: Seconds = 5.0
+    #: Seconds until a model is in memory.
+    load_s: Seconds = 600.0
+    #: Seconds until the first token, once the model is in memory.
+    first_token_s: Seconds = 120.0
+    #: Seconds between two tokens.
+    between_tokens_s: Seconds = 30.0
+    #: Seconds for the whole job.
+    total_s: Seconds = 3_600.0
+
+
+class OllamaService(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="connector", tag="ollama"
+):
+    """Text or embeddings from Ollama. Models are never pulled by themselves."""
+
+    #: Name of the model, as `ollama list` shows it.
+    model: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    #: Address of Ollama.
+    base_url: str = "http://127.0.0.1:11434"
+    #: Further models that jobs may ask for; each must have been pulled.
+    other_models: Annotated[tuple[str, ...], msgspec.Meta(max_length=100)] = ()
+    #: How long a model stays in memory after a job: seconds, a time such as `30m`, or -1 for always.
+    keep_alive: str | int = "5m"
+    #: Environment variable that holds a key, for an Ollama behind a proxy that asks for one.
+    api_key_variable: str = ""
+    #: How long Ollama may take.
+    patience: OllamaPatienceSettings = OllamaPatienceSettings()
+    #: Longest answer, in KiB.
+    max_output_kib: _Count = 4_096
+    #: Further keys of Ollama's `options` that jobs may set, such as `num_ctx`.
+    extra_options: tuple[str, ...] = ()
+    #: Offer the service only where this Python package is installed.
+    when_installed: str = ""
+
+
+class FixedTimeSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="fixed"
+):
+    """The same time for every job: `kind = "fixed"`."""
+
+    #: Seconds.
+    seconds: _Time
+
+
+class LognormalTimeSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="lognormal"
+):
+    """Mostly near the median, sometimes much longer: `kind = "lognormal"`."""
+
+    #: Seconds that half of the jobs stay below.
+    median_s: Seconds
+    #: Standard deviation of the logarithm; with 0.5 one job in forty takes more than 2.7 times the median.
+    sigma: Annotated[float, msgspec.Meta(ge=0, le=5)] = 0.5
+    #: No job takes longer than so many seconds.
+    longest_s: Seconds = 3_600.0
+
+
+class StepTimeSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="steps"
+):
+    """A part for every step, and a part for the rest: `kind = "steps"`."""
+
+    #: Seconds for one step.
+    step_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)]
+    #: Seconds for everything before the first step and after the last.
+    base_s: _Time = 0.0
+    #: Every job is faster or slower by up to this part of its time.
+    spread: _Chance = 0.0
+
+
+TimeSettings = FixedTimeSettings | LognormalTimeSettings | StepTimeSettings
+
+
+class SimulatedService(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="connector", tag="simulated"
+):
+    """Work that only takes time: for fleets without GPUs, and for trying out settings."""
+
+    #: Everything that looks like chance comes from it.
+    seed: int = 0
+    #: How long a job runs.
+    run: TimeSettings = StepTimeSettings(step_s=0.1)
+    #: How long a model loads.
+    load: TimeSettings = FixedTimeSettings(seconds=0.0)
+    #: Model of the jobs that name none; empty: these need none.
+    model: str = ""
+    #: Steps of the jobs that name none.
+    steps: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
+    #: Models that fit into memory; the one used longest ago is pushed out.
+    models_in_memory: _Count = 1
+    #: Jobs that the engine runs at a time; others wait inside it.
+    side_by_side: _Count = 64
+    #: Probability of each kind of failure: busy, empty, failed, gone, malformed, missing, rejected, silent, too_large.
+    failures: dict[FailureWord, _Chance] = {}
+    #: Seconds after which an engine that died (`gone`) is back.
+    restart_s: _Time = 5.0
+    #: Give a word of text with every step.
+    streams: bool = False
+    #: Largest output that a job may order, in KiB.
+    max_output_kib: _Count = 1_024
+    #: Offer the service only where this Python package is installed.
+    when_installed: str = ""
+
+
+Service = OpenAIService | CommandService | OllamaService | SimulatedService

@@ -18,10 +18,10 @@ from northstar.connectors.command_process import LAUNCHER_MARGIN_S, CommandLimit
 from northstar.connectors.command_template import ArgumentTemplate
 from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Progress, Report
 from northstar.connectors.errors import (
+    DeadlinePassed,
     EngineFailed,
     EngineGone,
     EngineRejected,
-    EngineTimeout,
     Limit,
     LimitExceeded,
     ProgramFailed,
@@ -145,7 +145,7 @@ class CommandConnector:
         if ended.cannot_start is not None:
             raise EngineGone(f"the program cannot be started: {ended.cannot_start}", service=self.service)
         if ended.limit == "wall time" and limits.wall_s != self._settings.limits.wall_s:
-            raise EngineTimeout("end of the program", service=self.service, limit_s=limits.wall_s)
+            raise DeadlinePassed("end of the program", service=self.service, limit_s=limits.wall_s)
         if ended.limit is not None:
             raise LimitExceeded(ended.limit, allowed=_allowed(ended.limit, limits), service=self.service)
         if ended.exit_code != 0:

@@ -1,23 +1,33 @@
 """What can go wrong between a machine and its engine. Whether to try again is a matter of the class, never of the text.
 
-EngineError
-├── EngineGone         no connection, or it broke while the engine worked          retry
-├── EngineBusy         the engine is full, or still loading                        retry
-├── EngineTimeout      the engine stayed silent, or worked for too long            retry
-├── EngineFailed       the engine reports a fault of its own                       retry
-├── MalformedAnswer    the engine's answer breaks its protocol                     retry
-├── EmptyOutput        a run that ended well left nothing                          retry
-├── EngineRejected     the engine, or the connector, says that the request is bad
-├── OutputMissing      the run ended well without the output that was promised
-├── OutputTooLarge     the result is larger than allowed
-├── ProgramFailed      a program ended with a bad exit code
-└── LimitExceeded      a program used more time, memory, files or disk than allowed
+What a failure says about the engine (`fault`, see `northstar.domain.engines`) is a matter of the class too.
+
+EngineError                                                                             fault
+├── EngineGone               no connection, or it broke while the engine worked          fatal    retry
+├── EngineMisconfigured      the engine answers, but not to us: wrong key or path        fatal    retry
+│   └── ModelMissing         it has not got the model that the machine promises          fatal    retry
+├── EngineBusy               the engine is full, or still loading                        none     retry
+├── EngineTimeout            the engine stayed silent, or worked for too long            engine   retry
+│   └── DeadlinePassed       the job's own deadline was shorter than the work            none     retry
+├── EngineFailed             the engine reports a fault of its own                       engine   retry
+├── MalformedAnswer          the engine's answer breaks its protocol                     engine   retry
+├── EmptyOutput              a run that ended well left nothing                          doubt    retry
+│   └── CutShort             nothing, because the request allowed no more                none     retry
+├── EngineRejected           the engine, or the connector, says that the request is bad  none
+│   ├── ContextExceeded      the request has more tokens than the model can take         none
+│   └── ModelUnknown         the request names a model that the engine has not got       none
+├── OutputMissing            the run ended well without the output that was promised     doubt
+├── OutputTooLarge           the result is larger than allowed                           doubt
+├── ProgramFailed            a program ended with a bad exit code                        doubt
+│   └── ProgramFailedForNow  with one that is worth another try                          engine   retry
+└── LimitExceeded            a program used more than allowed                            doubt
 """
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from northstar.domain.engines import Fault
 from northstar.domain.errors import NorthstarError
 
 Limit = Literal["wall time", "CPU time", "memory", "processes", "output", "files"]
@@ -27,6 +37,8 @@ class EngineError(NorthstarError):
     """A job failed at its engine."""
 
     code: ClassVar[str] = "NS_ENGINE_ERROR"
+    #: What the failure says about the engine.
+    fault: ClassVar[Fault] = "none"
 
     def __init__(self, message: str, *, service: str) -> None:
         super().__init__(f"{service}: {message}")
@@ -38,10 +50,37 @@ class EngineGone(EngineError):
 
     code = "NS_ENGINE_GONE"
     retryable = True
+    fault: ClassVar[Fault] = "fatal"
 
     def __init__(self, reason: str, *, service: str) -> None:
         super().__init__(f"the engine is gone ({reason}); check that its process runs and listens", service=service)
         self.reason = reason
+
+
+class EngineMisconfigured(EngineError):
+    """The engine answers, but refuses this machine whatever is asked: wrong key, wrong address, wrong kind of engine."""
+
+    code = "NS_ENGINE_MISCONFIGURED"
+    retryable = True
+    fault: ClassVar[Fault] = "fatal"
+
+    def __init__(self, reason: str, *, service: str) -> None:
+        super().__init__(
+            f"the engine cannot be used as it is set ({reason}); check the address, key and model in the service's settings",
+            service=service,
+        )
+        self.reason = reason
+
+
+class ModelMissing(EngineMisconfigured):
+    """The engine has not got the model that the machine's settings promise."""
+
+    code = "NS_ENGINE_MODEL_MISSING"
+
+    def __init__(self, model: str, *, service: str, found: tuple[str, ...] = ()) -> None:
+        listed = f", only {', '.join(found[:10])}" if found else ""
+        super().__init__(f"it has no model {model!r}{listed}; nothing is pulled by itself", service=service)
+        self.model = model
 
 
 class EngineBusy(EngineError):
@@ -62,6 +101,7 @@ class EngineTimeout(EngineError):
 
     code = "NS_ENGINE_TIMEOUT"
     retryable = True
+    fault: ClassVar[Fault] = "engine"
 
     def __init__(self, awaited: str, *, service: str, limit_s: float | None) -> None:
         limit = "the engine's own limit" if limit_s is None else f"{limit_s:g} s"
@@ -73,11 +113,18 @@ class EngineTimeout(EngineError):
         self.limit_s = limit_s
 
 
+class DeadlinePassed(EngineTimeout):
+    """The job's own deadline passed while the engine worked; another engine would hardly have been faster."""
+
+    fault: ClassVar[Fault] = "none"
+
+
 class EngineFailed(EngineError):
     """The engine says that it failed, through no fault of the request."""
 
     code = "NS_ENGINE_FAILED"
     retryable = True
+    fault: ClassVar[Fault] = "engine"
 
     def __init__(self, reason: str, *, service: str) -> None:
         super().__init__(f"the engine failed ({reason}); its own log says more", service=service)
@@ -89,6 +136,7 @@ class MalformedAnswer(EngineError):
 
     code = "NS_ENGINE_MALFORMED_ANSWER"
     retryable = True
+    fault: ClassVar[Fault] = "engine"
 
     def __init__(self, reason: str, *, service: str) -> None:
         super().__init__(
@@ -102,10 +150,17 @@ class EmptyOutput(EngineError):
 
     code = "NS_ENGINE_EMPTY_OUTPUT"
     retryable = True
+    fault: ClassVar[Fault] = "doubt"
 
     def __init__(self, what: str, *, service: str) -> None:
         super().__init__(f"{what} is empty; look at the request's limits (such as max_tokens) first", service=service)
         self.what = what
+
+
+class CutShort(EmptyOutput):
+    """Nothing came out because the request allowed no more; the engine did as it was told."""
+
+    fault: ClassVar[Fault] = "none"
 
 
 class EngineRejected(EngineError):
@@ -118,10 +173,33 @@ class EngineRejected(EngineError):
         self.reason = reason
 
 
+class ContextExceeded(EngineRejected):
+    """The request has more tokens than the model can take; `needed` and `available` where the engine says them."""
+
+    code = "NS_ENGINE_CONTEXT_EXCEEDED"
+
+    def __init__(self, reason: str, *, service: str, needed: int | None = None, available: int | None = None) -> None:
+        counts = f"{needed} tokens, {available} fit: " if needed and available else ""
+        super().__init__(f"more tokens than the model can take: {counts}{reason}", service=service)
+        self.needed = needed
+        self.available = available
+
+
+class ModelUnknown(EngineRejected):
+    """The request names a model that this engine does not offer."""
+
+    code = "NS_ENGINE_MODEL_UNKNOWN"
+
+    def __init__(self, model: str, *, service: str, reason: str = "") -> None:
+        super().__init__(f"no model {model!r} is offered here{f': {reason}' if reason else ''}", service=service)
+        self.model = model
+
+
 class OutputMissing(EngineError):
     """The run ended without an error, but what was promised is not among its outputs."""
 
     code = "NS_ENGINE_OUTPUT_MISSING"
+    fault: ClassVar[Fault] = "doubt"
 
     def __init__(self, expected: str, *, found: str, service: str) -> None:
         super().__init__(
@@ -135,6 +213,7 @@ class OutputTooLarge(EngineError):
     """The result is larger than the connector may take; nothing of it was kept."""
 
     code = "NS_ENGINE_OUTPUT_TOO_LARGE"
+    fault: ClassVar[Fault] = "doubt"
 
     def __init__(self, what: str, *, service: str, limit_bytes: int) -> None:
         super().__init__(f"{what} is larger than {limit_bytes} bytes; ask for less or raise the limit", service=service)
@@ -146,6 +225,7 @@ class ProgramFailed(EngineError):
     """The program ended with `exit_code` (negative: ended by that signal)."""
 
     code = "NS_ENGINE_PROGRAM_FAILED"
+    fault: ClassVar[Fault] = "doubt"
 
     def __init__(self, exit_code: int, *, service: str, log_tail: str) -> None:
         ended = f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
@@ -161,12 +241,14 @@ class ProgramFailedForNow(ProgramFailed):
 
     code = "NS_ENGINE_PROGRAM_FAILED_FOR_NOW"
     retryable = True
+    fault: ClassVar[Fault] = "engine"
 
 
 class LimitExceeded(EngineError):
     """The program was ended because it used more than allowed of `limit`."""
 
     code = "NS_ENGINE_LIMIT_EXCEEDED"
+    fault: ClassVar[Fault] = "doubt"
 
     def __init__(self, limit: Limit, *, allowed: str, service: str) -> None:
         super().__init__(

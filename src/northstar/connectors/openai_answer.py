@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from northstar.connectors.contract import Json
-from northstar.connectors.errors import (
-    EmptyOutput,
-    EngineBusy,
-    EngineError,
-    EngineFailed,
-    EngineRejected,
-    EngineTimeout,
-    MalformedAnswer,
-    OutputTooLarge,
-)
+from northstar.connectors.errors import CutShort, EmptyOutput, MalformedAnswer, OutputTooLarge
 from northstar.connectors.sse import EventStream, EventTooLong, ServerSentEvent
+from northstar.connectors.stated_error import AskedModel, stated_error
 
-_BUSY: Final = frozenset({429, 503, 529})
-_SLOW: Final = frozenset({408, 504})
-_ELSEWHERE: Final = range(300, 400)
-_MESSAGE_CHARS: Final = 500
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -45,14 +33,21 @@ class _Chunk(msgspec.Struct):
     usage: dict[str, Json] | None = None
     model: str | None = None
     error: Json = None
+    object: str | None = None
+
+
+def counts_of(usage: Mapping[str, Json]) -> dict[str, int]:
+    """The counts of tokens that an engine reports, as far as they are counts."""
+    return {key: usage[key] for key in _COUNTS if isinstance(usage.get(key), int) and usage[key] >= 0}
 
 
 class Answer:
     """Collects one streamed answer. Thoughts of a reasoning model count as life and as size, not as text."""
 
-    def __init__(self, *, service: str, max_bytes: int) -> None:
-        """`max_bytes` bounds text and thoughts together, in UTF-8."""
+    def __init__(self, *, service: str, max_bytes: int, model: AskedModel | None = None) -> None:
+        """`max_bytes` bounds text and thoughts together, in UTF-8. `model` is what was asked for."""
         self._service = service
+        self._asked = model
         self._max_bytes = max_bytes
         self._events = EventStream()
         self._pieces: list[str] = []
@@ -78,18 +73,23 @@ class Answer:
         except EventTooLong as error:
             raise MalformedAnswer(str(error), service=self._service) from error
 
+    def end(self) -> Iterator[str]:
+        """The stream has ended; an event that was not finished does not count."""
+        return iter(())
+
     def text(self) -> str:
         """The verified text of a stream that has ended.
 
         Raises:
             MalformedAnswer: the stream ended in the middle.
-            EmptyOutput: it ended well without a word.
+            EmptyOutput: it ended well without a word. CutShort: because no more tokens were allowed.
         """
         if self.finish_reason is None:
             raise MalformedAnswer("the stream ended before a finish_reason", service=self._service)
         text = "".join(self._pieces)
         if not text.strip():
-            raise EmptyOutput(f"the text (finish_reason {self.finish_reason!r})", service=self._service)
+            kind = CutShort if self.finish_reason == "length" else EmptyOutput
+            raise kind(f"the text (finish_reason {self.finish_reason!r})", service=self._service)
         return text
 
     def _take(self, event: ServerSentEvent) -> Iterator[str]:
@@ -97,15 +97,11 @@ class Answer:
             self.done = True
             return
         chunk = self._decoded(event)
-        if chunk.error is not None or event.name == "error":
-            raise stated_error(event.data, status=None, service=self._service)
+        if chunk.error is not None or chunk.object == "error" or event.name == "error":
+            raise stated_error(event.data, status=None, service=self._service, model=self._asked)
         self.model = chunk.model or self.model
         if chunk.usage:
-            self.usage = {
-                key: chunk.usage[key]
-                for key in _COUNTS
-                if isinstance(chunk.usage.get(key), int) and chunk.usage[key] >= 0
-            }
+            self.usage = counts_of(chunk.usage)
         for choice in chunk.choices or ():
             if choice.index == 0:
                 yield from self._piece(choice)
@@ -132,44 +128,3 @@ class Answer:
         if text:
             self._pieces.append(text)
             yield text
-
-
-def stated_error(body: str, *, status: int | None, service: str, retry_after_s: float | None = None) -> EngineError:
-    """The error that an engine states, by its number: of the error object, else of HTTP. The words are only quoted."""
-    number, message = _number_and_message(body)
-    if status is not None and (number is None or status != 200):
-        number = status
-    reason = f"{number or 'no number'}: {message or 'no message'}"
-    if number in _BUSY:
-        return EngineBusy(reason, service=service, retry_after_s=retry_after_s)
-    if number in _SLOW:
-        return EngineTimeout(f"answer ({reason})", service=service, limit_s=None)
-    if number in _ELSEWHERE:
-        return MalformedAnswer(f"a redirect, {reason}", service=service)
-    if number is not None and 400 <= number < 500:
-        return EngineRejected(reason, service=service)
-    return EngineFailed(reason, service=service)
-
-
-def states_error(body: str) -> bool:
-    """Whether a body is a JSON object with an `error` in it."""
-    try:
-        parsed: Json = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
-        return False
-    return isinstance(parsed, dict) and parsed.get("error") is not None
-
-
-def _number_and_message(body: str) -> tuple[int | None, str]:
-    try:
-        parsed: Json = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
-        return None, body.strip()[:_MESSAGE_CHARS]
-    found = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
-    if not isinstance(found, dict):
-        return None, str(found)[:_MESSAGE_CHARS]
-    number = found.get("code")
-    if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) == 3:
-        number = int(number)
-    valid = isinstance(number, int) and 100 <= number < 600
-    return (number if valid else None), str(found.get("message", ""))[:_MESSAGE_CHARS]

@@ -9,6 +9,7 @@ import msgspec
 
 from northstar.connectors.contract import Json
 from northstar.connectors.errors import EngineRejected
+from northstar.connectors.stated_error import AskedModel
 
 #: Options that every engine of this kind understands or ignores, and that change nothing but this one answer.
 ALLOWED_OPTIONS: Final = frozenset(
@@ -37,13 +38,14 @@ _PLACED_BY_US: Final = frozenset({"messages", "prompt", "model", "stream", "stre
 
 
 class EngineRequest(msgspec.Struct, frozen=True):
-    """Where to post, and what."""
+    """Where to post, and what. `model` is the one asked for, if any, and who named it."""
 
     path: str
     body: Mapping[str, Json]
+    model: AskedModel
 
 
-def engine_request(
+def text_request(
     payload: Mapping[str, Json], *, service: str, model: str | None = None, extra_options: frozenset[str] = frozenset()
 ) -> EngineRequest:
     """Make the streaming request that `payload` asks for: `messages` is a chat, `prompt` a completion.
@@ -55,19 +57,38 @@ def engine_request(
         EngineRejected: both or neither of messages and prompt, an option that is not allowed, or several answers.
     """
     chat = _is_chat(payload, service=service)
-    unknown = sorted(set(payload) - _PLACED_BY_US - ALLOWED_OPTIONS - extra_options)
-    if unknown:
-        raise EngineRejected(f"options not allowed here: {', '.join(map(repr, unknown[:10]))}", service=service)
+    check_options(payload, _PLACED_BY_US | ALLOWED_OPTIONS | extra_options, service=service)
     if payload.get("n", 1) != 1:
         raise EngineRejected("`n` must be 1: one job is one answer", service=service)
-    name = payload.get("model", model)
-    if name is not None and not isinstance(name, str):
-        raise EngineRejected("`model` must be a string", service=service)
+    asked = asked_model(payload, model, service=service)
     body = {key: value for key, value in payload.items() if key not in {"model", "n", "stream", "stream_options"}}
-    if name is not None:
-        body["model"] = name
+    if asked.name is not None:
+        body["model"] = asked.name
     body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return EngineRequest("/v1/chat/completions" if chat else "/v1/completions", body)
+    return EngineRequest("/v1/chat/completions" if chat else "/v1/completions", body, asked)
+
+
+def check_options(payload: Mapping[str, Json], allowed: frozenset[str], *, service: str) -> None:
+    """Refuse what nobody has allowed.
+
+    Raises:
+        EngineRejected: with the names.
+    """
+    unknown = sorted(set(payload) - allowed)
+    if unknown:
+        raise EngineRejected(f"options not allowed here: {', '.join(map(repr, unknown[:10]))}", service=service)
+
+
+def asked_model(payload: Mapping[str, Json], model: str | None, *, service: str) -> AskedModel:
+    """The model that a payload names, else the machine's own.
+
+    Raises:
+        EngineRejected: `model` is no text.
+    """
+    name = payload.get("model")
+    if name is not None and (not isinstance(name, str) or not name):
+        raise EngineRejected("`model` must be a string that is not empty", service=service)
+    return AskedModel(name or model, by_job=name is not None)
 
 
 def _is_chat(payload: Mapping[str, Json], *, service: str) -> bool:

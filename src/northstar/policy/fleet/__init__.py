@@ -1,0 +1,1 @@
+"""Which machines may work at all."""
