@@ -70,6 +70,7 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
     outputs: Outputs
     admission: Admission
     joining: CellAdmission
+    cell: str
     max_output_bytes: int
 
 
@@ -108,7 +109,14 @@ async def running_front(
         options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
     )
     tokens = LocalTokens(new_secret, others=admission)
-    parts = AppParts(gateway=gateway, outputs=outputs, admission=tokens, joining=admission, max_output_bytes=max_bytes)
+    parts = AppParts(
+        gateway=gateway,
+        outputs=outputs,
+        admission=tokens,
+        joining=admission,
+        cell=cell.name,
+        max_output_bytes=max_bytes,
+    )
     listening = _listening(wanted.host, wanted.port)
     passing = asyncio.create_task(gateway.run(), name="gateway")
     try:

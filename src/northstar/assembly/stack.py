@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import random
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
@@ -18,37 +15,24 @@ from northstar import __version__
 from northstar.assembly.announcing import announced
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
 from northstar.assembly.machines import LocalMachines
+from northstar.assembly.parts import PartEnded, part, running_history, told
 from northstar.assembly.run_file import RunFile, remove_run_file, write_run_file
 from northstar.assembly.session import new_id
 from northstar.broker.dispatch import Dispatcher
 from northstar.config import Settings, default_services
 from northstar.domain.admission import Grant
-from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store.cell import Cell
 from northstar.store.embedded import EmbeddedValkey, RestartPolicy, ServerOptions
 from northstar.store.embedded.lock import DataDirectoryLock
-from northstar.store.history import HistoryDatabase, HistoryWriter, prune
+from northstar.store.history import HistoryDatabase
 from northstar.store.library_loader import retire_unused
 from northstar.store.valkey import ServerFacts, check_server, connect, redact
 
 log = structlog.get_logger(__name__)
 
 _MIB: Final = 1024 * 1024
-_DAY_MS: Final = 86_400_000
-_PRUNE_EVERY_S: Final = 3_600.0
-_LAST_EVENTS_S: Final = 5.0
 #: As many as one call of `declare` takes.
 _WORDS_PER_CALL: Final = 500
-
-
-class PartEnded(NorthstarError):
-    """A part that must run for ever has ended."""
-
-    code = "NS_PART_ENDED"
-
-    def __init__(self, part: str, reason: str) -> None:
-        super().__init__(f"{part} has ended ({reason}), so North Star stops; its log says more")
-        self.part = part
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,17 +78,17 @@ async def running_stack(
         await _declare_services(cell, settings)
         if no_machines:
             settings = msgspec.structs.replace(settings, machines=())
-        history = await _history(settings, cell, stack, failure=failure)
+        history = await running_history(settings, cell, stack, failure=failure)
         dispatcher = Dispatcher(
             cell,
             new_nonce=_nonce,
             plan_every_s=settings.dispatch.plan_every_s,
             tick_at_least_every_s=settings.dispatch.tick_every_s,
         )
-        await stack.enter_async_context(_part("the dispatcher", dispatcher.run(), failure=failure))
+        await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
         opening = running_front(settings, cell, admission_to(cell), open_door=open_door)
         front = await stack.enter_async_context(opening)
-        front.ended.add_done_callback(_told("the gateway", failure))
+        front.ended.add_done_callback(told("the gateway", failure))
         inherited = _for_machines(settings, front.url)
         machines = LocalMachines(inherited, mint=_minting(front, settings), restart=restart_machines)
         stack.push_async_callback(machines.stop)
@@ -170,54 +154,6 @@ async def _declare_services(cell: Cell, settings: Settings) -> None:
         await cell.declare(words[first : first + _WORDS_PER_CALL], by="up")
 
 
-async def _history(
-    settings: Settings, cell: Cell, stack: AsyncExitStack, *, failure: asyncio.Future[None]
-) -> HistoryDatabase:
-    database = HistoryDatabase(settings.history_url)
-    await database.open()
-    stack.push_async_callback(database.close)
-    writer = HistoryWriter(cell, database, jitter=random.random)
-    await stack.enter_async_context(_part("the history", writer.run(), failure=failure))
-    stack.push_async_callback(_until_written, writer, cell)
-    pruning = _prune_for_ever(database, cell=cell.name, keep_days=settings.history.keep_days)
-    await stack.enter_async_context(_part("the pruning of the history", pruning, failure=failure))
-    return database
-
-
-async def _until_written(writer: HistoryWriter, cell: Cell) -> None:
-    """At the end, give the writer a moment for the last events; what it does not get waits in the cell, losing nothing."""
-    with contextlib.suppress(TimeoutError, Unavailable):
-        async with asyncio.timeout(_LAST_EVENTS_S):
-            while writer.fault is None:
-                counts = (await cell.statistics()).counts
-                if counts["event"] <= counts["committed_event"]:
-                    return
-                await asyncio.sleep(0.05)
-
-
-async def _prune_for_ever(database: HistoryDatabase, *, cell: str, keep_days: int) -> None:
-    while True:
-        try:
-            await prune(database, cell=cell, older_than_ms=int(time.time() * 1000) - keep_days * _DAY_MS)
-        except Unavailable as exc:
-            log.warning("history_not_pruned", code=exc.code, error=str(exc))
-        await asyncio.sleep(_PRUNE_EVERY_S)
-
-
-@asynccontextmanager
-async def _part(name: str, work: Coroutine[Any, Any, None], *, failure: asyncio.Future[None]) -> AsyncIterator[None]:
-    """Run a part beside us; if it ends by itself, say so through `failure`."""
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_told(name, failure))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-        if failure.done() and not failure.cancelled():
-            failure.exception()  # seen: whoever waits for it has been told
-
-
 def _minting(front: Front, settings: Settings) -> Callable[[str], str]:
     """What gives a machine of this host its token: good for what the settings say of it."""
 
@@ -229,18 +165,6 @@ def _minting(front: Front, settings: Settings) -> Callable[[str], str]:
         return front.tokens.mint(name, grant)
 
     return mint
-
-
-def _told(name: str, failure: asyncio.Future[None]) -> Callable[[asyncio.Task[None]], None]:
-    """What says that a part has ended by itself."""
-
-    def tell(ended: asyncio.Task[None]) -> None:
-        if ended.cancelled() or failure.done():
-            return
-        exc = ended.exception()
-        failure.set_exception(exc if isinstance(exc, NorthstarError) else PartEnded(name, repr(exc)))
-
-    return tell
 
 
 def _nonce() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from northstar.domain.admission import Grant
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
 from northstar.store.messages import Done, Failure, Held, Outcome
@@ -171,3 +172,26 @@ class Outcomes(msgspec.Struct, frozen=True):
 
 class Nothing(msgspec.Struct, frozen=True):
     """It was done."""
+
+
+# Joining, by HTTP -----------------------------------------------------------------------------------------------------
+
+
+class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine asks to join by an invite, with a token that it made itself and keeps already. The repr hides both."""
+
+    invite: str
+    token: str
+    machine: str
+
+    def __repr__(self) -> str:
+        return f"JoinRequest(machine={self.machine!r})"
+
+
+class Joined(msgspec.Struct, frozen=True, kw_only=True):
+    """It has joined: to which cell, and what it may say of itself. `status` is `waiting` until an operator approves it."""
+
+    machine: str
+    cell: str
+    status: str
+    grant: Grant

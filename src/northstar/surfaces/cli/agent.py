@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from northstar.domain.errors import InvalidRequest
 from northstar.surfaces.cli.options import Config, DataDir, run, settings_of
 from northstar.surfaces.cli.up import LogJson, LogLevel, _with_log
 from northstar.surfaces.cli.worker import be_machine, with_machine
@@ -21,11 +22,20 @@ _MAX_SETTINGS_BYTES = 4_000_000
 
 
 def agent(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A machine of the settings, [[machines]].")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The machine's name. Default with --join: the host's name.")
+    ] = None,
     config: Config = None,
     data_dir: DataDir = None,
     broker: Annotated[
         str | None, typer.Option("--broker", metavar="URL", help="The broker, such as https://broker.example:8443.")
+    ] = None,
+    join: Annotated[
+        str | None, typer.Option("--join", metavar="URL", help="Join the broker there first, by an invite; once.")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option("--token", metavar="INVITE", envvar="NORTHSTAR_INVITE", help="The invite, nsi_…, for --join."),
     ] = None,
     token_file: Annotated[
         Path | None, typer.Option("--token-file", metavar="FILE", help="The machine's token. Default: in its folder.")
@@ -43,19 +53,77 @@ def agent(
 ) -> None:
     """Be one machine: dial the broker, take work, run it on the set engines, hand results back. SIGTERM drains it.
 
-    With --service a machine that is not in the settings can be made on the spot.
+    With --join the same command may be run at every start: a machine that has joined goes on as the one it is. With --service a
+    machine that is not in the settings can be made on the spot.
     """
     from northstar import telemetry
 
-    token = None
+    secret, name = None, name or (_host_name() if join else None)
+    if name is None:
+        raise MachineNameMissing
     if supervisor is None:
         settings = _with_log(settings_of(config, data_dir, None, None), log_json=log_json, log_level=log_level)
-        settings = _with_broker(settings, broker=broker, token_file=token_file)
+        telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
+        offered = tuple(service or _default_services(settings))
+        if join is not None:
+            settings = run(_joined(settings, name, url=join, invite=token, services=offered))
+        else:
+            settings = _with_broker(settings, name, broker=broker, token_file=token_file, services=offered)
         settings = with_machine(settings, name, slots=slots, pools=pool, services=service)
     else:
-        settings, token = _inherited(supervisor)
-    telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
-    run(be_machine(settings, name, token=token), fast=True)
+        settings, secret = _inherited(supervisor)
+        telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
+    run(be_machine(settings, name, token=secret), fast=True)
+
+
+class MachineNameMissing(InvalidRequest):
+    """It is not said which machine this is."""
+
+    code = "NS_MACHINE_NAME_MISSING"
+
+    def __init__(self) -> None:
+        super().__init__("say which machine this is: northstar agent NAME")
+
+
+class InviteMissing(InvalidRequest):
+    """A machine that has not joined yet needs an invite."""
+
+    code = "NS_INVITE_MISSING"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this machine has not joined there yet: add --token with the invite that `northstar machines invite` printed, "
+            "or set NORTHSTAR_INVITE"
+        )
+
+
+def _host_name() -> str:
+    """The host's name as the name of a machine."""
+    import socket
+
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in socket.gethostname()).strip(
+        "-"
+    )
+
+
+def _default_services(settings: Settings) -> tuple[str, ...]:
+    """What the settings' first machine offers: by default, everything that can run on a bare host."""
+    return settings.machines[0].services if settings.machines else ()
+
+
+async def _joined(
+    settings: Settings, name: str, *, url: str, invite: str | None, services: tuple[str, ...]
+) -> Settings:
+    from northstar.assembly.joining import as_member, folder_of
+    from northstar.assembly.joining import join as join_there
+
+    known = folder_of(settings, name).membership()
+    if invite is None and known is None:
+        raise InviteMissing
+    membership = await join_there(settings, name, url=url, invite=invite or "")
+    if membership.joined.status == "waiting":
+        typer.echo(f"{name} has joined and waits for approval: northstar machines approve {name}", err=True)
+    return as_member(settings, name, membership, services=services)
 
 
 def _inherited(supervisor: int) -> tuple[Settings, Secret]:
@@ -71,13 +139,19 @@ def _inherited(supervisor: int) -> tuple[Settings, Secret]:
     return settings, Secret(sys.stdin.buffer.readline(_MAX_SETTINGS_BYTES).decode().strip())
 
 
-def _with_broker(settings: Settings, *, broker: str | None, token_file: Path | None) -> Settings:
-    """The settings with the broker as the options or the `up` on this host say. Raises NotRunning."""
+def _with_broker(
+    settings: Settings, name: str, *, broker: str | None, token_file: Path | None, services: tuple[str, ...]
+) -> Settings:
+    """The settings with the broker as the options say, or what was joined, or the `up` on this host. Raises NotRunning."""
     import msgspec
 
+    from northstar.assembly.joining import as_member, folder_of
     from northstar.assembly.run_file import read_run_file
 
     known = settings.agent
+    membership = folder_of(settings, name).membership()
+    if membership is not None and not (broker or known.broker):
+        return as_member(settings, name, membership, services=services)
     wanted = msgspec.structs.replace(
         known,
         broker=broker or known.broker or read_run_file(settings.data_path).front,

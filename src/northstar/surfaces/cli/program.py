@@ -18,6 +18,7 @@ from northstar.surfaces.cli import (
     jobs,
     machines,
     pauses,
+    serve,
     status,
     submit,
     tokens,
@@ -63,6 +64,7 @@ def version() -> None:
 for command in (
     demo.demo,
     up.up,
+    serve.serve,
     agent.agent,
     worker.worker,
     submit.submit,

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.http.agents import link_route, output_route
+from northstar.surfaces.http.joining import join_route
 from northstar.surfaces.http.problems import http_problem, problem
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def make_app(parts: AppParts) -> Litestar:
             health,
             link_route(parts.gateway, parts.admission),
             output_route(parts.outputs, parts.admission),
+            join_route(parts.joining, cell=parts.cell),
         ],
         exception_handlers={NorthstarError: problem, HTTPException: http_problem},
         request_max_body_size=parts.max_output_bytes,

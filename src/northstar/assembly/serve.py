@@ -1,0 +1,62 @@
+"""One `serve`: the broker's front and its dispatcher over a Valkey that others run. It keeps nothing; start as many as wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+
+from northstar.assembly.announcing import announced
+from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
+from northstar.assembly.parts import part, running_history, told
+from northstar.assembly.session import find_place, new_id
+from northstar.broker.dispatch import Dispatcher
+from northstar.config import Settings
+from northstar.store.cell import Cell
+from northstar.store.history import HistoryDatabase
+from northstar.store.library_loader import retire_unused
+from northstar.store.valkey import ServerFacts, check_server, connect
+
+
+class Serve(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs. `failure` is done, with an error, when a part has ended that must not."""
+
+    cell: Cell
+    front: Front
+    facts: ServerFacts
+    history: HistoryDatabase
+    failure: asyncio.Future[None]
+
+
+@asynccontextmanager
+async def running_serve(settings: Settings, *, open_door: OpenDoor) -> AsyncIterator[Serve]:
+    """Serve until the block ends.
+
+    Raises:
+        NotRunning, UrlInvalid: there is no server to speak to. Unavailable: it cannot be used. AddressUnavailable.
+    """
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    place = find_place(settings)
+    async with AsyncExitStack() as stack:
+        client = connect(place.url)
+        stack.push_async_callback(client.aclose)
+        facts = await check_server(client)
+        cell = Cell(client, place.cell)
+        await cell.open(settings.limits)
+        await stack.enter_async_context(announced(cell, process=f"serve:{new_id()}"))
+        await retire_unused(client, cell.library)
+        await cell.declare(["pool:standard"], by="serve")
+        history = await running_history(settings, cell, stack, failure=failure)
+        dispatcher = Dispatcher(
+            cell,
+            new_nonce=lambda: new_id()[-16:],
+            plan_every_s=settings.dispatch.plan_every_s,
+            tick_at_least_every_s=settings.dispatch.tick_every_s,
+        )
+        await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
+        opening = running_front(settings, cell, admission_to(cell), open_door=open_door)
+        front = await stack.enter_async_context(opening)
+        front.ended.add_done_callback(told("the gateway", failure))
+        yield Serve(cell=cell, front=front, facts=facts, history=history, failure=failure)

@@ -1,0 +1,69 @@
+"""`northstar serve`: the broker, where machines dial; as many as wanted over one Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from northstar.surfaces.cli.options import CellName, Config, DataDir, Valkey, run, settings_of
+from northstar.surfaces.cli.printing import console
+from northstar.surfaces.cli.up import LogJson, LogLevel, _configure_log, _with_log, front_door
+
+if TYPE_CHECKING:
+    from northstar.assembly.serve import Serve
+    from northstar.config import Settings
+
+
+def serve(
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where to listen. Default: serve.host.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Where to listen; 0 is any that is free. Default: serve.port.")
+    ] = None,
+    log_json: LogJson = False,
+    log_level: LogLevel = None,
+) -> None:
+    """Serve machines and clients over a Valkey that runs elsewhere; keeps nothing, so start as many as you want.
+
+    Ctrl-C or SIGTERM stops it in order: its machines dial another.
+    """
+    import msgspec
+
+    settings = _with_log(settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level)
+    wanted = settings.serve
+    wanted = msgspec.structs.replace(
+        wanted, host=wanted.host if host is None else host, port=wanted.port if port is None else port
+    )
+    _configure_log(settings)
+    run(_serve(msgspec.structs.replace(settings, serve=wanted)), fast=True)
+
+
+async def _serve(settings: Settings) -> None:
+    from northstar.assembly.serve import running_serve
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running_serve(settings, open_door=front_door()) as running:
+        _greet(running)
+        running.failure.add_done_callback(lambda _failure: stop.set())
+        await stop.wait()
+    if running.failure.done():
+        running.failure.result()
+
+
+def _greet(running: Serve) -> None:
+    out = console()
+    out.print(f"North Star serves: cell {running.cell.name}", style="bold", markup=False)
+    out.print(f"  broker    {running.front.url}, where machines dial", markup=False)
+    out.print(f"  server    {running.facts.sentence()}", markup=False)
+    out.print(f"  history   {running.history.place}", markup=False)
+    with contextlib.suppress(OSError):
+        out.file.flush()

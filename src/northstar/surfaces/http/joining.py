@@ -1,0 +1,27 @@
+"""Where a machine that was invited joins, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litestar import Request, post
+
+from northstar.broker.admission import Admission
+from northstar.store.wire import Joined, JoinRequest
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
+JOIN_PATH = "/agent/v1/join"
+
+
+def join_route(admission: Admission, *, cell: str) -> HTTPRouteHandler:
+    """Redeem an invite. Asking again with the same token is answered again, so a lost answer costs nothing."""
+
+    @post(JOIN_PATH, status_code=201)
+    async def join(request: Request[Any, Any, Any], data: JoinRequest) -> Joined:
+        about = f"{request.client.host if request.client else '?'} {request.headers.get('user-agent') or ''}"
+        admitted = await admission.redeem(data.invite, data.token, machine=data.machine, about=about)
+        return Joined(machine=admitted.machine, cell=cell, status=admitted.status, grant=admitted.grant)
+
+    return join
