@@ -7,6 +7,10 @@ EngineError
 ├── EngineFailed       the engine reports a fault of its own                       retry
 ├── MalformedAnswer    the engine's answer breaks its protocol                     retry
 ├── EmptyOutput        a run that ended well left nothing                          retry
+├── RunInterrupted     somebody else stopped the run in the engine                 retry
+├── NodeFailed         a node of a graph raised an error
+│   ├── NodeFailedForNow   … of a kind that comes from the machine                 retry
+│   └── EngineOutOfMemory  … for want of memory; a larger machine may have it      retry
 ├── EngineRejected     the engine, or the connector, says that the request is bad
 ├── OutputMissing      the run ended well without the output that was promised
 ├── OutputTooLarge     the result is larger than allowed
@@ -175,3 +179,48 @@ class LimitExceeded(EngineError):
         )
         self.limit = limit
         self.allowed = allowed
+
+
+class RunInterrupted(EngineError):
+    """Somebody else stopped the run in the engine; the job itself was not cancelled."""
+
+    code = "NS_ENGINE_RUN_INTERRUPTED"
+    retryable = True
+
+    def __init__(self, where: str, *, service: str) -> None:
+        super().__init__(
+            f"the run was interrupted at {where}, not by its owner; see who else uses this engine", service=service
+        )
+        self.where = where
+
+
+class NodeFailed(EngineError):
+    """A node of a graph raised `exception_type`, through a fault of the graph or of the node's code."""
+
+    code = "NS_ENGINE_NODE_FAILED"
+    _advice: ClassVar[str] = "change the graph or repair the node"
+
+    def __init__(self, reason: str, *, node: str, node_class: str, exception_type: str, service: str) -> None:
+        super().__init__(
+            f"node {node} ({node_class}) failed ({exception_type}: {reason}); {self._advice}", service=service
+        )
+        self.node = node
+        self.node_class = node_class
+        self.exception_type = exception_type
+        self.reason = reason
+
+
+class NodeFailedForNow(NodeFailed):
+    """A node of a graph raised an error that comes from the machine, its disk or its files, not from the graph."""
+
+    code = "NS_ENGINE_NODE_FAILED_FOR_NOW"
+    retryable = True
+    _advice = "look at the machine if it repeats"
+
+
+class EngineOutOfMemory(NodeFailed):
+    """A node of a graph needed more memory than the machine had; a larger or emptier machine may have it."""
+
+    code = "NS_ENGINE_OUT_OF_MEMORY"
+    retryable = True
+    _advice = "ask for a machine with more memory, or for less at a time"

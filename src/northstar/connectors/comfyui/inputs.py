@@ -1,0 +1,149 @@
+"""The files that a graph reads: taken from the payload or from an address, bounded, and never from inside the network."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ipaddress
+import socket
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from northstar.connectors.contract import Json
+from northstar.connectors.errors import EngineGone, EngineRejected, EngineTimeout
+
+_REDIRECTS: Final = 3
+_CHUNK_BYTES: Final = 256 * 1024
+
+
+class InputSource:
+    """Fetches inputs for one service.
+
+    Addresses come from whoever submits jobs, so only public ones are fetched; `hosts` (host or host:port) are allowed as
+    well, such as an asset store in the same network. Each wait is at most `answer_s` seconds, each file `max_bytes`.
+    """
+
+    def __init__(self, *, service: str, hosts: frozenset[str], max_bytes: int, answer_s: float) -> None:
+        self._service = service
+        self._hosts = hosts
+        self._max_bytes = max_bytes
+        self._answer_s = answer_s
+
+    async def read(self, name: str, description: Mapping[str, Json]) -> bytes:
+        """The bytes of input `name`.
+
+        Raises:
+            EngineRejected: what the payload says cannot be used, or its address says no.
+            EngineGone, EngineTimeout: the address does not answer.
+        """
+        if "data" in description:
+            data = self._decoded(name, description["data"])
+        elif isinstance(url := description["url"], str) and url.startswith("data:"):
+            data = self._decoded(name, url.partition(";base64,")[2])
+        elif isinstance(url, str):
+            data = await self._fetched(name, url)
+        else:
+            raise self._rejected(name, "has a `url` that is no text")
+        if not data:
+            raise self._rejected(name, "is empty")
+        return data
+
+    def _decoded(self, name: str, text: Json) -> bytes:
+        if not isinstance(text, str):
+            raise self._rejected(name, "has `data` that is no text in base64")
+        if len(text) * 3 // 4 > self._max_bytes + 2:
+            raise self._too_large(name)
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise self._rejected(name, f"is no base64: {error}") from error
+
+    async def _fetched(self, name: str, url: str) -> bytes:
+        try:
+            async with aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(resolver=_PublicResolver(self._hosts), force_close=True),
+                timeout=aiohttp.ClientTimeout(total=None, connect=self._answer_s, sock_read=self._answer_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            ) as session:
+                for _ in range(_REDIRECTS + 1):
+                    self._check_address(name, url)
+                    async with session.get(url, allow_redirects=False) as response:
+                        if not 300 <= response.status < 400:
+                            return await self._body(name, response)
+                        url = urljoin(url, response.headers.get("Location", ""))
+        except TimeoutError as error:
+            raise EngineTimeout(
+                f"input {name!r} from its address", service=self._service, limit_s=self._answer_s
+            ) from error
+        except _NotPublic as error:
+            raise self._rejected(name, str(error)) from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise EngineGone(
+                f"input {name!r} cannot be fetched: {type(error).__name__}", service=self._service
+            ) from error
+        raise self._rejected(name, f"is redirected more than {_REDIRECTS} times")
+
+    def _check_address(self, name: str, url: str) -> None:
+        """What a resolver never sees: the scheme, and numbers instead of a name."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise self._rejected(name, "has a `url` that is not http, https or data")
+        if parts.netloc.rpartition("@")[2] in self._hosts or parts.hostname in self._hosts:
+            return
+        try:
+            address = ipaddress.ip_address(parts.hostname)
+        except ValueError:
+            return
+        if not address.is_global:
+            raise _NotPublic(parts.hostname)
+
+    async def _body(self, name: str, response: aiohttp.ClientResponse) -> bytes:
+        if response.status != 200:
+            if response.status >= 500 or response.status == 429:
+                raise EngineGone(f"the address of input {name!r} answers {response.status}", service=self._service)
+            raise self._rejected(name, f"is not at its address, which answers {response.status}")
+        data = bytearray()
+        while chunk := await response.content.read(_CHUNK_BYTES):
+            data += chunk
+            if len(data) > self._max_bytes:
+                raise self._too_large(name)
+        return bytes(data)
+
+    def _rejected(self, name: str, why: str) -> EngineRejected:
+        return EngineRejected(f"input {name!r} {why}", service=self._service)
+
+    def _too_large(self, name: str) -> EngineRejected:
+        return self._rejected(name, f"is larger than {self._max_bytes} bytes")
+
+
+class _NotPublic(OSError):
+    def __init__(self, host: str) -> None:
+        super().__init__(f"lies at {host}, which is not public; its operator can allow it with input_hosts")
+
+
+class _PublicResolver(AbstractResolver):
+    """Finds public addresses only, except for hosts that are allowed by name."""
+
+    def __init__(self, hosts: frozenset[str]) -> None:
+        self._names = frozenset(host.partition(":")[0] for host in hosts)
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if host in self._names:
+            return found
+        public = [result for result in found if ipaddress.ip_address(result["host"]).is_global]
+        if not public:
+            raise _NotPublic(host)
+        return public
+
+    async def close(self) -> None:
+        await asyncio.shield(self._resolver.close())

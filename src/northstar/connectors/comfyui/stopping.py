@@ -1,0 +1,48 @@
+"""Taking a run out of a ComfyUI server, wherever it is: in the queue, between two nodes, or deep in one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from northstar.connectors.comfyui.answers import Running
+from northstar.connectors.comfyui.server import ComfyServer
+from northstar.connectors.errors import EngineError
+
+_LOOK_EVERY_S: Final = 0.05
+#: An order to interrupt can be lost where a node swallows it; it is repeated so often.
+_REPEAT_S: Final = 2.0
+
+
+async def stop_run(server: ComfyServer, run_id: str, *, within_s: float) -> bool:
+    """Cancel the run and wait until the server has left it; whether it has within the time.
+
+    A server that is gone has left it too. Never raises an `EngineError`: the run ends for a reason of its own.
+    """
+    with contextlib.suppress(TimeoutError, EngineError):
+        async with asyncio.timeout(within_s):
+            while True:
+                await _order(server, run_id)
+                if await _left(server, run_id, within_s=_REPEAT_S):
+                    return True
+    return False
+
+
+async def _order(server: ComfyServer, run_id: str) -> None:
+    if await server.cancel(run_id):
+        return
+    await server.unqueue(run_id)
+    # The id alone would not do: old servers do not read it and interrupt whatever runs, so ours must be what runs.
+    if isinstance(await server.in_queue(run_id), Running):
+        await server.interrupt(run_id)
+
+
+async def _left(server: ComfyServer, run_id: str, *, within_s: float) -> bool:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + within_s
+    while await server.in_queue(run_id) is not None:
+        if loop.time() >= until:
+            return False
+        await asyncio.sleep(_LOOK_EVERY_S)
+    return True
