@@ -198,11 +198,11 @@ class NodeFailed(EngineError):
     """A node of a graph raised `exception_type`, through a fault of the graph or of the node's code."""
 
     code = "NS_ENGINE_NODE_FAILED"
-    _advice: ClassVar[str] = "change the graph or repair the node"
+    advice: ClassVar[str] = "change the graph or repair the node"
 
     def __init__(self, reason: str, *, node: str, node_class: str, exception_type: str, service: str) -> None:
         super().__init__(
-            f"node {node} ({node_class}) failed ({exception_type}: {reason}); {self._advice}", service=service
+            f"node {node} ({node_class}) failed ({exception_type}: {reason}); {self.advice}", service=service
         )
         self.node = node
         self.node_class = node_class
@@ -215,7 +215,7 @@ class NodeFailedForNow(NodeFailed):
 
     code = "NS_ENGINE_NODE_FAILED_FOR_NOW"
     retryable = True
-    _advice = "look at the machine if it repeats"
+    advice = "look at the machine if it repeats"
 
 
 class EngineOutOfMemory(NodeFailed):
@@ -223,4 +223,4 @@ class EngineOutOfMemory(NodeFailed):
 
     code = "NS_ENGINE_OUT_OF_MEMORY"
     retryable = True
-    _advice = "ask for a machine with more memory, or for less at a time"
+    advice = "ask for a machine with more memory, or for less at a time"

@@ -112,7 +112,8 @@ def node_classes(*, checkpoints: tuple[str, ...], uploads: tuple[str, ...], pace
         "LoadImage": NodeClass(inputs={"image": (list(uploads), {"image_upload": True})}, outputs=("IMAGE", "MASK")),
         "PreviewImage": NodeClass(inputs=picture, is_output=True),
         "SaveImage": NodeClass(inputs=picture | {"filename_prefix": prefix}, is_output=True),
-        # Nodes of the tests' own: one fails as it is told, one names whatever outputs it is told.
+        # Nodes of the tests' own: one needs no text encoder, one fails as it is told, one names whatever outputs it is told.
+        "TestConditioning": NodeClass(inputs={}, outputs=("CONDITIONING",)),
         "TestFailure": NodeClass(
             inputs={"images": link("IMAGE"), "exception_type": ("STRING", {}), "message": ("STRING", {})},
             is_output=True,
