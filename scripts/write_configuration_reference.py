@@ -18,6 +18,8 @@ from typing import Any
 import msgspec
 
 from northstar.config import (
+    ComfyUIPatienceSettings,
+    ComfyUIService,
     CommandLimitSettings,
     CommandService,
     MachineSettings,
@@ -91,6 +93,8 @@ def _machines_and_services() -> Iterator[str]:
         ("`[services.NAME.patience]`", PatienceSettings),
         ('`[services.NAME]` with `connector = "command"`', CommandService),
         ("`[services.NAME.limits]`", CommandLimitSettings),
+        ('`[services.NAME]` with `connector = "comfyui"`', ComfyUIService),
+        ("`[services.NAME.patience]` of a ComfyUI server", ComfyUIPatienceSettings),
     ):
         yield from ("", f"## {title}", "", (inspect.getdoc(kind) or "").strip(), "")
         yield from ("| key | default | type | meaning |", "| --- | --- | --- | --- |")

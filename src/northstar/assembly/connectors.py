@@ -8,7 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from northstar.config import CommandService, InvalidSettings, OpenAIService, Service, Settings
+import msgspec
+
+from northstar.config import ComfyUIService, CommandService, InvalidSettings, OpenAIService, Service, Settings
+from northstar.connectors.comfyui import ComfyBounds, ComfyPatience, ComfyUIConnector
 from northstar.connectors.command import CommandConnector, CommandSettings
 from northstar.connectors.command_process import CommandLimits
 from northstar.connectors.contract import Connector
@@ -53,6 +56,8 @@ def connector_of(name: str, service: Service, *, address: str | None, environmen
     try:
         if isinstance(service, OpenAIService):
             return _openai(name, service, address=address, environment=environment)
+        if isinstance(service, ComfyUIService):
+            return _comfyui(name, service, environment=environment)
         return _command(name, service)
     except ValueError as exc:
         raise InvalidSettings(str(exc), source=f"[services.{name}]") from exc
@@ -74,17 +79,12 @@ def check_services(settings: Settings, *, environment: Mapping[str, str]) -> Non
 def _openai(
     name: str, service: OpenAIService, *, address: str | None, environment: Mapping[str, str]
 ) -> OpenAIConnector:
-    key = environment.get(service.api_key_variable) if service.api_key_variable else None
-    if service.api_key_variable and not key:
-        raise InvalidSettings(
-            f"environment variable {service.api_key_variable} holds no key", source=f"[services.{name}]"
-        )
     patience = service.patience
     return OpenAIConnector(
         address or service.base_url,
         service=name,
         model=service.model or None,
-        api_key=Secret(key) if key else None,
+        api_key=_key(name, service.api_key_variable, environment),
         patience=Patience(
             connect_s=patience.connect_s,
             first_token_s=patience.first_token_s,
@@ -94,6 +94,33 @@ def _openai(
         max_output_bytes=service.max_output_kib * 1024,
         extra_options=frozenset(service.extra_options),
     )
+
+
+def _comfyui(name: str, service: ComfyUIService, *, environment: Mapping[str, str]) -> ComfyUIConnector:
+    return ComfyUIConnector(
+        service.base_url,
+        service=name,
+        warm_up=service.warm_up or None,
+        expects=service.expects,
+        input_hosts=service.input_hosts,
+        api_key=_key(name, service.api_key_variable, environment),
+        patience=ComfyPatience(**msgspec.structs.asdict(service.patience)),
+        bounds=ComfyBounds(
+            output_bytes=service.max_output_mib * _MIB,
+            outputs=service.max_outputs,
+            input_bytes=service.max_input_mib * _MIB,
+            inputs=service.max_inputs,
+        ),
+    )
+
+
+def _key(name: str, variable: str, environment: Mapping[str, str]) -> Secret | None:
+    """The key that a service's environment variable holds; None if it names none."""
+    if not variable:
+        return None
+    if not (key := environment.get(variable)):
+        raise InvalidSettings(f"environment variable {variable} holds no key", source=f"[services.{name}]")
+    return Secret(key)
 
 
 def _command(name: str, service: CommandService) -> CommandConnector:

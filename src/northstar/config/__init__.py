@@ -1,6 +1,14 @@
 """How North Star is set: typed settings from defaults, a file, the environment and the command line, in that order."""
 
-from northstar.config.services import CommandLimitSettings, CommandService, OpenAIService, PatienceSettings, Service
+from northstar.config.services import (
+    ComfyUIPatienceSettings,
+    ComfyUIService,
+    CommandLimitSettings,
+    CommandService,
+    OpenAIService,
+    PatienceSettings,
+    Service,
+)
 from northstar.config.settings import (
     AgentSettings,
     AssetSettings,
@@ -16,6 +24,8 @@ from northstar.config.sources import InvalidSettings, default_services, load, va
 __all__ = [
     "AgentSettings",
     "AssetSettings",
+    "ComfyUIPatienceSettings",
+    "ComfyUIService",
     "CommandLimitSettings",
     "CommandService",
     "DispatchSettings",

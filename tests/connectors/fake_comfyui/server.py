@@ -37,8 +37,10 @@ class FakeComfyUI:
         self.drops_sockets_at_once = False
         self.silent_to = ""  # path that is never answered
         self.answers: dict[str, tuple[int, bytes]] = {}  # path to status and body, instead of the real answer
+        self.redirects: dict[str, str] = {}  # path to another address
         self.withholds_frames = False
         self.loses_history = False
+        self.ignores_interruptions = False
         #: What was asked for, as (method, path, body).
         self.calls: list[tuple[str, str, Any]] = []
         self.history: dict[str, Any] = {}
@@ -175,7 +177,9 @@ class FakeComfyUI:
                 self.send_status()
 
     def interrupt(self, run_id: str | None) -> None:
-        if self.run is not None and (run_id in {None, self.run.run_id} or not self.reads_interrupt_id):
+        if self.ignores_interruptions or self.run is None:
+            return
+        if run_id in {None, self.run.run_id} or not self.reads_interrupt_id:
             self.run.interrupted = True
 
     # -- routes -------------------------------------------------------------------------------------------------------
@@ -217,6 +221,8 @@ class FakeComfyUI:
         self.calls.append((request.method, request.path, json.loads(body) if body else None))
         if self.silent_to and request.path.startswith(self.silent_to):
             await asyncio.Event().wait()
+        if request.path in self.redirects:
+            raise web.HTTPFound(self.redirects[request.path])
         for path, (status, answer) in self.answers.items():
             if request.path.startswith(path):
                 return web.Response(status=status, body=answer, content_type="application/json")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from northstar.connectors.comfyui.answers import Ended, failure_of, node_faults
 from northstar.connectors.comfyui.facts import ComfyFacts, facts_of
 from northstar.connectors.comfyui.following import RunFollower
@@ -24,9 +26,11 @@ from northstar.connectors.comfyui.server import ComfyServer
 from northstar.connectors.comfyui.stopping import stop_run
 from northstar.connectors.comfyui.warm_up import warm_up_payload
 from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Progress, Report
-from northstar.connectors.errors import EngineRejected, EngineTimeout
+from northstar.connectors.errors import EngineRejected, EngineTimeout, MalformedAnswer
 from northstar.connectors.running import RunningJobs, to_the_end
 from northstar.connectors.secret import Secret
+
+log = structlog.get_logger(__name__)
 
 EXPECTS: Final = ("image/*", "video/*", "audio/*", "model/*", "text/*", "application/json")
 
@@ -172,7 +176,7 @@ class ComfyUIConnector:
             except EngineRejected:
                 raise
             except BaseException:
-                await to_the_end(stop_run(self._server, run_id, within_s=self._patience.stop_s))
+                await to_the_end(self._stop(run_id))
                 raise
 
     async def _is_known(self, run_id: str) -> bool:
@@ -198,11 +202,15 @@ class ComfyUIConnector:
         if submitted.prompt_id == run_id and not submitted.node_errors:
             return
         # Accepted, but not as asked: under another name, or without the outputs that could not be validated.
-        await stop_run(self._server, submitted.prompt_id, within_s=self._patience.stop_s)
+        await self._stop(submitted.prompt_id)
         if submitted.node_errors:
             faults = node_faults(submitted.node_errors)
             raise EngineRejected(f"some outputs cannot be made: {'; '.join(faults)}", service=self.service)
-        raise EngineRejected("this server is too old: it gives runs names of its own", service=self.service)
+        raise MalformedAnswer("it gives runs names of its own; newer servers keep ours", service=self.service)
+
+    async def _stop(self, run_id: str) -> None:
+        if not await stop_run(self._server, run_id, within_s=self._patience.stop_s):
+            log.warning("run_not_stopped", service=self.service, run_id=run_id, within_s=self._patience.stop_s)
 
 
 def _tell(report: Report, news: Progress | None) -> None:

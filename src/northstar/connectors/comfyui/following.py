@@ -13,11 +13,14 @@ import aiohttp
 
 from northstar.connectors.comfyui.answers import Ended, Running, Waiting
 from northstar.connectors.comfyui.frames import LAST_FRAMES, Event, Frame, MalformedFrame, bytes_frame, event
+from northstar.connectors.comfyui.http import CONNECTION
 from northstar.connectors.comfyui.server import ComfyServer
 from northstar.connectors.errors import EngineError, EngineGone, EngineTimeout, MalformedAnswer
 
 #: Pauses between questions after the frames have said that a run is over: the history follows within milliseconds.
 _SETTLING_S: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+#: A run that was in neither queue nor history so long after its last frame will not come into the history.
+_CLEARED_S: Final = 0.1
 _RETRY_S: Final = 0.2
 _HOW: Final[Mapping[str, Literal["success", "error", "interrupted"]]] = {
     "execution_success": "success",
@@ -136,7 +139,9 @@ class RunFollower:
             place = await self._place()
             if isinstance(place, Ended):
                 return place
-        return self._by_frames() if place is None else None
+            if place is None and pause_s >= _CLEARED_S:
+                return self._by_frames()
+        return None
 
     def _by_frames(self) -> Ended | None:
         """The end as the frames had it, for a history that somebody has cleared."""
@@ -162,14 +167,16 @@ class RunFollower:
         return None
 
     async def _place(self) -> Waiting | Running | Ended | None:
-        """Where the run is. A server that does not answer is asked again for `reconnect_s`."""
+        """Where the run is. A server that is gone is awaited for `reconnect_s`; a busy one may be silent as a run may."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._patience.reconnect_s
         while True:
             try:
                 return await self._server.whereabouts(self._run_id)
             except EngineError as error:
-                if not error.retryable or loop.time() >= until:
+                is_busy = isinstance(error, EngineTimeout) and error.awaited != CONNECTION
+                last = self._alive_at + self._patience.silence_s if is_busy else until
+                if not error.retryable or loop.time() >= last:
                     raise
             await asyncio.sleep(_RETRY_S)
 

@@ -19,6 +19,8 @@ from northstar.connectors.secret import Secret
 
 T = TypeVar("T")
 
+#: What an `EngineTimeout` says was awaited when nobody so much as took the connection.
+CONNECTION: Final = "connection"
 _CHUNK_BYTES: Final = 256 * 1024
 _REFUSAL_BYTES: Final = 256 * 1024
 _CONNECTIONS: Final = 64
@@ -141,7 +143,7 @@ class ComfyHttp:
         try:
             yield
         except aiohttp.ConnectionTimeoutError as error:
-            raise EngineTimeout("connection", service=self.service, limit_s=self.patience.connect_s) from error
+            raise EngineTimeout(CONNECTION, service=self.service, limit_s=self.patience.connect_s) from error
         except TimeoutError as error:
             raise EngineTimeout(f"answer to {what}", service=self.service, limit_s=self.patience.answer_s) from error
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Mapping
@@ -64,15 +64,16 @@ class InputSource:
             raise self._rejected(name, f"is no base64: {error}") from error
 
     async def _fetched(self, name: str, url: str) -> bytes:
+        resolver = _PublicResolver()
         try:
             async with aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=_PublicResolver(self._hosts), force_close=True),
+                connector=aiohttp.TCPConnector(resolver=resolver, force_close=True),
                 timeout=aiohttp.ClientTimeout(total=None, connect=self._answer_s, sock_read=self._answer_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             ) as session:
                 for _ in range(_REDIRECTS + 1):
-                    self._check_address(name, url)
+                    resolver.trusted = self._trusted(name, url)
                     async with session.get(url, allow_redirects=False) as response:
                         if not 300 <= response.status < 400:
                             return await self._body(name, response)
@@ -84,24 +85,29 @@ class InputSource:
         except _NotPublic as error:
             raise self._rejected(name, str(error)) from error
         except (aiohttp.ClientError, ValueError) as error:
+            if isinstance(error.__cause__, _NotPublic):
+                raise self._rejected(name, str(error.__cause__)) from error
             raise EngineGone(
                 f"input {name!r} cannot be fetched: {type(error).__name__}", service=self._service
             ) from error
         raise self._rejected(name, f"is redirected more than {_REDIRECTS} times")
 
-    def _check_address(self, name: str, url: str) -> None:
-        """What a resolver never sees: the scheme, and numbers instead of a name."""
+    def _trusted(self, name: str, url: str) -> str:
+        """The host of an address if the operator allows it, else empty.
+
+        Raises:
+            _NotPublic: the host is a number, which no resolver sees, and not a public one.
+        """
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        host = parts.hostname or ""
+        if parts.scheme not in {"http", "https"} or not host:
             raise self._rejected(name, "has a `url` that is not http, https or data")
-        if parts.netloc.rpartition("@")[2] in self._hosts or parts.hostname in self._hosts:
-            return
-        try:
-            address = ipaddress.ip_address(parts.hostname)
-        except ValueError:
-            return
-        if not address.is_global:
-            raise _NotPublic(parts.hostname)
+        if host in self._hosts or parts.netloc.rpartition("@")[2] in self._hosts:
+            return host
+        with contextlib.suppress(ValueError):
+            if not ipaddress.ip_address(host).is_global:
+                raise _NotPublic(host)
+        return ""
 
     async def _body(self, name: str, response: aiohttp.ClientResponse) -> bytes:
         if response.status != 200:
@@ -128,17 +134,17 @@ class _NotPublic(OSError):
 
 
 class _PublicResolver(AbstractResolver):
-    """Finds public addresses only, except for hosts that are allowed by name."""
+    """Finds public addresses only, except for the host that is `trusted` at the moment."""
 
-    def __init__(self, hosts: frozenset[str]) -> None:
-        self._names = frozenset(host.partition(":")[0] for host in hosts)
+    def __init__(self) -> None:
+        self.trusted = ""
         self._resolver = aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
-        if host in self._names:
+        if host == self.trusted:
             return found
         public = [result for result in found if ipaddress.ip_address(result["host"]).is_global]
         if not public:
@@ -146,4 +152,4 @@ class _PublicResolver(AbstractResolver):
         return public
 
     async def close(self) -> None:
-        await asyncio.shield(self._resolver.close())
+        await self._resolver.close()

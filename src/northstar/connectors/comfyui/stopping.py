@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Final
 
 from northstar.connectors.comfyui.answers import Running
 from northstar.connectors.comfyui.server import ComfyServer
-from northstar.connectors.errors import EngineError
+from northstar.connectors.errors import EngineError, EngineGone
 
 _LOOK_EVERY_S: Final = 0.05
 #: An order to interrupt can be lost where a node swallows it; it is repeated so often.
@@ -20,13 +19,16 @@ async def stop_run(server: ComfyServer, run_id: str, *, within_s: float) -> bool
 
     A server that is gone has left it too. Never raises an `EngineError`: the run ends for a reason of its own.
     """
-    with contextlib.suppress(TimeoutError, EngineError):
+    try:
         async with asyncio.timeout(within_s):
             while True:
                 await _order(server, run_id)
                 if await _left(server, run_id, within_s=_REPEAT_S):
                     return True
-    return False
+    except EngineGone:
+        return True
+    except (TimeoutError, EngineError):
+        return False
 
 
 async def _order(server: ComfyServer, run_id: str) -> None:

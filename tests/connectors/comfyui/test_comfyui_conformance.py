@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from northstar.connectors.comfyui import ComfyBounds, ComfyPatience, ComfyUIConnector
-from tests.connectors.comfyui_graphs import picture, sampled
+from tests.connectors.comfyui.graphs import picture, sampled
 from tests.connectors.conformance import ConnectorConformance, Subject
 from tests.connectors.conftest import MakeJob
 from tests.connectors.fake_comfyui.server import FakeComfyUI
