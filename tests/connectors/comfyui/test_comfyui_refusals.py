@@ -138,7 +138,7 @@ async def test_a_frame_that_is_no_event_breaks_the_protocol(
     fake: FakeComfyUI, connect: Connect, make_job: MakeJob
 ) -> None:
     run = await Started(connect(), make_job).until_it_says("node 2 of")
-    for socket in fake._sockets.values():
+    for socket in fake.sockets.values():
         await socket.send_str("hello")
     with pytest.raises(MalformedAnswer, match="a frame is no event"):
         await run.task
@@ -151,7 +151,7 @@ async def test_a_frame_that_is_too_long_costs_the_socket_and_not_the_run(
     run = await Started(connect(bounds=ComfyBounds(frame_bytes=20_000)), make_job, picture(blurs=10)).until_it_says(
         "node 2 of"
     )
-    for socket in fake._sockets.values():
+    for socket in fake.sockets.values():
         await socket.send_str(" " * 30_000)
     assert (await run.task).outputs
 
