@@ -84,6 +84,18 @@ async def test_the_same_name_in_two_folders_is_two_outputs(
     assert [output.name for output in result.outputs] == ["2-a.png", "a.png"]
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("what's [this].png", "what_s _this_.png"), ("-a.png", "_-a.png"), ("ä 1.png", "ä 1.png"), (".a.png", "_.a.png")],
+)
+async def test_a_name_that_no_store_takes_is_made_usable(
+    fake: FakeComfyUI, connect: Connect, make_job: MakeJob, name: str, kept: str
+) -> None:
+    fake.disk.files[("output", "", name)] = PNG
+    (output,) = (await connect().run(make_job(names_outputs({"images": [named(name)]})), hear_nothing)).outputs
+    assert output.name == kept
+
+
 async def test_long_text_is_a_file(connect: Connect, make_job: MakeJob) -> None:
     (output,) = (await connect().run(make_job(names_outputs({"text": ["word " * 10_000]})), hear_nothing)).outputs
     assert output.path is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -24,7 +25,8 @@ from northstar.connectors.outputs import OutputRules, collect_outputs
 from northstar.connectors.wholeness import is_whole
 
 _TEXT_KEYS: Final = frozenset({"text", "texts", "string"})
-_NAME_CHARS: Final = 200
+_NAME_BYTES: Final = 180
+_UNUSUAL: Final = re.compile(r"[^\w.,@ ()+=-]")
 
 
 class RunOutputs(msgspec.Struct, frozen=True):
@@ -147,8 +149,12 @@ def _free_name(name: str, taken: Mapping[str, object]) -> str:
 
 
 def _checked_name(filename: str, *, service: str) -> str:
-    """The last part of a name that the engine gave; it becomes a file of ours, so nothing of it is trusted."""
+    """The last part of a name that the engine gave; it becomes a file of ours, so nothing of it is trusted.
+
+    What no file store takes becomes an underscore: prefixes with quotes or brackets are no reason to lose a picture.
+    """
     name = PurePosixPath(filename.replace("\\", "/")).name
-    if not name or name in {".", ".."} or not name.isprintable() or len(name.encode()) > _NAME_CHARS:
+    if not name.strip(". ") or not name.isprintable() or len(name.encode()) > _NAME_BYTES:
         raise MalformedAnswer(f"an output has the unusable name {filename[:80]!r}", service=service)
-    return name
+    name = _UNUSUAL.sub("_", name).rstrip(". ")
+    return name if name[0].isalnum() or name[0] == "_" else f"_{name}"
