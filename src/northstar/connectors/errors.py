@@ -7,6 +7,7 @@ EngineError
 ├── EngineFailed       the engine reports a fault of its own                       retry
 ├── MalformedAnswer    the engine's answer breaks its protocol                     retry
 ├── EmptyOutput        a run that ended well left nothing                          retry
+├── InputUnavailable   a file that the job brings cannot be fetched at present     retry
 ├── RunInterrupted     somebody else stopped the run in the engine                 retry
 ├── NodeFailed         a node of a graph raised an error
 │   ├── NodeFailedForNow   … of a kind that comes from the machine                 retry
@@ -179,6 +180,18 @@ class LimitExceeded(EngineError):
         )
         self.limit = limit
         self.allowed = allowed
+
+
+class InputUnavailable(EngineError):
+    """A file that the job brings cannot be fetched at present; its address may answer later."""
+
+    code = "NS_ENGINE_INPUT_UNAVAILABLE"
+    retryable = True
+
+    def __init__(self, name: str, *, reason: str, service: str) -> None:
+        super().__init__(f"input {name!r} cannot be fetched ({reason}); check its address", service=service)
+        self.name = name
+        self.reason = reason
 
 
 class RunInterrupted(EngineError):

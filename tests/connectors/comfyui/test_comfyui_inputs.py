@@ -8,11 +8,7 @@ from typing import Any
 import pytest
 
 from northstar.connectors.comfyui import ComfyBounds, ComfyUIConnector
-from northstar.connectors.errors import (
-    EngineError,
-    EngineGone,
-    EngineRejected,
-)
+from northstar.connectors.errors import EngineError, EngineRejected, InputUnavailable
 from tests.connectors.comfyui.rig import Connect, posted, run_id
 from tests.connectors.conformance import hear_nothing
 from tests.connectors.conftest import MakeJob
@@ -56,7 +52,7 @@ async def test_an_input_is_fetched_from_a_host_that_the_operator_allows(
     ("path", "fault"),
     [
         ("/view?filename=none.png", (EngineRejected, "answers 404")),
-        ("/broken", (EngineGone, "answers 500")),
+        ("/broken", (InputUnavailable, "answers 500")),
         ("/large", (EngineRejected, "larger than 100 bytes")),
         ("/elsewhere", (EngineRejected, "not public")),
     ],

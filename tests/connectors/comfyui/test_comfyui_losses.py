@@ -124,6 +124,15 @@ async def test_a_run_without_a_sign_of_life_is_given_up_and_stopped(
     await until(lambda: fake.running is None)
 
 
+async def test_what_an_extension_tells_everybody_is_no_sign_of_life(
+    fake: FakeComfyUI, connect: Connect, make_job: MakeJob
+) -> None:
+    fake.chatters = True
+    fake.withholds_frames = True
+    with pytest.raises(EngineTimeout, match="no sign of life"):
+        await connect(patience=QUICK).run(make_job(LONG), hear_nothing)
+
+
 async def test_a_call_without_an_answer_is_given_up(fake: FakeComfyUI, connect: Connect, make_job: MakeJob) -> None:
     fake.silent_to = "/prompt"
     with pytest.raises(EngineTimeout, match=r"no answer to POST /prompt within 0\.2 s"):

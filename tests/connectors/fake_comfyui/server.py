@@ -38,6 +38,7 @@ class FakeComfyUI:
         self.withholds_frames = False
         self.loses_history = False
         self.ignores_interruptions = False
+        self.chatters = False  # an extension tells every client how the machine feels, many times a second
         #: What was asked for, as (method, path, body).
         self.calls: list[tuple[str, str, Any]] = []
         self.history: dict[str, Any] = {}
@@ -113,6 +114,9 @@ class FakeComfyUI:
 
     async def _send_for_ever(self) -> None:
         while True:
+            if self.chatters and self._outbox.empty():
+                await asyncio.sleep(0.01)
+                self._outbox.put_nowait((None, {"type": "monitor.feelings", "data": {"cpu": 3}}))
             client_id, frame = await self._outbox.get()
             for name, socket in list(self.sockets.items()):
                 if client_id in {None, name}:

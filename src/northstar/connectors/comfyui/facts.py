@@ -18,12 +18,12 @@ _NO_MODELS: Final = frozenset({"configs", "custom_nodes"})
 
 
 class ComfyDevice(msgspec.Struct, frozen=True, kw_only=True):
-    """One device as torch sees it; sizes are in bytes, 0 where the server does not say."""
+    """One device as torch sees it; sizes are in bytes, None where the server does not say."""
 
-    name: str = ""
-    type: str = ""
-    vram_total: int = 0
-    vram_free: int = 0
+    name: str | None = None
+    type: str | None = None
+    vram_total: int | None = None
+    vram_free: int | None = None
 
 
 class ComfyFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ _SETTLING_S: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 #: A run that was in neither queue nor history so long after its last frame will not come into the history.
 _CLEARED_S: Final = 0.1
 _RETRY_S: Final = 0.2
+#: Frames that servers send without the run's id: to a client that comes back, and, old ones, always.
+_OURS_UNNAMED: Final = frozenset({"executing", "progress"})
 _HOW: Final[Mapping[str, Literal["success", "error", "interrupted"]]] = {
     "execution_success": "success",
     "execution_error": "error",
@@ -102,8 +104,8 @@ class RunFollower:
     def _takes(self, frame: Frame, *, at: float) -> bool:
         """Pass a frame on; whether it says that the run is over."""
         if isinstance(frame, Event):
-            if frame.type == "status" or frame.run_id not in {self._run_id, None}:
-                return False
+            if frame.run_id != self._run_id and not (frame.run_id is None and frame.type in _OURS_UNNAMED):
+                return False  # of another run, or what an extension tells everybody all the time
             output = frame.data.get("output")
             if frame.type == "executed" and isinstance(output, dict):
                 self._outputs[str(frame.data.get("node"))] = output
@@ -141,6 +143,7 @@ class RunFollower:
                 return place
             if place is None and pause_s >= _CLEARED_S:
                 return self._by_frames()
+        self._last = None  # it was the end of an earlier attempt, told late
         return None
 
     def _by_frames(self) -> Ended | None:

@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from northstar.connectors.contract import Json
-from northstar.connectors.errors import EngineGone, EngineRejected, EngineTimeout
+from northstar.connectors.errors import EngineRejected, InputUnavailable
 
 _REDIRECTS: Final = 3
 _CHUNK_BYTES: Final = 256 * 1024
@@ -39,7 +39,7 @@ class InputSource:
 
         Raises:
             EngineRejected: what the payload says cannot be used, or its address says no.
-            EngineGone, EngineTimeout: the address does not answer.
+            InputUnavailable: the address does not answer.
         """
         if "data" in description:
             data = self._decoded(name, description["data"])
@@ -79,17 +79,13 @@ class InputSource:
                             return await self._body(name, response)
                         url = urljoin(url, response.headers.get("Location", ""))
         except TimeoutError as error:
-            raise EngineTimeout(
-                f"input {name!r} from its address", service=self._service, limit_s=self._answer_s
-            ) from error
+            raise self._unavailable(name, f"no answer within {self._answer_s:g} s") from error
         except _NotPublic as error:
             raise self._rejected(name, str(error)) from error
         except (aiohttp.ClientError, ValueError) as error:
             if isinstance(error.__cause__, _NotPublic):
                 raise self._rejected(name, str(error.__cause__)) from error
-            raise EngineGone(
-                f"input {name!r} cannot be fetched: {type(error).__name__}", service=self._service
-            ) from error
+            raise self._unavailable(name, type(error).__name__) from error
         raise self._rejected(name, f"is redirected more than {_REDIRECTS} times")
 
     def _trusted(self, name: str, url: str) -> str:
@@ -112,7 +108,7 @@ class InputSource:
     async def _body(self, name: str, response: aiohttp.ClientResponse) -> bytes:
         if response.status != 200:
             if response.status >= 500 or response.status == 429:
-                raise EngineGone(f"the address of input {name!r} answers {response.status}", service=self._service)
+                raise self._unavailable(name, f"its address answers {response.status}")
             raise self._rejected(name, f"is not at its address, which answers {response.status}")
         data = bytearray()
         while chunk := await response.content.read(_CHUNK_BYTES):
@@ -120,6 +116,9 @@ class InputSource:
             if len(data) > self._max_bytes:
                 raise self._too_large(name)
         return bytes(data)
+
+    def _unavailable(self, name: str, reason: str) -> InputUnavailable:
+        return InputUnavailable(name, reason=reason, service=self._service)
 
     def _rejected(self, name: str, why: str) -> EngineRejected:
         return EngineRejected(f"input {name!r} {why}", service=self._service)

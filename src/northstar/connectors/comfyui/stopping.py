@@ -9,7 +9,8 @@ from northstar.connectors.comfyui.answers import Running
 from northstar.connectors.comfyui.server import ComfyServer
 from northstar.connectors.errors import EngineError, EngineGone
 
-_LOOK_EVERY_S: Final = 0.05
+_FIRST_LOOK_S: Final = 0.02
+_LOOK_EVERY_S: Final = 0.5
 #: An order to interrupt can be lost where a node swallows it; it is repeated so often.
 _REPEAT_S: Final = 2.0
 
@@ -43,8 +44,10 @@ async def _order(server: ComfyServer, run_id: str) -> None:
 async def _left(server: ComfyServer, run_id: str, *, within_s: float) -> bool:
     loop = asyncio.get_running_loop()
     until = loop.time() + within_s
+    pause_s = _FIRST_LOOK_S
     while await server.in_queue(run_id) is not None:
         if loop.time() >= until:
             return False
-        await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(_LOOK_EVERY_S, pause_s * 1.5)  # the answer holds every waiting graph, so it is not cheap
     return True
