@@ -26,7 +26,7 @@ from tests.connectors.processes import until
 async def test_a_lost_socket_is_opened_again_and_the_run_goes_on(
     fake: FakeComfyUI, connect: Connect, make_job: MakeJob
 ) -> None:
-    run = await Started(connect(), make_job, picture(blurs=20)).until_it_says("node 3 of")
+    run = await Started(connect(), make_job, picture(blurs=30)).until_it_says("node 3 of")
     fake.hang_up()
     heard = len(run.news)
     result = await run.task
@@ -53,7 +53,7 @@ async def test_without_a_history_the_frames_tell_the_end(
 async def test_a_run_in_progress_is_followed_by_the_next_agent_and_not_submitted_again(
     fake: FakeComfyUI, connect: Connect, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = await Started(connect(), make_job, picture(blurs=20)).until_it_says("node 3 of")
+    run = await Started(connect(), make_job, picture(blurs=30)).until_it_says("node 3 of")
 
     async def killed(*_anything: Any, **_else: Any) -> bool:
         return True  # an agent that is killed stops nothing
