@@ -18,6 +18,8 @@ from typing import Any
 import msgspec
 
 from northstar.config import (
+    ComfyUIPatienceSettings,
+    ComfyUIService,
     CommandLimitSettings,
     CommandService,
     FixedTimeSettings,
@@ -103,6 +105,8 @@ def _machines_and_services() -> Iterator[str]:
         ("Times of a simulated service: fixed", FixedTimeSettings),
         ("Times of a simulated service: lognormal", LognormalTimeSettings),
         ("Times of a simulated service: steps", StepTimeSettings),
+        ('`[services.NAME]` with `connector = "comfyui"`', ComfyUIService),
+        ("`[services.NAME.patience]` of a ComfyUI server", ComfyUIPatienceSettings),
     ):
         yield from ("", f"## {title}", "", (inspect.getdoc(kind) or "").strip(), "")
         yield from ("| key | default | type | meaning |", "| --- | --- | --- | --- |")

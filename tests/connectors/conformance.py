@@ -41,6 +41,8 @@ class Subject(msgspec.Struct, kw_only=True):
     places: int | None = None  # jobs that the engine runs at a time; `is_queueing` says that another one waits in it
     is_queueing: Callable[[], Awaitable[bool]] | None = None
     hold_load: Callable[[bool], Awaitable[None]] | None = None  # the model loads no further until told so
+    loading: dict[str, Json] | None = None  # its news begin with loading; None where nobody can see that
+    queues: bool = False  # the engine runs one job at a time and keeps the others in a queue of its own
 
 
 def hear_nothing(_news: Progress) -> None:
@@ -149,6 +151,35 @@ class ConnectorConformance(ABC):
         with pytest.raises(MalformedAnswer, match="the answer breaks the protocol") as caught:
             await subject.connector.run(make_job(subject.nonsense), hear_nothing)
         assert (caught.value.retryable, caught.value.fault) == (True, "engine")
+
+    async def test_cancelling_while_the_engine_loads_stops_it_too(self, subject: Subject, make_job: MakeJob) -> None:
+        if subject.loading is None:
+            pytest.skip("this engine does not show that it loads")
+        news: list[Progress] = []
+        task = asyncio.ensure_future(subject.connector.run(make_job(subject.loading), news.append))
+        await until(lambda: any("loading" in report.message for report in news) or task.done())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until(lambda: idle(subject), within_s=5.0)
+
+    async def test_a_job_cancelled_in_the_engines_queue_does_not_disturb_the_one_that_runs(
+        self, subject: Subject, make_job: MakeJob
+    ) -> None:
+        if not subject.queues:
+            pytest.skip("this engine keeps no queue of its own")
+        first, _news = await started(subject, make_job(subject.endless))
+        news: list[Progress] = []
+        second = asyncio.ensure_future(subject.connector.run(make_job(subject.good), news.append))
+        await until(lambda: any("1 ahead" in report.message for report in news) or second.done())
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert await subject.is_working()
+        assert not first.done()
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await until(lambda: idle(subject), within_s=5.0)
 
     async def test_a_deadline_ends_the_job_and_says_which(self, subject: Subject, make_job: MakeJob) -> None:
         with pytest.raises(EngineTimeout, match=r"within 0\.4 s; raise that limit") as caught:

@@ -12,7 +12,7 @@ import structlog
 from northstar.agent.held_jobs import HeldJobs
 from northstar.agent.outbox import Outbox
 from northstar.domain.errors import NorthstarError, Unavailable
-from northstar.domain.refusals import MachineReplaced, NoSuchMachine
+from northstar.domain.refusals import NoSuchMachine
 from northstar.store.bells import Canceled, Connected, Offered
 from northstar.store.messages import Done, Failure, Held
 
@@ -87,13 +87,15 @@ class Worker:
 
         Raises:
             MachineReplaced: a newer agent took this machine's name; what ran here was stopped.
+            NorthstarError: the broker does not want this machine any more, and why.
         """
         await self._register()
         try:
             await self._work_and_drain()
         except BaseExceptionGroup as group:
-            if replaced := _leaf(group, MachineReplaced):
-                raise replaced from None
+            _, others = group.split(NorthstarError)
+            if others is None:
+                raise _leaf(group) from None
             raise
         with contextlib.suppress(Unavailable):
             await self._link.leave(because="stopped")
@@ -267,10 +269,7 @@ class Worker:
                     await self._attention.wait()
 
 
-def _leaf(group: BaseExceptionGroup[BaseException], kind: type[MachineReplaced]) -> MachineReplaced | None:
-    for exc in group.exceptions:
-        if isinstance(exc, kind):
-            return exc
-        if isinstance(exc, BaseExceptionGroup) and (found := _leaf(exc, kind)):
-            return found
-    return None
+def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group; several tasks meet the same one."""
+    first = group.exceptions[0]
+    return _leaf(first) if isinstance(first, BaseExceptionGroup) else first

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from northstar.config import (
+    ComfyUIService,
     CommandService,
     InvalidSettings,
     OllamaService,
@@ -20,6 +21,7 @@ from northstar.config import (
     SimulatedService,
     TimeSettings,
 )
+from northstar.connectors.comfyui import ComfyBounds, ComfyPatience, ComfyUIConnector
 from northstar.connectors.command import CommandConnector, CommandSettings
 from northstar.connectors.command_process import CommandLimits
 from northstar.connectors.contract import Connector
@@ -76,6 +78,8 @@ def connector_of(
                 return _openai(name, service, address=address, environment=environment)
             case OllamaService():
                 return _ollama(name, service, environment=environment)
+            case ComfyUIService():
+                return _comfyui(name, service, environment=environment)
             case SimulatedService():
                 return _simulated(name, service, machine=machine)
             case CommandService():
@@ -117,6 +121,24 @@ def _openai(
         max_output_bytes=service.max_output_kib * 1024,
         extra_options=frozenset(service.extra_options),
         picture_hosts=frozenset(service.picture_hosts),
+    )
+
+
+def _comfyui(name: str, service: ComfyUIService, *, environment: Mapping[str, str]) -> ComfyUIConnector:
+    return ComfyUIConnector(
+        service.base_url,
+        service=name,
+        warm_up=service.warm_up or None,
+        expects=service.expects,
+        input_hosts=service.input_hosts,
+        api_key=_key(name, service.api_key_variable, environment=environment),
+        patience=ComfyPatience(**msgspec.structs.asdict(service.patience)),
+        bounds=ComfyBounds(
+            output_bytes=service.max_output_mib * _MIB,
+            outputs=service.max_outputs,
+            input_bytes=service.max_input_mib * _MIB,
+            inputs=service.max_inputs,
+        ),
     )
 
 

@@ -1,6 +1,8 @@
 """How North Star is set: typed settings from defaults, a file, the environment and the command line, in that order."""
 
 from northstar.config.services import (
+    ComfyUIPatienceSettings,
+    ComfyUIService,
     CommandLimitSettings,
     CommandService,
     FixedTimeSettings,
@@ -30,6 +32,8 @@ from northstar.config.sources import InvalidSettings, default_services, load, va
 __all__ = [
     "AgentSettings",
     "AssetSettings",
+    "ComfyUIPatienceSettings",
+    "ComfyUIService",
     "CommandLimitSettings",
     "CommandService",
     "DispatchSettings",

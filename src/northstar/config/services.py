@@ -143,6 +143,63 @@ class OllamaService(
     when_installed: str = ""
 
 
+class ComfyUIPatienceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long a ComfyUI server may take."""
+
+    #: Seconds until a connection stands.
+    connect_s: Seconds = 5.0
+    #: Seconds for the answer to one call, and for each piece of a file.
+    answer_s: Seconds = 30.0
+    #: Seconds without a frame after which the server is asked where the run is.
+    poll_s: Seconds = 5.0
+    #: Seconds that a running run may show no sign of life; waiting in the server's queue does not count.
+    silence_s: Seconds = 600.0
+    #: Seconds that a server which went away in the middle of a run may stay away.
+    reconnect_s: Seconds = 3.0
+    #: Seconds that a cancelled run may go on until the next node or step, where ComfyUI stops.
+    stop_s: Seconds = 30.0
+    #: Seconds for a whole run, its wait in the server's queue included.
+    total_s: Seconds = 3_600.0
+    #: Seconds for the warm-up.
+    warm_up_s: Seconds = 600.0
+
+
+class ComfyUIService(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="connector", tag="comfyui"
+):
+    """Graphs in the API format, run on a ComfyUI server."""
+
+    #: Address of a server that runs already, such as `http://127.0.0.1:8188`.
+    base_url: Annotated[str, msgspec.Meta(min_length=1)]
+    #: Payload of a small job that proves, before the machine takes work, that the server works; empty for a picture of one colour.
+    warm_up: dict[str, Any] = {}
+    #: Media types, with wildcards, of outputs; one of another type fails its job.
+    expects: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = (
+        "image/*",
+        "video/*",
+        "audio/*",
+        "model/*",
+        "text/*",
+        "application/json",
+    )
+    #: Hosts, as `host` or `host:port`, that inputs may be fetched from although their addresses are not public.
+    input_hosts: frozenset[str] = frozenset()
+    #: Environment variable that holds a key for a gateway before the server, sent as a bearer token.
+    api_key_variable: str = ""
+    #: How long the server may take.
+    patience: ComfyUIPatienceSettings = ComfyUIPatienceSettings()
+    #: All outputs of one job together, in MiB.
+    max_output_mib: _Mib = 1_024
+    #: Outputs that one job may leave.
+    max_outputs: _Count = 100
+    #: One input, in MiB.
+    max_input_mib: _Mib = 100
+    #: Inputs that one job may bring.
+    max_inputs: _Count = 32
+    #: Offer the service only where this Python package is installed.
+    when_installed: str = ""
+
+
 class FixedTimeSettings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="fixed"
 ):
@@ -212,4 +269,4 @@ class SimulatedService(
     when_installed: str = ""
 
 
-Service = OpenAIService | CommandService | OllamaService | SimulatedService
+Service = OpenAIService | CommandService | OllamaService | ComfyUIService | SimulatedService

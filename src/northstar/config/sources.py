@@ -16,8 +16,10 @@ from northstar.config.services import OpenAIService
 from northstar.config.settings import Settings
 from northstar.domain.errors import InvalidRequest
 
-#: Variables that begin like settings and are none.
-RESERVED: Final = frozenset({"NORTHSTAR_CONFIG", "NORTHSTAR_PROFILE"})
+#: Variables that begin like settings and are none; all but the first are for the tests.
+RESERVED: Final = frozenset(
+    {"NORTHSTAR_CONFIG", "NORTHSTAR_PROFILE", "NORTHSTAR_COMFYUI_RECORDINGS", "NORTHSTAR_COMFYUI_URL"}
+)
 _PREFIX: Final = "NORTHSTAR_"
 _MAX_FILE_BYTES: Final = 1_000_000
 #: Of these a later source replaces the whole, since half of one machine and half of another make no sense.

@@ -7,13 +7,14 @@ import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
 from northstar.connectors.errors import Limit
+from northstar.connectors.running import to_the_end
 
 _LAUNCHER: Final = Path(__file__).with_name("command_launcher.py")
 _LINE_BYTES: Final = 64 * 1024
@@ -131,7 +132,7 @@ class CommandProcess:
             return self._report()
         finally:
             readers.cancel()
-            await _to_the_end(self._end(readers))
+            await to_the_end(self._end(readers))
 
     async def _feed(self, stdin: bytes) -> None:
         pipe = self._process.stdin
@@ -178,19 +179,3 @@ class CommandProcess:
                 self._process.kill()
             await self._process.wait()
         os.close(self._report_fd)
-
-
-async def _to_the_end(work: Coroutine[None, None, None]) -> None:
-    """Do `work` even while cancellations arrive; it is bounded by its own time-outs."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    task.result()

@@ -13,6 +13,11 @@ EngineError                                                                     
 ├── MalformedAnswer          the engine's answer breaks its protocol                     engine   retry
 ├── EmptyOutput              a run that ended well left nothing                          doubt    retry
 │   └── CutShort             nothing, because the request allowed no more                none     retry
+├── InputUnavailable         a file that the job brings cannot be fetched at present      none     retry
+├── RunInterrupted           somebody else stopped the run in the engine                  none     retry
+├── NodeFailed               a node of a graph raised an error                            doubt
+│   ├── NodeFailedForNow     … of a kind that comes from the machine                      engine   retry
+│   └── EngineOutOfMemory    … for want of memory; a larger machine may have it           doubt    retry
 ├── EngineRejected           the engine, or the connector, says that the request is bad  none
 │   ├── ContextExceeded      the request has more tokens than the model can take         none
 │   └── ModelUnknown         the request names a model that the engine has not got       none
@@ -257,3 +262,63 @@ class LimitExceeded(EngineError):
         )
         self.limit = limit
         self.allowed = allowed
+
+
+class InputUnavailable(EngineError):
+    """A file that the job brings cannot be fetched at present; its address may answer later."""
+
+    code = "NS_ENGINE_INPUT_UNAVAILABLE"
+    retryable = True
+
+    def __init__(self, name: str, *, reason: str, service: str) -> None:
+        super().__init__(f"input {name!r} cannot be fetched ({reason}); check its address", service=service)
+        self.name = name
+        self.reason = reason
+
+
+class RunInterrupted(EngineError):
+    """Somebody else stopped the run in the engine; the job itself was not cancelled."""
+
+    code = "NS_ENGINE_RUN_INTERRUPTED"
+    retryable = True
+
+    def __init__(self, where: str, *, service: str) -> None:
+        super().__init__(
+            f"the run was interrupted at {where}, not by its owner; see who else uses this engine", service=service
+        )
+        self.where = where
+
+
+class NodeFailed(EngineError):
+    """A node of a graph raised `exception_type`, through a fault of the graph or of the node's code."""
+
+    code = "NS_ENGINE_NODE_FAILED"
+    fault: ClassVar[Fault] = "doubt"
+    advice: ClassVar[str] = "change the graph or repair the node"
+
+    def __init__(self, reason: str, *, node: str, node_class: str, exception_type: str, service: str) -> None:
+        super().__init__(
+            f"node {node} ({node_class}) failed ({exception_type}: {reason}); {self.advice}", service=service
+        )
+        self.node = node
+        self.node_class = node_class
+        self.exception_type = exception_type
+        self.reason = reason
+
+
+class NodeFailedForNow(NodeFailed):
+    """A node of a graph raised an error that comes from the machine, its disk or its files, not from the graph."""
+
+    code = "NS_ENGINE_NODE_FAILED_FOR_NOW"
+    retryable = True
+    fault: ClassVar[Fault] = "engine"
+    advice = "look at the machine if it repeats"
+
+
+class EngineOutOfMemory(NodeFailed):
+    """A node of a graph needed more memory than the machine had; a larger or emptier machine may have it."""
+
+    code = "NS_ENGINE_OUT_OF_MEMORY"
+    retryable = True
+    fault: ClassVar[Fault] = "doubt"
+    advice = "ask for a machine with more memory, or for less at a time"

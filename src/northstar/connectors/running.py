@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from typing import TypeVar
 
 from northstar.connectors.contract import ConnectorResult
 from northstar.connectors.errors import EngineGone
+
+T = TypeVar("T")
 
 
 class RunningJobs:
@@ -40,3 +43,27 @@ class RunningJobs:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def to_the_end(work: Coroutine[None, None, T]) -> T:
+    """Do `work` even while cancellations arrive; it must be bounded by its own time-outs.
+
+    Raises:
+        CancelledError: one arrived meanwhile; `work` is done all the same.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+        except Exception:  # noqa: BLE001 - the task holds it, and is asked below
+            break
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # looked at; the cancellation is what counts
+        raise cancelled
+    return task.result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litestar import Request, post
+from litestar.params import JSONBody
 
 from northstar.broker.admission import Admission
 from northstar.store.wire import Joined, JoinRequest
@@ -19,7 +20,7 @@ def join_route(admission: Admission, *, cell: str) -> HTTPRouteHandler:
     """Redeem an invite. Asking again with the same token is answered again, so a lost answer costs nothing."""
 
     @post(JOIN_PATH, status_code=201)
-    async def join(request: Request[Any, Any, Any], data: JoinRequest) -> Joined:
+    async def join(request: Request[Any, Any, Any], data: JSONBody[JoinRequest]) -> Joined:
         about = f"{request.client.host if request.client else '?'} {request.headers.get('user-agent') or ''}"
         admitted = await admission.redeem(data.invite, data.token, machine=data.machine, about=about)
         return Joined(machine=admitted.machine, cell=cell, status=admitted.status, grant=admitted.grant)

@@ -1,0 +1,154 @@
+"""The files that a graph reads: taken from the payload or from an address, bounded, and never from inside the network."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from northstar.connectors.contract import Json
+from northstar.connectors.errors import EngineRejected, InputUnavailable
+
+_REDIRECTS: Final = 3
+_CHUNK_BYTES: Final = 256 * 1024
+
+
+class InputSource:
+    """Fetches inputs for one service.
+
+    Addresses come from whoever submits jobs, so only public ones are fetched; `hosts` (host or host:port) are allowed as
+    well, such as an asset store in the same network. Each wait is at most `answer_s` seconds, each file `max_bytes`.
+    """
+
+    def __init__(self, *, service: str, hosts: frozenset[str], max_bytes: int, answer_s: float) -> None:
+        self._service = service
+        self._hosts = hosts
+        self._max_bytes = max_bytes
+        self._answer_s = answer_s
+
+    async def read(self, name: str, description: Mapping[str, Json]) -> bytes:
+        """The bytes of input `name`.
+
+        Raises:
+            EngineRejected: what the payload says cannot be used, or its address says no.
+            InputUnavailable: the address does not answer.
+        """
+        if "data" in description:
+            data = self._decoded(name, description["data"])
+        elif isinstance(url := description["url"], str) and url.startswith("data:"):
+            data = self._decoded(name, url.partition(";base64,")[2])
+        elif isinstance(url, str):
+            data = await self._fetched(name, url)
+        else:
+            raise self._rejected(name, "has a `url` that is no text")
+        if not data:
+            raise self._rejected(name, "is empty")
+        return data
+
+    def _decoded(self, name: str, text: Json) -> bytes:
+        if not isinstance(text, str):
+            raise self._rejected(name, "has `data` that is no text in base64")
+        if len(text) * 3 // 4 > self._max_bytes + 2:
+            raise self._too_large(name)
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise self._rejected(name, f"is no base64: {error}") from error
+
+    async def _fetched(self, name: str, url: str) -> bytes:
+        resolver = _PublicResolver()
+        try:
+            async with aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(resolver=resolver, force_close=True),
+                timeout=aiohttp.ClientTimeout(total=None, connect=self._answer_s, sock_read=self._answer_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            ) as session:
+                for _ in range(_REDIRECTS + 1):
+                    resolver.trusted = self._trusted(name, url)
+                    async with session.get(url, allow_redirects=False) as response:
+                        if not 300 <= response.status < 400:
+                            return await self._body(name, response)
+                        url = urljoin(url, response.headers.get("Location", ""))
+        except TimeoutError as error:
+            raise self._unavailable(name, f"no answer within {self._answer_s:g} s") from error
+        except _NotPublic as error:
+            raise self._rejected(name, str(error)) from error
+        except (aiohttp.ClientError, ValueError) as error:
+            if isinstance(error.__cause__, _NotPublic):
+                raise self._rejected(name, str(error.__cause__)) from error
+            raise self._unavailable(name, type(error).__name__) from error
+        raise self._rejected(name, f"is redirected more than {_REDIRECTS} times")
+
+    def _trusted(self, name: str, url: str) -> str:
+        """The host of an address if the operator allows it, else empty.
+
+        Raises:
+            _NotPublic: the host is a number, which no resolver sees, and not a public one.
+        """
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme not in {"http", "https"} or not host:
+            raise self._rejected(name, "has a `url` that is not http, https or data")
+        if host in self._hosts or parts.netloc.rpartition("@")[2] in self._hosts:
+            return host
+        with contextlib.suppress(ValueError):
+            if not ipaddress.ip_address(host).is_global:
+                raise _NotPublic(host)
+        return ""
+
+    async def _body(self, name: str, response: aiohttp.ClientResponse) -> bytes:
+        if response.status != 200:
+            if response.status >= 500 or response.status == 429:
+                raise self._unavailable(name, f"its address answers {response.status}")
+            raise self._rejected(name, f"is not at its address, which answers {response.status}")
+        data = bytearray()
+        while chunk := await response.content.read(_CHUNK_BYTES):
+            data += chunk
+            if len(data) > self._max_bytes:
+                raise self._too_large(name)
+        return bytes(data)
+
+    def _unavailable(self, name: str, reason: str) -> InputUnavailable:
+        return InputUnavailable(name, reason=reason, service=self._service)
+
+    def _rejected(self, name: str, why: str) -> EngineRejected:
+        return EngineRejected(f"input {name!r} {why}", service=self._service)
+
+    def _too_large(self, name: str) -> EngineRejected:
+        return self._rejected(name, f"is larger than {self._max_bytes} bytes")
+
+
+class _NotPublic(OSError):
+    def __init__(self, host: str) -> None:
+        super().__init__(f"lies at {host}, which is not public; its operator can allow it with input_hosts")
+
+
+class _PublicResolver(AbstractResolver):
+    """Finds public addresses only, except for the host that is `trusted` at the moment."""
+
+    def __init__(self) -> None:
+        self.trusted = ""
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if host == self.trusted:
+            return found
+        public = [result for result in found if ipaddress.ip_address(result["host"]).is_global]
+        if not public:
+            raise _NotPublic(host)
+        return public
+
+    async def close(self) -> None:
+        await self._resolver.close()

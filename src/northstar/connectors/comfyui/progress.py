@@ -1,0 +1,108 @@
+"""From a run's frames to news for the person who waits: which node of how many, which step, how far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from northstar.connectors.comfyui.frames import Event, Frame, Preview, Remark
+from northstar.connectors.contract import Progress
+
+#: At most so many previews a second are passed on; a fast sampler sends more than anybody can see.
+PREVIEWS_EVERY_S: Final = 0.25
+
+
+class RunProgress:
+    """Follows one run. Nodes weigh the same, for nobody knows which is long; the fraction never goes back."""
+
+    def __init__(self, node_classes: Mapping[str, str]) -> None:
+        self._classes = node_classes
+        self._done: set[str | None] = set()
+        self._cached: set[str] = set()
+        self._node: str | None = None
+        self._step: tuple[float, float] = (0.0, 1.0)
+        self._fraction = 0.0
+        self._message = ""
+        self._preview_at: float | None = None
+
+    @property
+    def cached(self) -> int:
+        """How many nodes the engine did not have to run again."""
+        return len(self._cached)
+
+    def queued(self, ahead: int) -> Progress | None:
+        """News that the run waits in the engine's own queue behind `ahead` others."""
+        return self._news("queued in the engine" + (f", {ahead} ahead" if ahead else ""))
+
+    def storing(self, outputs: int) -> Progress | None:
+        """News that the run is over and its outputs are being fetched."""
+        self._fraction = 1.0
+        return self._news(f"storing {outputs} output" + ("s" if outputs != 1 else ""))
+
+    def hear(self, frame: Frame, *, now: float) -> Progress | None:
+        """What a frame of this run says that was not said before. `now` is in seconds of a monotonic clock."""
+        if isinstance(frame, Preview):
+            if self._preview_at is not None and now - self._preview_at < PREVIEWS_EVERY_S:
+                return None
+            self._preview_at = now
+            return Progress(fraction=self._fraction, message=self._message, preview=frame.picture)
+        if isinstance(frame, Remark):
+            return self._news(f"{self._where()}: {frame.text}")
+        return self._event(frame)
+
+    def _event(self, event: Event) -> Progress | None:
+        data = event.data
+        if event.type == "execution_start":
+            return self._news("started in the engine")
+        if event.type == "execution_cached":
+            nodes = data.get("nodes")
+            self._cached = {node for node in nodes if isinstance(node, str)} if isinstance(nodes, list) else set()
+        elif event.type == "executing" and isinstance(data.get("node"), str):
+            self._begin(data["node"])
+            return self._news(self._where())
+        elif event.type == "progress":
+            return self._stepped(data.get("node"), data.get("value"), data.get("max"))
+        elif event.type == "progress_state" and isinstance(data.get("nodes"), dict):
+            self._done |= {node for node, state in data["nodes"].items() if _is_finished(state)}
+            state = data["nodes"].get(self._node)
+            if isinstance(state, dict):
+                return self._stepped(self._node, state.get("value"), state.get("max"))
+        return None
+
+    def _begin(self, node: str) -> None:
+        if self._node is not None and self._node != node:
+            self._done.add(self._node)
+        self._node, self._step = node, (0.0, 1.0)
+
+    def _stepped(self, node: Any, value: Any, most: Any) -> Progress | None:
+        if not isinstance(value, int | float) or not isinstance(most, int | float) or most <= 0:
+            return None
+        if isinstance(node, str) and node != self._node:
+            self._begin(node)
+        self._step = (min(max(value, 0), most), most)
+        shown = f", step {value:g} of {most:g}" if most > 1 and value > 0 else ""
+        return self._news(self._where() + shown)
+
+    def _where(self) -> str:
+        if self._node is None:
+            return "started in the engine"
+        # A node that a node put into the graph while running is called after its parent, as in `4.0.1`.
+        name = self._classes.get(self._node) or self._classes.get(self._node.partition(".")[0]) or "a node"
+        doing = "loading, node" if "Loader" in name else "node"
+        return f"{doing} {len(self._done | {self._node})} of {self._nodes()}: {name}"
+
+    def _nodes(self) -> int:
+        return max(len(self._classes) - len(self._cached), len(self._done | {self._node} - {None}), 1)
+
+    def _news(self, message: str) -> Progress | None:
+        value, most = self._step
+        reached = (len(self._done - {self._node}) + (value / most if self._node is not None else 0.0)) / self._nodes()
+        self._fraction = min(1.0, max(self._fraction, reached))
+        if message == self._message:
+            return None
+        self._message = message
+        return Progress(fraction=self._fraction, message=message)
+
+
+def _is_finished(state: Any) -> bool:
+    return isinstance(state, dict) and state.get("state") == "finished"

@@ -1,0 +1,91 @@
+"""What is asked of the server, and what of it is heard."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from northstar.connectors.comfyui import ComfyBounds
+from northstar.connectors.contract import Progress
+from northstar.connectors.errors import (
+    EngineRejected,
+)
+from tests.connectors.comfyui.graphs import picture, sampled
+from tests.connectors.comfyui.rig import Connect, posted, run_id
+from tests.connectors.conformance import hear_nothing
+from tests.connectors.conftest import MakeJob
+from tests.connectors.fake_comfyui.server import FakeComfyUI
+
+
+async def test_news_tell_the_queue_the_load_the_node_and_the_step(connect: Connect, make_job: MakeJob) -> None:
+    news: list[Progress] = []
+    result = await connect().run(make_job(sampled(steps=4)), news.append)
+    messages = [report.message for report in news]
+    assert messages[0] == "queued in the engine"
+    assert "loading, node 1 of 7: CheckpointLoaderSimple" in messages
+    assert "node 5 of 7: KSampler, step 3 of 4" in messages
+    assert messages[-1] == "storing 1 output"
+    fractions = [report.fraction for report in news if report.fraction is not None]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+    assert [output.media_type for output in result.outputs] == ["image/png"]
+
+
+async def test_previews_are_passed_on_but_not_all_of_a_fast_sampler(
+    fake: FakeComfyUI, connect: Connect, make_job: MakeJob
+) -> None:
+    fake.sends_previews = True
+    now = iter(range(10_000))
+    news: list[Progress] = []
+    connector = connect(clock=lambda: next(now) * 0.01)
+    await connector.run(make_job(sampled(steps=12)), news.append)
+    previews = [report.preview for report in news if report.preview is not None]
+    assert 0 < len(previews) < 12
+    assert all(preview.startswith(b"\xff\xd8\xff") for preview in previews)
+
+
+async def test_a_preview_that_is_too_large_is_left_out(fake: FakeComfyUI, connect: Connect, make_job: MakeJob) -> None:
+    fake.sends_previews = True
+    news: list[Progress] = []
+    await connect(bounds=ComfyBounds(preview_bytes=4)).run(make_job(sampled()), news.append)
+    assert not any(report.preview for report in news)
+
+
+async def test_the_order_names_the_run_and_never_a_number(
+    fake: FakeComfyUI, connect: Connect, make_job: MakeJob
+) -> None:
+    job = make_job(picture() | {"extra_data": {"extra_pnginfo": {"workflow": {}}}})
+    await connect().run(job, hear_nothing)
+    (body,) = posted(fake)
+    assert set(body) == {"prompt", "prompt_id", "client_id", "extra_data"}
+    assert body["prompt_id"] == str(uuid.UUID(body["prompt_id"])) == run_id(job.id)
+
+
+async def test_a_run_that_is_wholly_cached_still_delivers(connect: Connect, make_job: MakeJob) -> None:
+    connector = connect()
+    first = await connector.run(make_job(picture()), hear_nothing)
+    second = await connector.run(make_job(picture()), hear_nothing)
+    assert second.summary["cached_nodes"] == 3
+    assert second.outputs[0].sha256 == first.outputs[0].sha256
+
+
+async def test_the_server_says_what_it_can_do(connect: Connect) -> None:
+    facts = await connect().describe()
+    assert facts.version == "0.3.64"
+    assert {"KSampler", "SaveImage"} <= facts.node_classes
+    assert facts.devices[0].vram_total == 32 * 1024**3
+    assert facts.models == {"checkpoints": ("tiny.safetensors",)}
+
+
+async def test_the_warm_up_is_the_configured_graph_where_there_is_one(fake: FakeComfyUI, connect: Connect) -> None:
+    await connect(warm_up=sampled(steps=1)).ready()
+    assert posted(fake)[0]["prompt"]["4"]["class_type"] == "KSampler"
+    await connect().ready()
+    assert posted(fake)[1]["prompt"]["2"]["class_type"] == "PreviewImage"
+
+
+async def test_a_server_without_the_nodes_of_the_warm_up_is_not_ready(fake: FakeComfyUI, connect: Connect) -> None:
+    fake.answers["/object_info"] = (200, b'{"KSampler": {}}')
+    with pytest.raises(EngineRejected, match="a warm_up must be configured"):
+        await connect().ready()
