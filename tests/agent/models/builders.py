@@ -30,8 +30,10 @@ def sha256(data: bytes) -> str:
 
 def order(source: str, data: bytes | None = None, *, name: str = "a.safetensors", **more: Any) -> ModelOrder:
     """An order of a file whose bytes are known."""
-    facts = {"sha256": sha256(data), "size_bytes": len(data)} if data is not None else {"sha256": "unknown"}
-    return ModelOrder(name=name, **({"sources": (source,)} | facts | more))  # type: ignore[arg-type]
+    facts: dict[str, Any] = {"sha256": "unknown"}
+    if data is not None:
+        facts = {"sha256": sha256(data), "size_bytes": len(data)}
+    return ModelOrder(name=name, **({"sources": (source,)} | facts | more))
 
 
 def store(root: Path, *, world: World | None = None, sources: SourceRules | None = None, **more: Any) -> ModelStore:

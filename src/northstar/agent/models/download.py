@@ -64,6 +64,8 @@ class Download:
             ModelFormatRefused: its ending names a pickle, and those are not allowed.
         """
         self.key: ModelKey = key_of(order)
+        #: Set once the file can be seen, which a cancellation may come too late to prevent.
+        self.published: ModelFile | None = None
         self._order = order
         self._bench = bench
         self._make_room = make_room
@@ -165,10 +167,11 @@ class Download:
         known = Known(sha256=partial.sha256, fetched=True, fetch_s=fetch_s, used_at_s=self._bench.now())
         self._bench.journal.remember(layout.place(self._target), facts, known)
         files.rename(partial.path, self._target)
+        self.published = self._model(facts, known)
         files.sync_folder(self._target.parent)
         files.sync_folder(layout.partial)
         partial.remove()
-        return self._model(facts, known)
+        return self.published
 
     async def _adopt(self, facts: FileFacts) -> ModelFile:
         """Take a file that is there for the ordered one, if it is that."""

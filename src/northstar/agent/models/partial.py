@@ -101,8 +101,7 @@ class Partial:
 
     def remove(self) -> None:
         """Remove the file and its note."""
-        self._files.unlink(self.path)
-        self._files.unlink(self._state_path)
+        remove_partial(self._files, self.path)
 
     def _cut(self, size_bytes: int) -> None:
         self._files.truncate(self._fd, size_bytes, self.path)

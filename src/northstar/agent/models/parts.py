@@ -51,7 +51,7 @@ class Parts:
             now=world.now,
         )
         self.sources = Sources(options.sources, patience=options.patience, files=world.bucket)
-        room = Room(
+        self.room = Room(
             self.shelf,
             self.evictor,
             bytes_per_s=lambda: self.supply.bytes_per_s,
@@ -62,7 +62,7 @@ class Parts:
             _bench(self, options, world, ties.rate),
             self.shelf,
             self.upkeep,
-            room=room,
+            room=self.room,
             changes=ties.changes,
             parallel=options.parallel,
         )

@@ -52,7 +52,7 @@ class Room:
                 told = [f"{files[keep.name].key.name}: {keep.reason}" for keep in plan.keeps if keep.name in files]
                 return "; ".join(told[:_REASONS_TOLD])
             for drop in plan.drops:
-                if self._drop(files[drop.name], drop.reason):
+                if self.drop(files[drop.name], reason=drop.reason):
                     lacking_bytes -= drop.size_bytes
                 else:
                     busy.add(drop.name)
@@ -60,7 +60,8 @@ class Room:
                 return ""
         return "what could go was taken into use by others"
 
-    def _drop(self, file: ModelFile, reason: str) -> bool:
+    def drop(self, file: ModelFile, *, reason: str) -> bool:
+        """Remove one model; False if it is in use, or not the same any more."""
         if not self._evictor.drop(file):
             return False
         log.info("model_evicted", model=file.key.name, size_bytes=file.facts.size_bytes, reason=reason)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, Self
@@ -217,12 +216,12 @@ class ModelStore:
                 raise ModelInUse(name)
         for file in files:
             try:
-                dropped = await to_its_end(functools.partial(self._parts.evictor.drop, file))
+                dropped = await to_its_end(self._parts.room.drop, file, reason="ordered")
             except OSError as error:
                 raise ModelStoreUnavailable(str(error)) from error
             if not dropped:
                 raise ModelInUse(name)
-            self._gone(file)
+            self._parts.shelf.remove(file.key)
         return sum(file.facts.size_bytes for file in files)
 
     # Inside ------------------------------------------------------------------------------------------------------------
@@ -247,7 +246,7 @@ class ModelStore:
 
     def _gone(self, file: ModelFile) -> None:
         self._tell_moves([], [file])
-        if self._opened is not None:
+        if self._opened is not None and self._opened.shelf.get(file.key) == file:
             self._opened.shelf.remove(file.key)
 
     def _tell_moves(self, came: list[ModelFile], gone: list[ModelFile]) -> None:

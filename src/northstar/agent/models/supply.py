@@ -90,17 +90,23 @@ class Supply:
             try:
                 file = await download.run()
             except asyncio.CancelledError:
-                self._tell(order, ModelChange(what="fetch_ended", outcome="canceled"))
+                if download.published is not None:
+                    self._arrive(order, download.published)
+                else:
+                    self._tell(order, ModelChange(what="fetch_ended", outcome="canceled"))
                 raise
             except NorthstarError as error:
                 self._tell(order, ModelChange(what="fetch_ended", outcome="failed", code=error.code))
                 raise
-            self._shelf.put(file)
             self._measure(flight)
-            size_bytes = file.facts.size_bytes
-            self._tell(order, ModelChange(what="fetch_ended", outcome="fetched", size_bytes=size_bytes))
-            self._tell(order, ModelChange(what="came", size_bytes=size_bytes))
+            self._arrive(order, file)
             return file
+
+    def _arrive(self, order: ModelOrder, file: ModelFile) -> None:
+        self._shelf.put(file)
+        size_bytes = file.facts.size_bytes
+        self._tell(order, ModelChange(what="fetch_ended", outcome="fetched", size_bytes=size_bytes))
+        self._tell(order, ModelChange(what="came", size_bytes=size_bytes))
 
     def _measure(self, flight: Flight) -> None:
         seen = flight.progress.bytes_per_s
