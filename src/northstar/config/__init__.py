@@ -1,5 +1,6 @@
 """How North Star is set: typed settings from defaults, a file, the environment and the command line, in that order."""
 
+from northstar.config.models import ModelSettings
 from northstar.config.services import CommandLimitSettings, CommandService, OpenAIService, PatienceSettings, Service
 from northstar.config.settings import (
     AgentSettings,
@@ -23,6 +24,7 @@ __all__ = [
     "InvalidSettings",
     "LogSettings",
     "MachineSettings",
+    "ModelSettings",
     "OpenAIService",
     "PatienceSettings",
     "Service",
