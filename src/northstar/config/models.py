@@ -10,7 +10,9 @@ from northstar.config.services import Seconds
 
 _Gib = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 _MibPerS = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
-_Texts = Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)], ...], msgspec.Meta(max_length=64)]
+_Texts = Annotated[
+    tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)], ...], msgspec.Meta(max_length=64)
+]
 _Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s@?#]+$")]
 _Variable = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")]
 _Token = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s@?#=/]+=[A-Za-z_][A-Za-z0-9_]*$")]

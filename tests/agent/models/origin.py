@@ -92,9 +92,9 @@ class Origin:
 
 
 @asynccontextmanager
-async def origin(data: bytes) -> AsyncIterator[Origin]:
+async def origin(data: bytes, kind: type[Origin] = Origin) -> AsyncIterator[Origin]:
     """The server, on a free port of the loopback."""
-    one = Origin(data)
+    one = kind(data)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", one.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)

@@ -25,7 +25,7 @@ async def hash_of(path: Path, facts: FileFacts, *, pace: Pace | None = None) -> 
     """
     digest = hashlib.sha256()
     try:
-        fd = await to_its_end(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        fd = await to_its_end(lambda: os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     except FileNotFoundError:
         return None
     try:

@@ -70,10 +70,11 @@ class _Survey:
     def look_at(self, path: Path, key: ModelKey) -> None:
         """Take one file in, or note why not."""
         self.seen += 1
-        reason = self._why_not(path, key)
         facts = facts_of(path)
-        if reason or facts is None:
-            self.note(path, reason or "it is no regular file, or cannot be read")
+        # Nothing but a regular file is ever opened: a pipe would hold up whoever does.
+        reason = self._why_not(path, key) if facts else "it is no regular file, or leads to none"
+        if facts is None or reason:
+            self.note(path, reason)
             return
         place = self._layout.place(path)
         known = self._journal.known(place, facts)

@@ -32,9 +32,7 @@ def options_of(settings: ModelSettings, *, environment: Mapping[str, str]) -> Mo
     return ModelStoreOptions(
         root=_path(settings.root),
         extra_roots=tuple(_path(one) for one in settings.extra_roots),
-        space=SpaceRule(
-            limit_bytes=int(settings.limit_gib * _GIB), keep_free_bytes=int(settings.keep_free_gib * _GIB)
-        ),
+        space=SpaceRule(limit_bytes=int(settings.limit_gib * _GIB), keep_free_bytes=int(settings.keep_free_gib * _GIB)),
         patience=Patience(
             connect_s=settings.connect_s,
             stall_s=settings.stall_s,

@@ -26,7 +26,8 @@ def check_format(path: Path, *, name: str, allow_pickle: bool) -> None:
         OSError: it cannot be read.
     """
     suffix = suffix_of(name)
-    with path.open("rb") as stream:
+    # Not waiting: in the place of a file there might be a pipe by now.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
         head = stream.read(HEAD_BYTES)
         try:
             _check(stream, head, suffix=suffix)

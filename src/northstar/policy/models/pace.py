@@ -24,7 +24,8 @@ def take(bucket: Bucket, taken_bytes: int, *, rate: float, burst_bytes: float, n
         return Bucket(0.0, now_s), 0.0
     filled = min(burst_bytes, bucket.level + max(0.0, now_s - bucket.at_s) * rate)
     level = filled - taken_bytes
-    return Bucket(level, now_s), max(0.0, -level / rate)
+    # Less than a byte of debt is the rounding of the clock, and no sleep is short enough for it.
+    return Bucket(level, now_s), -level / rate if level <= -1 else 0.0
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
