@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -71,6 +71,9 @@ class ModelOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def expected_sha256(self) -> str | None:
         """The hash that the file must have; None where any will do."""
         return None if self.sha256 == UNKNOWN_HASH else self.sha256
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.name), ("kind", self.kind)]
 
     def __repr__(self) -> str:
         return (

@@ -9,6 +9,8 @@ import pytest
 
 from northstar.agent.models.errors import ModelNameTaken, ModelStoreUnavailable
 from northstar.agent.models.flights import FetchProgress
+from northstar.agent.models.layout import key_of
+from northstar.agent.models.partial import Partial
 from northstar.domain.models import ModelHeld
 from tests.agent.models.builders import left_over, order, safetensors, store, visible
 from tests.agent.models.origin import origin
@@ -127,6 +129,28 @@ async def test_when_the_last_waiter_leaves_the_fetch_is_given_up_and_its_bytes_k
         server.gate = None
         await models.fetch(wanted)
         assert server.ranges[1] is not None
+
+
+async def test_names_that_some_file_systems_take_for_the_same_are_not_fetched_side_by_side(tmp_path: Path) -> None:
+    async with origin(DATA) as server, store(tmp_path) as models:
+        wanted = [order(f"{server.url}/a", DATA, name=name) for name in ("a.safetensors", "A.safetensors")]
+        results = await asyncio.gather(*(models.fetch(one) for one in wanted), return_exceptions=True)
+        assert [type(result).__name__ for result in results] == ["ModelFile", "ModelNameTaken"]
+
+
+async def test_a_whole_file_that_was_not_published_yet_is_not_asked_for_again(tmp_path: Path) -> None:
+    async with origin(DATA) as server, store(tmp_path) as models:
+        wanted = order(f"{server.url}/a", DATA, size_bytes=0)
+        partial = Partial(models._parts.layout, key_of(wanted), expected_sha256=wanted.expected_sha256)
+        partial.append(DATA)
+        partial.close()
+        await models.fetch(wanted)
+        assert server.asked == []
+
+
+def test_an_order_shows_no_address_where_it_is_printed() -> None:
+    wanted = order("https://host/a?token=hidden", DATA)
+    assert "hidden" not in f"{wanted!r} {wanted.__rich_repr__()}"
 
 
 async def test_another_file_of_that_name_is_never_overwritten(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final, Literal
+import weakref
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -26,32 +26,45 @@ class ModelChange(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
 
 
-class Changes:
-    """Listeners, each with a bounded backlog of its own."""
+class Listener:
+    """One who listens, from the moment it is made; iterate over it. Who forgets it listens no more."""
 
     def __init__(self) -> None:
-        self._queues: set[asyncio.Queue[ModelChange | None]] = set()
+        self._queue: asyncio.Queue[ModelChange | None] = asyncio.Queue()
+        self._ended = False
 
-    def tell(self, change: ModelChange) -> None:
-        """Pass a change on; never waits."""
-        for queue in self._queues:
-            if queue.qsize() >= _BACKLOG:
-                while not queue.empty():
-                    queue.get_nowait()
-                queue.put_nowait(ModelChange(what="missed"))
-            queue.put_nowait(change)
+    def __aiter__(self) -> Self:
+        return self
 
-    async def listen(self) -> AsyncIterator[ModelChange]:
+    async def __anext__(self) -> ModelChange:
+        change = None if self._ended else await self._queue.get()
+        if change is None:
+            self._ended = True
+            raise StopAsyncIteration
+        return change
+
+    def put(self, change: ModelChange | None) -> None:
+        """A change; None is the end. Never waits: of too many, all are dropped for one `missed`."""
+        if self._queue.qsize() >= _BACKLOG:
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            self._queue.put_nowait(ModelChange(what="missed"))
+        self._queue.put_nowait(change)
+
+
+class Changes:
+    """All who listen, each with a bounded backlog of its own."""
+
+    def __init__(self) -> None:
+        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+
+    def tell(self, change: ModelChange | None) -> None:
+        """Pass a change on; None is the end."""
+        for listener in list(self._listeners):
+            listener.put(change)
+
+    def listen(self) -> Listener:
         """Changes from now on, until the store closes."""
-        queue: asyncio.Queue[ModelChange | None] = asyncio.Queue()
-        self._queues.add(queue)
-        try:
-            while (change := await queue.get()) is not None:
-                yield change
-        finally:
-            self._queues.discard(queue)
-
-    def close(self) -> None:
-        """End all listening."""
-        for queue in self._queues:
-            queue.put_nowait(None)
+        listener = Listener()
+        self._listeners.add(listener)
+        return listener

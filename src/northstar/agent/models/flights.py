@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -82,6 +82,10 @@ class Flights:
     def progress(self) -> tuple[FetchProgress, ...]:
         """How far each one is."""
         return tuple(flight.progress for flight in self._flights.values())
+
+    def keys(self) -> Collection[ModelKey]:
+        """What is being fetched."""
+        return self._flights.keys()
 
     def has(self, key: ModelKey) -> bool:
         """Whether the model is being fetched."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -59,10 +59,11 @@ class Inventory(msgspec.Struct, frozen=True):
 class _Survey:
     """One walk through all roots."""
 
-    def __init__(self, layout: Layout, journal: Journal, *, allow_pickle: bool) -> None:
+    def __init__(self, layout: Layout, journal: Journal, *, allow_pickle: bool, known: Collection[ModelFile]) -> None:
         self._layout = layout
         self._journal = journal
         self._allow_pickle = allow_pickle
+        self._known = {file.path: file for file in known if file.known is not None}
         self.files: dict[ModelKey, ModelFile] = {}
         self.problems: list[Problem] = []
         self.seen = 0
@@ -71,6 +72,10 @@ class _Survey:
         """Take one file in, or note why not."""
         self.seen += 1
         facts = facts_of(path)
+        before = self._known.get(path)
+        if before is not None and before.facts == facts and key not in self.files:
+            self.files[key] = before
+            return
         # Nothing but a regular file is ever opened: a pipe would hold up whoever does.
         reason = self._why_not(path, key) if facts else "it is no regular file, or leads to none"
         if facts is None or reason:
@@ -106,9 +111,12 @@ class _Survey:
         return ""
 
 
-def survey(layout: Layout, journal: Journal, *, allow_pickle: bool) -> Inventory:
-    """Look at all folders; this blocks. The first of two files of one name counts, as it does for an engine."""
-    found = _Survey(layout, journal, allow_pickle=allow_pickle)
+def survey(layout: Layout, journal: Journal, *, allow_pickle: bool, known: Collection[ModelFile] = ()) -> Inventory:
+    """Look at all folders; this blocks. The first of two files of one name counts, as it does for an engine.
+
+    What is `known` and has not changed is taken over without being opened.
+    """
+    found = _Survey(layout, journal, allow_pickle=allow_pickle, known=known)
     for root in layout.roots:
         for folder in _folders(root, found):
             for path in _model_files(folder, found):

@@ -82,9 +82,10 @@ class Shelf:
         if file.known is not None:
             self._used_at_s[file.key] = max(self._used_at_s.get(file.key, 0.0), file.known.used_at_s)
 
-    def twin(self, key: ModelKey) -> ModelKey | None:
-        """A model whose name differs only in what some file systems do not tell apart."""
-        return next((one for one in self._files if one != key and _folded(one) == _folded(key)), None)
+    def twin(self, key: ModelKey, *, coming: Collection[ModelKey]) -> ModelKey | None:
+        """A model, here or coming, whose name differs only in what some file systems do not tell apart."""
+        folded_key = _folded(key)
+        return next((one for one in (*self._files, *coming) if one != key and _folded(one) == folded_key), None)
 
     def held(self, *, limit: int = MOST_HELD) -> tuple[ModelHeld, ...]:
         """What to announce: each name once, the most recently used first."""

@@ -81,7 +81,7 @@ class ModelStore:
             await parts.upkeep.write_down()
         await parts.sources.close()
         parts.journal.close()
-        self._changes.close()
+        self._changes.tell(None)
 
     # What is there ---------------------------------------------------------------------------------------------------
 
@@ -193,7 +193,9 @@ class ModelStore:
         """
         parts, key = self._parts, key_of(order)
         parts.layout.target(order)
-        if not self._flights.has(key) and (found := await parts.supply.present(key, order)):
+        if not self._flights.has(key) and (
+            found := await parts.supply.present(key, order, coming=self._flights.keys())
+        ):
             return found
         return await self._flights.join(key, order, parts.supply.fly, on_progress=on_progress)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -45,8 +46,8 @@ class Supply:
         #: Measured, smoothed; 0 before the first fetch.
         self.bytes_per_s = 0.0
 
-    async def present(self, key: ModelKey, order: ModelOrder) -> ModelFile | None:
-        """The ordered model, if it is here.
+    async def present(self, key: ModelKey, order: ModelOrder, *, coming: Collection[ModelKey]) -> ModelFile | None:
+        """The ordered model, if it is here; `coming` are those that are being fetched.
 
         Raises:
             ModelNameTaken: what is here under this name is another file.
@@ -57,7 +58,7 @@ class Supply:
             await self._upkeep.look()
             file = self._shelf.get(key)
         if file is None:
-            if twin := self._shelf.twin(key):
+            if twin := self._shelf.twin(key, coming=coming):
                 raise ModelNameTaken(order.name, found=f"{twin.name!r}, which some file systems take for the same,")
             return None
         expected = order.expected_sha256

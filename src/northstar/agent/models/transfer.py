@@ -88,7 +88,7 @@ class Transfer:
 
     def _is_whole(self) -> bool:
         """Whether an earlier try brought everything; without a hash to prove it, the source is asked."""
-        return 0 < self._order.size_bytes == self._partial.size_bytes and self._order.expected_sha256 is not None
+        return self._partial.size_bytes > 0 and self._partial.sha256 == self._order.expected_sha256
 
     def _resume(self, source: Source) -> Resume:
         """Where to go on: at the same version of the same source, or anywhere if a hash will judge the whole."""

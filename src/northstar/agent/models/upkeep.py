@@ -50,7 +50,7 @@ class Upkeep:
         async with self._looking:
             self._shelf.begin_survey()
             found: Inventory = await to_its_end(
-                lambda: survey(self._layout, self._journal, allow_pickle=self._allow_pickle)
+                survey, self._layout, self._journal, allow_pickle=self._allow_pickle, known=self._shelf.files()
             )
             self.problems = found.problems
             return self._shelf.end_survey(found.files)
@@ -78,12 +78,19 @@ class Upkeep:
             try:
                 for file in self._shelf.files():
                     if file.known is None:
-                        await self.hash_now(file, paced=True)
+                        await self._hash_quietly(file)
                 await self._wait(every_s)
                 tell(*await self.look())
             except (NorthstarError, OSError) as error:
                 log.warning("models_upkeep_failed", error=str(error))
                 await asyncio.sleep(every_s)
+
+    async def _hash_quietly(self, file: ModelFile) -> None:
+        """One file that cannot be read must not keep the others from their hashes."""
+        try:
+            await self.hash_now(file, paced=True)
+        except OSError as error:
+            log.warning("model_not_hashed", model=file.key.name, error=str(error))
 
     async def write_down(self) -> None:
         """Write down what was used since the last time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
@@ -33,6 +33,9 @@ class HttpAddress(msgspec.Struct, frozen=True, kw_only=True):
     def shown(self) -> str:
         """As it may be told."""
         return shown(self.url)
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("shown", self.shown)]
 
     def __repr__(self) -> str:
         return f"HttpAddress({self.shown!r})"
