@@ -15,6 +15,7 @@ from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld, ModelNeed
 from northstar.domain.requirements import Requirements
 from northstar.policy.routing.ready_after import PatienceRule
+from northstar.policy.routing.snapshot import CellSnapshot
 from northstar.store.messages import Candidate
 from northstar.store.snapshots import read_candidates, read_snapshot
 from tests.agent.rig import PROFILE, Rig, nonce
@@ -102,6 +103,18 @@ class WatchedRule:
     def cap_ms(self) -> int:
         self.threads.add(threading.get_ident())
         return 30_000
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "beside"),
+    [
+        (cell(machine("m"), lane("l1")), False),
+        (cell(*(lane(f"l{number}") for number in range(100))), True),
+    ],
+)
+async def test_only_what_takes_no_time_is_done_on_the_loop_itself(snapshot: CellSnapshot, beside: bool) -> None:
+    here = threading.get_ident()
+    assert (await dispatch._aside(snapshot, threading.get_ident) != here) is beside
 
 
 async def test_a_plan_of_more_than_a_few_pairs_is_made_beside_the_loop(

@@ -28,8 +28,8 @@ MACHINES_PER_CALL = 64
 FITS_PER_CALL = 500
 #: Plans are at least so far apart, however often the bell rings for one.
 PLAN_APART_S = 0.05
-#: Pairs of machine and lane that are judged in less time than a thread takes to begin.
-FEW_PAIRS = 32
+#: Pairs of machine and lane, and of profile and class, that are judged in less time than a thread takes to begin.
+FEW_PAIRS = 64
 #: Pause after a call that was refused or not answered.
 RETRY_S = 0.2
 
@@ -134,7 +134,8 @@ class Dispatcher:
 
 async def _aside(snapshot: CellSnapshot, work: Callable[[], Result]) -> Result:
     """Do `work` on a cell in a thread, so that bells and ticks go on meanwhile; at once where that takes less than the thread."""
-    if len(snapshot.machines) * len(snapshot.lanes) <= FEW_PAIRS:
+    pairs = len(snapshot.profiles) * len(snapshot.classes) + len(snapshot.fits)
+    if pairs + len(snapshot.lanes) * max(1, len(snapshot.machines)) <= FEW_PAIRS:
         return work()
     return await asyncio.to_thread(work)
 

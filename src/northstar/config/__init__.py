@@ -1,5 +1,6 @@
 """How North Star is set: typed settings from defaults, a file, the environment and the command line, in that order."""
 
+from northstar.config.models import ModelSettings
 from northstar.config.services import (
     ComfyUIPatienceSettings,
     ComfyUIService,
@@ -43,6 +44,7 @@ __all__ = [
     "LogSettings",
     "LognormalTimeSettings",
     "MachineSettings",
+    "ModelSettings",
     "OllamaPatienceSettings",
     "OllamaService",
     "OpenAIService",

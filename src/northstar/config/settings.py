@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from northstar.config.models import ModelSettings
 from northstar.config.services import Seconds, Service
 from northstar.domain.limits import CellLimits
 from northstar.domain.machines import MachineId, MachineProfile
@@ -138,6 +139,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     serve: ServeSettings
     join: JoinSettings
     assets: AssetSettings
+    models: ModelSettings
     history: HistorySettings
     machines: Annotated[tuple[MachineSettings, ...], msgspec.Meta(max_length=64)]
     services: dict[Word, Service]

@@ -133,7 +133,7 @@ def _leaves(table: dict[str, Any], before: str = "") -> Iterator[str]:
 
 
 def _set_from_text(merged: dict[str, Any], variable: str, text: str) -> None:
-    """A variable's text is read as what the default is: a number, true or false, or text."""
+    """A variable's text is read as what the default is: a number, true or false, text, or a list with commas between."""
     source = f"environment variable {variable}"
     key = variables().get(variable)
     if key is None:
@@ -142,7 +142,8 @@ def _set_from_text(merged: dict[str, Any], variable: str, text: str) -> None:
     for name in key.split("."):
         default = default[name]
     try:
-        _set(merged, key, msgspec.convert(text, type(default), strict=False))
+        value = [part for part in text.split(",") if part] if isinstance(default, list) else text
+        _set(merged, key, msgspec.convert(value, type(default), strict=False))
     except msgspec.ValidationError as exc:
         raise InvalidSettings(_sentence(str(exc)), source=source) from exc
     _check(merged, source=source)

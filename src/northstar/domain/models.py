@@ -1,8 +1,8 @@
-"""Models as jobs ask for them."""
+"""Models as jobs ask for them, as machines hold them, and as they are ordered to a machine."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -22,6 +22,12 @@ ModelKind = Literal[
 
 #: Adapters are small beside what they adapt: they count as bytes in the choice of a machine, not as a lane of their own.
 ADAPTERS: frozenset[str] = frozenset({"lora", "embedding"})
+
+#: What an order says instead of a hash when nobody knows it: the file is then taken as it comes and its hash recorded.
+UNKNOWN_HASH = "unknown"
+
+_Bytes = Annotated[int, msgspec.Meta(ge=0, le=10_000_000_000_000)]
+_Source = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 
 
 class ModelNeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
@@ -43,3 +49,33 @@ class ModelHeld(msgspec.Struct, frozen=True, array_like=True):
     name: str
     state: Literal["resident", "disk"]
     size_bytes: int = 0
+
+
+class ModelOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model file that a machine shall have, and where it can be had. The repr leaves out what may be a secret."""
+
+    #: Path below the folder of its kind, with `/` between folders: what an engine calls the model.
+    name: ModelName
+    #: What kind of model it is.
+    kind: ModelKind = "checkpoint"
+    #: Folder below the models folder; empty: the usual one of its kind.
+    folder: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$")] = ""
+    #: Addresses to try, one after the other: https, http, hf, civitai, s3 or file.
+    sources: Annotated[tuple[_Source, ...], msgspec.Meta(min_length=1, max_length=8)]
+    #: The file's SHA-256 in hexadecimal, or "unknown" on purpose.
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64}|unknown)$")]
+    #: Its size; 0 if it is not known.
+    size_bytes: _Bytes = 0
+
+    @property
+    def expected_sha256(self) -> str | None:
+        """The hash that the file must have; None where any will do."""
+        return None if self.sha256 == UNKNOWN_HASH else self.sha256
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.name), ("kind", self.kind)]
+
+    def __repr__(self) -> str:
+        return (
+            f"ModelOrder(name={self.name!r}, kind={self.kind!r}, sha256={self.sha256!r}, size_bytes={self.size_bytes})"
+        )

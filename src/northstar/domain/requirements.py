@@ -86,12 +86,19 @@ def vram_class_mb(vram_mb: int) -> int:
 
 
 #: Lanes whose text is remembered: jobs of one kind come by the thousand, and making the text takes half of a submission's own time.
-_LANES_KEPT = 4_096
+_LANES_KEPT = 512
+#: Only of needs with so few words: clients choose what is remembered, so it is kept to a few hundred KB.
+_WORDS_KEPT = 16
 
 
-@lru_cache(maxsize=_LANES_KEPT)
 def lane_of(*, pool: str, service: str, requires: Requirements) -> LaneKey:
     """The lane in which a job with these needs waits."""
+    if len(requires.models) + len(requires.node_packs) + len(requires.tags) > _WORDS_KEPT:
+        return _lane_of(pool, service, requires)
+    return _remembered_lane_of(pool, service, requires)
+
+
+def _lane_of(pool: str, service: str, requires: Requirements) -> LaneKey:
     hard = RequirementClass(
         pool=pool,
         service=service,
@@ -117,6 +124,9 @@ def lane_of(*, pool: str, service: str, requires: Requirements) -> LaneKey:
             *sorted({f"model:{need.name}" for need in requires.models}),
         ),
     )
+
+
+_remembered_lane_of = lru_cache(maxsize=_LANES_KEPT)(_lane_of)
 
 
 def read_class(text: str) -> RequirementClass:

@@ -35,6 +35,7 @@ ns.takes.spoil = { { 'how', ns.TEXT, 20 } }
 local ways = {
   score_is_no_number = function(cell) cell:set_score('deadlines', 'job', 0 / 0) end,
   score_is_endless = function(cell) cell:set_score('deadlines', 'job', 1 / 0) end,
+  score_is_nothing = function(cell) cell:set_score('deadlines', 'job', nil) end,
   score_is_text = function(cell) cell:set_score('deadlines', 'job', 'soon') end,
   member_is_a_table = function(cell) cell:set_score('deadlines', {}, 1) end,
   member_is_a_flag = function(cell) cell:remove('deadlines', true) end,

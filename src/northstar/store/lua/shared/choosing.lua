@@ -38,7 +38,7 @@ function ns.prepare_choice(cell, machine_id)
   end
 end
 
--- A job id, or nil and when it is worth looking again (nil: only a change will help), if the caller wants to know.
+-- A job id, or nil and when it is worth looking again, if the caller wants to know (nothing: only a change will help).
 function ns.choose(cell, machine_id, machine, wants_wake)
   if cell.pauses and cell.pauses['cell'] then return nil end
   local lane = ns.overdue_lane(cell, machine)
@@ -61,8 +61,8 @@ function ns.claimed(cell, ids)
   return jobs
 end
 
--- Take up to `credits` jobs for a machine; gives their ids and when to look again if fewer were found. A machine that is offered work
--- is parked no longer, so that is not asked for it.
+-- Take up to `credits` jobs for a machine; gives their ids and when to look again if fewer were found. To offer, that
+-- time is looked up only where nothing was found: a machine with an offer is parked no longer.
 function ns.take(cell, machine_id, machine, credits, status, nonce)
   local taken = {}
   if machine[M.status] ~= 'active' then return taken end

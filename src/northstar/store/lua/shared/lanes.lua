@@ -1,5 +1,5 @@
 --[[ lanes: where jobs wait, and which of them comes first.
-  needs: records unit_of_work ordered_index words
+  needs: records unit_of_work ordered_index words bells
   waiting   lane, order, job          the jobs of a lane in the order in which they are taken
   ages      lane, submitted, sequence, job   the same jobs by age
   heads     lane -> order of its first job and age of its oldest: what a claim compares, one read for all candidates

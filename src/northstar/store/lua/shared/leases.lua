@@ -1,5 +1,5 @@
 --[[ leases: who works on a job, until when, and with which token.
-  needs: records unit_of_work lanes machines events
+  needs: records unit_of_work lanes machines events bells
   A token is "claims.nonce.position": the attempt number and a random lease id; every later write compares the whole of it. ]]
 local J, M, L, H, T = ns.J, ns.M, ns.L, ns.H, ns.T
 

@@ -1,5 +1,5 @@
 --[[ machines: what a registered host may take, and what it holds.
-  needs: records unit_of_work ordered_index refusal
+  needs: records unit_of_work ordered_index refusal bells
   used and vram_used_mb count exactly the jobs under a lease here (`held`), offered ones included. ]]
 local M = ns.M
 

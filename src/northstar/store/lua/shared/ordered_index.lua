@@ -28,9 +28,10 @@ local function prefix_of(part, prefix)
   return known
 end
 
--- The member is not stored, or this call has removed it.
+-- The member is not stored, or this call has removed it. Of one that is stored and was not removed, a later removal would be lost.
 function Cell:index_add(name, member)
-  self:set_score(name, member, self:part(name).state[member] == false and BACK or NEW)
+  local was = self:part(name).state[member]
+  self:set_score(name, member, (was == false or was == BACK) and BACK or NEW)
   local known = prefix_of(self:part(name), string.sub(member, 1, 6))
   if known.added then insert_sorted(known.added, member) else known.added = { member } end
 end

@@ -1,5 +1,5 @@
 --[[ unit_of_work: a function reads through the cell and collects its writes; they are applied together at the end.
-  needs: records refusal clock
+  needs: refusal clock
   Valkey runs a function without interruption but does not roll back. So that no half transition can exist,
     1. reads see the function's own pending writes,
     2. `commit` packs everything first, touches every key that it will write and nothing has read yet with a command of its type
@@ -38,7 +38,8 @@ function ns.open(spec, keys, now)
   if #keys ~= #spec.keys then ns.refuse('NS_KEYS_MISMATCH', { 'want', #spec.keys, 'got', #keys }) end
   local cell = setmetatable({
     keys = keys, at = spec.at, parts = { unpack(spec.unopened) }, opened = {}, events = {}, identity = false, limits = false, hot = false,
-    now = 0, lease_now = 0, touched = false, placed = false, pages = false, pauses = false, rung = false, bells = false,
+    now = false, lease_now = false, touched = false, placed = false, pages = false, pauses = false, rung = false, bells = false,
+    back_overdue_ms = false, numbered = false,
   }, Cell)
   local meta = cell:read('HMGET', 'meta', 'identity', 'limits', 'hot')
   if spec.creating then return cell, meta end
@@ -164,6 +165,7 @@ end
 -- Sorted sets --------------------------------------------------------------------------------------------------------
 
 function Cell:set_score(name, member, score)
+  if score == nil then error('no score for ' .. member .. ' of ' .. name) end
   local part = self.parts[self.at[name]] or self:part(name)
   if part.state[member] == nil then part.list[#part.list + 1] = member end
   part.state[member] = score
