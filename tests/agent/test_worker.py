@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from northstar.agent.readiness import EngineNotReady
 from northstar.connectors.errors import EngineFailed
 from northstar.domain.jobs import RetryRule
 from northstar.domain.machines import MachineDescription
@@ -270,3 +271,33 @@ async def soon_draining(rig: Rig) -> None:
         return not (await read_snapshot(rig.cell.client, rig.cell.keys)).machines["m"].active
 
     await eventually(is_so, what="the machine takes no new work", within_s=SOON_S)
+
+
+async def test_a_job_whose_engine_takes_no_work_goes_back_uncharged(rig: Rig) -> None:
+    runs = Runs()
+    async with rig.working(rig.worker(await rig.link(), runs)):
+        await rig.submit("a")
+        await soon(lambda: runs.ids == ["a"], "a came")
+        runs.fail("a", EngineNotReady("waits", reason="its engine died"))
+        await soon(lambda: len(runs.ids) > 1, "a came again")
+    record = await rig.record("a")
+    assert (record.attempts, record.recoveries, record.error_code) == (0, 0, "")
+
+
+async def test_a_machine_whose_engines_take_no_work_is_given_none_until_one_of_them_does(rig: Rig) -> None:
+    runs = Runs()
+    worker = rig.worker(await rig.link(), runs)
+    async with rig.working(worker):
+        await soon(lambda: not worker._attention.is_set(), "it waits")
+        worker.offer(())
+
+        async def drained() -> bool:
+            machine = (await read_snapshot(rig.cell.client, rig.cell.keys)).machines.get("m")
+            return machine is not None and not machine.active
+
+        await eventually(drained, what="the machine is drained")
+        await rig.submit("a")
+        worker.offer(("waits",))
+        await soon(lambda: runs.ids == ["a"], "a runs")
+        runs.finish("a")
+        await rig.becomes("a", "succeeded")

@@ -91,6 +91,13 @@ class EngineHealth:
         """The services that may be offered now."""
         return self._health.offered
 
+    def proven(self) -> None:
+        """Every engine has just answered its warm-up job to whoever started it."""
+        for service in self._connectors:
+            self._judge(service, ProbeBegan(at_s=self._clock()))
+            self._judge(service, ProbePassed(at_s=self._clock()))
+        self.changed.clear()
+
     @property
     def quarantine(self) -> Quarantine | None:
         """Why the whole machine takes no work, if it does not."""

@@ -11,6 +11,7 @@ import structlog
 
 from northstar.agent.held_jobs import HeldJobs
 from northstar.agent.outbox import Outbox
+from northstar.agent.readiness import EngineNotReady
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
 from northstar.store.bells import Canceled, Connected, Offered
@@ -76,6 +77,15 @@ class Worker:
         self._stopping = False
         self._lost = False
         self._strangers: list[Held] = []
+        self._refused: list[Held] = []
+        self._offered = profile.services
+        self._offer_changed = False
+
+    def offer(self, services: Sequence[str]) -> None:
+        """Take work for these services of the profile from now on; for none, take no work until told again."""
+        self._offered = tuple(services)
+        self._offer_changed = True
+        self._attention.set()
 
     def stop(self) -> None:
         """Take no more work, finish or hand back what runs, then return from `run`. May be called from a signal handler."""
@@ -121,9 +131,13 @@ class Worker:
             try:
                 if self._lost:
                     await self._join_again()
+                if self._offer_changed:
+                    await self._announce_offer()
                 strangers, self._strangers = self._strangers, []
-                self._start(await self._outbox.send_and_claim(self._settings.slots - len(self._held)), tasks)
+                credits_ = self._settings.slots - len(self._held) if self._offered else 0
+                self._start(await self._outbox.send_and_claim(credits_), tasks)
                 await self._hand_back(strangers)
+                await self._hand_back_refused()
             except NoSuchMachine:
                 self._lost = True
             except Unavailable as exc:
@@ -155,6 +169,9 @@ class Worker:
         try:
             result = await self._runner.run(job, report)
             self._outbox.add_result(Done(job.id, job.token, result))
+        except EngineNotReady as exc:
+            log.info("job_handed_back", job=job.id, code=exc.code, reason=exc.reason)
+            self._refused.append(Held(job.id, job.token))
         except NorthstarError as exc:
             self._failed(job, exc.code, str(exc), retryable=exc.retryable)
         except Exception as exc:
@@ -218,12 +235,30 @@ class Worker:
 
     # Coming and going -------------------------------------------------------------------------------------------------
 
+    async def _announce_offer(self) -> None:
+        """Say what may be asked of this machine now; a machine of which nothing may be asked is drained."""
+        self._offer_changed = False
+        try:
+            await self._register()
+            if not self._offered:
+                await self._link.drain()
+        except BaseException:
+            self._offer_changed = True
+            raise
+
+    async def _hand_back_refused(self) -> None:
+        """Jobs that came for an engine which takes no work now: uncharged, for another machine."""
+        if refused := self._refused[: self._settings.batch]:
+            await self._link.release(refused, because="the engine takes no work now")
+            del self._refused[: len(refused)]
+
     async def _register(self) -> None:
         """Join, and hand back what the broker believes to run here but does not."""
         while not self._stopping:
             try:
+                profile = msgspec.structs.replace(self._profile, services=self._offered or self._profile.services)
                 still_held = await self._link.register(
-                    self._profile, self._description, slots=self._settings.slots, models=self._models
+                    profile, self._description, slots=self._settings.slots, models=self._models
                 )
                 mine = {(held.id, held.token) for held in (*self._held.named(), *self._outbox.named())}
                 if strangers := [held for held in still_held if (held.id, held.token) not in mine]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 import structlog
 
 from northstar.agent.engine import ConnectorRunner
+from northstar.agent.readiness import EngineHealth
 from northstar.agent.worker import Worker, WorkerSettings
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
 from northstar.assembly.ways import Way, straight, through_broker
@@ -23,6 +25,7 @@ from northstar.connectors.errors import EngineMisconfigured
 from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, NorthstarError, Unavailable
 from northstar.domain.machines import MachineDescription
+from northstar.policy.fleet.breaker import HealthRule
 from northstar.store.embedded.lock import DataDirectoryLock
 
 log = structlog.get_logger(__name__)
@@ -159,9 +162,18 @@ async def _unless_stopped(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
 async def _work(
     way: Way, settings: Settings, machine: MachineSettings, *, equipment: MachineProcess, stop: asyncio.Event
 ) -> None:
+    health = EngineHealth(
+        equipment.connectors,
+        rule=HealthRule(),
+        clock=time.monotonic,
+        sleep=asyncio.sleep,
+        jitter=random.random,
+        probe_within_s=settings.agent.ready_within_s,
+    )
+    health.proven()
     worker = Worker(
         way.link,
-        ConnectorRunner(equipment.connectors, outputs=way.outputs, workspaces=equipment.workspaces),
+        ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces),
         profile=machine.profile(),
         description=MachineDescription(region=machine.region, gpu=machine.gpu),
         settings=WorkerSettings(
@@ -174,18 +186,29 @@ async def _work(
         jitter=random.random,
     )
     working = asyncio.create_task(worker.run(), name="worker")
+    watching = asyncio.create_task(_offer_what_is_ready(health, worker), name="engine-health")
     ends = {
         asyncio.create_task(engine.wait(), name=f"engine-{name}"): name for name, engine in equipment.engines.items()
     }
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({working, stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, watching, stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
         dead = next((task for task in ends if task.done()), None)
         worker.stop()
         await working
         if dead is not None and not stop.is_set():
             raise EngineEnded(ends[dead], exit_code=dead.result())
     finally:
-        for task in (working, stopped, *ends):
+        for task in (working, watching, stopped, *ends):
             task.cancel()
-        await asyncio.wait({working, stopped, *ends})
+        await asyncio.wait({working, watching, stopped, *ends})
+
+
+async def _offer_what_is_ready(health: EngineHealth, worker: Worker) -> None:
+    """Probe engines that failed, and offer only those that answer, for as long as the machine lives."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(health.run(), name="engine-probes")
+        while True:
+            await health.changed.wait()
+            health.changed.clear()
+            worker.offer(health.offered)

@@ -26,7 +26,7 @@ from northstar.connectors.comfyui.server import ComfyServer
 from northstar.connectors.comfyui.stopping import stop_run
 from northstar.connectors.comfyui.warm_up import warm_up_payload
 from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Progress, Report
-from northstar.connectors.errors import EngineRejected, EngineTimeout, MalformedAnswer
+from northstar.connectors.errors import DeadlinePassed, EngineRejected, EngineTimeout, MalformedAnswer
 from northstar.connectors.running import RunningJobs, to_the_end
 from northstar.connectors.secret import Secret
 
@@ -138,7 +138,8 @@ class ComfyUIConnector:
         except TimeoutError as error:
             if not whole.expired():
                 raise
-            raise EngineTimeout("end of the run", service=self.service, limit_s=limit_s) from error
+            kind = EngineTimeout if job.deadline_s is None else DeadlinePassed
+            raise kind("end of the run", service=self.service, limit_s=limit_s) from error
         summary = {
             "run_id": run_id_of(self.service, job.id),
             "nodes": len(request.graph),
