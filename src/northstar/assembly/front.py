@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import resource
 import secrets
 import socket
 import time
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 #: Connections that ask at one moment; a fleet that lost its broker comes back all at once.
 _BACKLOG: Final = 4_096
+#: Files that a process has open beside its machines' connections.
+_OTHER_FILES: Final = 512
 
 
 class FrontPartMissing(Unavailable):
@@ -117,6 +120,7 @@ async def running_front(
         cell=cell.name,
         max_output_bytes=max_bytes,
     )
+    _allow_files(wanted.max_machines + _OTHER_FILES)
     listening = _listening(wanted.host, wanted.port)
     passing = asyncio.create_task(gateway.run(), name="gateway")
     try:
@@ -131,6 +135,16 @@ async def running_front(
         passing.cancel()
         await asyncio.wait({passing})
         listening.close()
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise the limit of open files as far as it may go: every machine is one, and the usual limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+        if most < wanted:
+            log.warning("few_files_allowed", allowed=most, wanted=wanted, hint="raise the hard limit (ulimit -Hn)")
 
 
 def _listening(host: str, port: int) -> socket.socket:

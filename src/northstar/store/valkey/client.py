@@ -13,15 +13,17 @@ import socket
 from typing import Any, Final
 
 import msgspec
-from valkey.asyncio import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection, Valkey
+from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.asyncio.cluster import ClusterNode, ValkeyCluster
-from valkey.asyncio.sentinel import (
-    Sentinel,
-    SentinelConnectionPool,
-    SentinelManagedConnection,
-    SentinelManagedSSLConnection,
-)
+from valkey.asyncio.sentinel import Sentinel, SentinelConnectionPool
 
+from northstar.store.valkey.connections import (
+    SentinelTcpConnection,
+    SentinelTlsConnection,
+    TcpConnection,
+    TlsConnection,
+    UnixConnection,
+)
 from northstar.store.valkey.url import ServerUrl, parse_url
 
 ValkeyClient = Valkey | ValkeyCluster
@@ -67,10 +69,10 @@ def connect(url: str | ServerUrl, *, options: ClientOptions | None = None) -> Va
 def _single_pool(server: ServerUrl, options: ClientOptions) -> BlockingConnectionPool:
     arguments = _arguments(server, options) | {"db": server.db} | _pool_bounds(options)
     if server.shape == "unix":
-        return BlockingConnectionPool(connection_class=UnixDomainSocketConnection, path=server.path, **arguments)
+        return BlockingConnectionPool(connection_class=UnixConnection, path=server.path, **arguments)
     address = server.addresses[0]
     return BlockingConnectionPool(
-        connection_class=SSLConnection if server.tls else Connection,
+        connection_class=TlsConnection if server.tls else TcpConnection,
         host=address.host,
         port=address.port,
         **arguments,
@@ -104,7 +106,7 @@ def _behind_sentinel(server: ServerUrl, options: ClientOptions) -> Valkey:
     pool = _SentinelPool(  # type: ignore[no-untyped-call]
         server.service,
         sentinel,
-        connection_class=SentinelManagedSSLConnection if server.tls else SentinelManagedConnection,
+        connection_class=SentinelTlsConnection if server.tls else SentinelTcpConnection,
         db=server.db,
         **_arguments(server, options),
         **_pool_bounds(options),
@@ -121,6 +123,8 @@ class _BoundedCluster(ValkeyCluster):
 
     def __init__(self, *, max_connections: int, **arguments: Any) -> None:
         super().__init__(max_connections=max_connections, **arguments)
+        # The base class chooses its own; those of the nodes that it finds are made of these arguments.
+        self.connection_kwargs["connection_class"] = TlsConnection if arguments.get("ssl") else TcpConnection
         self._free = asyncio.Semaphore(max_connections)
 
     async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
