@@ -36,6 +36,7 @@ SIZES = (500, 2_000)
 GOAL_P99_MS = 10.0
 _JOBS, _APART_S = 300, 0.02
 _IDLE_S = 10.0
+_SETTLE_S = 3.0
 _WITHIN_S = 180.0
 
 
@@ -153,17 +154,25 @@ async def _answers(url: str) -> None:
 async def _dispatched(cell: Cell, fleet: Fleet) -> list[float]:
     """Waits of jobs that were submitted one by one, in ms."""
     submitter = Submitter(cell, new_id=lambda: secrets.token_hex(10), monotonic=time.monotonic)
+    await _paced(submitter, fleet, count=10)
+    # The lane is new with the first job; every machine gets it among its candidates now.
+    await asyncio.sleep(_SETTLE_S)
+    submitted = await _paced(submitter, fleet, count=_JOBS)
+    return [(fleet.started[number] - number) / 1e6 for number in submitted]
+
+
+async def _paced(submitter: Submitter, fleet: Fleet, *, count: int) -> list[int]:
+    """Submit jobs at a pace, and wait until machines have them all; each one's number is when it was submitted."""
     submitted: list[int] = []
     begun_s = time.monotonic()
-    for turn in range(_JOBS + 10):
+    for turn in range(count):
         await asyncio.sleep(max(0.0, begun_s + turn * _APART_S - time.monotonic()))
         submitted.append(time.monotonic_ns())
         await submitter.submit([JobRequest(service="count", payload={"number": submitted[-1]})])
     async with asyncio.timeout(_WITHIN_S):
-        while len(fleet.started) < len(submitted):
+        while not fleet.started.keys() >= set(submitted):
             await asyncio.sleep(0.01)
-    # The first ten warm everything up.
-    return [(fleet.started[number] - number) / 1e6 for number in submitted[10:]]
+    return submitted
 
 
 def _resident_mb(pid: int) -> float:
