@@ -97,7 +97,7 @@ async def test_a_library_of_another_build_is_refused_and_nothing_replaced() -> N
 
 
 async def test_a_client_that_slept_through_a_restart_writes_its_events_under_a_new_epoch() -> None:
-    options = ServerOptions(restart=RestartPolicy(first_delay_s=0.05))
+    options = ServerOptions(fsync="always", restart=RestartPolicy(first_delay_s=0.05))
     async with EmbeddedValkey(options=options) as server, RunningServer(server.url).client() as client:
         cell = fresh(client)
         await cell.open(CellLimits())
@@ -109,7 +109,7 @@ async def test_a_client_that_slept_through_a_restart_writes_its_events_under_a_n
 
 
 async def test_calls_fail_while_the_server_is_away_and_work_when_it_is_back_without_help() -> None:
-    options = ServerOptions(restart=RestartPolicy(first_delay_s=0.5))
+    options = ServerOptions(fsync="always", restart=RestartPolicy(first_delay_s=0.5))
     async with EmbeddedValkey(options=options) as server, RunningServer(server.url).client() as client:
         cell = fresh(client)
         await cell.open(CellLimits())
@@ -127,6 +127,7 @@ async def until_refused(cell: Cell) -> None:
         await asyncio.sleep(0)
 
 
+# These servers sync every write: with `everysec` a slow disk may hold writes back, and `SIGKILL` then loses the cell itself.
 async def killed_and_back(server: EmbeddedValkey) -> None:
     before = server.pid
     os.kill(before, signal.SIGKILL)
