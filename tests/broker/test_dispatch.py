@@ -166,7 +166,8 @@ async def test_a_plan_that_is_refused_is_made_again(rig: Rig) -> None:
 
 
 async def test_it_goes_on_when_the_server_was_away() -> None:
-    options = ServerOptions(restart=RestartPolicy(first_delay_s=0.2))
+    # Synced, because with `everysec` a slow disk may hold writes back, and SIGKILL loses them.
+    options = ServerOptions(fsync="always", restart=RestartPolicy(first_delay_s=0.2))
     async with EmbeddedValkey(options=options) as server, Rig(server.url) as rig:
         link = await rig.joined()
         await rig.submit("a")

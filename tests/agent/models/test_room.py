@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import os
 import subprocess
 from collections.abc import AsyncIterator
@@ -29,6 +30,12 @@ async def server() -> AsyncIterator[Origin]:
         yield one
 
 
+def days_apart() -> World:
+    """A wall clock that goes on by ten days with every look, so that what was used before weighs more than how fast it came."""
+    days = itertools.count()
+    return World(now=lambda: next(days) * 864_000.0)
+
+
 async def fetch(models: ModelStore, server: Origin, *names: str) -> None:
     for name in names:
         await models.fetch(order(f"{server.url}/{name}", DATA, name=f"{name}.safetensors"))
@@ -39,7 +46,7 @@ def names(models: ModelStore) -> list[str]:
 
 
 async def test_the_limit_holds_by_dropping_what_was_used_longest_ago(tmp_path: Path, server: Origin) -> None:
-    async with store(tmp_path, space=TWO) as models:
+    async with store(tmp_path, space=TWO, world=days_apart()) as models:
         await fetch(models, server, "a", "b")
         with models.use(["a.safetensors"]):
             pass
@@ -49,11 +56,12 @@ async def test_the_limit_holds_by_dropping_what_was_used_longest_ago(tmp_path: P
 
 
 async def test_when_a_model_was_used_is_remembered_over_a_restart(tmp_path: Path, server: Origin) -> None:
-    async with store(tmp_path, space=TWO) as models:
+    world = days_apart()
+    async with store(tmp_path, space=TWO, world=world) as models:
         await fetch(models, server, "a", "b")
         with models.use(["a.safetensors"]):
             pass
-    async with store(tmp_path, space=TWO) as models:
+    async with store(tmp_path, space=TWO, world=world) as models:
         await fetch(models, server, "c")
         assert names(models) == ["a", "c"]
 
