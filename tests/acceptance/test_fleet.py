@@ -129,3 +129,6 @@ def test_a_revoked_machine_ends_and_says_why(fleet: Fleet) -> None:
     fleet.operator.good("machines", "revoke", "machine", "--yes")
     assert agent.popen.wait(WITHIN_S) != 0
     assert "NS_TOKEN_REVOKED" in agent.words()
+    again = fleet.agent("machine", url)  # by a new invite, in the folder that still holds the old token
+    assert again.popen.poll() is None
+    fleet.operator.until_machines("machine")

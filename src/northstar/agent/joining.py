@@ -55,6 +55,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 
     broker: str
     joined: Joined
+    #: The id of the invite by which it joined; another invite is a wish to join anew.
+    invite: str = ""
 
 
 class JoinFolder:

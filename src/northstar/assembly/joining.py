@@ -22,7 +22,7 @@ def folder_of(settings: Settings, name: str) -> JoinFolder:
 
 
 async def join(settings: Settings, name: str, *, url: str, invite: str) -> Membership:
-    """Join the broker at `url`, unless the machine has: the same command may be run at every start.
+    """Join the broker at `url`, unless the machine has by this invite: the same command may be run at every start.
 
     Raises:
         BrokerUrlInvalid, TokenMalformed: what was given can never work.
@@ -30,15 +30,17 @@ async def join(settings: Settings, name: str, *, url: str, invite: str) -> Membe
     """
     address, folder = broker_url(url), folder_of(settings, name)
     known = folder.membership()
-    if known is not None and known.broker == address:
+    if known is not None and known.broker == address and not invite:
         return known
     parsed = Token.parse(invite, TokenKind.INVITE)
+    if known is not None and known.broker == address and known.invite in {"", parsed.id}:
+        return known
     token = folder.pending_token(parsed, random_bytes=secrets.token_bytes)
     ca_file = Path(settings.agent.ca_file) if settings.agent.ca_file else None
     dialling = Dialling(http_url=address, token=Secret(token.reveal()), ca_file=ca_file)
     request = JoinRequest(invite=parsed.reveal(), token=token.reveal(), machine=name)
     joined = await ask_to_join(address, request, agent=f"northstar-agent/{__version__}", tls=dialling.tls())
-    membership = Membership(broker=address, joined=joined)
+    membership = Membership(broker=address, joined=joined, invite=parsed.id)
     folder.keep(token, membership)
     return membership
 
