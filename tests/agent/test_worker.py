@@ -291,13 +291,20 @@ async def test_a_machine_whose_engines_take_no_work_is_given_none_until_one_of_t
         await soon(lambda: not worker._attention.is_set(), "it waits")
         worker.offer(())
 
-        async def drained() -> bool:
+        async def waits_no_more() -> bool:
             machine = (await read_snapshot(rig.cell.client, rig.cell.keys)).machines.get("m")
-            return machine is not None and not machine.active
+            return machine is not None and not machine.parked
 
-        await eventually(drained, what="the machine is drained")
+        await eventually(waits_no_more, what="the machine waits for no work")
         await rig.submit("a")
         worker.offer(("waits",))
         await soon(lambda: runs.ids == ["a"], "a runs")
         runs.finish("a")
         await rig.becomes("a", "succeeded")
+
+
+async def test_a_machine_that_an_operator_drained_stays_drained_when_its_agent_registers_again(rig: Rig) -> None:
+    link = await rig.joined()
+    await rig.cell.drain_machine("m", draining=True, nonce=nonce())
+    await link.register(PROFILE, MachineDescription(), slots=1, models=())
+    assert not (await read_snapshot(rig.cell.client, rig.cell.keys)).machines["m"].active

@@ -236,12 +236,10 @@ class Worker:
     # Coming and going -------------------------------------------------------------------------------------------------
 
     async def _announce_offer(self) -> None:
-        """Say what may be asked of this machine now; a machine of which nothing may be asked is drained."""
+        """Say what may be asked of this machine now. Registering unparks it, so one that does not claim after it is given nothing."""
         self._offer_changed = False
         try:
             await self._register()
-            if not self._offered:
-                await self._link.drain()
         except BaseException:
             self._offer_changed = True
             raise

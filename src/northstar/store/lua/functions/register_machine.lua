@@ -11,7 +11,7 @@
          NS_TOKEN_WAITING, NS_TOKEN_OF_ANOTHER_MACHINE · NS_TOO_MANY_WORDS, NS_TOO_MANY_MACHINES, NS_TOO_MANY_PROFILES,
          NS_DESCRIPTION_TOO_LARGE
   EVENTS machine.registered; with a new session job.returned for what the one before held
-  COST   O(classes new to the profile + jobs held). The same session again keeps its jobs. ]]
+  COST   O(classes new to the profile + jobs held). The same session again keeps its jobs, and stays drained. ]]
 local J, M, H = ns.J, ns.M, ns.H
 ns.takes.register_machine = {
   ns.MACHINE, ns.SESSION, { 'profile', ns.NAME, 4096 }, { 'fits', ns.LIST, 10000, of = { { 1, ns.NAME, 16 }, { 2, ns.FLAG } } },
@@ -47,6 +47,7 @@ local function machine_record(cell, request, profile)
   local machine = ns.machine(cell, request.machine)
   if machine then ns.unpark(cell, request.machine, machine) end -- its next claim says what it accepts
   if machine and machine[M.session] ~= request.session then
+    machine[M.status] = 'active'
     ns.take_jobs_from(cell, machine, 'agent_restarted', true)
     ns.forget_fetches(cell, request.machine)
     machine[M.nonce] = ''
@@ -60,7 +61,7 @@ local function machine_record(cell, request, profile)
     for _, name in ipairs({ 'profile', 'session', 'slots', 'vram_mb', 'status', 'holder', 'wants', 'registered_ms' }) do
       machine[M[name]] = 0
     end
-    machine[M.registered_ms] = cell.now
+    machine[M.status], machine[M.registered_ms] = 'active', cell.now
   end
   return machine
 end
@@ -82,7 +83,7 @@ function ns.handlers.register_machine(cell, request)
   local machine = machine_record(cell, request, profile)
   machine[M.profile], machine[M.session], machine[M.holder] = profile, request.session, request.holder
   machine[M.slots], machine[M.vram_mb] = request.slots, request.vram_mb
-  machine[M.status], machine[M.wants] = 'active', 0
+  machine[M.wants] = 0
   cell:changed('machines', request.machine, machine)
   cell:put('descriptions', request.machine, request.description)
   ns.learn_words(cell, request.words, 'machine')
