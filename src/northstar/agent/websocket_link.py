@@ -48,7 +48,7 @@ class BrokerUnreachable(Unavailable):
 
 
 class BrokerUnavailable(Unavailable):
-    """The broker is connected, but cannot answer for now."""
+    """The broker is connected, but gives no answer at present."""
 
     code: ClassVar[str] = "NS_BROKER_UNAVAILABLE"
 
