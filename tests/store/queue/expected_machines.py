@@ -16,8 +16,10 @@ class ExpectedMachines(ExpectedJobs):
     def register_machine(self, request: Reply, trace: Trace, reply: Reply) -> None:
         if request["machine"] not in self.machines and len(self.machines) >= self.limits["max_machines"]:
             raise Refusal("NS_TOO_MANY_MACHINES")
+        before = self.machines.get(request["machine"])
+        stays = before.status if before is not None and before.session == request["session"] else "active"
         machine = self._arrived(request, trace, reply["profile"])
-        machine.status, machine.wants, machine.disturbed = "active", None, False
+        machine.status, machine.wants, machine.disturbed = stays, None, False
         machine.slots, machine.vram_mb, machine.session = request["slots"], request["vram_mb"], request["session"]
         self.words.update(request["words"])
         for kind, fits in request["fits"]:
