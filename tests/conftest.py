@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -38,6 +39,10 @@ def in_ci() -> bool:
 
 def pytest_configure() -> None:
     settings.load_profile(chosen_profile())
+    # A shell that starts us in the background has us ignore some signals, and so would every program that the tests start.
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_report_header() -> str:

@@ -265,6 +265,21 @@ class TooManyFetches(QueueRefusal, Refused):
     sentence = "machine {machine} fetches {limit} models already; let one of them end first"
 
 
+class TooManyOrders(QueueRefusal, Refused):
+    """A machine has only so many open orders about models."""
+
+    code = "NS_TOO_MANY_ORDERS"
+    retryable = True
+    sentence = "machine {machine} has {limit} open orders already; let some of them end first"
+
+
+class NoSuchOrder(QueueRefusal, Refused):
+    """There is no such open order; it was answered already, perhaps."""
+
+    code = "NS_NO_SUCH_ORDER"
+    sentence = "machine {machine} has no open order {order}"
+
+
 class NotFetching(QueueRefusal, Refused):
     """There is no such fetch to end."""
 

@@ -52,6 +52,12 @@ class MachineChanged(msgspec.Struct, frozen=True):
     status: str
 
 
+class Ordered(msgspec.Struct, frozen=True):
+    """The machine was told to fetch or to evict models; it asks which."""
+
+    machine: str
+
+
 class Approved(msgspec.Struct, frozen=True):
     """The machine's token was approved, so it may register now. Everybody hears it."""
 
@@ -74,7 +80,7 @@ class PlanDue(msgspec.Struct, frozen=True):
     """A machine or a lane is new, so no candidates name it yet."""
 
 
-Ring = Connected | Offered | Canceled | MachineChanged | Approved | Revoked | Due | PlanDue
+Ring = Connected | Offered | Canceled | MachineChanged | Ordered | Approved | Revoked | Due | PlanDue
 
 #: Longest pause between two attempts to connect.
 MAX_PAUSE_S = 5.0
@@ -95,13 +101,15 @@ def read_ring(holder: str, word: Any) -> Ring | None:
             return Canceled(job, token, machine)
         case [("approved" | "revoked") as decided, machine]:
             return Approved(machine) if decided == "approved" else Revoked(machine)
+        case ["orders", machine]:
+            return Ordered(machine)
         case [("draining" | "active") as status, machine]:
             return MachineChanged(machine, status)
         case _:
             return None
 
 
-def word_of(ring: Offered | Canceled | MachineChanged | Connected) -> Any:
+def word_of(ring: Offered | Canceled | MachineChanged | Ordered | Connected) -> Any:
     """The word that `read_ring` reads as this ring: how it goes on to a machine."""
     match ring:
         case Offered(machine, jobs):
@@ -110,6 +118,8 @@ def word_of(ring: Offered | Canceled | MachineChanged | Connected) -> Any:
             return ["cancel", job, token, machine]
         case MachineChanged(machine, status):
             return [status, machine]
+        case Ordered(machine):
+            return ["orders", machine]
         case Connected():
             return ["look"]
 

@@ -48,6 +48,7 @@ KEY_KINDS: dict[str, KeyKind] = {
     "residency": "hash",  # machine -> packed list of models it holds
     "holders": "zset",  # model, NUL, machine: by text
     "fetches": "hash",  # fetches in flight, by machine, by model and by both
+    "orders": "hash",  # machine -> packed list of open orders about models
     "transfers": "hash",  # job on its way out -> transfer, target, since
     "arrivals": "zset",  # transfer that arrived -> until when it is remembered
     "pauses": "hash",  # scope -> since, because, by

@@ -124,6 +124,18 @@ class RenewReply(msgspec.Struct, frozen=True):
     lost: list[tuple[str, str]]
     unknown: list[tuple[str, str]]
     lease_ms: int
+    #: Open orders about models; they are read with `pending_orders`.
+    orders: int = 0
+
+
+class StoredOrder(msgspec.Struct, frozen=True, array_like=True):
+    """An open order to a machine. `body` is a `ModelOrder` as JSON for a fetch, and empty for an eviction."""
+
+    id: str
+    what: Literal["fetch", "evict"]
+    model: str
+    body: str = ""
+    given_ms: int = 0
 
 
 class StoredLimits(CellLimits, frozen=True, kw_only=True, forbid_unknown_fields=False):

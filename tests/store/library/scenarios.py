@@ -1,7 +1,7 @@
 """One furnished cell, and for every function the calls that matter in it.
 
 In the cell: machines m1 (busy, slots free), m2 (holds an offer), m3 (parked), m4 (draining), m5 (another profile); jobs in
-every status; a pause, a fetch in flight, models, candidates, words, an arrival; an invite, and the tokens of m6 (approved), m7 (waiting)
+every status; a pause, a fetch in flight, orders, models, candidates, words, an arrival; an invite, and the tokens of m6 (approved), m7 (waiting)
 and m8 (revoked), none of which is there.
 """
 
@@ -38,6 +38,9 @@ HEAVY = FAST | {
     "fits": [["000002", True]],
     "placements": [["m5", 0, 0]],
 }
+
+
+AN_ORDER = {"id": "o9", "what": "fetch", "model": "d", "body": '{"sources": ["https://x.test/d"]}'}
 
 
 def a_job(name: str, **changes: Any) -> Request:
@@ -147,6 +150,7 @@ def _jobs_that_wait(cell: Cell) -> None:
 def _machines_that_wait(cell: Cell) -> None:
     cell.call("models_present", **of("m1", models=[["a", "resident", 4], ["b", "disk", 9]]))
     cell.call("fetch_started", **of("m1", model="c", bytes=5, expected_ms=1_000, copies=1))
+    cell.call("order_models", machine="m1", by="admin", orders=[AN_ORDER | {"id": "o1"}, AN_ORDER | {"id": "o2", "what": "evict"}])
     cell.call("set_candidates", nonce="k1", machines=[["m2", []], ["m3", []]])
     cell.call("claim", **of("m3", credits=2, nonce="park-3", park=True))
     cell.call("claim", **of("m2", credits=1, nonce="park-2", park=True))
@@ -289,6 +293,14 @@ SCENARIOS: list[Scenario] = [
     Scenario("fetch_started", "new", lambda f: of("m2", model="d", bytes=5, expected_ms=9, copies=1)),
     Scenario("fetch_started", "second copy", lambda f: of("m2", model="c", bytes=5, expected_ms=9, copies=2)),
     Scenario("fetch_ended", "done", lambda f: of("m1", model="c", outcome="fetched")),
+    Scenario(
+        "order_models",
+        "new and known",
+        lambda f: {"machine": "m1", "by": "me", "orders": [AN_ORDER, AN_ORDER | {"id": "o1"}, AN_ORDER | {"model": "z"}]},
+    ),
+    Scenario("pending_orders", "two", lambda f: {"machine": "m1"}),
+    Scenario("order_ended", "done", lambda f: of("m1", order="o1", outcome="done", code="", message="")),
+    Scenario("order_ended", "failed", lambda f: of("m1", order="o2", outcome="failed", code="NS_X", message="no")),
     Scenario(
         "set_candidates",
         "parked looks",

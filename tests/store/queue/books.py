@@ -294,6 +294,7 @@ def _memory(books: Books, cell: ReferenceCell) -> None:
     machines = cell.machines.values()
     assert books.records("residency") == {m.name: m.models for m in machines if m.models}
     assert books.members("holders") == sorted(f"{model[0]}\0{m.name}" for m in machines for model in m.models)
+    assert set(books.records("orders")) == {m.name for m in machines if m.orders}
     fetches = books.records("fetches")
     assert {n.partition("\0")[0] for n in fetches if n.partition("\0")[0]} == {m.name for m in machines if m.fetches}
     assert {n for n in fetches if "\0" in n and n[0] != "\0"} == {

@@ -220,6 +220,7 @@ class ExpectedJobs(ExpectedSteps):
         ]
         assert reply["lost"] == lost
         assert sorted(reply["unknown"]) == sorted(unknown)
+        assert reply["orders"] == len(machine.orders)
         self.sign_of_life(machine)
 
     # From outside ------------------------------------------------------------------------------------------------

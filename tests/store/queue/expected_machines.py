@@ -77,6 +77,9 @@ class ExpectedMachines(ExpectedJobs):
         self.expect_all_returned(trace, machine, because, charged=charged)
         del self.machines[machine.name]
         assert trace.next(kind, machine.name).data == {"because": because}
+        for name, (_, model, _) in machine.orders.items():
+            told = {"order": name, "model": model, "outcome": "gone"}
+            assert trace.next("order.ended", machine.name).data == told
 
     def _known(self, request: Reply) -> Machine:
         machine = self.machines.get(request["machine"])
@@ -137,6 +140,38 @@ class ExpectedMachines(ExpectedJobs):
         event = trace.next("fetch.ended", machine.name)
         assert event.data == {"model": request["model"], "outcome": request["outcome"]}
         assert reply == {"took_ms": self.now - since}
+
+    def order_models(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        machine, given = self._known(request), []
+        orders = dict(machine.orders)
+        for wanted in request["orders"]:
+            same = wanted["what"], wanted["model"], wanted["body"]
+            known = next((name for name, order in orders.items() if order == same or name == wanted["id"]), None)
+            given.append([known or wanted["id"], known is None])
+            if known is None:
+                if len(orders) >= 32:
+                    raise Refusal("NS_TOO_MANY_ORDERS")
+                orders[wanted["id"]] = same
+        for name, fresh in given:
+            if fresh:
+                what, model, _ = orders[name]
+                event = trace.next("order.given", machine.name)
+                assert event.data == {"order": name, "what": what, "model": model, "by": request["by"]}
+        machine.orders = orders
+        assert reply == {"given": given}
+
+    def pending_orders(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        machine = self.present(request)
+        assert [order[:4] for order in reply["orders"]] == [[name, *order] for name, order in machine.orders.items()]
+
+    def order_ended(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        machine = self.present(request)
+        if request["order"] not in machine.orders:
+            raise Refusal("NS_NO_SUCH_ORDER")
+        _, model, _ = machine.orders.pop(request["order"])
+        told = {name: request[name] for name in ("order", "outcome", "code", "message")}
+        assert trace.next("order.ended", machine.name).data == told | {"model": model}
+        assert reply == {"open": len(machine.orders)}
 
     # The cell ----------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ WEIGHTS = {
     "set_candidates": 4,
     "decide_fits": 2,
     "models_and_fetches": 2,
+    "orders": 2,
     "pause": 1,
     "resume": 3,
     "declare": 1,
@@ -279,6 +280,22 @@ class QueueMachine(Steps):
             "fetch_ended": {"model": model, "outcome": "fetched"},
         }
         self.step(side, what, **caller, **requests[what])
+
+    def orders(self, rng: random.Random) -> None:
+        side = self.side(rng)
+        caller, model = self.caller(side, rng), rng.choice(WORDS).removeprefix("model:")
+        known = [name for machine in self.cells[side].machines.values() for name in machine.orders]
+        what = rng.choice(["order_models", "pending_orders", "order_ended"])
+        if what == "order_models":
+            kind = rng.choice(["fetch", "evict"])
+            order = {"id": self.name("o"), "what": kind, "model": model, "body": "{}" * rng.randint(0, 1)}
+            self.step(side, what, machine=caller["machine"], by="test", orders=[order] * rng.randint(0, 2))
+        elif what == "pending_orders":
+            self.step(side, what, **caller)
+        else:
+            name = rng.choice([*known, "no-such-order"])
+            outcome = rng.choice(["done", "failed"])
+            self.step(side, what, **caller, order=name, outcome=outcome, code="", message="")
 
     # Operators ---------------------------------------------------------------------------------------------------
 

@@ -90,6 +90,7 @@ class Machine:
     disturbed: bool = False  # parked, and what it could take changed without a word to it: its holder claims again
     models: list[list[Any]] = field(default_factory=list)
     fetches: dict[str, tuple[int, int]] = field(default_factory=dict)
+    orders: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # id -> what, model, body
 
     @property
     def parked(self) -> bool:

@@ -155,7 +155,7 @@ class Steps(RuleBasedStateMachine):
         for event in events:
             if event.kind in {"job.started", "job.offered"}:
                 self.tokens[side].append((event.subject, event.data["token"]))
-        if function == "statistics":
+        if function in {"statistics", "pending_orders"}:
             model.now = before
         model.steps += 1
         if model.steps % AUDIT_EVERY == 0:

@@ -1,7 +1,7 @@
 --[[ remove_machine: the machine is gone; its jobs go back to the front of their lanes.
   KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines
          finished dead leases held machines descriptions alive candidates rankings parked wakes residency holders
-         fetches pauses tokens tokens_due events
+         fetches orders pauses tokens tokens_due events
   FLAGS  allow-oom
   TAKES  machine · session optional: an agent speaks for itself, and not for a newer one of its name
          because · lost: true counts a recovery for each running job, false is an orderly leave · nonce

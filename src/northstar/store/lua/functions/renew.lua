@@ -1,9 +1,9 @@
 --[[ renew: the machine is alive and still works on these jobs.
-  KEYS   meta jobs deadlines leases held machines alive events
+  KEYS   meta jobs deadlines leases held machines alive orders events
   FLAGS  allow-oom
   TAKES  machine, session · jobs list (≤ 500) of {id, token}
   GIVES  lost list of {id, refusal} · unknown list of {id, token}: running here by the books, not named by the machine (an answer was lost)
-         lease_ms
+         lease_ms · orders: how many about models are open (see pending_orders)
   REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED
   EVENTS job.started for an offer that it accepts by naming its token
   COST   O(jobs · log leases) ]]
@@ -29,5 +29,5 @@ function ns.handlers.renew(cell, request)
     if job and job[J.status] == 'running' then unknown[#unknown + 1] = { id, job[J.token] } end
   end
   ns.alive(cell, request.machine)
-  return { lost = lost, unknown = unknown, lease_ms = cell.limits.lease_ms }
+  return { lost = lost, unknown = unknown, lease_ms = cell.limits.lease_ms, orders = #ns.orders_of(cell, request.machine) }
 end

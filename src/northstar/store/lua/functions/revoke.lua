@@ -1,7 +1,7 @@
 --[[ revoke: a machine may not come any more; if it is here it goes at once, and its jobs go back, uncharged.
   KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines
          finished dead leases held machines descriptions alive candidates rankings parked wakes residency holders
-         fetches pauses invites tokens tokens_due events
+         fetches orders pauses invites tokens tokens_due events
   FLAGS  allow-oom
   TAKES  what 'machine' | 'token' · name of the machine, or the token's id · because · by · nonce
   GIVES  revoked: false if it was already · machine · returned: how many jobs went back

@@ -47,6 +47,9 @@ ns.K = positions {
   'previous', 'previous_ends_ms',
 }
 
+-- One open order to a machine about a model: its id, 'fetch' | 'evict', the model, what the agent reads, and since when it stands.
+ns.O = positions { 'id', 'what', 'model', 'body', 'given_ms' }
+
 -- Counters of the cell that nearly every call changes; kept in one field so that a call writes them once.
 ns.H = positions {
   'last_ms', 'skipped_ms', 'sequence', 'event', 'committed_event', 'virtual_time', 'next_due_ms',

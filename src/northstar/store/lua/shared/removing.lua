@@ -1,5 +1,5 @@
 --[[ removing: a machine goes: lost, removed, or replaced by a new session of itself.
-  needs: machines leases ordered_index events admission ]]
+  needs: machines leases ordered_index events admission orders ]]
 local J, M = ns.J, ns.M
 
 -- Its jobs go back to the front of their lanes; `charge` counts a recovery for those that were running.
@@ -47,4 +47,5 @@ function ns.remove_machine(cell, machine_id, event, because, charge)
   cell:drop('descriptions', machine_id)
   ns.note_seen(cell, machine_id)
   cell:machine_event(event, machine_id, { 'because', because })
+  ns.forget_orders(cell, machine_id)
 end
