@@ -8,7 +8,7 @@ import msgspec
 
 from northstar.domain.errors import Unavailable
 from northstar.domain.refusals import MachineReplaced, NoSuchMachine
-from northstar.store.bells import Canceled, MachineChanged, Offered, listen
+from northstar.store.bells import Canceled, MachineChanged, Offered, Ordered, listen
 from northstar.store.messages import ClaimReply, Held
 from northstar.store.progress import publish_progress
 
@@ -119,9 +119,12 @@ class DirectLink:
         """Rings for this machine; a fresh connection too, since bells before it are unknown."""
         async for ring in listen(self._cell.client, self._cell.keys, (self.machine,)):
             match ring:
-                case Offered(machine) | MachineChanged(machine=machine) | Canceled(machine=machine) if (
-                    machine != self.machine
-                ):
+                case (
+                    Offered(machine)
+                    | Ordered(machine)
+                    | MachineChanged(machine=machine)
+                    | Canceled(machine=machine)
+                ) if machine != self.machine:
                     continue
                 case _:
                     yield ring

@@ -236,7 +236,8 @@ class WebSocketLink:
 
     # Calls ------------------------------------------------------------------------------------------------------------
 
-    async def _call(self, name: str, body: Any, reply: type[Reply]) -> Reply:
+    async def call(self, name: str, body: Any, reply: type[Reply]) -> Reply:
+        """Ask the broker; waits a little for a connection. Raises Unavailable, or what the broker refuses."""
         try:
             async with asyncio.timeout(self._options.patience_s):
                 await self._up.wait()
@@ -275,7 +276,7 @@ class WebSocketLink:
         """Join, or come back; gives the jobs that this session still holds."""
         registration = wire.Registration(profile=profile, description=description, slots=slots, models=tuple(models))
         try:
-            reply = await self._call("register", registration, wire.Registered)
+            reply = await self.call("register", registration, wire.Registered)
         except TokenWaiting as exc:
             await asyncio.sleep(self._options.approval_s)
             raise BrokerUnavailable(exc.code, str(exc)) from exc
@@ -284,14 +285,14 @@ class WebSocketLink:
 
     async def claim(self, *, credits_: int) -> ClaimReply:
         """Take work; after a lost answer the next call gets the same jobs again."""
-        reply = await self._call("claim", wire.Claim(credits_, self._open_nonce()), ClaimReply)
+        reply = await self.call("claim", wire.Claim(credits_, self._open_nonce()), ClaimReply)
         self._claim_nonce = None
         return reply
 
     async def complete_and_claim(self, done: Sequence[Done], *, credits_: int) -> ClaimReply:
         """Store results and take work; a repeated call stores nothing twice and claims the same jobs."""
         body = wire.CompleteAndClaim(tuple(done), credits_, self._open_nonce())
-        reply = await self._call("complete_and_claim", body, ClaimReply)
+        reply = await self.call("complete_and_claim", body, ClaimReply)
         self._claim_nonce = None
         return reply
 
@@ -303,29 +304,29 @@ class WebSocketLink:
 
     async def complete(self, done: Sequence[Done]) -> list[Outcome]:
         """Store results only."""
-        return list((await self._call("complete", wire.Complete(tuple(done)), wire.Outcomes)).outcomes)
+        return list((await self.call("complete", wire.Complete(tuple(done)), wire.Outcomes)).outcomes)
 
     async def fail(self, failures: Sequence[Failure]) -> list[Outcome]:
         """The work failed."""
-        return list((await self._call("fail", wire.Fail(tuple(failures)), wire.Outcomes)).outcomes)
+        return list((await self.call("fail", wire.Fail(tuple(failures)), wire.Outcomes)).outcomes)
 
     async def release(self, held: Sequence[Held], *, because: str) -> list[Outcome]:
         """Hand jobs back unfinished."""
-        return list((await self._call("release", wire.Release(tuple(held), because), wire.Outcomes)).outcomes)
+        return list((await self.call("release", wire.Release(tuple(held), because), wire.Outcomes)).outcomes)
 
     async def renew(self, held: Sequence[Held]) -> RenewReply:
         """The machine lives, and works on these."""
-        return await self._call("renew", wire.Renew(tuple(held)), RenewReply)
+        return await self.call("renew", wire.Renew(tuple(held)), RenewReply)
 
     async def drain(self) -> None:
         """Take no new work; what was only offered goes back."""
-        await self._call("drain", wire.Drain(), wire.Nothing)
+        await self.call("drain", wire.Drain(), wire.Nothing)
 
     async def leave(self, *, because: str) -> None:
         """Remove the machine; what it still holds goes back uncharged. A newer agent of its name is left alone."""
         self._registration = None
         with contextlib.suppress(NoSuchMachine, MachineReplaced):
-            await self._call("leave", wire.Leave(because), wire.Nothing)
+            await self.call("leave", wire.Leave(because), wire.Nothing)
 
     async def progress(self, job_id: str, token: str, text: bytes) -> None:
         """Say how far a job is, if anybody hears it."""

@@ -27,15 +27,53 @@ ADAPTERS: frozenset[str] = frozenset({"lora", "embedding"})
 UNKNOWN_HASH = "unknown"
 
 _Bytes = Annotated[int, msgspec.Meta(ge=0, le=10_000_000_000_000)]
+_Folder = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$")]
 _Source = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 
 
-class ModelNeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
-    """A model file that a job cannot run without."""
+class ModelNeed(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True
+):
+    """A model file that a job cannot run without.
+
+    With `sources` and `sha256`, a machine that lacks it fetches it before the job begins; without them, the engine must have it.
+    """
 
     name: ModelName
     kind: ModelKind = "checkpoint"
     size_bytes: Annotated[int, msgspec.Meta(ge=0, le=10_000_000_000_000)] = 0
+    #: Addresses to try, one after the other: https, http, hf, civitai, s3 or file.
+    sources: Annotated[tuple[_Source, ...], msgspec.Meta(max_length=8)] = ()
+    #: The file's SHA-256 in hexadecimal, or "unknown" on purpose; wanted where there are sources.
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64}|unknown)?$")] = ""
+    #: Folder below the models folder; empty: the usual one of its kind.
+    folder: _Folder = ""
+
+    def __post_init__(self) -> None:
+        """Whoever names sources says what the file must be.
+
+        Raises:
+            ValueError: there are sources and no `sha256`.
+        """
+        if self.sources and not self.sha256:
+            raise ValueError('a model with sources needs its sha256, or "unknown" on purpose')
+
+    def order(self) -> ModelOrder | None:
+        """What a machine that lacks it is to fetch; None if nobody said from where."""
+        if not self.sources:
+            return None
+        return ModelOrder(
+            name=self.name,
+            kind=self.kind,
+            folder=self.folder,
+            sources=self.sources,
+            sha256=self.sha256,
+            size_bytes=self.size_bytes,
+        )
+
+    def identity(self) -> ModelNeed:
+        """The need without where it can be had: what tells lanes apart."""
+        return ModelNeed(name=self.name, kind=self.kind, size_bytes=self.size_bytes) if self.sha256 else self
 
     @property
     def is_anchor(self) -> bool:
@@ -59,7 +97,7 @@ class ModelOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     #: What kind of model it is.
     kind: ModelKind = "checkpoint"
     #: Folder below the models folder; empty: the usual one of its kind.
-    folder: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$")] = ""
+    folder: _Folder = ""
     #: Addresses to try, one after the other: https, http, hf, civitai, s3 or file.
     sources: Annotated[tuple[_Source, ...], msgspec.Meta(min_length=1, max_length=8)]
     #: The file's SHA-256 in hexadecimal, or "unknown" on purpose.

@@ -93,6 +93,10 @@ _WORDS_KEPT = 16
 
 def lane_of(*, pool: str, service: str, requires: Requirements) -> LaneKey:
     """The lane in which a job with these needs waits."""
+    if any(need.sha256 for need in requires.models):
+        # Where models can be had is long, and makes no lane of its own.
+        bare = tuple(need.identity() for need in requires.models)
+        requires = msgspec.structs.replace(requires, models=bare)
     if len(requires.models) + len(requires.node_packs) + len(requires.tags) > _WORDS_KEPT:
         return _lane_of(pool, service, requires)
     return _remembered_lane_of(pool, service, requires)

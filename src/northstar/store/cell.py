@@ -246,6 +246,11 @@ class Cell:
             raise translate(exc) from exc
         return [machine for machine, since in zip(machines, scores, strict=True) if since is None]
 
+    async def pending_orders(self, machine: str, *, session: str | None = None) -> list[m.StoredOrder]:
+        """Open orders to a machine, oldest first. An agent names its session, an operator none."""
+        reply = await self.call("pending_orders", {"machine": machine} | _session(session), dict[str, list[m.StoredOrder]])
+        return reply["orders"]
+
     # Operators' and brokers' side -------------------------------------------------------------------------------------
 
     async def tick(self, *, nonce: str, budget: int = 500) -> m.TickReply:
@@ -256,6 +261,12 @@ class Cell:
         """What machines may take (at most 64 machines, 64 lanes each); gives those that are gone."""
         reply = await self.call("set_candidates", {"machines": machines, "nonce": nonce}, dict[str, list[str]])
         return reply["unknown"]
+
+    async def order_models(self, machine: str, orders: Sequence[m.StoredOrder], *, by: str) -> list[tuple[str, bool]]:
+        """Tell a machine to fetch or to evict (at most 32 open orders); gives each one's id and whether it is new."""
+        wanted = [{"id": one.id, "what": one.what, "model": one.model, "body": one.body} for one in orders]
+        request = {"machine": machine, "orders": wanted, "by": by}
+        return (await self.call("order_models", request, dict[str, list[tuple[str, bool]]]))["given"]
 
     async def decide_fits(self, fits: Sequence[m.Fit]) -> None:
         """Remember which profiles can serve which classes (at most 500)."""

@@ -14,7 +14,7 @@ import msgspec
 from northstar.domain.admission import Grant
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
-from northstar.store.messages import Done, Failure, Held, Outcome
+from northstar.store.messages import Done, Failure, Held, Outcome, StoredOrder
 
 #: Versions of these frames that this build speaks, oldest and newest.
 OLDEST_PROTOCOL, NEWEST_PROTOCOL = 1, 1
@@ -162,6 +162,52 @@ class Leave(msgspec.Struct, frozen=True):
     """`leave`: the machine goes, in order."""
 
     because: str
+
+
+class Describe(msgspec.Struct, frozen=True):
+    """`describe`: what the machine says of itself has changed."""
+
+    description: MachineDescription
+
+
+class ModelsPresent(msgspec.Struct, frozen=True):
+    """`models_present`: everything that the machine holds now."""
+
+    models: tuple[ModelHeld, ...]
+
+
+class FetchStarted(msgspec.Struct, frozen=True):
+    """`fetch_started`: a model is being fetched."""
+
+    model: str
+    size_bytes: int
+    expected_ms: int
+
+
+class FetchEnded(msgspec.Struct, frozen=True):
+    """`fetch_ended`: it is not being fetched any more; `fetched`, `failed` or `canceled`."""
+
+    model: str
+    outcome: str
+
+
+class PendingOrders(msgspec.Struct, frozen=True):
+    """`pending_orders`: what is to be fetched or evicted?"""
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """Open orders, oldest first."""
+
+    orders: tuple[StoredOrder, ...]
+
+
+class OrderEnded(msgspec.Struct, frozen=True):
+    """`order_ended`: an order was carried out (`done`), or could not be (`failed`)."""
+
+    order: str
+    outcome: str
+    code: str = ""
+    message: str = ""
 
 
 class Outcomes(msgspec.Struct, frozen=True):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from northstar.broker.gateway.calls import Calls
     from northstar.broker.gateway.socket import Socket
     from northstar.domain.admission import Admitted
-    from northstar.store.bells import Canceled, Connected, MachineChanged
+    from northstar.store.bells import Canceled, Connected, MachineChanged, Ordered
     from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
@@ -121,7 +121,7 @@ class Conversation:
         if not self._end.done():
             self._end.set_result(error)
 
-    def ring(self, ring: Offered | Canceled | MachineChanged | Connected) -> None:
+    def ring(self, ring: Offered | Canceled | MachineChanged | Ordered | Connected) -> None:
         """Something happened to the machine."""
         if isinstance(ring, Offered):
             self.calls.offered({job.id: job.token for job in ring.jobs})

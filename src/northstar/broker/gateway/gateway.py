@@ -14,7 +14,7 @@ from northstar.broker.gateway.socket import ConnectionReplaced, GatewayFull, Soc
 from northstar.domain.errors import NorthstarError
 from northstar.domain.refusals import MachineReplaced, TokenRevoked
 from northstar.store import wire
-from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, Revoked, listen
+from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, Ordered, Revoked, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +143,12 @@ class Gateway:
         async for ring in listen(self._cell.client, self._cell.keys, (self._serve, "tick")):
             self._hear(ring)
             match ring:
-                case Offered(machine) | MachineChanged(machine=machine) | Canceled(machine=machine):
+                case (
+                    Offered(machine)
+                    | Ordered(machine)
+                    | MachineChanged(machine=machine)
+                    | Canceled(machine=machine)
+                ):
                     if conversation := self._conversations.get(machine):
                         conversation.ring(ring)
                 case Revoked(machine):

@@ -1,0 +1,154 @@
+"""Keeps the broker's picture of a machine's models true, and does with them what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from northstar.agent.orders import RETRY_S, Orders
+from northstar.domain.errors import Unavailable
+from northstar.domain.models import ModelOrder
+from northstar.domain.refusals import AlreadyFetching, MachineReplaced, NoSuchMachine, NotFetching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from northstar.agent.model_link import ModelLink
+    from northstar.agent.models import ModelStore
+    from northstar.agent.models.changes import ModelChange
+    from northstar.domain.machines import MachineDescription
+    from northstar.domain.models import ModelHeld
+    from northstar.store.messages import StoredOrder
+
+log = structlog.get_logger(__name__)
+
+#: Changes that come so close together are told at once: a folder that is filled says little more after each file.
+SETTLE_S: Final = 0.3
+#: The measured rate of the line is told again when it differs so much from what was told.
+_WORTH_TELLING: Final = 0.2
+#: What a fetch ended with is remembered for so many models until it was told.
+_REMEMBERED: Final = 1_024
+
+
+class ModelKeeper:
+    """The models of one machine before its broker. Run it beside the worker, which asks it at each registration."""
+
+    def __init__(
+        self,
+        store: ModelStore,
+        link: ModelLink,
+        *,
+        said: MachineDescription,
+        settle_s: float = SETTLE_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self._store = store
+        self._link = link
+        self._said = said
+        self._settle_s = settle_s
+        self._retry_s = retry_s
+        self._orders = Orders(link, self._carry_out, retry_s=retry_s)
+        self._dirty = asyncio.Event()
+        self._told_models: tuple[ModelHeld, ...] | None = None
+        self._told_fetches: set[str] = set()
+        self._begun: dict[str, ModelChange] = {}
+        self._outcomes: dict[str, str] = {}
+
+    # Presence ---------------------------------------------------------------------------------------------------------
+
+    def description(self) -> MachineDescription:
+        """What the machine says of itself, with the rate at which models came lately."""
+        rate = float(round(self._store.bytes_per_s))
+        self._said = msgspec.structs.replace(self._said, download_bytes_per_s=rate or self._said.download_bytes_per_s)
+        return self._said
+
+    def models(self) -> Sequence[ModelHeld]:
+        """What is there now. The broker that is told keeps it until it hears of a change."""
+        self._told_models = self._store.held()
+        self._dirty.set()  # who fetches what is said apart
+        return self._told_models
+
+    def look(self) -> None:
+        """There may be orders; returns at once."""
+        self._orders.look()
+
+    def touch(self) -> None:
+        """Something that is said may have changed: which models are in memory, for one."""
+        self._dirty.set()
+
+    # Work -------------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled, or until the store closes."""
+        async with asyncio.TaskGroup() as tasks:
+            orders = tasks.create_task(self._orders.run(), name="orders")
+            telling = tasks.create_task(self._tell_for_ever(), name="models-told")
+            async for change in self._store.changes():
+                self._note(change)
+            orders.cancel()
+            telling.cancel()
+
+    def _note(self, change: ModelChange) -> None:
+        if change.what == "fetch_started":
+            self._begun[change.name] = change
+        elif change.what == "fetch_ended":
+            self._outcomes[change.name] = change.outcome
+        for known in (self._begun, self._outcomes):
+            while len(known) > _REMEMBERED:
+                del known[next(iter(known))]  # type: ignore[attr-defined]
+        self._dirty.set()
+
+    async def _tell_for_ever(self) -> None:
+        while True:
+            await self._dirty.wait()
+            await asyncio.sleep(self._settle_s)
+            self._dirty.clear()
+            try:
+                await self._tell()
+            except Unavailable as exc:
+                log.info("models_not_told", code=exc.code, error=str(exc))
+                await asyncio.sleep(self._retry_s)
+                self._dirty.set()
+            except (NoSuchMachine, MachineReplaced):
+                continue  # the worker registers anew and asks for everything, or ends
+
+    async def _tell(self) -> None:
+        """Whatever differs from what the broker was told."""
+        await self._tell_fetches()
+        held = self._store.held()
+        if held != self._told_models:
+            await self._link.models_present(held)
+            self._told_models = held
+        rate, told = self._store.bytes_per_s, self._said.download_bytes_per_s
+        if rate > 0 and abs(rate - told) > _WORTH_TELLING * told:
+            await self._link.describe(self.description())
+
+    async def _tell_fetches(self) -> None:
+        flying = {one.name: one for one in self._store.fetching()}
+        for name in sorted(self._told_fetches - flying.keys()):
+            try:
+                await self._link.fetch_ended(name, outcome=self._outcomes.get(name, "canceled"))
+            except NotFetching:
+                log.debug("fetch_was_forgotten", model=name)
+            self._told_fetches.discard(name)
+            self._begun.pop(name, None)
+            self._outcomes.pop(name, None)
+        for name in sorted(flying.keys() & self._begun.keys() - self._told_fetches):
+            begun = self._begun[name]
+            try:
+                await self._link.fetch_started(
+                    name, size_bytes=flying[name].total_bytes or begun.size_bytes, expected_ms=begun.expected_ms
+                )
+            except AlreadyFetching:
+                log.debug("fetch_was_known", model=name)
+            self._told_fetches.add(name)
+
+    async def _carry_out(self, order: StoredOrder) -> None:
+        if order.what == "evict":
+            freed = await self._store.evict(order.model)
+            log.info("model_evicted", model=order.model, freed_bytes=freed)
+        else:
+            await self._store.fetch(msgspec.json.decode(order.body, type=ModelOrder))

@@ -1,0 +1,62 @@
+"""Models first: what a job needs is brought, and kept from eviction, before its engine is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from northstar.connectors.contract import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from northstar.agent.engine import JobRunner
+    from northstar.agent.models import ModelStore
+    from northstar.agent.models.flights import FetchProgress
+    from northstar.domain.jobs import ClaimedJob
+    from northstar.domain.models import ModelNeed
+
+#: Progress of a fetch is told each time that it grew by so much of the whole, and at the end.
+_STEP: Final = 0.01
+
+
+class ModelRunner:
+    """A runner around another one. Of a model without sources it asks nothing: the engine has it, or says that it has not."""
+
+    def __init__(
+        self, runner: JobRunner, store: ModelStore, *, used: Callable[[tuple[ModelNeed, ...]], None] | None = None
+    ) -> None:
+        """`used` hears which models a job has just worked with, so that somebody can tell what lies in memory."""
+        self._runner = runner
+        self._store = store
+        self._used = used
+
+    async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
+        """Fetch, run, let go. Raises what the fetch or the runner raises."""
+        needs = job.read_body().requires.models
+        if not needs:
+            return await self._runner.run(job, report)
+        orders = [order for need in needs if (order := need.order()) is not None]
+        async with self._store.using(orders, on_progress=_Fetching(report).heard):
+            with self._store.use([need.name for need in needs]):
+                result = await self._runner.run(job, report)
+        if self._used is not None:
+            self._used(needs)
+        return result
+
+
+class _Fetching:
+    """Tells of fetches, now and then."""
+
+    def __init__(self, report: Callable[[Progress], None]) -> None:
+        self._report = report
+        self._told: dict[str, int] = {}
+
+    def heard(self, fetch: FetchProgress) -> None:
+        """A fetch has come further."""
+        step = int((fetch.total_bytes or 0) * _STEP)
+        last = self._told.get(fetch.name)
+        if last is not None and fetch.received_bytes < last + step and fetch.received_bytes != fetch.total_bytes:
+            return
+        self._told[fetch.name] = fetch.received_bytes
+        share = fetch.received_bytes / fetch.total_bytes if fetch.total_bytes else None
+        self._report(Progress(fraction=share, message=f"fetching {fetch.name}"))

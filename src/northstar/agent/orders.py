@@ -1,0 +1,104 @@
+"""Orders about models, from the broker's list to its answer: each carried out once, side by side, and answered even after a silence."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import structlog
+
+from northstar.domain.errors import NorthstarError, Refused, Unavailable
+from northstar.domain.refusals import MachineReplaced, NoSuchMachine, NoSuchOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from northstar.agent.model_link import ModelLink
+    from northstar.store.messages import StoredOrder
+
+log = structlog.get_logger(__name__)
+
+#: Pause before an answer, or a look at the list, that the broker did not take is tried again.
+RETRY_S: Final = 1.0
+
+
+class NoModelStore(Refused):
+    """A machine that keeps no models was told to fetch or to evict one."""
+
+    code: ClassVar[str] = "NS_NO_MODEL_STORE"
+
+    def __init__(self) -> None:
+        super().__init__("this machine looks after no models folder; name one as models.root in its settings")
+
+
+async def refuse(_: StoredOrder) -> None:
+    """What a machine without a models folder does with an order. Raises NoModelStore."""
+    raise NoModelStore
+
+
+class Orders:
+    """A machine's open orders. `carry_out` does one, or raises why it cannot."""
+
+    def __init__(
+        self, link: ModelLink, carry_out: Callable[[StoredOrder], Awaitable[None]], *, retry_s: float = RETRY_S
+    ) -> None:
+        self._link = link
+        self._carry_out = carry_out
+        self._retry_s = retry_s
+        self._due = asyncio.Event()
+        self._begun: dict[str, asyncio.Task[None]] = {}
+
+    def look(self) -> None:
+        """There may be new ones; returns at once."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Until cancelled; what is being carried out then is given up, and stays on the list."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._due.wait()
+                self._due.clear()
+                try:
+                    self._begin(await self._link.pending_orders(), tasks)
+                except Unavailable as exc:
+                    log.info("orders_not_read", code=exc.code, error=str(exc))
+                    await asyncio.sleep(self._retry_s)
+                    self._due.set()
+                except (NoSuchMachine, MachineReplaced):
+                    continue  # the worker learns it too, and registers anew or ends
+
+    def _begin(self, orders: Sequence[StoredOrder], tasks: asyncio.TaskGroup) -> None:
+        for order in orders:
+            if order.id not in self._begun:
+                self._begun[order.id] = tasks.create_task(self._do(order), name=f"order-{order.id}")
+
+    async def _do(self, order: StoredOrder) -> None:
+        try:
+            code, message = await self._outcome(order)
+            await self._answer(order, code=code, message=message)
+        finally:
+            del self._begun[order.id]
+
+    async def _outcome(self, order: StoredOrder) -> tuple[str, str]:
+        log.info("order_begun", order=order.id, what=order.what, model=order.model)
+        try:
+            await self._carry_out(order)
+        except NorthstarError as exc:
+            log.warning("order_failed", order=order.id, model=order.model, code=exc.code, error=str(exc))
+            return exc.code, str(exc)
+        log.info("order_done", order=order.id, what=order.what, model=order.model)
+        return "", ""
+
+    async def _answer(self, order: StoredOrder, *, code: str, message: str) -> None:
+        while True:
+            # Not on the list any more: the machine was taken for lost, or the answer before was heard after all.
+            with contextlib.suppress(NoSuchOrder, NoSuchMachine, MachineReplaced):
+                try:
+                    await self._link.order_ended(
+                        order.id, outcome="failed" if code else "done", code=code, message=message
+                    )
+                except Unavailable:
+                    await asyncio.sleep(self._retry_s)
+                    continue
+            return
