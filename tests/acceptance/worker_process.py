@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from northstar.agent.direct_link import DirectLink
+from northstar.agent.presence import FixedPresence
 from northstar.agent.worker import Worker, WorkerSettings
 from northstar.connectors.errors import EngineFailed
 from northstar.domain.jobs import ClaimedJob
@@ -54,8 +55,10 @@ def machine(cell: Cell, name: str, orders: WorkerOrders, runner: Waits) -> Worke
         link,
         runner,
         profile=MachineProfile(pools=("standard",), services=("waits",)),
-        description=MachineDescription(download_bytes_per_s=orders.download_bytes_per_s),
-        models=[ModelHeld(model, "resident", 1_000) for model in orders.models if name == orders.machines[0]],
+        presence=FixedPresence(
+            MachineDescription(download_bytes_per_s=orders.download_bytes_per_s),
+            [ModelHeld(model, "resident", 1_000) for model in orders.models if name == orders.machines[0]],
+        ),
         settings=WorkerSettings(slots=orders.slots, renew_every_s=orders.renew_every_s, drain_s=orders.drain_s),
         jitter=random.Random(orders.seed).random,
     )

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from northstar.agent.direct_link import DirectLink
 from northstar.agent.link import BrokerLink
+from northstar.agent.presence import FixedPresence
 from northstar.agent.worker import Worker, WorkerSettings
 from northstar.broker.dispatch import Dispatcher
 from northstar.broker.submission import Submitter
@@ -110,8 +111,7 @@ class Rig:
             link,
             runs,
             profile=PROFILE,
-            description=MachineDescription(),
-            models=models,
+            presence=FixedPresence(held=models),
             settings=WorkerSettings(**defaults | settings),
             jitter=lambda: 0.0,
         )

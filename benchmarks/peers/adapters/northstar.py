@@ -17,12 +17,13 @@ import uvloop
 
 from benchmarks.peers import tally
 from northstar.agent.direct_link import DirectLink
+from northstar.agent.presence import FixedPresence
 from northstar.agent.worker import Worker, WorkerSettings
 from northstar.broker.dispatch import Dispatcher
 from northstar.broker.submission import Submitter
 from northstar.domain.jobs import ClaimedJob, JobRequest
 from northstar.domain.limits import CellLimits
-from northstar.domain.machines import MachineDescription, MachineProfile
+from northstar.domain.machines import MachineProfile
 from northstar.store.cell import Cell
 from northstar.store.valkey import connect
 
@@ -82,7 +83,7 @@ class Northstar:
             DirectLink(cell, machine="worker", session=_random_text(), new_nonce=_random_text),
             _Counting(),
             profile=MachineProfile(pools=("standard",), services=("count",)),
-            description=MachineDescription(),
+            presence=FixedPresence(),
             settings=WorkerSettings(slots=concurrency, drain_s=2),
             jitter=random.random,
         )

@@ -120,10 +120,7 @@ class DirectLink:
         async for ring in listen(self._cell.client, self._cell.keys, (self.machine,)):
             match ring:
                 case (
-                    Offered(machine)
-                    | Ordered(machine)
-                    | MachineChanged(machine=machine)
-                    | Canceled(machine=machine)
+                    Offered(machine) | Ordered(machine) | MachineChanged(machine=machine) | Canceled(machine=machine)
                 ) if machine != self.machine:
                     continue
                 case _:

@@ -14,11 +14,11 @@ from northstar.domain.models import ModelOrder
 from northstar.domain.refusals import AlreadyFetching, MachineReplaced, NoSuchMachine, NotFetching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from northstar.agent.model_link import ModelLink
-    from northstar.agent.models import ModelStore
     from northstar.agent.models.changes import ModelChange
+    from northstar.agent.models.store import ModelStore
     from northstar.domain.machines import MachineDescription
     from northstar.domain.models import ModelHeld
     from northstar.store.messages import StoredOrder
@@ -98,7 +98,7 @@ class ModelKeeper:
             self._outcomes[change.name] = change.outcome
         for known in (self._begun, self._outcomes):
             while len(known) > _REMEMBERED:
-                del known[next(iter(known))]  # type: ignore[attr-defined]
+                del known[next(iter(known))]
         self._dirty.set()
 
     async def _tell_for_ever(self) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from northstar.connectors.contract import Progress
+from northstar.domain.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from northstar.agent.engine import JobRunner
-    from northstar.agent.models import ModelStore
     from northstar.agent.models.flights import FetchProgress
+    from northstar.agent.models.store import ModelStore
     from northstar.domain.jobs import ClaimedJob
     from northstar.domain.models import ModelNeed
 
@@ -59,4 +59,12 @@ class _Fetching:
             return
         self._told[fetch.name] = fetch.received_bytes
         share = fetch.received_bytes / fetch.total_bytes if fetch.total_bytes else None
-        self._report(Progress(fraction=share, message=f"fetching {fetch.name}"))
+        self._report(
+            Progress(
+                phase="fetching",
+                fraction=share,
+                model=fetch.name,
+                bytes_done=fetch.received_bytes,
+                bytes_total=fetch.total_bytes,
+            )
+        )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
 from northstar.domain.machines import MachineDescription
-from northstar.domain.models import ModelHeld
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from northstar.domain.models import ModelHeld
 
 
 class Presence(Protocol):
@@ -29,19 +28,29 @@ class Presence(Protocol):
         ...
 
 
-class FixedPresence(msgspec.Struct, frozen=True):
-    """Of a machine whose models nobody keeps: always the same."""
+class FixedPresence:
+    """Of a machine whose models nobody keeps: what it says stays the same. `on_look` hears of orders."""
 
-    said: MachineDescription = MachineDescription()
-    held: tuple[ModelHeld, ...] = ()
+    def __init__(
+        self,
+        said: MachineDescription | None = None,
+        held: Sequence[ModelHeld] = (),
+        *,
+        on_look: Callable[[], None] | None = None,
+    ) -> None:
+        self._said = said or MachineDescription()
+        self._held = tuple(held)
+        self._on_look = on_look
 
     def description(self) -> MachineDescription:
         """What was said at the start."""
-        return self.said
+        return self._said
 
     def models(self) -> Sequence[ModelHeld]:
         """What was there at the start."""
-        return self.held
+        return self._held
 
     def look(self) -> None:
-        """Orders about models are for machines that keep some; they stay open."""
+        """Somebody may have given this machine orders."""
+        if self._on_look is not None:
+            self._on_look()

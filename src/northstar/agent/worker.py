@@ -14,7 +14,7 @@ from northstar.agent.outbox import Outbox
 from northstar.agent.readiness import EngineNotReady
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
-from northstar.store.bells import Canceled, Connected, Offered
+from northstar.store.bells import Canceled, Connected, Offered, Ordered
 from northstar.store.messages import Done, Failure, Held
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from northstar.agent.engine import JobRunner
     from northstar.agent.link import BrokerLink
+    from northstar.agent.presence import Presence
     from northstar.domain.jobs import ClaimedJob
-    from northstar.domain.machines import MachineDescription, MachineProfile
-    from northstar.domain.models import ModelHeld
+    from northstar.domain.machines import MachineProfile
     from northstar.domain.progress import Progress
 
 log = structlog.get_logger(__name__)
@@ -58,16 +58,15 @@ class Worker:
         runner: JobRunner,
         *,
         profile: MachineProfile,
-        description: MachineDescription,
-        models: Sequence[ModelHeld] = (),
+        presence: Presence,
         settings: WorkerSettings,
         jitter: Callable[[], float],
     ) -> None:
+        """`presence` says what the machine holds, and hears when there may be orders about models."""
         self._link = link
         self._runner = runner
         self._profile = profile
-        self._description = description
-        self._models = models
+        self._presence = presence
         self._settings = settings
         self._jitter = jitter
         self._held = HeldJobs()
@@ -209,6 +208,8 @@ class Worker:
             tokens = {held.id: held.token for held in batch}
             reply = await self._link.renew(batch)
             self._strangers = [Held(job_id, token) for job_id, token in reply.unknown]
+            if reply.orders:
+                self._presence.look()
             if self._strangers:
                 self._attention.set()
             for job_id, code in reply.lost:
@@ -227,8 +228,11 @@ class Worker:
                 case Connected():
                     # Cancellations may have rung while nobody listened.
                     self._renewal.set()
+                    self._presence.look()
                 case Canceled(job, token):
                     self._held.stop(job, token)
+                case Ordered():
+                    self._presence.look()
                 case _:
                     pass
             self._attention.set()
@@ -256,7 +260,10 @@ class Worker:
             try:
                 profile = msgspec.structs.replace(self._profile, services=self._offered or self._profile.services)
                 still_held = await self._link.register(
-                    profile, self._description, slots=self._settings.slots, models=self._models
+                    profile,
+                    self._presence.description(),
+                    slots=self._settings.slots,
+                    models=self._presence.models(),
                 )
                 mine = {(held.id, held.token) for held in (*self._held.named(), *self._outbox.named())}
                 if strangers := [held for held in still_held if (held.id, held.token) not in mine]:

@@ -17,6 +17,7 @@ from northstar import __version__
 from northstar.agent.dialing import Backoff, Dialling, broker_url
 from northstar.agent.direct_link import DirectLink
 from northstar.agent.link import BrokerLink
+from northstar.agent.model_link import DialledModelLink, DirectModelLink, ModelLink
 from northstar.agent.outputs import LocalOutputs, OutputStore, UploadedOutputs
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.announcing import announced
@@ -55,6 +56,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How a machine reaches its cell, and where it leaves its outputs."""
 
     link: BrokerLink
+    models: ModelLink
     outputs: OutputStore
     batch: int
     reclaim_every_s: float
@@ -74,8 +76,10 @@ async def straight(settings: Settings, name: str) -> AsyncIterator[Way]:
         await _open(cell, settings)
         assets = AssetStore(settings.assets_url, max_asset_bytes=settings.assets.max_asset_mib * 1024**2)
         async with announced(cell, process=f"worker:{name}:{new_id()}"):
+            session = new_id()
             yield Way(
-                link=DirectLink(cell, machine=name, session=new_id(), new_nonce=_nonce),
+                link=DirectLink(cell, machine=name, session=session, new_nonce=_nonce),
+                models=DirectModelLink(cell, machine=name, session=session),
                 outputs=LocalOutputs(assets, cell=cell.name),
                 batch=_DIRECT_BATCH,
                 reclaim_every_s=settings.agent.reclaim_every_s,
@@ -110,6 +114,7 @@ async def through_broker(settings: Settings, name: str, *, token: Secret | None)
         async with link:
             yield Way(
                 link=link,
+                models=DialledModelLink(link),
                 outputs=UploadedOutputs(http, dialling, backoff=Backoff(), jitter=random.random),
                 batch=MAX_BATCH,
                 reclaim_every_s=max(settings.agent.reclaim_every_s, _RECLAIM_EVERY_S),

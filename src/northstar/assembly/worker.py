@@ -15,9 +15,12 @@ import msgspec
 import structlog
 
 from northstar.agent.engine import ConnectorRunner
+from northstar.agent.models.settings import options_of
+from northstar.agent.models.store import ModelStore
 from northstar.agent.readiness import EngineHealth
 from northstar.agent.worker import Worker, WorkerSettings
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
+from northstar.assembly.keeping import keeping_of
 from northstar.assembly.ways import Way, straight, through_broker
 from northstar.config import MachineSettings, OpenAIService, Settings
 from northstar.connectors.contract import Connector
@@ -61,6 +64,8 @@ class MachineProcess(msgspec.Struct, frozen=True, kw_only=True):
     connectors: dict[str, Connector]
     engines: dict[str, Engine]
     workspaces: Path
+    #: What keeps its models folder; None where the settings name none.
+    models: ModelStore | None
 
 
 async def run_worker(
@@ -111,6 +116,7 @@ async def _equipment(
         # What a killed predecessor left; the lock says that nobody uses it.
         await asyncio.to_thread(shutil.rmtree, workspaces, ignore_errors=True)
         workspaces.mkdir(mode=0o700)
+        models = await _model_store(settings, stack, environment=environment)
         started: dict[str, Engine] = {}
         connectors: dict[str, Connector] = {}
         for name in machine.services:
@@ -124,7 +130,15 @@ async def _equipment(
                 name, service, address=address, environment=environment, machine=machine.name
             )
             stack.push_async_callback(connectors[name].close)
-        yield MachineProcess(connectors=connectors, engines=started, workspaces=workspaces)
+        yield MachineProcess(connectors=connectors, engines=started, workspaces=workspaces, models=models)
+
+
+async def _model_store(
+    settings: Settings, stack: AsyncExitStack, *, environment: Mapping[str, str]
+) -> ModelStore | None:
+    if not settings.models.root:
+        return None
+    return await stack.enter_async_context(ModelStore(options_of(settings.models, environment=environment)))
 
 
 async def _until_ready(connectors: Mapping[str, Connector], *, within_s: float) -> None:
@@ -171,11 +185,12 @@ async def _work(
         probe_within_s=settings.agent.ready_within_s,
     )
     health.proven()
+    keeping = keeping_of(equipment.models, way.models, said=MachineDescription(region=machine.region, gpu=machine.gpu))
     worker = Worker(
         way.link,
-        ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces),
+        keeping.around(ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces)),
         profile=machine.profile(),
-        description=MachineDescription(region=machine.region, gpu=machine.gpu),
+        presence=keeping.presence,
         settings=WorkerSettings(
             slots=machine.slots,
             renew_every_s=settings.agent.renew_every_s,
@@ -186,22 +201,23 @@ async def _work(
         jitter=random.random,
     )
     working = asyncio.create_task(worker.run(), name="worker")
+    models = asyncio.create_task(keeping.run(), name="models")
     watching = asyncio.create_task(_offer_what_is_ready(health, worker), name="engine-health")
     ends = {
         asyncio.create_task(engine.wait(), name=f"engine-{name}"): name for name, engine in equipment.engines.items()
     }
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({working, watching, stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, watching, models, stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
         dead = next((task for task in ends if task.done()), None)
         worker.stop()
         await working
         if dead is not None and not stop.is_set():
             raise EngineEnded(ends[dead], exit_code=dead.result())
     finally:
-        for task in (working, watching, stopped, *ends):
+        for task in (working, watching, models, stopped, *ends):
             task.cancel()
-        await asyncio.wait({working, watching, stopped, *ends})
+        await asyncio.wait({working, watching, models, stopped, *ends})
 
 
 async def _offer_what_is_ready(health: EngineHealth, worker: Worker) -> None:

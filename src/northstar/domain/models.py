@@ -31,9 +31,7 @@ _Folder = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Z
 _Source = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 
 
-class ModelNeed(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True
-):
+class ModelNeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
     """A model file that a job cannot run without.
 
     With `sources` and `sha256`, a machine that lacks it fetches it before the job begins; without them, the engine must have it.

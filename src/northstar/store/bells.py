@@ -86,6 +86,13 @@ Ring = Connected | Offered | Canceled | MachineChanged | Ordered | Approved | Re
 MAX_PAUSE_S = 5.0
 
 
+_OF_A_MACHINE: dict[str, type[Ordered | Approved | Revoked]] = {
+    "orders": Ordered,
+    "approved": Approved,
+    "revoked": Revoked,
+}
+
+
 def read_ring(holder: str, word: Any) -> Ring | None:
     """What one word of a message means; None for a word of a newer library."""
     match word:
@@ -99,12 +106,10 @@ def read_ring(holder: str, word: Any) -> Ring | None:
             return Offered(machine, msgspec.convert(jobs, tuple[ClaimedJob, ...]))
         case ["cancel", job, token, machine]:
             return Canceled(job, token, machine)
-        case [("approved" | "revoked") as decided, machine]:
-            return Approved(machine) if decided == "approved" else Revoked(machine)
-        case ["orders", machine]:
-            return Ordered(machine)
         case [("draining" | "active") as status, machine]:
             return MachineChanged(machine, status)
+        case [str() as happened, machine] if happened in _OF_A_MACHINE:
+            return _OF_A_MACHINE[happened](machine)
         case _:
             return None
 

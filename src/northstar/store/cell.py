@@ -248,7 +248,9 @@ class Cell:
 
     async def pending_orders(self, machine: str, *, session: str | None = None) -> list[m.StoredOrder]:
         """Open orders to a machine, oldest first. An agent names its session, an operator none."""
-        reply = await self.call("pending_orders", {"machine": machine} | _session(session), dict[str, list[m.StoredOrder]])
+        reply = await self.call(
+            "pending_orders", {"machine": machine} | _session(session), dict[str, list[m.StoredOrder]]
+        )
         return reply["orders"]
 
     # Operators' and brokers' side -------------------------------------------------------------------------------------

@@ -150,7 +150,12 @@ def _jobs_that_wait(cell: Cell) -> None:
 def _machines_that_wait(cell: Cell) -> None:
     cell.call("models_present", **of("m1", models=[["a", "resident", 4], ["b", "disk", 9]]))
     cell.call("fetch_started", **of("m1", model="c", bytes=5, expected_ms=1_000, copies=1))
-    cell.call("order_models", machine="m1", by="admin", orders=[AN_ORDER | {"id": "o1"}, AN_ORDER | {"id": "o2", "what": "evict"}])
+    cell.call(
+        "order_models",
+        machine="m1",
+        by="admin",
+        orders=[AN_ORDER | {"id": "o1"}, AN_ORDER | {"id": "o2", "what": "evict"}],
+    )
     cell.call("set_candidates", nonce="k1", machines=[["m2", []], ["m3", []]])
     cell.call("claim", **of("m3", credits=2, nonce="park-3", park=True))
     cell.call("claim", **of("m2", credits=1, nonce="park-2", park=True))
@@ -296,7 +301,11 @@ SCENARIOS: list[Scenario] = [
     Scenario(
         "order_models",
         "new and known",
-        lambda f: {"machine": "m1", "by": "me", "orders": [AN_ORDER, AN_ORDER | {"id": "o1"}, AN_ORDER | {"model": "z"}]},
+        lambda f: {
+            "machine": "m1",
+            "by": "me",
+            "orders": [AN_ORDER, AN_ORDER | {"id": "o1"}, AN_ORDER | {"model": "z"}],
+        },
     ),
     Scenario("pending_orders", "two", lambda f: {"machine": "m1"}),
     Scenario("order_ended", "done", lambda f: of("m1", order="o1", outcome="done", code="", message="")),

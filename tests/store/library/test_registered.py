@@ -35,4 +35,12 @@ def test_the_flags_on_the_server_are_those_of_the_headers(server: Valkey) -> Non
 
 def test_a_function_without_writes_can_be_called_read_only_and_no_other(server: Valkey) -> None:
     readers = {spec.name for spec in build().functions.values() if spec.reads_only}
-    assert readers == {"authenticate", "inspect", "list_invites", "list_jobs", "list_tokens", "pending_orders", "statistics"}
+    assert readers == {
+        "authenticate",
+        "inspect",
+        "list_invites",
+        "list_jobs",
+        "list_tokens",
+        "pending_orders",
+        "statistics",
+    }

@@ -142,12 +142,13 @@ class ExpectedMachines(ExpectedJobs):
         assert reply == {"took_ms": self.now - since}
 
     def order_models(self, request: Reply, trace: Trace, reply: Reply) -> None:
-        machine, given = self._known(request), []
+        machine = self._known(request)
+        given: list[tuple[str, bool]] = []
         orders = dict(machine.orders)
         for wanted in request["orders"]:
             same = wanted["what"], wanted["model"], wanted["body"]
             known = next((name for name, order in orders.items() if order == same or name == wanted["id"]), None)
-            given.append([known or wanted["id"], known is None])
+            given.append((known or wanted["id"], known is None))
             if known is None:
                 if len(orders) >= 32:
                     raise Refusal("NS_TOO_MANY_ORDERS")
@@ -158,7 +159,7 @@ class ExpectedMachines(ExpectedJobs):
                 event = trace.next("order.given", machine.name)
                 assert event.data == {"order": name, "what": what, "model": model, "by": request["by"]}
         machine.orders = orders
-        assert reply == {"given": given}
+        assert reply == {"given": [list(one) for one in given]}
 
     def pending_orders(self, request: Reply, trace: Trace, reply: Reply) -> None:
         machine = self.present(request)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from northstar.broker.gateway.model_calls import MODEL_CALLS, ModelCalls
 from northstar.broker.gateway.socket import FrameInvalid
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store import wire
@@ -47,18 +48,19 @@ class Calls:
         #: Whether the machine waits for work, as its latest claim left it.
         self.parked = False
         self._slots = 0
+        self._models = ModelCalls(cell, machine=admitted.machine, session=session)
 
     async def answer(self, call: wire.Call) -> Any:
         """What the call gives. Raises FrameInvalid, and what the cell refuses."""
         known = _CALLS.get(call.name)
         if known is None:
             raise FrameInvalid(f"there is no call {call.name[:64]!r}")
-        decoder, method = known
+        decoder, owner, method = known
         try:
             body = decoder.decode(call.body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
             raise FrameInvalid(f"body of {call.name}: {exc}") from exc
-        return await method(self, body)
+        return await method(self if owner is Calls else self._models, body)
 
     def offered(self, jobs: dict[str, str]) -> None:
         """Jobs that a bell brought."""
@@ -200,14 +202,16 @@ def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(kind)
 
 
-_CALLS: Final[dict[str, tuple[msgspec.msgpack.Decoder[Any], Callable[[Calls, Any], Awaitable[Any]]]]] = {
-    "register": (_decoder(wire.Registration), Calls.register),
-    "claim": (_decoder(wire.Claim), Calls.claim),
-    "complete_and_claim": (_decoder(wire.CompleteAndClaim), Calls.complete_and_claim),
-    "complete": (_decoder(wire.Complete), Calls.complete),
-    "fail": (_decoder(wire.Fail), Calls.fail),
-    "release": (_decoder(wire.Release), Calls.release),
-    "renew": (_decoder(wire.Renew), Calls.renew),
-    "drain": (_decoder(wire.Drain), Calls.drain),
-    "leave": (_decoder(wire.Leave), Calls.leave),
+#: By name: what reads the body, whose call it is, and what answers.
+_CALLS: Final[dict[str, tuple[msgspec.msgpack.Decoder[Any], type, Callable[[Any, Any], Awaitable[Any]]]]] = {
+    "register": (_decoder(wire.Registration), Calls, Calls.register),
+    "claim": (_decoder(wire.Claim), Calls, Calls.claim),
+    "complete_and_claim": (_decoder(wire.CompleteAndClaim), Calls, Calls.complete_and_claim),
+    "complete": (_decoder(wire.Complete), Calls, Calls.complete),
+    "fail": (_decoder(wire.Fail), Calls, Calls.fail),
+    "release": (_decoder(wire.Release), Calls, Calls.release),
+    "renew": (_decoder(wire.Renew), Calls, Calls.renew),
+    "drain": (_decoder(wire.Drain), Calls, Calls.drain),
+    "leave": (_decoder(wire.Leave), Calls, Calls.leave),
+    **{name: (_decoder(kind), ModelCalls, answer) for name, (kind, answer) in MODEL_CALLS.items()},
 }

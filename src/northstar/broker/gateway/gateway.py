@@ -143,12 +143,7 @@ class Gateway:
         async for ring in listen(self._cell.client, self._cell.keys, (self._serve, "tick")):
             self._hear(ring)
             match ring:
-                case (
-                    Offered(machine)
-                    | Ordered(machine)
-                    | MachineChanged(machine=machine)
-                    | Canceled(machine=machine)
-                ):
+                case Offered(machine) | Ordered(machine) | MachineChanged(machine=machine) | Canceled(machine=machine):
                     if conversation := self._conversations.get(machine):
                         conversation.ring(ring)
                 case Revoked(machine):
