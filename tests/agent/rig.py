@@ -11,8 +11,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from northstar.agent.direct_link import DirectLink
+from northstar.agent.engine import JobRunner
 from northstar.agent.link import BrokerLink
-from northstar.agent.presence import FixedPresence
+from northstar.agent.model_link import DialledModelLink, DirectModelLink, ModelLink
+from northstar.agent.presence import FixedPresence, Presence
+from northstar.agent.websocket_link import WebSocketLink
 from northstar.agent.worker import Worker, WorkerSettings
 from northstar.broker.dispatch import Dispatcher
 from northstar.broker.submission import Submitter
@@ -100,18 +103,33 @@ class Rig:
     async def link(self, machine: str = "m", *, url: str | None = None) -> DirectLink:
         return DirectLink(await self.opened(url), machine=machine, session=nonce(), new_nonce=nonce)
 
+    def model_link(self, link: BrokerLink) -> ModelLink:
+        """What the same machine says of its models, by the same way."""
+        if isinstance(link, WebSocketLink):
+            return DialledModelLink(link)
+        assert isinstance(link, DirectLink)
+        return DirectModelLink(self.cell, machine=link.machine, session=link.session)
+
     async def joined(self, machine: str = "m", *, slots: int = 4, url: str | None = None) -> DirectLink:
         link = await self.link(machine, url=url)
         await link.register(PROFILE, MachineDescription(), slots=slots, models=())
         return link
 
-    def worker(self, link: BrokerLink, runs: Runs, *, models: tuple[ModelHeld, ...] = (), **settings: Any) -> Worker:
+    def worker(
+        self,
+        link: BrokerLink,
+        runs: JobRunner,
+        *,
+        models: tuple[ModelHeld, ...] = (),
+        presence: Presence | None = None,
+        **settings: Any,
+    ) -> Worker:
         defaults = {"slots": 4, "renew_every_s": 0.2, "drain_s": 5.0, "reclaim_every_s": 0.8}
         return Worker(
             link,
             runs,
             profile=PROFILE,
-            presence=FixedPresence(held=models),
+            presence=presence or FixedPresence(held=models),
             settings=WorkerSettings(**defaults | settings),
             jitter=lambda: 0.0,
         )
@@ -138,6 +156,14 @@ class Rig:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    async def registered(self, machine: str) -> None:
+        """Wait until the cell knows the machine."""
+
+        async def is_so() -> bool:
+            return bool(await self.cell.client.execute_command("HEXISTS", self.cell.keys["machines"], machine))
+
+        await eventually(is_so, what=f"{machine} is registered")
 
     async def plan(self) -> None:
         """What a dispatcher would write now."""

@@ -252,3 +252,44 @@ def test_a_lost_machine_fetches_and_holds_nothing_any_more(shop: Shop) -> None:
     shop.cell.call("remove_machine", machine="m", because="gone", lost=True, nonce="n")
     assert shop.cell.call("fetch_started", machine="other", **fetch) == {"fetching": 1}
     assert shop.cell.node.execute_command("ZCARD", shop.cell.keys["holders"]) == 0
+
+
+# Orders about models ------------------------------------------------------------------------------------------------
+
+FETCH = {"id": "o1", "what": "fetch", "model": "wan", "body": "{}"}
+
+
+def test_an_order_stands_until_the_machine_has_answered_it(shop: Shop) -> None:
+    assert shop.cell.call("order_models", machine="m", by="me", orders=[FETCH]) == {"given": [["o1", True]]}
+    (order,) = shop.cell.call("pending_orders", machine="m", session="s")["orders"]
+    assert order == ["o1", "fetch", "wan", "{}", shop.cell.now_ms]
+    answer = {"machine": "m", "session": "s", "order": "o1", "outcome": "done", "code": "", "message": ""}
+    assert shop.cell.call("order_ended", **answer) == {"open": 0}
+    with pytest.raises(Refused, match="NS_NO_SUCH_ORDER"):
+        shop.cell.call("order_ended", **answer)
+
+
+def test_an_order_for_the_same_is_not_given_twice(shop: Shop) -> None:
+    shop.cell.call("order_models", machine="m", by="me", orders=[FETCH])
+    again = [FETCH | {"id": "o2"}, FETCH | {"id": "o3", "what": "evict"}]
+    given = shop.cell.call("order_models", machine="m", by="me", orders=again)["given"]
+    assert given == [["o1", False], ["o3", True]]
+
+
+def test_a_machine_has_only_so_many_open_orders_and_a_refused_batch_leaves_none(shop: Shop) -> None:
+    many = [FETCH | {"id": f"o{number}", "model": f"model-{number}"} for number in range(32)]
+    shop.cell.call("order_models", machine="m", by="me", orders=many[:31])
+    with pytest.raises(Refused, match="NS_TOO_MANY_ORDERS machine=m limit=32"):
+        shop.cell.call("order_models", machine="m", by="me", orders=[many[31], FETCH | {"id": "x", "model": "y"}])
+    assert len(shop.cell.call("pending_orders", machine="m", session="s")["orders"]) == 31
+
+
+def test_a_new_session_of_a_machine_still_has_its_orders_and_a_lost_machine_has_none(shop: Shop) -> None:
+    shop.cell.call("order_models", machine="m", by="me", orders=[FETCH])
+    shop.register("m", session="s2")
+    assert len(shop.cell.call("pending_orders", machine="m", session="s2")["orders"]) == 1
+    with pytest.raises(Refused, match="NS_MACHINE_REPLACED"):
+        shop.cell.call("pending_orders", machine="m", session="s")
+    shop.cell.call("remove_machine", machine="m", because="gone", lost=True, nonce="n")
+    shop.register("m", session="s3")
+    assert shop.cell.call("pending_orders", machine="m", session="s3")["orders"] == []

@@ -17,6 +17,7 @@ from northstar.surfaces.cli import (
     invites,
     jobs,
     machines,
+    model_orders,
     pauses,
     serve,
     status,
@@ -77,6 +78,8 @@ for command in (
 jobs.app.command()(watch.watch)
 for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.approve, tokens.revoke, tokens.tokens):
     machines.app.command()(of_admission)
+for of_models in (model_orders.fetch, model_orders.evict, model_orders.orders):
+    machines.app.command()(of_models)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dead.app, name="dead")
 app.add_typer(machines.app, name="machines")

@@ -1,0 +1,65 @@
+"""Orders to machines about models: written here, carried out by the machine's agent, answered in the event stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from northstar.domain.errors import InvalidRequest
+from northstar.domain.models import ModelOrder
+from northstar.store.messages import StoredOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from northstar.store.cell import Cell
+
+
+class ModelOrderInvalid(InvalidRequest):
+    """What was asked for describes no model that could be fetched."""
+
+    code: ClassVar[str] = "NS_MODEL_ORDER_INVALID"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"no machine could fetch that: {detail}")
+
+
+def read_order(wanted: Mapping[str, Any]) -> ModelOrder:
+    """A model to fetch, from what somebody wrote. Raises ModelOrderInvalid."""
+    try:
+        return msgspec.convert(wanted, ModelOrder)
+    except msgspec.ValidationError as exc:
+        raise ModelOrderInvalid(str(exc)) from exc
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as it stands on the machine's list; `new` is false if one for the same stood there already."""
+
+    machine: str
+    order: str
+    new: bool
+
+
+async def order_fetch(cell: Cell, machine: str, order: ModelOrder, *, order_id: str, by: str) -> Given:
+    """Tell a machine to fetch a model.
+
+    Raises:
+        NoSuchMachine, TooManyOrders: it is not here, or has too many open orders.
+    """
+    body = msgspec.json.encode(order).decode()
+    return await _give(cell, machine, StoredOrder(order_id, "fetch", order.name, body), by=by)
+
+
+async def order_eviction(cell: Cell, machine: str, model: str, *, order_id: str, by: str) -> Given:
+    """Tell a machine to remove a model from its disk.
+
+    Raises:
+        NoSuchMachine, TooManyOrders: it is not here, or has too many open orders.
+    """
+    return await _give(cell, machine, StoredOrder(order_id, "evict", model), by=by)
+
+
+async def _give(cell: Cell, machine: str, order: StoredOrder, *, by: str) -> Given:
+    ((order_id, is_new),) = await cell.order_models(machine, [order], by=by)
+    return Given(machine=machine, order=order_id, new=is_new)

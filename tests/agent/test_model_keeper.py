@@ -1,0 +1,272 @@
+"""A machine with a models folder, over the real link: what the broker knows of it, what it is told to do, what jobs get."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest_asyncio
+
+from northstar.agent.model_keeper import ModelKeeper
+from northstar.agent.model_runner import ModelRunner
+from northstar.agent.models.store import ModelStore
+from northstar.agent.orders import Orders, refuse
+from northstar.agent.presence import FixedPresence
+from northstar.broker.model_orders import order_eviction, order_fetch
+from northstar.domain.jobs import ClaimedJob, RetryRule
+from northstar.domain.machines import MachineDescription
+from northstar.domain.models import ModelNeed, ModelOrder
+from northstar.domain.progress import Progress
+from northstar.domain.requirements import Requirements
+from northstar.store.snapshots import read_snapshot
+from tests.agent.models.builders import order, safetensors, store
+from tests.agent.models.origin import Origin, origin
+from tests.agent.rig import PROFILE, Rig, Runs, nonce, soon
+from tests.servers import eventually
+
+DATA = safetensors(200_000)
+ONCE = RetryRule(max_attempts=1)
+
+
+class Recorded:
+    """A runner around another that keeps what is reported."""
+
+    def __init__(self, runner: ModelRunner) -> None:
+        self._runner = runner
+        self.reports: list[Progress] = []
+
+    async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
+        def both(progress: Progress) -> None:
+            self.reports.append(progress)
+            report(progress)
+
+        return await self._runner.run(job, both)
+
+
+class Site:
+    """One machine that keeps models, at work."""
+
+    def __init__(self, rig: Rig, models: ModelStore, server: Origin) -> None:
+        self.rig = rig
+        self.models = models
+        self.server = server
+        self.runs = Runs()
+        self.recorded = Recorded(ModelRunner(self.runs, models))
+
+    async def held(self) -> dict[str, str]:
+        """What the cell believes."""
+        snapshot = await read_snapshot(self.rig.cell.client, self.rig.cell.keys)
+        return snapshot.machines["m"].held if "m" in snapshot.machines else {}
+
+    async def fetches(self) -> set[str]:
+        names = await self.rig.cell.client.execute_command("HKEYS", self.rig.cell.keys["fetches"])
+        return {name.decode() for name in names if b"\0" not in name}
+
+    async def until_held(self, **wanted: str) -> None:
+        async def is_so() -> bool:
+            return await self.held() == {f"{name}.safetensors": state for name, state in wanted.items()}
+
+        await eventually(is_so, what=f"the cell knows of {wanted}")
+
+    async def told(self, wanted: ModelOrder) -> str:
+        return (await order_fetch(self.rig.cell, "m", wanted, order_id=nonce(), by="test")).order
+
+    async def until_answered(self) -> None:
+        async def is_so() -> bool:
+            return not await self.rig.cell.pending_orders("m")
+
+        await eventually(is_so, what="the order is answered")
+
+    async def answers(self) -> list[dict[str, Any]]:
+        """What the events say of orders that ended."""
+        found = []
+        for _, fields in await self.rig.cell.client.execute_command("XRANGE", self.rig.cell.keys["events"], "-", "+"):
+            kind, _, _, _, data = msgspec.msgpack.decode(fields[b"e"])
+            if kind == "order.ended":
+                found.append(dict(zip(data[::2], data[1::2], strict=True)))
+        return found
+
+
+@pytest_asyncio.fixture
+async def site(either_rig: Rig, tmp_path: Path) -> AsyncIterator[Site]:
+    async with (
+        origin(DATA) as server,
+        store(tmp_path / "models") as models,
+        either_rig.dispatching(),
+        at_work(either_rig, models, server) as site,
+    ):
+        yield site
+
+
+@contextlib.asynccontextmanager
+async def at_work(rig: Rig, models: ModelStore, server: Origin) -> AsyncIterator[Site]:
+    site = Site(rig, models, server)
+    link = await rig.link()
+    keeper = ModelKeeper(models, rig.model_link(link), said=MachineDescription(), settle_s=0.01, retry_s=0.05)
+    keeping = asyncio.create_task(keeper.run())
+    async with rig.working(rig.worker(link, site.recorded, presence=keeper)):
+        await rig.registered("m")
+        yield site
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
+def needing(site: Site, **more: Any) -> Requirements:
+    facts: dict[str, Any] = {
+        "sources": (f"{site.server.url}/a",),
+        "sha256": site.server.sha256,
+        "size_bytes": len(DATA),
+    }
+    facts |= more
+    return Requirements(models=(ModelNeed(name="a.safetensors", **facts),))
+
+
+async def submit(site: Site, job: str, requires: Requirements) -> None:
+    await site.rig.cell.declare(["model:a.safetensors"], by="test")
+    await site.rig.submit(job, requires=requires, retry=ONCE)
+
+
+async def test_what_a_job_lacks_is_fetched_before_it_runs_and_told_with_its_bytes(site: Site) -> None:
+    await submit(site, "job", needing(site))
+    await soon(lambda: site.runs.ids == ["job"], "the job runs")
+    assert [path.name for path in (site.models.files()[0].path,)] == ["a.safetensors"]
+    told = [report for report in site.recorded.reports if report.phase == "fetching"]
+    assert told[-1].bytes_done == told[-1].bytes_total == len(DATA)
+    assert {report.model for report in told} == {"a.safetensors"}
+    site.runs.finish("job")
+    await site.rig.becomes("job", "succeeded")
+    await site.until_held(a="disk")
+
+
+async def test_what_is_there_already_is_not_fetched_again(site: Site) -> None:
+    for job in ("one", "two"):
+        await submit(site, job, needing(site))
+        site.runs.finish(job)
+        await site.rig.becomes(job, "succeeded")
+    assert len(site.server.asked) == 1
+
+
+async def test_a_job_whose_model_cannot_be_had_fails_with_the_reason_and_never_reaches_its_engine(site: Site) -> None:
+    await submit(site, "job", needing(site, sha256="0" * 64))
+    await site.rig.becomes("job", "failed")
+    assert (await site.rig.record("job")).error_code == "NS_MODEL_DAMAGED"
+    assert site.runs.ids == []
+
+
+async def test_a_model_that_a_job_works_with_is_not_evicted_by_order(site: Site) -> None:
+    await submit(site, "job", needing(site))
+    await soon(lambda: site.runs.ids == ["job"], "the job runs")
+    await order_eviction(site.rig.cell, "m", "a.safetensors", order_id=nonce(), by="test")
+    await site.until_answered()
+    assert [(answer["outcome"], answer["code"]) for answer in await site.answers()] == [("failed", "NS_MODEL_IN_USE")]
+    site.runs.finish("job")
+    await site.rig.becomes("job", "succeeded")
+
+
+async def test_a_fetch_by_order_is_known_while_it_goes_on_and_answered_when_the_model_is_there(site: Site) -> None:
+    site.server.gate = asyncio.Event()
+    given = await site.told(order(f"{site.server.url}/a", DATA))
+    await site.server.half_sent.wait()
+
+    async def flies() -> bool:
+        return await site.fetches() == {"m"}
+
+    await eventually(flies, what="the cell knows of the fetch")
+    site.server.gate.set()
+    await site.until_answered()
+    (answer,) = await site.answers()
+    assert (answer["order"], answer["model"], answer["outcome"]) == (given, "a.safetensors", "done")
+    await site.until_held(a="disk")
+
+    async def landed() -> bool:
+        return await site.fetches() == set()
+
+    await eventually(landed, what="the cell knows that the fetch is over")
+
+
+async def test_an_evicted_model_is_gone_from_the_disk_and_from_the_brokers_picture(site: Site) -> None:
+    await site.told(order(f"{site.server.url}/a", DATA))
+    await site.until_held(a="disk")
+    await order_eviction(site.rig.cell, "m", "a.safetensors", order_id=nonce(), by="test")
+    await site.until_answered()
+    await site.until_held()
+    assert site.models.files() == ()
+
+
+async def test_an_order_that_cannot_be_carried_out_is_answered_with_its_code(site: Site) -> None:
+    await site.told(order(f"{site.server.url}/a", DATA, sha256="1" * 64))
+    await site.until_answered()
+    (answer,) = await site.answers()
+    assert (answer["outcome"], answer["code"]) == ("failed", "NS_MODEL_DAMAGED")
+
+
+async def test_an_order_given_twice_stands_once(site: Site) -> None:
+    site.server.gate = asyncio.Event()
+    first = await site.told(order(f"{site.server.url}/a", DATA))
+    assert await site.told(order(f"{site.server.url}/a", DATA)) == first
+    assert len(await site.rig.cell.pending_orders("m")) == 1
+
+
+async def test_an_order_whose_bell_was_lost_is_found_at_the_next_sign_of_life(site: Site) -> None:
+    body = msgspec.json.encode(order(f"{site.server.url}/a", DATA)).decode()
+    machine = await site.rig.cell.client.execute_command("HGET", site.rig.cell.keys["machines"], "m")
+    session = msgspec.msgpack.decode(machine)[2]
+    request = {"machine": "m", "session": session, "holder": "nobody"}
+    await site.rig.cell.call("update_machine", request, dict[str, int])
+    wanted = {"id": nonce(), "what": "fetch", "model": "a.safetensors", "body": body}
+    await site.rig.cell.call("order_models", {"machine": "m", "by": "test", "orders": [wanted]}, dict[str, Any])
+    await site.until_held(a="disk")
+
+
+async def test_files_that_somebody_puts_there_are_told_after_the_next_look(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    (folder / "b.safetensors").write_bytes(safetensors(1_000))
+    await site.models.look()
+    await site.until_held(b="disk")
+
+
+async def test_the_measured_rate_of_the_line_is_told(either_rig: Rig, tmp_path: Path) -> None:
+    data = safetensors(9_000_000)
+    async with (
+        origin(data) as server,
+        store(tmp_path / "models", idle_bytes_per_s=8e6) as models,
+        at_work(either_rig, models, server) as site,
+    ):
+        await site.told(order(f"{server.url}/a", data))
+        await site.until_answered()
+        assert models.bytes_per_s > 0
+
+        async def is_known() -> bool:
+            snapshot = await read_snapshot(site.rig.cell.client, site.rig.cell.keys)
+            return snapshot.machines["m"].download_bytes_per_s > 0
+
+        await eventually(is_known, what="the rate is known")
+
+
+async def test_a_machine_without_a_models_folder_answers_that_it_has_none(either_rig: Rig) -> None:
+    link = await either_rig.link()
+    orders = Orders(either_rig.model_link(link), refuse)
+    answering = asyncio.create_task(orders.run())
+    presence = FixedPresence(on_look=orders.look)
+    async with either_rig.working(either_rig.worker(link, Runs(), presence=presence)):
+        await either_rig.registered("m")
+        await order_eviction(either_rig.cell, "m", "a", order_id=nonce(), by="test")
+
+        async def answered() -> bool:
+            return not await either_rig.cell.pending_orders("m")
+
+        await eventually(answered, what="the order is answered")
+    answering.cancel()
+    await asyncio.wait([answering])
+
+
+async def test_lanes_do_not_differ_by_where_their_models_can_be_had(site: Site) -> None:
+    bare = ModelNeed(name="a.safetensors", size_bytes=len(DATA))
+    assert PROFILE.services == ("waits",)
+    one = msgspec.structs.replace(needing(site).models[0], sources=("https://one.test/a",))
+    assert one.identity() == bare
