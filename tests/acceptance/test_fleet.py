@@ -29,6 +29,7 @@ class Fleet:
     def __init__(self, folder: Path, valkey: str, stack: contextlib.ExitStack) -> None:
         self._folder = folder
         self._stack = stack
+        self._joins: dict[str, list[str]] = {}
         self._options = ("--valkey", valkey, "--cell", f"fleet-{secrets.token_hex(6)}")
         self._settings = FLEET.replace("ASSETS", str(folder / "assets"))
         self.operator = Northstar(folder / "operator", settings=self._settings, options=self._options)
@@ -46,7 +47,12 @@ class Fleet:
     def agent(self, name: str, url: str) -> RunningProcess:
         """A machine that joins by the very command that `machines invite` prints."""
         invite = self.operator.good("machines", "invite", "--pool", "standard", "--url", url)
-        _, *arguments = shlex.split(invite["command"])
+        _, *self._joins[name] = shlex.split(invite["command"])
+        return self.agent_again(name)
+
+    def agent_again(self, name: str) -> RunningProcess:
+        """The same command on the same host: it has its token now."""
+        arguments = self._joins[name]
         host = Northstar(self._folder / name, settings=self._settings)
         process = self._stack.enter_context(host.started(*arguments, name))
         process.until(lambda: "broker_connected" in process.words(), what=f"{name} is connected")

@@ -25,7 +25,7 @@ from northstar.domain.requirements import Requirements
 from northstar.store.snapshots import read_snapshot
 from tests.agent.models.builders import order, safetensors, store
 from tests.agent.models.origin import Origin, origin
-from tests.agent.rig import PROFILE, Rig, Runs, nonce, soon
+from tests.agent.rig import Rig, Runs, nonce, soon
 from tests.servers import eventually
 
 DATA = safetensors(200_000)
@@ -126,7 +126,6 @@ def needing(site: Site, **more: Any) -> Requirements:
 
 
 async def submit(site: Site, job: str, requires: Requirements) -> None:
-    await site.rig.cell.declare(["model:a.safetensors"], by="test")
     await site.rig.submit(job, requires=requires, retry=ONCE)
 
 
@@ -263,10 +262,3 @@ async def test_a_machine_without_a_models_folder_answers_that_it_has_none(either
         await eventually(answered, what="the order is answered")
     answering.cancel()
     await asyncio.wait([answering])
-
-
-async def test_lanes_do_not_differ_by_where_their_models_can_be_had(site: Site) -> None:
-    bare = ModelNeed(name="a.safetensors", size_bytes=len(DATA))
-    assert PROFILE.services == ("waits",)
-    one = msgspec.structs.replace(needing(site).models[0], sources=("https://one.test/a",))
-    assert one.identity() == bare

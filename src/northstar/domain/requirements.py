@@ -94,12 +94,18 @@ _WORDS_KEPT = 16
 def lane_of(*, pool: str, service: str, requires: Requirements) -> LaneKey:
     """The lane in which a job with these needs waits."""
     if any(need.sha256 for need in requires.models):
-        # Where models can be had is long, and makes no lane of its own.
-        bare = tuple(need.identity() for need in requires.models)
-        requires = msgspec.structs.replace(requires, models=bare)
+        return _lane_with_sources(pool, service, requires)
     if len(requires.models) + len(requires.node_packs) + len(requires.tags) > _WORDS_KEPT:
         return _lane_of(pool, service, requires)
     return _remembered_lane_of(pool, service, requires)
+
+
+def _lane_with_sources(pool: str, service: str, requires: Requirements) -> LaneKey:
+    """Where models can be had is long, and makes no lane of its own; and what can be had anywhere, nobody needs to have offered."""
+    bare = tuple(need.identity() for need in requires.models)
+    lane = lane_of(pool=pool, service=service, requires=msgspec.structs.replace(requires, models=bare))
+    to_be_had = {f"model:{need.name}" for need in requires.models if need.sources}
+    return msgspec.structs.replace(lane, words=tuple(word for word in lane.words if word not in to_be_had))
 
 
 def _lane_of(pool: str, service: str, requires: Requirements) -> LaneKey:
