@@ -27,26 +27,26 @@ KNOWN = frozenset({Candidate("l1", 6_000, 0), Candidate("l2", 0, 0)})
 @pytest.mark.parametrize(
     "wanted",
     [
-        [Candidate("l2", 0, 3), Candidate("l1", 6_000, 3)],
-        [Candidate("l1", 5_500, 0), Candidate("l2", 100, 0)],
-        [Candidate("l1", 6_600, 0), Candidate("l2", 0, 0)],
+        [(0, "l2"), (6_000, "l1")],
+        [(5_500, "l1"), (100, "l2")],
+        [(6_600, "l1"), (0, "l2")],
     ],
 )
-def test_order_preference_and_waits_that_move_a_little_are_no_change(wanted: list[Candidate]) -> None:
+def test_order_and_waits_that_move_a_little_are_no_change(wanted: list[tuple[int, str]]) -> None:
     assert says_the_same(KNOWN, wanted)
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
-        [Candidate("l1", 6_000, 0)],
-        [Candidate("l1", 6_000, 0), Candidate("l3", 0, 0)],
-        [Candidate("l1", 6_000, 0), Candidate("l2", 0, 0), Candidate("l3", 0, 0)],
-        [Candidate("l1", 3_000, 0), Candidate("l2", 0, 0)],
-        [Candidate("l1", 6_000, 0), Candidate("l2", 1_500, 0)],
+        [(6_000, "l1")],
+        [(6_000, "l1"), (0, "l3")],
+        [(6_000, "l1"), (0, "l2"), (0, "l3")],
+        [(3_000, "l1"), (0, "l2")],
+        [(6_000, "l1"), (1_500, "l2")],
     ],
 )
-def test_another_lane_or_another_wait_is_a_change(wanted: list[Candidate]) -> None:
+def test_another_lane_or_another_wait_is_a_change(wanted: list[tuple[int, str]]) -> None:
     assert not says_the_same(KNOWN, wanted)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from northstar.policy.routing.candidates import undecided_fits
-from northstar.policy.routing.plan import plan_candidates
+from northstar.policy.routing.plan import plan_rankings
 from northstar.store.messages import Candidate, Fit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot
@@ -31,22 +31,25 @@ def changed_candidates(
     snapshot: CellSnapshot, known: Mapping[str, Collection[Candidate]], rule: PatienceRule
 ) -> list[tuple[str, list[Candidate]]]:
     """Machines whose candidates in the cell (`known`) are not what policy wants, with what it wants, best first."""
-    plan = plan_candidates(snapshot, rule)
-    wanted = {
-        machine: [Candidate(choice.subject, choice.ready_after_ms, choice.preference) for choice in choices]
-        for machine, choices in plan.items()
-    }
-    return [
-        (machine, choices) for machine, choices in wanted.items() if not says_the_same(known.get(machine, ()), choices)
-    ]
+    # Of a thousand machines most are alike, in what they may take and in what they should: each such pair is compared once.
+    same: dict[tuple[int, int], bool] = {}
+    changed = []
+    for machine_id, ranking in plan_rankings(snapshot, rule).items():
+        taken = known.get(machine_id, ())
+        pair = (id(taken), id(ranking))
+        if pair not in same:
+            same[pair] = says_the_same(taken, ranking)
+        if not same[pair]:
+            used = snapshot.machines[machine_id].used
+            changed.append((machine_id, [Candidate(lane, wait_ms, used) for wait_ms, lane in ranking]))
+    return changed
 
 
-def says_the_same(known: Collection[Candidate], wanted: Collection[Candidate]) -> bool:
-    """Whether writing `wanted` would only touch order, preference, or waits that moved a little."""
+def says_the_same(known: Collection[Candidate], wanted: Sequence[tuple[int, str]]) -> bool:
+    """Whether writing `wanted` (wait in ms, lane) would only touch order, preference, or waits that moved a little."""
     waits_ms = {candidate.lane: candidate.ready_after_ms for candidate in known}
     return len(known) == len(wanted) and all(
-        candidate.lane in waits_ms and is_same_wait(waits_ms[candidate.lane], candidate.ready_after_ms)
-        for candidate in wanted
+        lane in waits_ms and is_same_wait(waits_ms[lane], wait_ms) for wait_ms, lane in wanted
     )
 
 

@@ -76,6 +76,9 @@ class _StoredCell:
         self._keys = keys
         self._parts = parts
         self._parked = parked
+        # Machines that are alike say the same, byte for byte: read once.
+        self._described: dict[bytes, MachineDescription] = {}
+        self._holding: dict[bytes, dict[str, str]] = {}
 
     def snapshot(self) -> CellSnapshot:
         """What can be read of it."""
@@ -106,20 +109,26 @@ class _StoredCell:
 
     def _description(self, field: bytes) -> MachineDescription:
         """What a machine says of itself is not checked when it says it; nonsense costs it its figures, not others their plan."""
-        said = [(field, text)] if (text := self._parts["descriptions"].get(field)) is not None else []
-        read = _records.read(self._keys["descriptions"], said, lambda _, text: _read_description(text))
-        return next(iter(read.values()), MachineDescription())
+        text = self._parts["descriptions"].get(field)
+        if text is None:
+            return MachineDescription()
+        if text not in self._described:
+            read = _records.read(self._keys["descriptions"], [(field, text)], lambda _, text: _read_description(text))
+            self._described[text] = next(iter(read.values()), MachineDescription())
+        return self._described[text]
 
     def _held(self, field: bytes) -> dict[str, str]:
         """Model -> where it is; a model whose entry cannot be read counts as absent."""
         entries = self._parts["residency"].get(field)
         if entries is None:
             return {}
-        try:
-            models = _read_models(entries)
-        except msgspec.MsgspecError:
-            models = self._readable_models(field, entries)
-        return {model.name: model.state for model in models}
+        if entries not in self._holding:
+            try:
+                models = _read_models(entries)
+            except msgspec.MsgspecError:
+                models = self._readable_models(field, entries)
+            self._holding[entries] = {model.name: model.state for model in models}
+        return self._holding[entries]
 
     def _readable_models(self, field: bytes, entries: bytes) -> list[ModelHeld]:
         key = self._keys["residency"]
@@ -168,11 +177,19 @@ async def read_candidates(client: ValkeyClient, keys: CellKeys) -> dict[str, fro
     except FAULTS as exc:
         raise translate(exc) from exc
 
+    alike: dict[bytes, frozenset[Candidate]] = {}
+
+    def candidates(_: str, value: bytes) -> frozenset[Candidate]:
+        """Machines that are alike may take the same, byte for byte: read once."""
+        if value not in alike:
+            alike[value] = _candidates(value)
+        return alike[value]
+
     def decoded() -> dict[str, frozenset[Candidate]]:
-        return _records.read(keys["candidates"], answer.items(), _candidates)
+        return _records.read(keys["candidates"], answer.items(), candidates)
 
     return decoded() if len(answer) < _FEW_FIELDS else await asyncio.to_thread(decoded)
 
 
-def _candidates(_: str, value: bytes) -> frozenset[Candidate]:
+def _candidates(value: bytes) -> frozenset[Candidate]:
     return frozenset(Candidate(one.lane, one.ready_after_ms, one.preference) for one in _read_choices(value))

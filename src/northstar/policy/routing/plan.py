@@ -8,7 +8,7 @@ only the lanes that ask for something it holds.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
+
+#: (wait in ms, lane), best first.
+Ranking: TypeAlias = list[tuple[int, str]]
 
 #: A rank is one number, so that a million of them are no work for the garbage collector: wait class, then place (this many bits).
 _PLACE_BITS = 32
@@ -52,9 +55,17 @@ class _Ranked(msgspec.Struct, frozen=True):
     waits_ms: dict[int, int]
 
 
+def plan_rankings(snapshot: CellSnapshot, rule: PatienceRule) -> dict[str, Ranking]:
+    """At most 64 (wait in ms, lane) for every machine, best first. Machines that are alike have one and the same list."""
+    return _Plan(snapshot, rule).all()
+
+
 def plan_candidates(snapshot: CellSnapshot, rule: PatienceRule) -> dict[str, list[Choice]]:
     """At most 64 lanes for every machine, best first; machines that may take nothing have an empty list."""
-    return _Plan(snapshot, rule).all()
+    return {
+        machine_id: [Choice(wait_ms, snapshot.machines[machine_id].used, lane) for wait_ms, lane in ranking]
+        for machine_id, ranking in plan_rankings(snapshot, rule).items()
+    }
 
 
 class _Plan:
@@ -68,25 +79,22 @@ class _Plan:
         self._asking = _lanes_by_model(self._lanes)
         self._fitting = _places_by_profile(self._lanes, snapshot)
         self._cold: _Ranked | None = None
-        self._shared: dict[tuple[str, float, frozenset[tuple[str, str]]], list[tuple[int, str]]] = {}
+        self._shared: dict[tuple[str, float, frozenset[tuple[str, str]]], Ranking] = {}
 
-    def all(self) -> dict[str, list[Choice]]:
+    def all(self) -> dict[str, Ranking]:
         # Machines with the same link follow each other, so one ranking of cold machines is kept at a time.
         for machine in sorted(self._machines, key=_link):
             self._of(machine)
-        return {
-            machine.id: [Choice(wait_ms, machine.used, lane) for wait_ms, lane in self._of(machine)]
-            for machine in self._machines
-        }
+        return {machine.id: self._of(machine) for machine in self._machines}
 
-    def _of(self, machine: MachineState) -> list[tuple[int, str]]:
+    def _of(self, machine: MachineState) -> Ranking:
         alike = (*_link(machine), frozenset(machine.held.items()))
         known = self._shared.get(alike)
         if known is None:
             known = self._shared[alike] = self._rank(machine)
         return known
 
-    def _rank(self, machine: MachineState) -> list[tuple[int, str]]:
+    def _rank(self, machine: MachineState) -> Ranking:
         """(wait, lane) of the best 64, best first: the first heads in order, and the best of the others."""
         fitting = self._fitting.get(machine.profile, {})
         cold = self._ranked_cold(machine)

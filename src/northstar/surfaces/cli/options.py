@@ -6,9 +6,10 @@ import asyncio
 import getpass
 import os
 import socket
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -16,6 +17,9 @@ from northstar.config import Settings, load
 from northstar.domain.errors import InvalidRequest
 
 Result = TypeVar("Result")
+
+#: How long a thread may keep the interpreter while another wants it, in processes that stay.
+_SWITCH_S: Final = 0.0005
 
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Settings, TOML. Default: $NORTHSTAR_CONFIG.")
@@ -52,6 +56,8 @@ def run(work: Coroutine[Any, Any, Result], *, fast: bool = False) -> Result:
     """Run to the end; `fast` for processes that stay: with the faster event loop where it is installed."""
     factory = None
     if fast:
+        # Plans and records are read in threads; at the usual 5 ms the loop, and with it a job, waits so long for each of its turns.
+        sys.setswitchinterval(_SWITCH_S)
         try:
             import uvloop
 
