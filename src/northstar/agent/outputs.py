@@ -71,14 +71,21 @@ class OutputStore(Protocol):
 class LocalOutputs:
     """Straight into the asset store: for a machine in the data centre."""
 
-    def __init__(self, assets: AssetStore, *, cell: str) -> None:
+    def __init__(self, assets: AssetStore, *, cell: str, clock_ms: Callable[[], int]) -> None:
+        """`clock_ms` gives the time in ms since epoch."""
         self._assets = assets
         self._cell = cell
+        self._clock_ms = clock_ms
 
     async def store(self, job: ClaimedJob, output: Output, path: Path) -> AssetRef:
         """Raises OutputChanged, or an asset store's error."""
         ref = await self._assets.put(
-            path, cell=self._cell, job_id=job.id, name=output.name, media_type=output.media_type
+            path,
+            cell=self._cell,
+            job_id=job.id,
+            name=output.name,
+            media_type=output.media_type,
+            at_ms=self._clock_ms(),
         )
         if ref.sha256 != output.sha256:
             await self._assets.remove(ref)

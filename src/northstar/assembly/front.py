@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 import msgspec
 import structlog
 
+from northstar.assembly.outputs import asset_store, incoming
 from northstar.assembly.session import new_id
 from northstar.broker.admission import Admission as CellAdmission
 from northstar.broker.gateway.gateway import Gateway, GatewayOptions
@@ -23,7 +24,6 @@ from northstar.broker.gateway.outputs import Outputs
 from northstar.broker.gateway.socket import Admission
 from northstar.config import ServeSettings, Settings
 from northstar.domain.errors import Unavailable
-from northstar.store.assets import AssetStore
 from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
@@ -102,7 +102,7 @@ async def running_front(
     """
     wanted = settings.serve
     max_bytes = settings.assets.max_asset_mib * 1024**2
-    outputs = Outputs(cell, AssetStore(settings.assets_url, max_asset_bytes=max_bytes), max_bytes=max_bytes)
+    outputs = Outputs(cell, asset_store(settings), incoming=incoming(settings), max_bytes=max_bytes)
     gateway = Gateway(
         cell,
         serve=f"serve-{new_id()[:16]}",

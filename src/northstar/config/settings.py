@@ -74,10 +74,15 @@ class JoinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class AssetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the files of finished jobs go."""
+    """Where the files of finished jobs go, and how long they stay."""
 
     url: str
     max_asset_mib: Annotated[int, msgspec.Meta(ge=1, le=16 * 1_048_576)]
+    keep_days: Annotated[float, msgspec.Meta(gt=0, le=36_500)]
+    limit_gib: Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
+    at_least_s: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)]
+    keep_free_gib: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+    sweep_every_s: Seconds
 
 
 class HistorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -210,4 +210,8 @@ def _verified(settings: Settings, *, source: str) -> Settings:
             f"agent.renew_every_s is {settings.agent.renew_every_s:g} s, more than half of limits.lease_ms",
             source=source,
         )
+    if settings.assets.at_least_s > settings.assets.keep_days * 86_400:
+        raise InvalidSettings(
+            f"assets.at_least_s is {settings.assets.at_least_s:g} s, longer than assets.keep_days", source=source
+        )
     return settings
