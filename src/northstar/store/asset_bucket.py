@@ -16,6 +16,8 @@ from northstar.store.asset_folder import LocalFolder
 from northstar.store.asset_places import MAX_LISTED, Place, StoredFile, check_written
 
 _EXTRAS: Final = {"s3": "s3", "s3a": "s3"}
+#: What an upload holds in memory. S3 takes 10,000 parts of an object.
+_PART_BYTES: Final = 16 * 1024 * 1024
 #: Objects of one call that removes; as S3 bounds it.
 _PER_CALL: Final = 1_000
 #: What file systems call the time at which a file was written.
@@ -46,7 +48,7 @@ class RemoteFolder:
             raise
 
     def _write(self, place: str, chunks: Iterator[bytes]) -> None:
-        file = self._files.open(place, "wb")
+        file = self._files.open(place, "wb", block_size=_PART_BYTES)
         try:
             for chunk in chunks:
                 file.write(chunk)
@@ -137,7 +139,7 @@ def place_at(url: str | Path) -> Place:
         return LocalFolder(Path(rest))
     try:
         # Others write and remove there too: what a listing said a moment ago is no longer true.
-        files, root = fsspec.core.url_to_fs(text, use_listings_cache=False)
+        files, root = fsspec.core.url_to_fs(text, use_listings_cache=False, skip_instance_cache=True)
     except ImportError as error:
         raise AssetStoreExtraMissing(scheme=scheme, extra=_EXTRAS.get(scheme)) from error
     except ValueError as error:
