@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from northstar.broker.gateway.doorkeeper import TooManyWrongTokens
 from northstar.domain.errors import InvalidRequest, NorthstarError, Refused, Unavailable
 from northstar.domain.refusals import QueueRefusal
 
@@ -24,6 +25,7 @@ _STATUS = {
     "NS_OUTPUT_TOO_LARGE": 413,
     "NS_BODY_TOO_LARGE": 413,
     "NS_SUBMISSION_TOO_LARGE": 413,
+    "NS_TOO_MANY_WRONG_TOKENS": 429,
 }
 
 
@@ -46,7 +48,7 @@ def problem(_: Request[Any, Any, Any], error: NorthstarError) -> Response[bytes]
     """An error as its reader needs it: what, why, and when to come back."""
     status = status_of(error)
     headers = {}
-    if isinstance(error, QueueRefusal) and error.retry_after_s:
+    if isinstance(error, QueueRefusal | TooManyWrongTokens) and error.retry_after_s:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     elif status == 503:
         headers["Retry-After"] = "1"
