@@ -57,7 +57,7 @@ def paints(job: ConnectorJob, report: Report) -> ConnectorResult:
 
 def runner(painter: Painter, folder: Path) -> ConnectorRunner:
     (folder / "workspaces").mkdir()
-    outputs = LocalOutputs(AssetStore(folder / "assets"), cell="c")
+    outputs = LocalOutputs(AssetStore(folder / "assets"), cell="c", clock_ms=lambda: 0)
     return ConnectorRunner({"picture": painter}, outputs=outputs, workspaces=folder / "workspaces")
 
 

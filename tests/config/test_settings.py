@@ -9,6 +9,7 @@ import pytest
 
 from northstar.config import InvalidSettings, Settings, load, variables
 from northstar.domain.limits import CellLimits
+from northstar.policy.fleet.breaker import HealthRule
 
 
 def written(folder: Path, text: str) -> Path:
@@ -34,6 +35,12 @@ def test_without_anything_given_the_defaults_hold() -> None:
 def test_every_limit_of_a_cell_stands_in_the_defaults() -> None:
     named = {key.removeprefix("limits.") for key in variables().values() if key.startswith("limits.")}
     assert named == set(CellLimits.__struct_fields__)
+
+
+def test_the_rule_by_which_engines_count_as_ill_stands_in_the_defaults() -> None:
+    assert load(environment={}).health.rule == HealthRule()
+    changed = load(environment={"NORTHSTAR_HEALTH_IN_A_ROW": "7"}).health.rule
+    assert changed == HealthRule(in_a_row=7)
 
 
 def test_a_file_overrides_defaults_the_environment_the_file_and_an_option_all(tmp_path: Path) -> None:
@@ -101,6 +108,16 @@ def test_a_service_whose_package_is_absent_is_not_offered(tmp_path: Path) -> Non
         ('[services.x]\nconnector = "magic"', "`services[...].connector`: Invalid value 'magic'"),
         ('[services.x]\nconnector = "openai"', "[services.x] needs either base_url or engine"),
         ("[agent]\nrenew_every_s = 20.0", "agent.renew_every_s is 20 s, more than half of limits.lease_ms"),
+        ("[assets]\nkeep_days = 0.01", "assets.at_least_s is 3600 s, longer than assets.keep_days"),
+        ("[health]\nin_a_row = 0", "`health.in_a_row`: Expected `int` >= 1"),
+        ("[health]\nrate_from = 65", "`health.rate_from`: Expected `int` <= 64"),
+        ("[health]\nrate = 1.5", "`health.rate`: Expected `float` <= 1.0"),
+        ("[health]\nfirst_pause_s = 301.0", "health.first_pause_s is 301 s, longer than health.longest_pause_s"),
+        (
+            "[health]\nquarantine_s = 90_000.0",
+            "health.quarantine_s is 90000 s, longer than health.longest_quarantine_s",
+        ),
+        ('[serve]\ntrusted_proxies = ["gateway"]', "`serve.trusted_proxies`: 'gateway' does not appear to be an IPv4"),
         ("cell =", "is not valid TOML"),
         ("x" * 1_000_001, "has more than 1000000 bytes"),
     ],

@@ -27,7 +27,10 @@ from northstar.store.asset_errors import (
 )
 from northstar.store.assets import AssetRef, AssetStore
 
-PLACE = {"cell": "eu-1", "job_id": "job-7", "name": "frames/picture 1.png"}
+#: 23 November 2026, a quarter past four in the afternoon, UTC.
+AT_MS = 1_795_450_500_000
+HOUR = "20261123-16"
+PLACE: dict[str, Any] = {"cell": "eu-1", "job_id": "job-7", "name": "frames/picture 1.png", "at_ms": AT_MS}
 
 
 class FaultyFileSystem(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
@@ -70,7 +73,7 @@ async def test_what_was_put_is_what_comes_back(store: AssetStore) -> None:
     assert ref == AssetRef(
         url=ref.url, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), media_type="image/png"
     )
-    assert ref.url.startswith(f"{store.url}/eu-1/job-7/{ref.sha256[:16]}/frames/")
+    assert ref.url.startswith(f"{store.url}/eu-1/{HOUR}/job-7/{ref.sha256[:16]}/frames/")
     assert await store.get(ref) == data
     pieces = [piece async for piece in store.chunks(ref)]
     assert max(map(len, pieces)) <= 1024 * 1024
@@ -112,15 +115,15 @@ BAD_PARTS = ["", ".", "..", "a/../b", "../a", "/a", "a//b", "a\\b", "a\0b", "a\n
 @pytest.mark.parametrize("name", [*BAD_PARTS, "/".join("a" * 12)])
 async def test_a_name_that_leaves_the_folder_is_refused(store: AssetStore, name: str) -> None:
     with pytest.raises(AssetNameRefused, match=r"the name .* cannot be used in the asset store"):
-        await store.put(b"data", cell="c", job_id="j", name=name)
+        await store.put(b"data", cell="c", job_id="j", name=name, at_ms=AT_MS)
 
 
 @pytest.mark.parametrize("part", [*BAD_PARTS, "a/b"])
 async def test_cell_and_job_are_single_parts(store: AssetStore, part: str) -> None:
     with pytest.raises(AssetNameRefused, match="the cell"):
-        await store.put(b"data", cell=part, job_id="j", name="n")
+        await store.put(b"data", cell=part, job_id="j", name="n", at_ms=AT_MS)
     with pytest.raises(AssetNameRefused, match="the job id"):
-        await store.put(b"data", cell="c", job_id=part, name="n")
+        await store.put(b"data", cell="c", job_id=part, name="n", at_ms=AT_MS)
 
 
 @pytest.mark.parametrize("tail", ["/../secret", "/eu-1/%2e%2e/%2e%2e/secret", "-other/a", ""])
@@ -147,7 +150,7 @@ async def test_sizes_are_bounded_on_the_way_in_and_out(tmp_path: Path) -> None:
 async def test_a_folder_shows_only_whole_files_and_no_drafts(tmp_path: Path) -> None:
     store = AssetStore(tmp_path)
     ref = await store.put(b"data", **PLACE)
-    assert files_in(tmp_path) == [f"eu-1/job-7/{ref.sha256[:16]}/frames/picture 1.png"]
+    assert files_in(tmp_path) == [f"eu-1/{HOUR}/job-7/{ref.sha256[:16]}/frames/picture 1.png"]
     path = store.local_path(ref)
     assert path is not None
     assert path.read_bytes() == b"data"
@@ -176,7 +179,7 @@ async def test_links_are_followed_neither_in_nor_out(tmp_path: Path) -> None:
         await store.put(b"data", **PLACE)
     (tmp_path / "link").symlink_to(outside / "secret")
     with pytest.raises(AssetStoreUnavailable, match="symbolic links"):
-        await store.put(tmp_path / "link", cell="c", job_id="j", name="n")
+        await store.put(tmp_path / "link", cell="c", job_id="j", name="n", at_ms=AT_MS)
     assert files_in(outside) == ["secret"]
 
 
@@ -213,12 +216,12 @@ def test_an_address_of_no_known_kind_is_refused(url: str) -> None:
 async def test_faults_of_a_remote_store_have_their_classes() -> None:
     store = AssetStore("faulty://bucket")
     with pytest.raises(AssetStoreFull, match="is full; make room there") as caught:
-        await store.put(b"data", cell="c", job_id="j", name="full")
+        await store.put(b"data", cell="c", job_id="j", name="full", at_ms=AT_MS)
     assert caught.value.code == "NS_ASSET_STORE_FULL"
     with pytest.raises(AssetStoreUnavailable, match="Connection reset"):
-        await store.put(b"data", cell="c", job_id="j", name="cut")
+        await store.put(b"data", cell="c", job_id="j", name="cut", at_ms=AT_MS)
     with pytest.raises(AssetDamaged):
-        await store.put(b"data", cell="c", job_id="j", name="damaged")
+        await store.put(b"data", cell="c", job_id="j", name="damaged", at_ms=AT_MS)
     assert FaultyFileSystem.store == {}
 
 

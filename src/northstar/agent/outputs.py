@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 
 from northstar.domain.errors import NorthstarError, Refused, Unavailable
+from northstar.store.asset_errors import AssetStoreFull
 from northstar.store.assets import AssetRef
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 #: Bytes of an answer to an upload.
 _MAX_ANSWER_BYTES: Final = 65_536
 _ATTEMPTS: Final = 5
+_LEAST_PAUSE_S: Final = 0.05
 #: A file gets this long, and for its size as if the link carried no more than this.
 _LEAST_S: Final = 60.0
 _LEAST_BYTES_PER_S: Final = 128 * 1024
@@ -71,14 +73,21 @@ class OutputStore(Protocol):
 class LocalOutputs:
     """Straight into the asset store: for a machine in the data centre."""
 
-    def __init__(self, assets: AssetStore, *, cell: str) -> None:
+    def __init__(self, assets: AssetStore, *, cell: str, clock_ms: Callable[[], int]) -> None:
+        """`clock_ms` gives the time in ms since epoch."""
         self._assets = assets
         self._cell = cell
+        self._clock_ms = clock_ms
 
     async def store(self, job: ClaimedJob, output: Output, path: Path) -> AssetRef:
         """Raises OutputChanged, or an asset store's error."""
         ref = await self._assets.put(
-            path, cell=self._cell, job_id=job.id, name=output.name, media_type=output.media_type
+            path,
+            cell=self._cell,
+            job_id=job.id,
+            name=output.name,
+            media_type=output.media_type,
+            at_ms=self._clock_ms(),
         )
         if ref.sha256 != output.sha256:
             await self._assets.remove(ref)
@@ -90,8 +99,16 @@ class UploadedOutputs:
     """Through the broker, which keeps them only from the machine that holds the job."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, dialling: Dialling, *, backoff: Backoff, jitter: Callable[[], float]
+        self,
+        http: aiohttp.ClientSession,
+        dialling: Dialling,
+        *,
+        backoff: Backoff,
+        jitter: Callable[[], float],
+        room_within_s: float = 900.0,
     ) -> None:
+        """While the broker has no room for it, a finished job's file is held and offered again for `room_within_s` seconds."""
+        self._room_within_s = room_within_s
         self._http = http
         self._dialling = dialling
         self._backoff = backoff
@@ -100,21 +117,28 @@ class UploadedOutputs:
     async def store(self, job: ClaimedJob, output: Output, path: Path) -> AssetRef:
         """Raises OutputChanged, OutputRefused, OutputNotSent."""
         trouble: Exception = TimeoutError("not tried")
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(self._backoff.delay_s(attempt - 1, self._jitter()))
+        failed, waits, waited_s = 0, 0, 0.0
+        while failed < _ATTEMPTS and waited_s <= self._room_within_s:
+            if failed or waits:
+                pause_s = max(_LEAST_PAUSE_S, self._backoff.delay_s(failed + waits - 1, self._jitter()))
+                waited_s += pause_s if waits else 0.0
+                await asyncio.sleep(pause_s)
             try:
                 async with asyncio.timeout(_LEAST_S + output.size_bytes / _LEAST_BYTES_PER_S):
                     status, answer = await self._sent(job, output, path)
             except (aiohttp.ClientError, OSError, TimeoutError) as exc:
                 trouble = exc
+                failed += 1
                 continue
             if status == 201:
                 return msgspec.json.decode(answer, type=AssetRef)
-            detail = _detail(answer)
+            problem = _problem(answer)
+            trouble = OSError(problem.sentence)
             if status < 500 and status != 429:
-                raise OutputRefused(output.name, detail=detail)
-            trouble = OSError(detail)
+                raise OutputRefused(output.name, detail=problem.sentence)
+            # The work is done, and older outputs go soon: waiting costs less than doing it again.
+            is_full = problem.title == AssetStoreFull.code
+            failed, waits = (failed, waits + 1) if is_full else (failed + 1, waits)
         raise OutputNotSent(output.name, detail=str(trouble) or type(trouble).__name__)
 
     async def _sent(self, job: ClaimedJob, output: Output, path: Path) -> tuple[int, bytes]:
@@ -142,10 +166,13 @@ class _Problem(msgspec.Struct):
     title: str = ""
     detail: str = ""
 
+    @property
+    def sentence(self) -> str:
+        return f"{self.title} {self.detail}".strip()
 
-def _detail(answer: bytes) -> str:
+
+def _problem(answer: bytes) -> _Problem:
     try:
-        told = msgspec.json.decode(answer, type=_Problem)
+        return msgspec.json.decode(answer, type=_Problem)
     except msgspec.MsgspecError:
-        return answer[:200].decode(errors="replace")
-    return f"{told.title} {told.detail}".strip()
+        return _Problem(detail=answer[:200].decode(errors="replace"))

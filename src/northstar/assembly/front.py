@@ -15,15 +15,17 @@ from typing import ClassVar, Final
 import msgspec
 import structlog
 
+from northstar.assembly.outputs import asset_store, incoming
 from northstar.assembly.session import new_id
 from northstar.broker.admission import Admission as CellAdmission
+from northstar.broker.gateway.doorkeeper import Doorkeeper
 from northstar.broker.gateway.gateway import Gateway, GatewayOptions
 from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.broker.gateway.outputs import Outputs
-from northstar.broker.gateway.socket import Admission
 from northstar.config import ServeSettings, Settings
 from northstar.domain.errors import Unavailable
-from northstar.store.assets import AssetStore
+from northstar.policy.admission.addresses import Network, network
+from northstar.policy.admission.wrong_tokens import WrongTokenRule
 from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
@@ -71,7 +73,8 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
 
     gateway: Gateway
     outputs: Outputs
-    admission: Admission
+    doorkeeper: Doorkeeper
+    trusted_proxies: tuple[Network, ...]
     joining: CellAdmission
     cell: str
     max_output_bytes: int
@@ -102,7 +105,7 @@ async def running_front(
     """
     wanted = settings.serve
     max_bytes = settings.assets.max_asset_mib * 1024**2
-    outputs = Outputs(cell, AssetStore(settings.assets_url, max_asset_bytes=max_bytes), max_bytes=max_bytes)
+    outputs = Outputs(cell, asset_store(settings), incoming=incoming(settings), max_bytes=max_bytes)
     gateway = Gateway(
         cell,
         serve=f"serve-{new_id()[:16]}",
@@ -115,7 +118,8 @@ async def running_front(
     parts = AppParts(
         gateway=gateway,
         outputs=outputs,
-        admission=tokens,
+        doorkeeper=Doorkeeper(tokens, rule=_wrong_tokens(wanted), monotonic=time.monotonic),
+        trusted_proxies=tuple(network(text) for text in wanted.trusted_proxies),
         joining=admission,
         cell=cell.name,
         max_output_bytes=max_bytes,
@@ -135,6 +139,10 @@ async def running_front(
         passing.cancel()
         await asyncio.wait({passing})
         listening.close()
+
+
+def _wrong_tokens(wanted: ServeSettings) -> WrongTokenRule:
+    return WrongTokenRule(burst=wanted.wrong_tokens, every_s=wanted.wrong_token_every_s)
 
 
 def _allow_files(wanted: int) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from northstar.assembly.announcing import announced
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
+from northstar.assembly.outputs import retire_outputs
 from northstar.assembly.parts import part, running_history, told
 from northstar.assembly.session import find_place, new_id
 from northstar.broker.dispatch import Dispatcher
@@ -56,6 +57,9 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor) -> AsyncIter
             tick_at_least_every_s=settings.dispatch.tick_every_s,
         )
         await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
+        await stack.enter_async_context(
+            part("the retention of outputs", retire_outputs(settings, cell), failure=failure)
+        )
         opening = running_front(settings, cell, admission_to(cell), open_door=open_door)
         front = await stack.enter_async_context(opening)
         front.ended.add_done_callback(told("the gateway", failure))

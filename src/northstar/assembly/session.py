@@ -40,7 +40,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     def assets(self) -> AssetStore:
         """Where the outputs of jobs are. Raises an asset store's error."""
-        return AssetStore(self.settings.assets_url, max_asset_bytes=self.settings.assets.max_asset_mib * 1024**2)
+        return AssetStore(self.settings.assets_url)
 
 
 def find_place(settings: Settings) -> Place:

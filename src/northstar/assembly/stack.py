@@ -15,6 +15,7 @@ from northstar import __version__
 from northstar.assembly.announcing import announced
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
 from northstar.assembly.machines import LocalMachines
+from northstar.assembly.outputs import retire_outputs
 from northstar.assembly.parts import PartEnded, part, running_history, told
 from northstar.assembly.run_file import RunFile, remove_run_file, write_run_file
 from northstar.assembly.session import new_id
@@ -86,6 +87,9 @@ async def running_stack(
             tick_at_least_every_s=settings.dispatch.tick_every_s,
         )
         await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
+        await stack.enter_async_context(
+            part("the retention of outputs", retire_outputs(settings, cell), failure=failure)
+        )
         opening = running_front(settings, cell, admission_to(cell), open_door=open_door)
         front = await stack.enter_async_context(opening)
         front.ended.add_done_callback(told("the gateway", failure))

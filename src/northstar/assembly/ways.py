@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,11 +22,11 @@ from northstar.agent.model_link import DialledModelLink, DirectModelLink, ModelL
 from northstar.agent.outputs import LocalOutputs, OutputStore, UploadedOutputs
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.announcing import announced
+from northstar.assembly.outputs import asset_store
 from northstar.assembly.session import find_place, new_id
 from northstar.config import Settings
 from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, Unavailable
-from northstar.store.assets import AssetStore
 from northstar.store.cell import Cell
 from northstar.store.valkey import connect
 from northstar.store.wire import MAX_BATCH
@@ -74,13 +75,14 @@ async def straight(settings: Settings, name: str) -> AsyncIterator[Way]:
     try:
         cell = Cell(client, place.cell)
         await _open(cell, settings)
-        assets = AssetStore(settings.assets_url, max_asset_bytes=settings.assets.max_asset_mib * 1024**2)
         async with announced(cell, process=f"worker:{name}:{new_id()}"):
             session = new_id()
             yield Way(
                 link=DirectLink(cell, machine=name, session=session, new_nonce=_nonce),
                 models=DirectModelLink(cell, machine=name, session=session),
-                outputs=LocalOutputs(assets, cell=cell.name),
+                outputs=LocalOutputs(
+                    asset_store(settings), cell=cell.name, clock_ms=lambda: time.time_ns() // 1_000_000
+                ),
                 batch=_DIRECT_BATCH,
                 reclaim_every_s=settings.agent.reclaim_every_s,
             )

@@ -28,7 +28,6 @@ from northstar.connectors.errors import EngineMisconfigured
 from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, NorthstarError, Unavailable
 from northstar.domain.machines import MachineDescription
-from northstar.policy.fleet.breaker import HealthRule
 from northstar.store.embedded.lock import DataDirectoryLock
 
 log = structlog.get_logger(__name__)
@@ -178,7 +177,7 @@ async def _work(
 ) -> None:
     health = EngineHealth(
         equipment.connectors,
-        rule=HealthRule(),
+        rule=settings.health.rule,
         clock=time.monotonic,
         sleep=asyncio.sleep,
         jitter=random.random,

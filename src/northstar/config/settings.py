@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from northstar.config.health import HealthSettings
 from northstar.config.models import ModelSettings
 from northstar.config.services import Seconds, Service
 from northstar.domain.limits import CellLimits
@@ -65,6 +66,11 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ping_timeout_s: Seconds
     grace_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
     max_machines: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...], msgspec.Meta(max_length=64)
+    ]
+    wrong_tokens: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+    wrong_token_every_s: Seconds
 
 
 class JoinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,10 +80,15 @@ class JoinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class AssetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the files of finished jobs go."""
+    """Where the files of finished jobs go, and how long they stay."""
 
     url: str
     max_asset_mib: Annotated[int, msgspec.Meta(ge=1, le=16 * 1_048_576)]
+    keep_days: Annotated[float, msgspec.Meta(gt=0, le=36_500)]
+    limit_gib: Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
+    at_least_s: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)]
+    keep_free_gib: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
+    sweep_every_s: Seconds
 
 
 class HistorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +147,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: CellLimits
     dispatch: DispatchSettings
     agent: AgentSettings
+    health: HealthSettings
     serve: ServeSettings
     join: JoinSettings
     assets: AssetSettings

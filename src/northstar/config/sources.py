@@ -15,6 +15,7 @@ import msgspec
 from northstar.config.services import OpenAIService
 from northstar.config.settings import Settings
 from northstar.domain.errors import InvalidRequest
+from northstar.policy.admission.addresses import network
 
 #: Variables that begin like settings and are none; all but the first are for the tests.
 RESERVED: Final = frozenset(
@@ -210,4 +211,22 @@ def _verified(settings: Settings, *, source: str) -> Settings:
             f"agent.renew_every_s is {settings.agent.renew_every_s:g} s, more than half of limits.lease_ms",
             source=source,
         )
+    for problem in _contradictions(settings):
+        raise InvalidSettings(problem, source=source)
     return settings
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Settings of which each is fine alone."""
+    assets, health = settings.assets, settings.health
+    if assets.at_least_s > assets.keep_days * 86_400:
+        yield f"assets.at_least_s is {assets.at_least_s:g} s, longer than assets.keep_days"
+    if health.first_pause_s > health.longest_pause_s:
+        yield f"health.first_pause_s is {health.first_pause_s:g} s, longer than health.longest_pause_s"
+    if health.quarantine_s > health.longest_quarantine_s:
+        yield f"health.quarantine_s is {health.quarantine_s:g} s, longer than health.longest_quarantine_s"
+    for text in settings.serve.trusted_proxies:
+        try:
+            network(text)
+        except ValueError as exc:
+            yield f"`serve.trusted_proxies`: {exc}"

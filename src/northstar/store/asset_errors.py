@@ -8,11 +8,12 @@ AssetRefused                     the name, size or address can never work
 ├── AssetTooLarge
 └── AssetNameRefused
 AssetMissing                     there is no such asset
+└── AssetRetired                 there was, and it went because its time was over
 """
 
 from __future__ import annotations
 
-from northstar.domain.errors import InvalidRequest, Refused, Unavailable
+from northstar.domain.errors import InvalidRequest, NorthstarError, Refused, Unavailable
 
 
 class AssetStoreUnavailable(Unavailable):
@@ -31,7 +32,9 @@ class AssetStoreFull(Unavailable):
     code = "NS_ASSET_STORE_FULL"
 
     def __init__(self, *, place: str) -> None:
-        super().__init__(f"the asset store at {place} is full; make room there, the job can be tried again")
+        super().__init__(
+            f"the asset store at {place} is full; make room there, or raise assets.limit_gib; the job can be tried again"
+        )
         self.place = place
 
 
@@ -93,4 +96,18 @@ class AssetMissing(Refused):
 
     def __init__(self, *, url: str) -> None:
         super().__init__(f"there is no asset {url}; it was removed, or the store was replaced")
+        self.url = url
+
+
+class AssetRetired(AssetMissing):
+    """It was kept as long as outputs are kept here, or went for younger ones; it will not come back."""
+
+    code = "NS_ASSET_RETIRED"
+
+    def __init__(self, *, url: str) -> None:
+        NorthstarError.__init__(
+            self,
+            f"the asset {url} is no longer kept: its time was over, or younger ones needed its room; submit the job again, "
+            "and fetch results sooner or raise assets.keep_days and assets.limit_gib",
+        )
         self.url = url

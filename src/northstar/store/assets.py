@@ -1,7 +1,7 @@
 """Outputs of jobs, kept outside the queue: in a local folder by default, in an S3-compatible store in production.
 
-An asset's address contains its job and a part of its hash: two attempts of one job never overwrite each other's results,
-and putting the same bytes twice is the same as putting them once.
+An asset's address contains its hour, its job and a part of its hash: the old can be found without looking at the young, two attempts
+of one job never overwrite each other's results, and putting the same bytes twice within an hour is the same as putting them once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import errno
 import io
 import os
-import re
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -21,22 +20,22 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from northstar.domain.errors import NorthstarError
+from northstar.store.asset_bucket import place_at
 from northstar.store.asset_errors import (
     AssetDamaged,
     AssetMissing,
     AssetNameRefused,
+    AssetRetired,
     AssetStoreFull,
     AssetStoreUnavailable,
     AssetTooLarge,
 )
-from northstar.store.asset_places import CHUNK_BYTES, Digest, Place, chunks_of, place_at
+from northstar.store.asset_names import checked, checked_key, checked_name, key_of, read_key
+from northstar.store.asset_notes import Notes
+from northstar.store.asset_places import CHUNK_BYTES, Digest, Place, chunks_of
 
 ResultT = TypeVar("ResultT")
 
-_PART: Final = re.compile(r"\w[\w.,@ ()+=-]*")
-_MAX_PART_BYTES: Final = 200
-_MAX_PARTS: Final = 8
-_HASH_CHARS: Final = 16
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -52,8 +51,10 @@ class AssetRef(msgspec.Struct, frozen=True, kw_only=True):
 class AssetStore:
     """Keeps assets below one address. Every method may be used from many tasks at once."""
 
-    def __init__(self, url: str | Path, *, max_asset_bytes: int = 8 * 1024**3) -> None:
+    def __init__(self, url: str | Path, *, max_asset_bytes: int = 8 * 1024**3, keep_free_bytes: int = 0) -> None:
         """`url` is a path, `file://…`, `s3://bucket/folder`, or another address that fsspec knows.
+
+        On a disk of this machine, `keep_free_bytes` stay free.
 
         Raises:
             AssetStoreExtraMissing: the package for that kind of address is not installed.
@@ -61,40 +62,58 @@ class AssetStore:
             AssetStoreUnavailable: the folder cannot be made.
         """
         self._max_asset_bytes = max_asset_bytes
+        self._keep_free_bytes = keep_free_bytes
         try:
-            self._place: Place = place_at(url)
+            self.place: Place = place_at(url)
         except OSError as error:
             raise AssetStoreUnavailable(f"{url}: {error.strerror or error}") from error
+        self.notes = Notes(self.place)
 
     @property
     def url(self) -> str:
         """The address below which everything lies."""
-        return self._place.url
+        return self.place.url
 
     async def put(
-        self, content: Path | bytes, *, cell: str, job_id: str, name: str, media_type: str = "application/octet-stream"
+        self,
+        content: Path | bytes,
+        *,
+        cell: str,
+        job_id: str,
+        name: str,
+        at_ms: int,
+        media_type: str = "application/octet-stream",
     ) -> AssetRef:
         """Keep a file or bytes, verified by reading them back; seen by others whole or not at all.
 
-        `name` may have folders (`frames/0001.png`). The caller says the media type; it is only passed on.
+        `name` may have folders (`frames/0001.png`). `at_ms` is the present time in ms since epoch, by the cell's clock where the
+        caller knows it. The caller says the media type; it is only passed on.
 
         Raises:
             AssetNameRefused: cell, job or name could leave the store.
             AssetTooLarge: more than `max_asset_bytes`.
             AssetMissing: `content` is no regular file.
-            AssetStoreFull: no room.
+            AssetStoreFull: no room, or none that may be used.
             AssetDamaged: what was read back is not what was written.
             AssetStoreUnavailable: the store failed.
         """
-        parts = _checked(cell, what="the cell"), _checked(job_id, what="the job id"), _checked_name(name)
-        return await self._in_thread(lambda: self._put(content, parts=parts, media_type=media_type))
+        parts = checked(cell, what="the cell"), checked(job_id, what="the job id"), checked_name(name)
+        return await self.in_thread(lambda: self._put(content, parts=parts, media_type=media_type, at_ms=at_ms))
+
+    async def expect_room(self, *, cell: str, size_bytes: int = 0) -> None:
+        """Make sure that a file of so many bytes would be taken at present.
+
+        Raises:
+            AssetStoreFull: the cell's outputs are at their limit and none may go, or the disk is nearly full.
+        """
+        await self.in_thread(lambda: self._expect_room(checked(cell, what="the cell"), size_bytes))
 
     async def get(self, ref: AssetRef, *, max_bytes: int = 64 * 1024 * 1024) -> bytes:
         """The asset's bytes, verified.
 
         Raises:
             AssetTooLarge: more than `max_bytes`; use `chunks`.
-            AssetMissing: it is not there.
+            AssetMissing: it is not there. AssetRetired: it was, and its time is over.
             AssetDamaged: the bytes are not those of `ref`.
         """
         if ref.size_bytes > max_bytes:
@@ -105,15 +124,15 @@ class AssetStore:
         """The asset's bytes in pieces of at most a megabyte; the last piece comes only if the whole is undamaged.
 
         Raises:
-            AssetMissing: it is not there.
+            AssetMissing: it is not there. AssetRetired: it was, and its time is over.
             AssetDamaged: the bytes are not those of `ref`; raised before the last piece.
         """
         key = self._key(ref.url)
-        stream = await self._in_thread(lambda: self._place.open(key), url=ref.url)
+        stream = await self.in_thread(lambda: self.place.open(key), url=ref.url)
         digest = Digest()
         held = b""
         try:
-            while chunk := await self._in_thread(lambda: stream.read(CHUNK_BYTES)):
+            while chunk := await self.in_thread(lambda: stream.read(CHUNK_BYTES)):
                 for seen in digest.of(iter((chunk,))):
                     if digest.size_bytes > ref.size_bytes:
                         raise _damaged(ref, digest)
@@ -135,9 +154,10 @@ class AssetStore:
             AssetDamaged: it is there with another size.
         """
         key = self._key(ref.url)
-        if not key.startswith(f"{_checked(cell, what='the cell')}/{_checked(job_id, what='the job id')}/"):
+        named = read_key(key)
+        if named is None or named.cell != cell or named.job != job_id:
             raise AssetNameRefused(what="the address", name=ref.url)
-        size_bytes = await self._in_thread(lambda: _size_of(self._place.open(key)), url=ref.url)
+        size_bytes = await self.in_thread(lambda: _size_of(self.place.open(key)), url=ref.url)
         if size_bytes != ref.size_bytes:
             raise AssetDamaged(url=ref.url, expected_sha256=ref.sha256, found_sha256=f"of {size_bytes} bytes")
 
@@ -148,22 +168,30 @@ class AssetStore:
             AssetMissing: it is not there.
         """
         key = self._key(ref.url)
-        await self._in_thread(lambda: self._place.remove(key), url=ref.url)
+        await self.in_thread(lambda: self.place.remove(key), url=ref.url)
 
     def local_path(self, ref: AssetRef) -> Path | None:
         """The asset's file where the store is a folder of this machine, to be sent without copying; else None."""
-        return self._place.local_path(self._key(ref.url))
+        return self.place.local_path(self._key(ref.url))
 
-    def _put(self, content: Path | bytes, *, parts: tuple[str, str, str], media_type: str) -> AssetRef:
+    def _expect_room(self, cell: str, size_bytes: int) -> None:
+        free_bytes = self.place.free_bytes()
+        if free_bytes is not None and free_bytes - size_bytes < self._keep_free_bytes:
+            raise AssetStoreFull(place=self.place.url)
+        if self.notes.of(cell).is_full:
+            raise AssetStoreFull(place=self.place.url)
+
+    def _put(self, content: Path | bytes, *, parts: tuple[str, str, str], media_type: str, at_ms: int) -> AssetRef:
         cell, job_id, name = parts
         with _source(content, name=name) as stream:
             digest = Digest()
             for _ in digest.of(self._bounded(chunks_of(stream), name=name)):
                 pass
-            key = f"{cell}/{job_id}/{digest.sha256[:_HASH_CHARS]}/{name}"
+            self._expect_room(cell, digest.size_bytes)
+            key = key_of(cell=cell, job=job_id, name=name, sha256=digest.sha256, at_ms=at_ms)
             stream.seek(0)
-            self._place.write(key, self._bounded(chunks_of(stream), name=name), sha256=digest.sha256)
-        url = f"{self._place.url}/{quote(key)}"
+            self.place.write(key, self._bounded(chunks_of(stream), name=name), sha256=digest.sha256)
+        url = f"{self.place.url}/{quote(key)}"
         return AssetRef(url=url, size_bytes=digest.size_bytes, sha256=digest.sha256, media_type=media_type)
 
     def _bounded(self, chunks: Iterator[bytes], *, name: str) -> Iterator[bytes]:
@@ -176,44 +204,41 @@ class AssetStore:
 
     def _key(self, url: str) -> str:
         """The part of an address below the store; every part of it as strict as when it was written."""
-        base = f"{self._place.url}/"
+        base = f"{self.place.url}/"
         if not url.startswith(base):
             raise AssetNameRefused(what="the address", name=url)
-        return _checked_name(unquote(url[len(base) :]))
+        return checked_key(unquote(url[len(base) :]))
 
-    async def _in_thread(self, work: Callable[[], ResultT], *, url: str | None = None) -> ResultT:
+    async def in_thread(self, work: Callable[[], ResultT], *, url: str | None = None) -> ResultT:
+        """Do what blocks; whatever it raises becomes one of the store's errors."""
         try:
             return await asyncio.to_thread(work)
         except NorthstarError:
             raise
         except FileNotFoundError as error:
+            if url is not None and await asyncio.to_thread(self._is_retired, url):
+                raise AssetRetired(url=url) from error
             raise AssetMissing(url=url or str(error.filename)) from error
         except OSError as error:
             if error.errno in _FULL:
-                raise AssetStoreFull(place=self._place.url) from error
+                raise AssetStoreFull(place=self.place.url) from error
             raise AssetStoreUnavailable(str(error)) from error
         except Exception as error:  # each remote store brings a tree of errors of its own
             raise AssetStoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def _is_retired(self, url: str) -> bool:
+        named = read_key(self._key(url))
+        if named is None:
+            return False
+        try:
+            return named.hour <= self.notes.of(named.cell, fresh=True).retired_until
+        except Exception:  # noqa: BLE001 -- whatever a remote store raises: that the asset is not there is what matters
+            return False
 
 
 def _size_of(stream: IO[bytes]) -> int:
     with stream:
         return stream.seek(0, os.SEEK_END)
-
-
-def _checked(part: str, *, what: str) -> str:
-    if _PART.fullmatch(part) is None or part.endswith((" ", ".")) or len(part.encode()) > _MAX_PART_BYTES:
-        raise AssetNameRefused(what=what, name=part)
-    return part
-
-
-def _checked_name(name: str) -> str:
-    parts = name.split("/")
-    if len(parts) > _MAX_PARTS + 3:
-        raise AssetNameRefused(what="the name", name=name)
-    for part in parts:
-        _checked(part, what="the name")
-    return name
 
 
 def _damaged(ref: AssetRef, digest: Digest) -> AssetDamaged:

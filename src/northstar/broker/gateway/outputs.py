@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from northstar.domain.errors import InvalidRequest, Refused
+from northstar.store.asset_errors import AssetStoreFull, AssetStoreUnavailable
 from northstar.store.assets import AssetRef
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
+    from northstar.broker.gateway.incoming import Incoming
     from northstar.store.assets import AssetStore
     from northstar.store.cell import Cell
 
@@ -72,9 +74,10 @@ class _Result(msgspec.Struct, frozen=True):
 class Outputs:
     """Outputs of one cell's jobs."""
 
-    def __init__(self, cell: Cell, assets: AssetStore, *, max_bytes: int) -> None:
+    def __init__(self, cell: Cell, assets: AssetStore, *, incoming: Incoming, max_bytes: int) -> None:
         self._cell = cell
         self._assets = assets
+        self._incoming = incoming
         self._max_bytes = max_bytes
 
     async def receive(
@@ -91,17 +94,19 @@ class Outputs:
         """Keep one file of a job that this machine holds. Nothing stays of one that is refused.
 
         Raises:
-            NotYourJob, OutputTooLarge, OutputNotAsAnnounced, or an asset store's error.
+            NotYourJob, OutputTooLarge, OutputNotAsAnnounced, or an asset store's error (AssetStoreFull: send it again later).
         """
         await self._expect_lease(machine=machine, job=job, lease=lease)
-        with tempfile.TemporaryDirectory(prefix="northstar-output-") as folder:
-            draft = Path(folder) / "output"
+        await self._assets.expect_room(cell=self._cell.name)  # before its bytes have travelled
+        with self._incoming.draft() as draft:
             found = await self._written(chunks, draft, name=name)
             if found != sha256:
                 raise OutputNotAsAnnounced(name)
             # It may have taken long; a job that was given to another meanwhile gets no files from here.
-            await self._expect_lease(machine=machine, job=job, lease=lease)
-            return await self._assets.put(draft, cell=self._cell.name, job_id=job, name=name, media_type=media_type)
+            now_ms = await self._expect_lease(machine=machine, job=job, lease=lease)
+            return await self._assets.put(
+                draft, cell=self._cell.name, job_id=job, name=name, media_type=media_type, at_ms=now_ms
+            )
 
     async def check(self, *, job: str, result: str) -> None:
         """Every file that a result names is the job's own and can be fetched. Raises ResultMalformed, or an asset store's error."""
@@ -117,7 +122,7 @@ class Outputs:
     async def _written(self, chunks: AsyncIterator[bytes], draft: Path, *, name: str) -> str:
         """Write what comes; gives its SHA-256."""
         digest, size_bytes, held = hashlib.sha256(), 0, bytearray()
-        with draft.open("wb") as file:
+        with draft.open("wb", buffering=0) as file:
             async for chunk in chunks:
                 size_bytes += len(chunk)
                 if size_bytes > self._max_bytes:
@@ -129,15 +134,24 @@ class Outputs:
             await asyncio.to_thread(_append, file, digest, bytes(held))
         return digest.hexdigest()
 
-    async def _expect_lease(self, *, machine: str, job: str, lease: str) -> None:
-        found = (await self._cell.inspect([job])).jobs
-        if not found:
+    async def _expect_lease(self, *, machine: str, job: str, lease: str) -> int:
+        """The job is held so; gives the time, ms since epoch by the cell's clock."""
+        reply = await self._cell.inspect([job])
+        if not reply.jobs:
             raise NotYourJob(job)
-        record = found[0].record
+        record = reply.jobs[0].record
         if record.machine != machine or record.token != lease:
             raise NotYourJob(job)
+        return reply.now_ms
 
 
 def _append(file: Any, digest: Any, data: bytes) -> None:
-    file.write(data)
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError as exc:
+        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise AssetStoreFull(place=str(file.name)) from exc
+        raise AssetStoreUnavailable(f"{file.name}: {exc.strerror or exc}") from exc
     digest.update(data)

@@ -10,12 +10,14 @@ from litestar.params import FromPath, HeaderParameter, PathParameter
 
 from northstar.broker.gateway.gateway import Gateway
 from northstar.broker.gateway.outputs import Outputs
-from northstar.broker.gateway.socket import Admission, SocketClosed
+from northstar.broker.gateway.socket import SocketClosed
 from northstar.domain.errors import Refused
 from northstar.store.assets import AssetRef
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
+
+    from northstar.surfaces.http.callers import Door
 
 #: Where machines connect, and below what they put their outputs.
 LINK_PATH = "/agent/v1/link"
@@ -70,19 +72,19 @@ def bearer(header: str | None) -> str:
     return token.strip()
 
 
-def link_route(gateway: Gateway, admission: Admission) -> WebsocketRouteHandler:
+def link_route(gateway: Gateway, door: Door) -> WebsocketRouteHandler:
     """Where machines connect: see `northstar.store.wire`."""
 
     @websocket(LINK_PATH)
     async def link(socket: WebSocket[Any, Any, Any]) -> None:
         await socket.accept()
         token = (socket.headers.get("authorization") or "").partition(" ")[2].strip()
-        await gateway.serve_machine(_Accepted(socket), token, admission)
+        await gateway.serve_machine(_Accepted(socket), token, door.opened_for(socket))
 
     return link
 
 
-def output_route(outputs: Outputs, admission: Admission) -> HTTPRouteHandler:
+def output_route(outputs: Outputs, door: Door) -> HTTPRouteHandler:
     """Where machines put the files that their jobs left."""
 
     @put(OUTPUT_PATH, status_code=201)
@@ -94,7 +96,8 @@ def output_route(outputs: Outputs, admission: Admission) -> HTTPRouteHandler:
         lease: Annotated[str, HeaderParameter(name="X-Northstar-Lease", max_length=256)],
         sha256: Annotated[str, HeaderParameter(name="X-Northstar-Sha256", pattern=r"^[0-9a-f]{64}$")],
     ) -> AssetRef:
-        admitted = await admission.authenticate(bearer(request.headers.get("authorization")))
+        token = bearer(request.headers.get("authorization"))
+        admitted = await door.opened_for(request).authenticate(token)
         return await outputs.receive(
             request.stream(),
             machine=admitted.machine,

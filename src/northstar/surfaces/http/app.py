@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.http.agents import link_route, output_route
+from northstar.surfaces.http.callers import Door
 from northstar.surfaces.http.joining import join_route
 from northstar.surfaces.http.problems import http_problem, problem
 
@@ -24,12 +25,13 @@ def health() -> dict[str, str]:
 
 def make_app(parts: AppParts) -> Litestar:
     """The front of one process."""
+    door = Door(parts.doorkeeper, trusted=parts.trusted_proxies)
     return Litestar(
         route_handlers=[
             health,
-            link_route(parts.gateway, parts.admission),
-            output_route(parts.outputs, parts.admission),
-            join_route(parts.joining, cell=parts.cell),
+            link_route(parts.gateway, door),
+            output_route(parts.outputs, door),
+            join_route(parts.joining, door, cell=parts.cell),
         ],
         exception_handlers={NorthstarError: problem, HTTPException: http_problem},
         request_max_body_size=parts.max_output_bytes,

@@ -13,16 +13,21 @@ from northstar.store.wire import Joined, JoinRequest
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
+    from northstar.surfaces.http.callers import Door
+
 JOIN_PATH = "/agent/v1/join"
 
 
-def join_route(admission: Admission, *, cell: str) -> HTTPRouteHandler:
+def join_route(admission: Admission, door: Door, *, cell: str) -> HTTPRouteHandler:
     """Redeem an invite. Asking again with the same token is answered again, so a lost answer costs nothing."""
 
     @post(JOIN_PATH, status_code=201)
     async def join(request: Request[Any, Any, Any], data: JSONBody[JoinRequest]) -> Joined:
-        about = f"{request.client.host if request.client else '?'} {request.headers.get('user-agent') or ''}"
-        admitted = await admission.redeem(data.invite, data.token, machine=data.machine, about=about)
+        opened = door.opened_for(request)
+        about = f"{opened.address or '?'} {request.headers.get('user-agent') or ''}"
+        admitted = await opened.join(
+            lambda: admission.redeem(data.invite, data.token, machine=data.machine, about=about)
+        )
         return Joined(machine=admitted.machine, cell=cell, status=admitted.status, grant=admitted.grant)
 
     return join

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from northstar.broker.gateway.doorkeeper import TooManyWrongTokens
 from northstar.domain.errors import InvalidRequest, NorthstarError, Refused, Unavailable
 from northstar.domain.refusals import QueueRefusal
 
@@ -19,9 +20,12 @@ _STATUS = {
     "NS_TOKEN_REVOKED": 403,
     "NS_MACHINE_FOREIGN": 403,
     "NS_MACHINE_NOT_APPROVED": 403,
+    "NS_ASSET_MISSING": 404,
+    "NS_ASSET_RETIRED": 410,
     "NS_OUTPUT_TOO_LARGE": 413,
     "NS_BODY_TOO_LARGE": 413,
     "NS_SUBMISSION_TOO_LARGE": 413,
+    "NS_TOO_MANY_WRONG_TOKENS": 429,
 }
 
 
@@ -44,7 +48,7 @@ def problem(_: Request[Any, Any, Any], error: NorthstarError) -> Response[bytes]
     """An error as its reader needs it: what, why, and when to come back."""
     status = status_of(error)
     headers = {}
-    if isinstance(error, QueueRefusal) and error.retry_after_s:
+    if isinstance(error, QueueRefusal | TooManyWrongTokens) and error.retry_after_s:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     elif status == 503:
         headers["Retry-After"] = "1"

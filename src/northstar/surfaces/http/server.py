@@ -61,6 +61,8 @@ async def open_door(parts: AppParts, listening: socket.socket, wanted: ServeSett
         ssl_keyfile=wanted.tls_key or None,
         timeout_graceful_shutdown=_LAST_REQUESTS_S,
         server_header=False,
+        # Whose word counts about the caller's address is a setting of ours.
+        proxy_headers=False,
     )
     try:
         config.load()

@@ -1,0 +1,34 @@
+"""The root of what the queue says no to."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from northstar.domain.errors import NorthstarError
+
+
+class QueueRefusal(NorthstarError):
+    """A "no" of the queue: `facts` are what it depended on, as text. Nothing was changed.
+
+    Subclasses give the sentence; `{name}` in it stands for a fact.
+    """
+
+    code = "NS_REFUSED"
+    sentence: ClassVar[str] = "the queue refused the call"
+
+    def __init__(self, facts: dict[str, str] | None = None) -> None:
+        self.facts = facts or {}
+        super().__init__(self.sentence.format_map(_Known(self.facts)))
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """When to come back, in seconds, if the queue could tell."""
+        wait_ms = self.facts.get("retry_after_ms")
+        return float(wait_ms) / 1000 if wait_ms else None
+
+
+class _Known(dict[str, str]):
+    """Facts for a sentence; one that is missing is shown as unknown rather than failing the report."""
+
+    def __missing__(self, key: str) -> str:
+        return f"(unknown {key})"

@@ -1,0 +1,1 @@
+"""Who may try to come in, and how often."""
