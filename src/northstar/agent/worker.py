@@ -87,6 +87,14 @@ class Worker:
         self._offer_changed = True
         self._attention.set()
 
+    def announce(
+        self, profile: MachineProfile, description: MachineDescription, *, models: Sequence[ModelHeld]
+    ) -> None:
+        """Say something else of the machine from now on. What is offered of the profile stays as it was told."""
+        self._profile, self._description, self._models = profile, description, models
+        self._offer_changed = True
+        self._attention.set()
+
     def stop(self) -> None:
         """Take no more work, finish or hand back what runs, then return from `run`. May be called from a signal handler."""
         self._stopping = True

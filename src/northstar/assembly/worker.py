@@ -17,6 +17,7 @@ import structlog
 from northstar.agent.engine import ConnectorRunner
 from northstar.agent.readiness import EngineHealth
 from northstar.agent.worker import Worker, WorkerSettings
+from northstar.assembly.announcement import Announcer
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
 from northstar.assembly.ways import Way, straight, through_broker
 from northstar.config import MachineSettings, OpenAIService, Settings
@@ -24,7 +25,7 @@ from northstar.connectors.contract import Connector
 from northstar.connectors.errors import EngineMisconfigured
 from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, NorthstarError, Unavailable
-from northstar.domain.machines import MachineDescription
+from northstar.policy.fleet.announcement import Announcement
 from northstar.policy.fleet.breaker import HealthRule
 from northstar.store.embedded.lock import DataDirectoryLock
 
@@ -61,6 +62,7 @@ class MachineProcess(msgspec.Struct, frozen=True, kw_only=True):
     connectors: dict[str, Connector]
     engines: dict[str, Engine]
     workspaces: Path
+    announcer: Announcer
 
 
 async def run_worker(
@@ -86,15 +88,16 @@ async def run_worker(
     if machine is None:
         raise NoSuchMachineSettings(name, known=tuple(known.name for known in settings.machines))
     async with _equipment(settings, machine, engines=engines, environment=environment) as equipment:
-        ready = asyncio.create_task(_until_ready(equipment.connectors, within_s=settings.agent.ready_within_s))
+        ready = asyncio.create_task(_introduced(equipment, within_s=settings.agent.ready_within_s))
         if not await _unless_stopped(ready, stop):
             return
-        log.info("machine_ready", services=list(equipment.connectors), slots=machine.slots)
+        said = ready.result()
+        log.info("machine_ready", services=list(equipment.connectors), slots=said.slots)
         way = through_broker(settings, name, token=token) if settings.agent.broker else straight(settings, name)
         async with AsyncExitStack() as stack:
             entering = asyncio.create_task(stack.enter_async_context(way))
             if await _unless_stopped(entering, stop):
-                await _work(entering.result(), settings, machine, equipment=equipment, stop=stop)
+                await _work(entering.result(), settings, said, equipment=equipment, stop=stop)
 
 
 @asynccontextmanager
@@ -124,7 +127,14 @@ async def _equipment(
                 name, service, address=address, environment=environment, machine=machine.name
             )
             stack.push_async_callback(connectors[name].close)
-        yield MachineProcess(connectors=connectors, engines=started, workspaces=workspaces)
+        announcer = Announcer(machine, connectors, environment=environment)
+        yield MachineProcess(connectors=connectors, engines=started, workspaces=workspaces, announcer=announcer)
+
+
+async def _introduced(equipment: MachineProcess, *, within_s: float) -> Announcement:
+    """What the machine says of itself, once its engines are ready."""
+    await _until_ready(equipment.connectors, within_s=within_s)
+    return await equipment.announcer.announcement()
 
 
 async def _until_ready(connectors: Mapping[str, Connector], *, within_s: float) -> None:
@@ -160,7 +170,7 @@ async def _unless_stopped(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
 
 
 async def _work(
-    way: Way, settings: Settings, machine: MachineSettings, *, equipment: MachineProcess, stop: asyncio.Event
+    way: Way, settings: Settings, said: Announcement, *, equipment: MachineProcess, stop: asyncio.Event
 ) -> None:
     health = EngineHealth(
         equipment.connectors,
@@ -174,10 +184,11 @@ async def _work(
     worker = Worker(
         way.link,
         ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces),
-        profile=machine.profile(),
-        description=MachineDescription(region=machine.region, gpu=machine.gpu),
+        profile=said.profile,
+        description=said.description,
+        models=said.models,
         settings=WorkerSettings(
-            slots=machine.slots,
+            slots=said.slots,
             renew_every_s=settings.agent.renew_every_s,
             reclaim_every_s=way.reclaim_every_s,
             drain_s=settings.agent.drain_s,
@@ -186,7 +197,7 @@ async def _work(
         jitter=random.random,
     )
     working = asyncio.create_task(worker.run(), name="worker")
-    watching = asyncio.create_task(_offer_what_is_ready(health, worker), name="engine-health")
+    watching = asyncio.create_task(_offer_what_is_ready(health, worker, equipment.announcer), name="engine-health")
     ends = {
         asyncio.create_task(engine.wait(), name=f"engine-{name}"): name for name, engine in equipment.engines.items()
     }
@@ -204,11 +215,17 @@ async def _work(
         await asyncio.wait({working, watching, stopped, *ends})
 
 
-async def _offer_what_is_ready(health: EngineHealth, worker: Worker) -> None:
+async def _offer_what_is_ready(health: EngineHealth, worker: Worker, announcer: Announcer) -> None:
     """Probe engines that failed, and offer only those that answer, for as long as the machine lives."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(health.run(), name="engine-probes")
+        known = health.offered
         while True:
             await health.changed.wait()
             health.changed.clear()
-            worker.offer(health.offered)
+            if back := [service for service in health.offered if service not in known]:
+                worker.offer([service for service in health.offered if service in known])
+                said = await announcer.announcement_after(back)  # what returns may be another version, with other nodes
+                worker.announce(said.profile, said.description, models=said.models)
+            known = health.offered
+            worker.offer(known)
