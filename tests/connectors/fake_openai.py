@@ -21,7 +21,7 @@ class FakeOpenAI:
         self.url = ""
         self.working = 0
         self.healthy = True
-        self.models = [{"id": MODEL, "object": "model", "owned_by": "vllm"}]
+        self.models: list[dict[str, Any]] = [{"id": MODEL, "object": "model", "owned_by": "vllm"}]
         self.seen: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self._runner: web.AppRunner | None = None

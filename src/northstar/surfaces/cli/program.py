@@ -16,6 +16,7 @@ from northstar.surfaces.cli import (
     demo,
     invites,
     jobs,
+    machine_sheet,
     machines,
     pauses,
     serve,
@@ -75,6 +76,7 @@ for command in (
     app.command()(command)
 
 jobs.app.command()(watch.watch)
+machines.app.command()(machine_sheet.show)
 for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.approve, tokens.revoke, tokens.tokens):
     machines.app.command()(of_admission)
 app.add_typer(jobs.app, name="jobs")
