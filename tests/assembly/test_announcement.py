@@ -61,7 +61,8 @@ async def no_pause(_seconds: float) -> None:
 
 async def test_a_machine_without_settings_for_its_gpu_announces_what_is_there(tmp_path: Path) -> None:
     said = await announcement(MACHINE, simulated("base"), environment=fake_nvidia_smi(tmp_path, H200))
-    assert (said.slots, said.profile.vram_mb) == (1, 150_754)
+    assert (said.slots, said.profile.vram_mb) == (1, 141_000)
+    assert said.description.gpus[0].vram_mb == 150_754
     assert (said.description.gpu, said.description.driver) == ("NVIDIA H200", "570.86.15")
 
 
@@ -120,6 +121,17 @@ async def test_an_engine_that_never_says_what_it_is_is_announced_by_its_service(
     (engine,) = (await announcer.announcement()).description.engines
     assert (engine.service, engine.kind) == ("picture", "")
     assert (await announcer.announcement_after(["picture"])).description.engines[0].kind == "shy"
+
+
+class Odd(SimulatedConnector):
+    async def describe(self) -> EngineFacts:
+        raise KeyError("a fault of ours")
+
+
+async def test_a_fault_in_describing_costs_the_facts_and_not_the_machine() -> None:
+    connectors: dict[str, Connector] = {"picture": Odd(SimulatedSettings(service="picture"))}
+    (engine,) = (await announcement(MACHINE, connectors, environment={"PATH": ""})).description.engines
+    assert (engine.service, engine.kind) == ("picture", "")
 
 
 async def test_an_engine_that_returns_with_other_nodes_is_announced_anew(server: RunningServer) -> None:
@@ -238,7 +250,7 @@ async def test_a_job_that_needs_a_node_pack_goes_only_where_it_is_installed(
     assert len([call for call in rich.calls if call[:2] == ("POST", "/prompt")]) == 1 + len(jobs), "and its warm-up"
     assert len([call for call in plain.calls if call[:2] == ("POST", "/prompt")]) == 1
     assert sheet.profile is not None
-    assert (sheet.profile.node_packs, sheet.profile.vram_mb) == (("comfyui-impact-pack",), 24_152)
+    assert (sheet.profile.node_packs, sheet.profile.vram_mb) == (("comfyui-impact-pack",), 24_000)
     assert (sheet.slots, sheet.vram_mb, sheet.description.gpu) == (2, 2 * 24_152, "2 x NVIDIA L4")
     assert sheet.held == (ModelHeld("sdxl.safetensors", "disk"),)
     assert sheet.description.price_usd_per_hour == 0.4

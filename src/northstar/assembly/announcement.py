@@ -19,7 +19,7 @@ from northstar.policy.fleet.gpus import FoundGpus
 log = structlog.get_logger(__name__)
 
 #: An engine that is ready answers questions about itself at once; a large ComfyUI takes a second or two.
-_WITHIN_S: Final = 60.0
+_WITHIN_S: Final = 30.0
 _ATTEMPTS: Final = 3
 _PAUSE_S: Final = 0.5
 
@@ -83,6 +83,9 @@ class Announcer:
             except (NorthstarError, TimeoutError) as exc:
                 code = exc.code if isinstance(exc, NorthstarError) else "timeout"
                 log.warning("engine_not_described", service=service, attempt=attempt, code=code, error=str(exc))
+            except Exception:
+                log.exception("describe_raised", service=service)  # a fault of ours costs the facts, not the machine
+                break
             if attempt < _ATTEMPTS:
                 await self._sleep(_PAUSE_S)
         return EngineFacts(kind="")

@@ -93,7 +93,7 @@ class MachineDescription(msgspec.Struct, frozen=True, kw_only=True):
     download_bytes_per_s: float = 0.0
     region: str = ""
     #: What an hour of it costs, USD; 0 is unknown, or nothing.
-    price_usd_per_hour: float = 0.0
+    price_usd_per_hour: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0.0
     gpu: str = ""
     gpus: Annotated[tuple[Gpu, ...], msgspec.Meta(max_length=MAX_GPUS)] = ()
     driver: Annotated[str, msgspec.Meta(max_length=64)] = ""
@@ -102,8 +102,9 @@ class MachineDescription(msgspec.Struct, frozen=True, kw_only=True):
     trouble: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
 
     def shared_vram_mb(self, profile: MachineProfile) -> int:
-        """Memory that all jobs of the machine share, MB: each of its GPUs has what the profile says of one."""
-        return profile.vram_mb * max(1, len(self.gpus))
+        """Memory that all jobs of the machine share, MB. Each of its GPUs counts like the smallest, and none less than the profile says."""
+        smallest = min((gpu.vram_mb for gpu in self.gpus), default=0)
+        return max(smallest, profile.vram_mb) * max(1, len(self.gpus))
 
 
 def read_profile(text: str) -> MachineProfile:

@@ -20,6 +20,7 @@ from northstar.domain.machines import (
     MachineProfile,
 )
 from northstar.domain.models import ModelHeld
+from northstar.domain.requirements import VRAM_CLASSES_MB, Requirements, lane_of, read_class
 from northstar.policy.fleet.announcement import MAX_MODELS, Announcement, Declared, announce, merged_models, with_packs
 from northstar.policy.fleet.gpus import FoundGpus
 
@@ -44,7 +45,7 @@ def said(
 
 def test_what_is_found_is_announced_where_nothing_is_declared() -> None:
     found = said(region="eu", price_usd_per_hour=0.25)
-    assert (found.profile.vram_mb, found.slots) == (24_152, 2)
+    assert (found.profile.vram_mb, found.slots) == (24_000, 2)
     assert found.profile.node_packs == ("comfyui-impact-pack",)
     assert found.models == (ModelHeld("sdxl.safetensors", "disk"),)
     assert found.description == MachineDescription(
@@ -88,9 +89,18 @@ def test_all_its_gpus_together_are_what_its_jobs_share() -> None:
     assert MachineDescription().shared_vram_mb(bare) == 8_000  # an older agent names no GPUs
 
 
+@pytest.mark.parametrize("vram_mb", [23_999, 24_000, 24_152, 25_757, 31_999, 400_000])
+def test_cards_of_one_class_make_equal_profiles(vram_mb: int) -> None:
+    found = said(FoundGpus(gpus=(Gpu(index=0, name="a card", vram_mb=vram_mb),))).profile.vram_mb
+    assert found == {23_999: 20_000, 400_000: 288_000}.get(vram_mb, 24_000)
+    needs = [Requirements(vram_mb=vram) for vram in VRAM_CLASSES_MB]
+    classes = [read_class(lane_of(pool="p", service="s", requires=need).requirement_class).vram_mb for need in needs]
+    assert [wanted <= found for wanted in classes] == [wanted <= vram_mb for wanted in classes], "nothing is lost by it"
+
+
 def test_of_different_gpus_the_smallest_counts_and_it_is_said() -> None:
     mixed = said(FoundGpus(gpus=(L4[0], Gpu(index=1, name="NVIDIA A100", vram_mb=81_920))))
-    assert (mixed.profile.vram_mb, mixed.description.gpu) == (24_152, "NVIDIA L4, NVIDIA A100")
+    assert (mixed.profile.vram_mb, mixed.description.gpu) == (24_000, "NVIDIA L4, NVIDIA A100")
     assert "declare vram_mb" in mixed.description.trouble
 
 

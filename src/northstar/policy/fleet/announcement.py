@@ -16,6 +16,7 @@ from northstar.domain.machines import (
     MachineProfile,
 )
 from northstar.domain.models import ModelHeld, ModelName
+from northstar.domain.requirements import vram_class_within_mb
 from northstar.policy.fleet.gpus import FoundGpus, declared_gpus
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def announce(
     """Put together what is declared and what was found. `engines` are by service; `troubles` are sentences for people."""
     wanted = declared.profile
     gpus = declared_gpus(found.gpus, count=declared.gpus, name=declared.gpu, vram_mb=wanted.vram_mb)
-    # The smallest card counts: whoever places a job does not choose the card.
-    vram_mb = wanted.vram_mb or min((gpu.vram_mb for gpu in gpus), default=0)
+    # The smallest card counts: whoever places a job does not choose the card. As a class, so that equal machines are equal.
+    vram_mb = wanted.vram_mb or vram_class_within_mb(min((gpu.vram_mb for gpu in gpus), default=0))
     profile = msgspec.structs.replace(wanted, vram_mb=vram_mb)
     profile, packs_left_out = with_packs(profile, (pack for facts in engines.values() for pack in facts.node_packs))
     models, models_left_out = merged_models(facts.models for facts in engines.values())
@@ -139,7 +140,7 @@ def _described(service: str, facts: EngineFacts) -> EngineDescription:
 
 
 def _about_memory(gpus: Sequence[Gpu], *, vram_mb: int) -> list[str]:
-    sizes = {gpu.vram_mb for gpu in gpus}
+    sizes = {vram_class_within_mb(gpu.vram_mb) for gpu in gpus}
     if gpus and not vram_mb:
         return ["the memory of a GPU is not known, so jobs that need some are not taken; declare vram_mb"]
     if len(sizes) > 1:
