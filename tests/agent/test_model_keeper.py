@@ -11,15 +11,14 @@ from typing import Any
 import msgspec
 import pytest_asyncio
 
+from northstar.agent.kept_models import NoModels
 from northstar.agent.model_keeper import ModelKeeper
 from northstar.agent.model_runner import ModelRunner
 from northstar.agent.models.store import ModelStore
-from northstar.agent.orders import Orders, refuse
-from northstar.agent.presence import FixedPresence
 from northstar.broker.model_orders import order_eviction, order_fetch
 from northstar.domain.jobs import ClaimedJob, RetryRule
 from northstar.domain.machines import MachineDescription
-from northstar.domain.models import ModelNeed, ModelOrder
+from northstar.domain.models import ModelHeld, ModelNeed, ModelOrder
 from northstar.domain.progress import Progress
 from northstar.domain.requirements import Requirements
 from northstar.store.snapshots import read_snapshot
@@ -55,7 +54,12 @@ class Site:
         self.models = models
         self.server = server
         self.runs = Runs()
-        self.recorded = Recorded(ModelRunner(self.runs, models))
+        self.recorded = Recorded(ModelRunner(self.runs, models, used=self.used))
+        self.keeper: ModelKeeper | None = None
+
+    def used(self, needs: tuple[ModelNeed, ...]) -> None:
+        assert self.keeper is not None
+        self.keeper.used(needs)
 
     async def held(self) -> dict[str, str]:
         """What the cell believes."""
@@ -106,7 +110,10 @@ async def site(either_rig: Rig, tmp_path: Path) -> AsyncIterator[Site]:
 async def at_work(rig: Rig, models: ModelStore, server: Origin) -> AsyncIterator[Site]:
     site = Site(rig, models, server)
     link = await rig.link()
-    keeper = ModelKeeper(models, rig.model_link(link), said=MachineDescription(), settle_s=0.01, retry_s=0.05)
+    keeper = ModelKeeper(
+        models, rig.model_link(link), said=MachineDescription(), vram_bytes=10**9, settle_s=0.01, retry_s=0.05
+    )
+    site.keeper = keeper
     keeping = asyncio.create_task(keeper.run())
     async with rig.working(rig.worker(link, site.recorded, presence=keeper)):
         await rig.registered("m")
@@ -138,7 +145,18 @@ async def test_what_a_job_lacks_is_fetched_before_it_runs_and_told_with_its_byte
     assert {report.model for report in told} == {"a.safetensors"}
     site.runs.finish("job")
     await site.rig.becomes("job", "succeeded")
-    await site.until_held(a="disk")
+    # The engine does not tell what it keeps in memory; the job that it just ran does.
+    await site.until_held(a="resident")
+
+
+async def test_an_engine_that_came_back_has_nothing_in_memory_and_what_it_says_itself_is_told(site: Site) -> None:
+    await submit(site, "job", needing(site))
+    site.runs.finish("job")
+    await site.rig.becomes("job", "succeeded")
+    await site.until_held(a="resident")
+    assert site.keeper is not None
+    site.keeper.announce(MachineDescription(), [ModelHeld("own.safetensors", "resident", 5)])
+    await site.until_held(a="disk", own="resident")
 
 
 async def test_what_is_there_already_is_not_fetched_again(site: Site) -> None:
@@ -249,10 +267,9 @@ async def test_the_measured_rate_of_the_line_is_told(either_rig: Rig, tmp_path: 
 
 async def test_a_machine_without_a_models_folder_answers_that_it_has_none(either_rig: Rig) -> None:
     link = await either_rig.link()
-    orders = Orders(either_rig.model_link(link), refuse)
-    answering = asyncio.create_task(orders.run())
-    presence = FixedPresence(on_look=orders.look)
-    async with either_rig.working(either_rig.worker(link, Runs(), presence=presence)):
+    keeper = ModelKeeper(NoModels(), either_rig.model_link(link), said=MachineDescription())
+    answering = asyncio.create_task(keeper.run())
+    async with either_rig.working(either_rig.worker(link, Runs(), presence=keeper)):
         await either_rig.registered("m")
         await order_eviction(either_rig.cell, "m", "a", order_id=nonce(), by="test")
 

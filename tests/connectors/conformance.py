@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from northstar.connectors.contract import Connector, ConnectorJob, Json
+from northstar.connectors.contract import Connector, ConnectorJob, Describing, Json
 from northstar.connectors.errors import (
     EngineGone,
     EngineRejected,
@@ -20,6 +20,7 @@ from northstar.connectors.errors import (
     MalformedAnswer,
     OutputTooLarge,
 )
+from northstar.domain.engine_facts import EngineFacts
 from northstar.domain.progress import Progress
 from tests.connectors.conftest import MakeJob
 from tests.connectors.processes import until
@@ -35,6 +36,7 @@ class Subject(msgspec.Struct, kw_only=True):
     too_much: dict[str, Json]  # gives more than the connector may take
     is_working: Callable[[], Awaitable[bool]]
     kill: Callable[[], Awaitable[None]]  # kill -9 while a job runs
+    kind: str  # what the engine is by its own words
     # What not every engine can show:
     stays_dead: bool = True  # after `kill`; a program is a new process for every job
     streams: bool = False  # gives its text as it is written
@@ -57,6 +59,20 @@ class ConnectorConformance(ABC):
 
     async def test_is_ready_once_the_engine_has_answered_a_warm_up(self, subject: Subject) -> None:
         await subject.connector.ready()
+
+    async def test_it_says_what_its_engine_is(self, subject: Subject) -> None:
+        facts = await described(subject)
+        assert facts.kind == subject.kind
+        assert msgspec.convert(msgspec.to_builtins(facts), EngineFacts) == facts, "every word can be announced"
+        assert (facts.node_classes > 0) == bool(facts.node_classes_digest)
+        assert await described(subject) == facts, "what has not changed is said in the same words"
+
+    async def test_describing_disturbs_nothing(self, subject: Subject, make_job: MakeJob) -> None:
+        task, _news = await started(subject, make_job(subject.endless))
+        await until(subject.is_working)
+        assert (await described(subject)).kind == subject.kind
+        assert not task.done()
+        await cancelled(task)
 
     async def test_a_job_leaves_verified_outputs_and_a_small_summary(self, subject: Subject, make_job: MakeJob) -> None:
         job = make_job(subject.good)
@@ -217,6 +233,8 @@ class ConnectorConformance(ABC):
         await asyncio.gather(task, return_exceptions=True)
         with pytest.raises(EngineGone):
             await subject.connector.ready()
+        with pytest.raises(EngineGone):
+            await described(subject)
 
     async def test_closing_ends_what_runs_and_may_be_repeated(self, subject: Subject, make_job: MakeJob) -> None:
         task, _news = await started(subject, make_job(subject.endless))
@@ -233,6 +251,11 @@ STAGES = ("queued", "loading", "running", "storing")
 
 def stage_of(report: Progress) -> int | None:
     return next((number for number, stage in enumerate(STAGES) if report.message.startswith(stage)), None)
+
+
+async def described(subject: Subject) -> EngineFacts:
+    assert isinstance(subject.connector, Describing)
+    return await subject.connector.describe()
 
 
 async def cancelled(task: asyncio.Future[Any]) -> None:

@@ -33,6 +33,7 @@ class FakeOllama:
         app = web.Application()
         app.router.add_get("/api/tags", self._tags)
         app.router.add_get("/api/ps", self._ps)
+        app.router.add_get("/api/version", self._version)
         app.router.add_post("/api/show", self._show)
         for path in ("chat", "generate", "embed"):
             app.router.add_post(f"/api/{path}", self._work)
@@ -57,6 +58,9 @@ class FakeOllama:
 
     async def _ps(self, _request: web.Request) -> web.StreamResponse:
         return listed(self.resident)
+
+    async def _version(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response({"version": "0.12.6"})
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
         name = tagged((await request.json())["model"])

@@ -21,7 +21,7 @@ class FakeOpenAI:
         self.url = ""
         self.working = 0
         self.healthy = True
-        self.models = [{"id": MODEL, "object": "model", "owned_by": "vllm"}]
+        self.models: list[dict[str, Any]] = [{"id": MODEL, "object": "model", "owned_by": "vllm"}]
         self.seen: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self._runner: web.AppRunner | None = None
@@ -30,6 +30,7 @@ class FakeOpenAI:
         app = web.Application()
         app.router.add_get("/health", self._health)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/version", self._version)
         app.router.add_get("/files/{name}", self._file)
         app.router.add_post("/v1/embeddings", self._embeddings)
         app.router.add_post("/v1/images/generations", self._images)
@@ -53,6 +54,9 @@ class FakeOpenAI:
 
     async def _models(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response({"object": "list", "data": self.models})
+
+    async def _version(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response({"version": "0.11.2"})
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         self.keys.append(request.headers.get("Authorization"))

@@ -44,6 +44,7 @@ class TestCommandConnector(ConnectorConformance):
 
         yield Subject(
             connector=connector,
+            kind="command",
             good=PICTURE,
             endless=PICTURE | {"width": 2_048, "height": 2_048, "steps": 1_000},
             bad=PICTURE | {"prompt": "x" * 1_100_000},

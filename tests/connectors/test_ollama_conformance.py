@@ -26,7 +26,9 @@ def subject_of(ollama: FakeOllama, connector: OllamaConnector, **rest: Any) -> S
     async def hold_load(hold: bool) -> None:
         ollama.may_load.clear() if hold else ollama.may_load.set()
 
-    return Subject(connector=connector, is_working=is_working, kill=ollama.die, hold_load=hold_load, **rest)
+    return Subject(
+        connector=connector, kind="ollama", is_working=is_working, kill=ollama.die, hold_load=hold_load, **rest
+    )
 
 
 class TestOllamaConnector(ConnectorConformance):

@@ -26,6 +26,7 @@ from northstar.connectors.errors import (
 )
 from northstar.connectors.ollama import OllamaConnector, OllamaPatience
 from northstar.connectors.ollama_request import OllamaOffer
+from northstar.domain.models import ModelHeld
 from northstar.domain.progress import Progress
 from tests.connectors.conformance import hear_nothing
 from tests.connectors.conftest import MakeJob, Serve
@@ -66,6 +67,17 @@ async def test_the_user_hears_that_the_model_loads_and_then_the_words(ollama: Fa
     assert result.outputs[0].text == "".join(report.tokens or "" for report in news)
     assert result.summary["usage"] == {"prompt_tokens": 7, "completion_tokens": 20, "total_tokens": 27}
     assert (result.summary["finish_reason"], result.summary["load_s"]) == ("length", 1.0)
+
+
+async def test_it_says_where_the_offered_models_are_by_the_names_that_are_offered(ollama: FakeOllama) -> None:
+    offer = OllamaOffer(model="storyteller", other_models=(EMBED_MODEL, "not-pulled"))
+    connector = OllamaConnector(ollama.url, offer)
+    before = await connector.describe()
+    assert (before.kind, before.version, before.tells_residency) == ("ollama", "0.12.6", True)
+    assert before.models == (ModelHeld("storyteller", "disk", 5), ModelHeld(EMBED_MODEL, "disk", 5))
+    ollama.resident.add("storyteller:latest")
+    assert (await connector.describe()).models[0] == ModelHeld("storyteller", "resident", 5)
+    await connector.close()
 
 
 async def test_a_model_in_memory_is_not_loaded_again(ollama: FakeOllama, make_job: MakeJob) -> None:

@@ -38,6 +38,7 @@ class TestOpenAIConnector(ConnectorConformance):
 
         yield Subject(
             connector=connector,
+            kind="llama.cpp",
             good=CHAT,
             endless=ENDLESS,
             bad={"prompt": "sea " * 40_000},  # more tokens than a slot holds: the engine says 400
@@ -60,6 +61,18 @@ class TestOpenAIConnector(ConnectorConformance):
         connector = OpenAIConnector(engine.url, model="what-the-operator-calls-it")
         await connector.ready()
         await connector.close()
+
+    async def test_it_tells_its_build_and_its_one_model_by_the_name_that_jobs_use(self, engine: TextEngine) -> None:
+        named, unnamed = OpenAIConnector(engine.url, model="north-star"), OpenAIConnector(engine.url)
+        facts = await named.describe()
+        assert facts.version
+        assert facts.tells_residency
+        (model,) = facts.models
+        assert (model.name, model.state) == ("north-star", "resident")
+        assert model.size_bytes > 0
+        assert "/" not in (await unnamed.describe()).models[0].name
+        await named.close()
+        await unnamed.close()
 
     async def test_too_long_a_prompt_is_told_with_its_numbers(self, subject: Subject, make_job: MakeJob) -> None:
         with pytest.raises(ContextExceeded) as caught:

@@ -49,6 +49,7 @@ class TestSimulatedConnector(ConnectorConformance):
 
         yield Subject(
             connector=connector,
+            kind="simulated",
             good={"prompt": "the sea", "steps": 5},
             endless={"simulate": {"run_s": 60.0}},
             bad={"steps": 0},

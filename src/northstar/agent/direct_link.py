@@ -42,7 +42,7 @@ class DirectLink:
             profile=profile.canonical(),
             fits=(),
             slots=slots,
-            vram_mb=profile.vram_mb,
+            vram_mb=description.shared_vram_mb(profile),
             holder=self.machine,
             description=msgspec.json.encode(description).decode(),
             words=profile.words(),

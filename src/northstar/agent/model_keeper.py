@@ -10,17 +10,19 @@ import structlog
 
 from northstar.agent.orders import RETRY_S, Orders
 from northstar.domain.errors import Unavailable
-from northstar.domain.models import ModelOrder
+from northstar.domain.models import ModelHeld, ModelOrder
 from northstar.domain.refusals import AlreadyFetching, MachineReplaced, NoSuchMachine, NotFetching
+from northstar.policy.fleet.announcement import merged_models
+from northstar.policy.fleet.residency import Residency
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from northstar.agent.kept_models import KeptModels
     from northstar.agent.model_link import ModelLink
     from northstar.agent.models.changes import ModelChange
-    from northstar.agent.models.store import ModelStore
     from northstar.domain.machines import MachineDescription
-    from northstar.domain.models import ModelHeld
+    from northstar.domain.models import ModelNeed
     from northstar.store.messages import StoredOrder
 
 log = structlog.get_logger(__name__)
@@ -34,20 +36,29 @@ _REMEMBERED: Final = 1_024
 
 
 class ModelKeeper:
-    """The models of one machine before its broker. Run it beside the worker, which asks it at each registration."""
+    """The models of one machine before its broker. Run it beside the worker, which asks it at each registration.
+
+    Three know of models: the store, which looks after files; engines that have models of their own; and the jobs that ran,
+    from which follows what lies in the memory of engines that do not tell.
+    """
 
     def __init__(
         self,
-        store: ModelStore,
+        store: KeptModels,
         link: ModelLink,
         *,
         said: MachineDescription,
+        of_engines: Sequence[ModelHeld] = (),
+        vram_bytes: int = 0,
         settle_s: float = SETTLE_S,
         retry_s: float = RETRY_S,
     ) -> None:
+        """`of_engines` is what engines say that they hold; `vram_bytes` what models in memory may take together, 0 is unknown."""
         self._store = store
         self._link = link
         self._said = said
+        self._of_engines = tuple(of_engines)
+        self._residency = Residency(vram_bytes=vram_bytes)
         self._settle_s = settle_s
         self._retry_s = retry_s
         self._orders = Orders(link, self._carry_out, retry_s=retry_s)
@@ -67,16 +78,37 @@ class ModelKeeper:
 
     def models(self) -> Sequence[ModelHeld]:
         """What is there now. The broker that is told keeps it until it hears of a change."""
-        self._told_models = self._store.held()
-        self._dirty.set()  # who fetches what is said apart
+        self._told_models = self._held()
+        self._dirty.set()  # what is being fetched is said apart
         return self._told_models
+
+    def _held(self) -> tuple[ModelHeld, ...]:
+        """What comes from the store bears its size; of models that are nowhere on disk the estimate says nothing."""
+        merged, left_out = merged_models([self._store.held(), self._of_engines])
+        if left_out:
+            log.warning("models_not_announced", left_out=left_out)
+        in_memory = set(self._residency.resident())
+        return tuple(
+            ModelHeld(one.name, "resident", one.size_bytes) if one.name in in_memory else one for one in merged
+        )
 
     def look(self) -> None:
         """There may be orders; returns at once."""
         self._orders.look()
 
-    def touch(self) -> None:
-        """Something that is said may have changed: which models are in memory, for one."""
+    def announce(self, description: MachineDescription, models: Sequence[ModelHeld]) -> None:
+        """The engines say something else, for one has come back: its memory is empty."""
+        self._said, self._of_engines = description, tuple(models)
+        self._remember(self._residency.restarted())
+
+    def used(self, needs: Sequence[ModelNeed]) -> None:
+        """A job has just worked with these models."""
+        sizes = {one.name: one.size_bytes for one in self._held()}
+        self._remember(self._residency.used((need.name, sizes.get(need.name) or need.size_bytes) for need in needs))
+
+    def _remember(self, residency: Residency) -> None:
+        self._residency = residency
+        self._store.set_resident(residency.resident())
         self._dirty.set()
 
     # Work -------------------------------------------------------------------------------------------------------------
@@ -118,7 +150,7 @@ class ModelKeeper:
     async def _tell(self) -> None:
         """Whatever differs from what the broker was told."""
         await self._tell_fetches()
-        held = self._store.held()
+        held = self._held()
         if held != self._told_models:
             await self._link.models_present(held)
             self._told_models = held

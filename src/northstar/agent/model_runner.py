@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from northstar.agent.engine import JobRunner
+    from northstar.agent.kept_models import KeptModels
     from northstar.agent.models.flights import FetchProgress
-    from northstar.agent.models.store import ModelStore
     from northstar.domain.jobs import ClaimedJob
     from northstar.domain.models import ModelNeed
 
@@ -23,7 +23,7 @@ class ModelRunner:
     """A runner around another one. Of a model without sources it asks nothing: the engine has it, or says that it has not."""
 
     def __init__(
-        self, runner: JobRunner, store: ModelStore, *, used: Callable[[tuple[ModelNeed, ...]], None] | None = None
+        self, runner: JobRunner, store: KeptModels, *, used: Callable[[tuple[ModelNeed, ...]], None] | None = None
     ) -> None:
         """`used` hears which models a job has just worked with, so that somebody can tell what lies in memory."""
         self._runner = runner

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from northstar.domain.errors import NorthstarError, Refused, Unavailable
+from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import MachineReplaced, NoSuchMachine, NoSuchOrder
 
 if TYPE_CHECKING:
@@ -21,20 +21,6 @@ log = structlog.get_logger(__name__)
 
 #: Pause before an answer, or a look at the list, that the broker did not take is tried again.
 RETRY_S: Final = 1.0
-
-
-class NoModelStore(Refused):
-    """A machine that keeps no models was told to fetch or to evict one."""
-
-    code: ClassVar[str] = "NS_NO_MODEL_STORE"
-
-    def __init__(self) -> None:
-        super().__init__("this machine looks after no models folder; name one as models.root in its settings")
-
-
-async def refuse(_: StoredOrder) -> None:
-    """What a machine without a models folder does with an order. Raises NoModelStore."""
-    raise NoModelStore
 
 
 class Orders:

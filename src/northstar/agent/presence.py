@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from northstar.domain.machines import MachineDescription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from northstar.domain.models import ModelHeld
 
@@ -23,34 +23,33 @@ class Presence(Protocol):
         """Models in memory and on disk."""
         ...
 
+    def announce(self, description: MachineDescription, models: Sequence[ModelHeld]) -> None:
+        """The engines say something else from now on; `models` are those that they hold themselves."""
+        ...
+
     def look(self) -> None:
         """There may be orders about models; returns at once."""
         ...
 
 
 class FixedPresence:
-    """Of a machine whose models nobody keeps: what it says stays the same. `on_look` hears of orders."""
+    """Of a machine whose models nobody keeps: what was said last stays so. Orders about models stay open."""
 
-    def __init__(
-        self,
-        said: MachineDescription | None = None,
-        held: Sequence[ModelHeld] = (),
-        *,
-        on_look: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, said: MachineDescription | None = None, held: Sequence[ModelHeld] = ()) -> None:
         self._said = said or MachineDescription()
         self._held = tuple(held)
-        self._on_look = on_look
 
     def description(self) -> MachineDescription:
-        """What was said at the start."""
+        """What was said last."""
         return self._said
 
     def models(self) -> Sequence[ModelHeld]:
-        """What was there at the start."""
+        """What was said last."""
         return self._held
 
+    def announce(self, description: MachineDescription, models: Sequence[ModelHeld]) -> None:
+        """Say this from now on."""
+        self._said, self._held = description, tuple(models)
+
     def look(self) -> None:
-        """Somebody may have given this machine orders."""
-        if self._on_look is not None:
-            self._on_look()
+        """Nobody here carries out orders."""

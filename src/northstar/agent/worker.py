@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from northstar.agent.link import BrokerLink
     from northstar.agent.presence import Presence
     from northstar.domain.jobs import ClaimedJob
-    from northstar.domain.machines import MachineProfile
+    from northstar.domain.machines import MachineDescription, MachineProfile
+    from northstar.domain.models import ModelHeld
     from northstar.domain.progress import Progress
 
 log = structlog.get_logger(__name__)
@@ -83,6 +84,15 @@ class Worker:
     def offer(self, services: Sequence[str]) -> None:
         """Take work for these services of the profile from now on; for none, take no work until told again."""
         self._offered = tuple(services)
+        self._offer_changed = True
+        self._attention.set()
+
+    def announce(
+        self, profile: MachineProfile, description: MachineDescription, *, models: Sequence[ModelHeld]
+    ) -> None:
+        """Say something else of the machine from now on. What is offered of the profile stays as it was told."""
+        self._profile = profile
+        self._presence.announce(description, models)
         self._offer_changed = True
         self._attention.set()
 

@@ -15,19 +15,22 @@ import msgspec
 import structlog
 
 from northstar.agent.engine import ConnectorRunner
+from northstar.agent.kept_models import KeptModels, NoModels
+from northstar.agent.model_keeper import ModelKeeper
+from northstar.agent.model_runner import ModelRunner
 from northstar.agent.models.settings import options_of
 from northstar.agent.models.store import ModelStore
 from northstar.agent.readiness import EngineHealth
 from northstar.agent.worker import Worker, WorkerSettings
+from northstar.assembly.announcement import Announcer
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
-from northstar.assembly.keeping import keeping_of
 from northstar.assembly.ways import Way, straight, through_broker
 from northstar.config import MachineSettings, OpenAIService, Settings
 from northstar.connectors.contract import Connector
 from northstar.connectors.errors import EngineMisconfigured
 from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, NorthstarError, Unavailable
-from northstar.domain.machines import MachineDescription
+from northstar.policy.fleet.announcement import Announcement
 from northstar.store.embedded.lock import DataDirectoryLock
 
 log = structlog.get_logger(__name__)
@@ -63,8 +66,9 @@ class MachineProcess(msgspec.Struct, frozen=True, kw_only=True):
     connectors: dict[str, Connector]
     engines: dict[str, Engine]
     workspaces: Path
-    #: What keeps its models folder; None where the settings name none.
-    models: ModelStore | None
+    announcer: Announcer
+    #: What looks after its models folder; nothing where the settings name none.
+    models: KeptModels
 
 
 async def run_worker(
@@ -90,15 +94,16 @@ async def run_worker(
     if machine is None:
         raise NoSuchMachineSettings(name, known=tuple(known.name for known in settings.machines))
     async with _equipment(settings, machine, engines=engines, environment=environment) as equipment:
-        ready = asyncio.create_task(_until_ready(equipment.connectors, within_s=settings.agent.ready_within_s))
+        ready = asyncio.create_task(_introduced(equipment, within_s=settings.agent.ready_within_s))
         if not await _unless_stopped(ready, stop):
             return
-        log.info("machine_ready", services=list(equipment.connectors), slots=machine.slots)
+        said = ready.result()
+        log.info("machine_ready", services=list(equipment.connectors), slots=said.slots)
         way = through_broker(settings, name, token=token) if settings.agent.broker else straight(settings, name)
         async with AsyncExitStack() as stack:
             entering = asyncio.create_task(stack.enter_async_context(way))
             if await _unless_stopped(entering, stop):
-                await _work(entering.result(), settings, machine, equipment=equipment, stop=stop)
+                await _work(entering.result(), settings, said, equipment=equipment, stop=stop)
 
 
 @asynccontextmanager
@@ -115,7 +120,7 @@ async def _equipment(
         # What a killed predecessor left; the lock says that nobody uses it.
         await asyncio.to_thread(shutil.rmtree, workspaces, ignore_errors=True)
         workspaces.mkdir(mode=0o700)
-        models = await _model_store(settings, stack, environment=environment)
+        models = await _models(settings, stack, environment=environment)
         started: dict[str, Engine] = {}
         connectors: dict[str, Connector] = {}
         for name in machine.services:
@@ -129,15 +134,22 @@ async def _equipment(
                 name, service, address=address, environment=environment, machine=machine.name
             )
             stack.push_async_callback(connectors[name].close)
-        yield MachineProcess(connectors=connectors, engines=started, workspaces=workspaces, models=models)
+        announcer = Announcer(machine, connectors, environment=environment, files_are_kept=bool(settings.models.root))
+        yield MachineProcess(
+            connectors=connectors, engines=started, workspaces=workspaces, announcer=announcer, models=models
+        )
 
 
-async def _model_store(
-    settings: Settings, stack: AsyncExitStack, *, environment: Mapping[str, str]
-) -> ModelStore | None:
+async def _models(settings: Settings, stack: AsyncExitStack, *, environment: Mapping[str, str]) -> KeptModels:
     if not settings.models.root:
-        return None
+        return NoModels()
     return await stack.enter_async_context(ModelStore(options_of(settings.models, environment=environment)))
+
+
+async def _introduced(equipment: MachineProcess, *, within_s: float) -> Announcement:
+    """What the machine says of itself, once its engines are ready."""
+    await _until_ready(equipment.connectors, within_s=within_s)
+    return await equipment.announcer.announcement()
 
 
 async def _until_ready(connectors: Mapping[str, Connector], *, within_s: float) -> None:
@@ -173,7 +185,7 @@ async def _unless_stopped(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
 
 
 async def _work(
-    way: Way, settings: Settings, machine: MachineSettings, *, equipment: MachineProcess, stop: asyncio.Event
+    way: Way, settings: Settings, said: Announcement, *, equipment: MachineProcess, stop: asyncio.Event
 ) -> None:
     health = EngineHealth(
         equipment.connectors,
@@ -184,14 +196,21 @@ async def _work(
         probe_within_s=settings.agent.ready_within_s,
     )
     health.proven()
-    keeping = keeping_of(equipment.models, way.models, said=MachineDescription(region=machine.region, gpu=machine.gpu))
+    keeper = ModelKeeper(
+        equipment.models,
+        way.models,
+        said=said.description,
+        of_engines=said.models,
+        vram_bytes=said.profile.vram_mb * 1_000_000,
+    )
+    runner = ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces)
     worker = Worker(
         way.link,
-        keeping.around(ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces)),
-        profile=machine.profile(),
-        presence=keeping.presence,
+        ModelRunner(runner, equipment.models, used=keeper.used),
+        profile=said.profile,
+        presence=keeper,
         settings=WorkerSettings(
-            slots=machine.slots,
+            slots=said.slots,
             renew_every_s=settings.agent.renew_every_s,
             reclaim_every_s=way.reclaim_every_s,
             drain_s=settings.agent.drain_s,
@@ -200,8 +219,8 @@ async def _work(
         jitter=random.random,
     )
     working = asyncio.create_task(worker.run(), name="worker")
-    models = asyncio.create_task(keeping.run(), name="models")
-    watching = asyncio.create_task(_offer_what_is_ready(health, worker), name="engine-health")
+    models = asyncio.create_task(keeper.run(), name="models")
+    watching = asyncio.create_task(_offer_what_is_ready(health, worker, equipment.announcer), name="engine-health")
     ends = {
         asyncio.create_task(engine.wait(), name=f"engine-{name}"): name for name, engine in equipment.engines.items()
     }
@@ -219,11 +238,17 @@ async def _work(
         await asyncio.wait({working, watching, models, stopped, *ends})
 
 
-async def _offer_what_is_ready(health: EngineHealth, worker: Worker) -> None:
+async def _offer_what_is_ready(health: EngineHealth, worker: Worker, announcer: Announcer) -> None:
     """Probe engines that failed, and offer only those that answer, for as long as the machine lives."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(health.run(), name="engine-probes")
+        known = health.offered
         while True:
             await health.changed.wait()
             health.changed.clear()
-            worker.offer(health.offered)
+            if back := [service for service in health.offered if service not in known]:
+                worker.offer([service for service in health.offered if service in known])
+                said = await announcer.announcement_after(back)  # what returns may be another version, with other nodes
+                worker.announce(said.profile, said.description, models=said.models)
+            known = health.offered
+            worker.offer(known)

@@ -110,23 +110,29 @@ class MachineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     services: Annotated[tuple[Word, ...], msgspec.Meta(min_length=1, max_length=64)]
     #: The pools that it serves.
     pools: Annotated[tuple[Pool, ...], msgspec.Meta(min_length=1, max_length=16)] = ("standard",)
-    #: Jobs that it runs side by side.
-    slots: Annotated[int, msgspec.Meta(ge=1, le=500)] = 1
-    #: Memory of its GPU that jobs may use, in MB.
+    #: Jobs that it runs side by side; empty: `slots_per_gpu` for each of its GPUs, and as many without one.
+    slots: Annotated[int, msgspec.Meta(ge=1, le=500)] | None = None
+    #: Jobs that one GPU runs side by side; counts where `slots` is empty.
+    slots_per_gpu: Annotated[int, msgspec.Meta(ge=1, le=500)] = 1
+    #: How many GPUs it has; empty: those that `nvidia-smi` finds, as far as `CUDA_VISIBLE_DEVICES` leaves them; 0: none.
+    gpus: Annotated[int, msgspec.Meta(ge=0, le=64)] | None = None
+    #: Memory of one GPU that jobs may use, in MB; 0: that of the smallest GPU found.
     vram_mb: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
     #: Tags that jobs may ask for.
     tags: Annotated[tuple[Word, ...], msgspec.Meta(max_length=64)] = ()
-    #: ComfyUI node packs that are installed.
+    #: ComfyUI node packs that are installed, beside those that its engines tell of.
     node_packs: Annotated[tuple[Word, ...], msgspec.Meta(max_length=500)] = ()
     #: Set: it runs only jobs that ask for this isolation.
     dedicated_to: Word | None = None
-    #: Its GPU, for people.
-    gpu: str = ""
-    #: Where it stands, for people.
-    region: str = ""
+    #: Name of its GPU, for people; empty: that of the one found.
+    gpu: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    #: Where it stands; an invite may ask for it.
+    region: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    #: What an hour of the machine costs, in US dollars; 0: nothing, or not known.
+    price_usd_per_hour: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 0.0
 
     def profile(self) -> MachineProfile:
-        """What it can serve."""
+        """What it can serve, as far as it is declared."""
         return MachineProfile(
             pools=self.pools,
             services=self.services,

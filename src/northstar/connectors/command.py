@@ -29,6 +29,7 @@ from northstar.connectors.errors import (
 )
 from northstar.connectors.outputs import OutputRules, collect_outputs
 from northstar.connectors.running import RunningJobs
+from northstar.domain.engine_facts import EngineFacts
 from northstar.domain.progress import Progress
 
 _MAX_PAYLOAD_BYTES: Final = 1024 * 1024
@@ -95,6 +96,10 @@ class CommandConnector:
                 deadline_s=self._settings.warm_up_s,
             )
             await self.run(job, _ignore)
+
+    async def describe(self) -> EngineFacts:
+        """That it is a program; of what it is and has, only its warm-up tells."""
+        return EngineFacts(kind="command")
 
     async def run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
         """Run the program once. Cancelling ends it and everything it started: TERM, a grace, KILL.

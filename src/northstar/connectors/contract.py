@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
+from northstar.domain.engine_facts import EngineFacts
 from northstar.domain.progress import Progress
 
 #: A JSON value, as it came from outside; a connector checks what it uses.
@@ -91,4 +92,16 @@ class Connector(Protocol):
 
     async def close(self) -> None:
         """Give back connections and end what still runs. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """The part of the contract that a connector may leave out: it can say what its engine is and has."""
+
+    async def describe(self) -> EngineFacts:
+        """What the engine says of itself at this moment; what it cannot tell stays empty. Changes nothing, loads nothing.
+
+        Bounded in time like every question to the engine. Raises an `EngineError` if it does not answer.
+        """
         ...

@@ -16,13 +16,15 @@ from northstar.connectors.engine_http import EngineHttp
 from northstar.connectors.errors import EmptyOutput
 from northstar.connectors.ollama_answer import OllamaAnswer
 from northstar.connectors.ollama_models import OllamaModels, decoded
-from northstar.connectors.ollama_request import OllamaOffer, OllamaRequest, ollama_request
+from northstar.connectors.ollama_request import OllamaOffer, OllamaRequest, full_name, ollama_request
 from northstar.connectors.openai_embeddings import checked_vectors, placed_vectors
 from northstar.connectors.running import RunningJobs
 from northstar.connectors.secret import Secret
 from northstar.connectors.stated_error import AskedModel
 from northstar.connectors.token_stream import StreamRequest, streamed_text
 from northstar.connectors.waiting import bounded
+from northstar.domain.engine_facts import EngineFacts
+from northstar.domain.models import ModelHeld
 from northstar.domain.progress import Progress
 
 T = TypeVar("T")
@@ -99,6 +101,22 @@ class OllamaConnector:
                 if embeds:
                     raise
                 return  # one token may well be the end of the text; that the engine works is proven
+
+    async def describe(self) -> EngineFacts:
+        """Ollama's version, and where the offered models are, by the names under which they are offered.
+
+        Raises:
+            EngineError: Ollama does not answer.
+        """
+        version = await self.models.version()
+        sizes = {full_name(one.name): one.size for one in await self.models.on_disk()}
+        resident = {full_name(one.name) for one in await self.models.resident()}
+        held = tuple(
+            ModelHeld(name, "resident" if full_name(name) in resident else "disk", max(0, sizes[full_name(name)]))
+            for name in dict.fromkeys((self._offer.model, *self._offer.other_models))
+            if full_name(name) in sizes
+        )
+        return EngineFacts(kind="ollama", version=version, models=held, tells_residency=True)
 
     async def run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
         """Run one chat, completion or embedding. Hangs up when cancelled, which makes Ollama stop.

@@ -35,6 +35,10 @@ class _Models(msgspec.Struct):
     models: list[OllamaModel]
 
 
+class _Version(msgspec.Struct):
+    version: str = ""
+
+
 class _Shown(msgspec.Struct):
     capabilities: list[str] | None = None
     remote_host: str | None = None
@@ -63,6 +67,10 @@ class OllamaModels:
     async def is_resident(self, model: str) -> bool:
         """Whether a model is in memory now; raises as `on_disk`."""
         return any(full_name(one.name) == full_name(model) for one in await self.resident())
+
+    async def version(self) -> str:
+        """The version of Ollama (`/api/version`); raises as `on_disk`."""
+        return (await self._in_time(self._answer(self._http.got("/api/version"), _Version))).version
 
     async def check(self, model: str) -> frozenset[str]:
         """What a model that has been pulled can do (`/api/show`), such as `completion` or `embedding`; empty if not said.

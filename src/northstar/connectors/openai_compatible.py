@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Report
 from northstar.connectors.engine_http import EngineHttp
 from northstar.connectors.openai_embeddings import embed
+from northstar.connectors.openai_facts import engine_facts
 from northstar.connectors.openai_images import paint
 from northstar.connectors.openai_line import Line, Patience
 from northstar.connectors.openai_readiness import check_health, check_model
@@ -18,6 +19,7 @@ from northstar.connectors.openai_text import warm_up_text, write_text
 from northstar.connectors.running import RunningJobs
 from northstar.connectors.secret import Secret
 from northstar.connectors.waiting import bounded
+from northstar.domain.engine_facts import EngineFacts
 from northstar.domain.progress import Progress
 
 #: What a service asks of its engine.
@@ -84,6 +86,14 @@ class OpenAIConnector:
             EngineError: it did not; `EngineBusy` while it loads its model, `ModelMissing` if it has another one.
         """
         await bounded(self._prove(), service=self.service, patience_s=self._line.patience.total_s)
+
+    async def describe(self) -> EngineFacts:
+        """What engine answers, its version, and the models that it serves; only the service's own, if it has one.
+
+        Raises:
+            EngineError: the engine does not answer.
+        """
+        return await engine_facts(self._line.http, service=self.service, model=self._line.model)
 
     async def run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
         """Run one job of this service's task. Hangs up when cancelled, which makes the engine stop.

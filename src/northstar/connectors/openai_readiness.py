@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from northstar.connectors.contract import Json
 from northstar.connectors.engine_http import EngineHttp
 from northstar.connectors.errors import ModelMissing
 from northstar.connectors.waiting import bounded
@@ -17,13 +18,17 @@ _LIST_BYTES: Final = 4 * 1024 * 1024
 _NO_ANSWER: Final = frozenset({401, 403, 404, 405})
 
 
-class _Model(msgspec.Struct):
+class ListedModel(msgspec.Struct):
+    """An entry of `/v1/models`. `meta` (llama.cpp) and `status` (engines that load and unload) are as they come."""
+
     id: str
     owned_by: str = ""
+    meta: Json = None
+    status: Json = None
 
 
 class _Models(msgspec.Struct):
-    data: list[_Model]
+    data: list[ListedModel]
 
 
 async def check_health(http: EngineHttp, *, service: str) -> None:
@@ -42,7 +47,7 @@ async def check_model(http: EngineHttp, model: str, *, service: str) -> None:
         ModelMissing: there is such a list, and the model is not on it.
         EngineError: the engine could not answer.
     """
-    listed = await bounded(_listed(http), service=service, patience_s=_WITHIN_S, awaited="answer to /v1/models")
+    listed = await bounded(listed_models(http), service=service, patience_s=_WITHIN_S, awaited="answer to /v1/models")
     if not listed or any(one.id == model or one.owned_by == "llamacpp" for one in listed):
         return
     raise ModelMissing(model, service=service, found=tuple(one.id for one in listed))
@@ -57,7 +62,7 @@ async def _check_health(http: EngineHttp) -> None:
             raise refusal
 
 
-async def _listed(http: EngineHttp) -> list[_Model]:
+async def listed_models(http: EngineHttp) -> list[ListedModel]:
     """The models that the engine lists; none where it has no such list, and the warm-up will tell."""
     async with http.got("/v1/models") as response:
         if response.status != 200:

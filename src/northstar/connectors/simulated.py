@@ -22,13 +22,15 @@ from northstar.connectors.contract import (
     Output,
     Report,
 )
-from northstar.connectors.errors import EngineError
+from northstar.connectors.errors import EngineError, EngineGone
 from northstar.connectors.placing import placed_text
 from northstar.connectors.running import RunningJobs
 from northstar.connectors.simulated_engine import SimulatedEngine, Sleep
 from northstar.connectors.simulated_fate import Fate, check_chances, failure, fate_of
 from northstar.connectors.simulated_request import FailureKind, Instruction, SimulatedRequest, simulated_request
 from northstar.connectors.simulated_time import FixedTime, StepTime, TimeRule, check_time
+from northstar.domain.engine_facts import EngineFacts
+from northstar.domain.models import ModelHeld
 from northstar.domain.progress import Progress
 
 _WORDS: Final = ("aurora", "beacon", "comet", "drift", "ember", "fathom", "glacier", "harbour")
@@ -94,6 +96,17 @@ class SimulatedConnector:
             EngineGone: it is dead.
         """
         await self.engine.during_life(self._load_own_model(), deadline_s=None)
+
+    async def describe(self) -> EngineFacts:
+        """What it is, and which models are loaded; they have no size.
+
+        Raises:
+            EngineGone: it is dead.
+        """
+        if not self.engine.alive:
+            raise EngineGone("the simulated engine is dead", service=self.service)
+        loaded = tuple(ModelHeld(name, "resident") for name in reversed(self.engine.resident))
+        return EngineFacts(kind="simulated", models=loaded, tells_residency=True)
 
     async def run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
         """Take the time that the job takes, in the user's order: queued, loading, running step by step, storing.

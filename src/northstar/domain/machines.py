@@ -55,14 +55,56 @@ class _StoredProfile(MachineProfile, frozen=True, kw_only=True, forbid_unknown_f
         return MachineProfile(**{name: getattr(self, name) for name in self.__struct_fields__})
 
 
+class Gpu(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One GPU, or a slice of one that is used like one."""
+
+    #: As the driver numbers it.
+    index: Annotated[int, msgspec.Meta(ge=0, le=1_023)]
+    name: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    #: All of its memory, MB (decimal); 0 is unknown.
+    vram_mb: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
+    uuid: Annotated[str, msgspec.Meta(max_length=96)] = ""
+
+
+class EngineDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An engine as a machine announces it; see `EngineFacts` for the words."""
+
+    service: Annotated[str, msgspec.Meta(max_length=64)]
+    kind: Annotated[str, msgspec.Meta(max_length=32)] = ""
+    version: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    node_classes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    node_classes_digest: Annotated[str, msgspec.Meta(max_length=16)] = ""
+    #: How many models it can serve; which they are is announced with the models that the machine holds.
+    models: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+#: As long as a description may be when it is stored, bytes of JSON.
+MAX_DESCRIPTION_BYTES = 16_384
+#: As long as a profile may be when it is stored, bytes of JSON, and as many words as it may bring.
+MAX_PROFILE_BYTES = 16_384
+MAX_PROFILE_WORDS = 500
+MAX_GPUS = 64
+
+
 class MachineDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """What a machine says of itself beside its profile; read by policy and people."""
+    """What a machine says of itself beside its profile; read by policy and people. A newer machine may say more, an older one less."""
 
     #: Sustained download rate, bytes per second; 0 is unknown.
     download_bytes_per_s: float = 0.0
     region: str = ""
-    price_usd_per_hour: float = 0.0
+    #: What an hour of it costs, USD; 0 is unknown, or nothing.
+    price_usd_per_hour: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0.0
     gpu: str = ""
+    gpus: Annotated[tuple[Gpu, ...], msgspec.Meta(max_length=MAX_GPUS)] = ()
+    driver: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    engines: Annotated[tuple[EngineDescription, ...], msgspec.Meta(max_length=64)] = ()
+    #: What it could not find out about itself, and what to do about it.
+    trouble: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
+
+    def shared_vram_mb(self, profile: MachineProfile) -> int:
+        """Memory that all jobs of the machine share, MB. Each of its GPUs counts like the smallest, and none less than the profile says."""
+        smallest = min((gpu.vram_mb for gpu in self.gpus), default=0)
+        return max(smallest, profile.vram_mb) * max(1, len(self.gpus))
 
 
 def read_profile(text: str) -> MachineProfile:

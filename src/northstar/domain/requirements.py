@@ -85,6 +85,15 @@ def vram_class_mb(vram_mb: int) -> int:
     return next(bound for bound in VRAM_CLASSES_MB if vram_mb <= bound)
 
 
+def vram_class_within_mb(vram_mb: int) -> int:
+    """The largest VRAM class that fits into `vram_mb`: whatever fits there fits here, and cards that differ in a few MB are equal.
+
+    >>> vram_class_within_mb(24_152), vram_class_within_mb(500_000)
+    (24000, 288000)
+    """
+    return max(bound for bound in VRAM_CLASSES_MB if bound <= vram_mb)
+
+
 #: Lanes whose text is remembered: jobs of one kind come by the thousand, and making the text takes half of a submission's own time.
 _LANES_KEPT = 512
 #: Only of needs with so few words: clients choose what is remembered, so it is kept to a few hundred KB.

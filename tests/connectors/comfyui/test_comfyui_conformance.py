@@ -43,6 +43,7 @@ class TestComfyUIConnector(ConnectorConformance):
 
         yield Subject(
             connector=connector,
+            kind="comfyui",
             good=picture(),
             endless=ENDLESS,
             bad={"prompt": BAD},
@@ -90,6 +91,7 @@ class TestComfyUIConnectorBeforeARealServer(ConnectorConformance):
 
         yield Subject(
             connector=connector,
+            kind="comfyui",
             good=picture(colour=uuid.uuid4().int % 0xFFFFFF),
             endless=picture(colour=uuid.uuid4().int % 0xFFFFFF, size=1_024, blurs=30, leaves=10, leaf="PreviewImage"),
             bad={"prompt": BAD},

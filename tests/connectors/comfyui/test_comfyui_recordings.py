@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
+from northstar.connectors.comfyui.facts import pack_of
 from tests.connectors.fake_comfyui.server import FakeComfyUI
 from tests.connectors.processes import until
 
@@ -281,6 +283,7 @@ async def test_models_and_nodes_are_listed_alike(client: Client) -> None:
         assert set(found["input"]["required"]) == set(expected["input"]["required"])
         for key in ("output", "output_node", "output_is_list", "name", "category", "python_module"):
             assert found[key] == expected[key], (name, key)
+        assert pack_of(msgspec.Raw(json.dumps(expected).encode())) == "", "ComfyUI's own class"
         assert found["input_order"]["required"] == expected["input_order"]["required"]
 
 

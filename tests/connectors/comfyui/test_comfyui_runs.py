@@ -71,7 +71,7 @@ async def test_a_run_that_is_wholly_cached_still_delivers(connect: Connect, make
 
 
 async def test_the_server_says_what_it_can_do(connect: Connect) -> None:
-    facts = await connect().describe()
+    facts = await connect().facts()
     assert facts.version == "0.3.64"
     assert {"KSampler", "SaveImage"} <= facts.node_classes
     assert facts.devices[0].vram_total == 32 * 1024**3

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from tests.connectors.fake_comfyui.disk import FakeDisk
@@ -29,6 +30,9 @@ class FakeComfyUI:
         self.reads_interrupt_id = True
         self.keeps_prompt_ids = True
         self.sends_previews = False
+        #: Custom nodes: the module that a class comes from, where it is not one of ComfyUI's own; and classes that it lacks.
+        self.modules: dict[str, str] = {}
+        self.lacks: frozenset[str] = frozenset()
         #: Faults.
         self.refuses_sockets = False
         self.drops_sockets_at_once = False
@@ -130,7 +134,12 @@ class FakeComfyUI:
 
     @property
     def classes(self) -> dict[str, NodeClass]:
-        return node_classes(checkpoints=self.checkpoints, uploads=self.disk.uploads, pace_s=self.pace_s)
+        known = node_classes(checkpoints=self.checkpoints, uploads=self.disk.uploads, pace_s=self.pace_s)
+        return {
+            name: msgspec.structs.replace(found, module=self.modules.get(name, found.module))
+            for name, found in known.items()
+            if name not in self.lacks
+        }
 
     async def _execute_for_ever(self) -> None:
         while True:

@@ -88,7 +88,7 @@ class Calls:
             profile=profile.canonical(),
             fits=(),
             slots=body.slots,
-            vram_mb=profile.vram_mb,
+            vram_mb=body.description.shared_vram_mb(profile),
             holder=self._holder,
             description=msgspec.json.encode(body.description).decode(),
             words=profile.words(),

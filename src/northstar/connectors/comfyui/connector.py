@@ -29,6 +29,7 @@ from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, R
 from northstar.connectors.errors import DeadlinePassed, EngineRejected, EngineTimeout, MalformedAnswer
 from northstar.connectors.running import RunningJobs, to_the_end
 from northstar.connectors.secret import Secret
+from northstar.domain.engine_facts import EngineFacts
 from northstar.domain.progress import Progress
 
 log = structlog.get_logger(__name__)
@@ -87,7 +88,7 @@ class ComfyUIConnector:
         Raises:
             EngineError: it did not do it; `EngineGone` while it still starts.
         """
-        facts = await self.describe()
+        facts = await self.facts()
         number = self._new_id()
         payload = warm_up_payload(self._warm_up, facts.node_classes, salt=number.int, service=self.service)
         with tempfile.TemporaryDirectory(prefix="northstar-warm-up-") as folder:
@@ -100,13 +101,17 @@ class ComfyUIConnector:
             )
             await self.run(job, _ignore)
 
-    async def describe(self) -> ComfyFacts:
+    async def facts(self) -> ComfyFacts:
         """Version, devices, node classes and models, as the server says at this moment.
 
         Raises:
             EngineError: it does not answer, or not as ComfyUI does.
         """
         return await facts_of(self._http)
+
+    async def describe(self) -> EngineFacts:
+        """The same in the words of all engines; raises as `facts`."""
+        return (await self.facts()).described()
 
     async def run(self, job: ConnectorJob, report: Report) -> ConnectorResult:
         """Run one graph. If the server knows the job's run from an earlier attempt, follow or fetch that one.

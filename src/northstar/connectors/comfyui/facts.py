@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from northstar.connectors.comfyui.http import ComfyHttp
 from northstar.connectors.errors import EngineRejected
+from northstar.domain.engine_facts import EngineFacts
+from northstar.domain.models import ADAPTERS, ModelHeld
+from northstar.policy.models.folders import kind_of
 
 _MAX_FOLDERS: Final = 200
 _MAX_FILES: Final = 20_000
 #: Folders of the list that hold no models.
 _NO_MODELS: Final = frozenset({"configs", "custom_nodes"})
+#: Where ComfyUI says that a node class comes from, if it comes from a pack: the pack's folder, or its file without ending.
+_PACK: Final = "custom_nodes."
+_NOT_OF_A_WORD: Final = re.compile(r"[^a-z0-9._/:+-]+")
+_WORD_CHARS: Final = 64
+_DIGEST_CHARS: Final = 16
 
 
 class ComfyDevice(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,11 +44,31 @@ class ComfyFacts(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[ComfyDevice, ...]
     node_classes: frozenset[str]
     models: Mapping[str, tuple[str, ...]]
+    #: Packs that brought node classes, as words that jobs may ask for.
+    node_packs: frozenset[str] = frozenset()
+
+    def described(self) -> EngineFacts:
+        """The same as any engine says it. ComfyUI does not tell which models are in memory."""
+        named = sorted(self.models.items(), key=lambda item: kind_of(item[0]) in ADAPTERS)
+        # A server on Windows writes its own separator; jobs name models with ours.
+        names = dict.fromkeys(name.replace("\\", "/") for _, files in named for name in files)
+        return EngineFacts(
+            kind="comfyui",
+            version=self.version,
+            node_packs=tuple(sorted(self.node_packs)),
+            node_classes=len(self.node_classes),
+            node_classes_digest=_digest(self.node_classes),
+            models=tuple(ModelHeld(name, "disk") for name in names),
+        )
 
 
 class _System(msgspec.Struct):
     comfyui_version: str | None = None
     pytorch_version: str | None = None
+
+
+class _NodeClass(msgspec.Struct):
+    python_module: str | None = None
 
 
 class _SystemStats(msgspec.Struct):
@@ -56,7 +86,27 @@ async def facts_of(http: ComfyHttp) -> ComfyFacts:
         devices=stats.devices,
         node_classes=frozenset(classes),
         models=await _models(http),
+        node_packs=frozenset(pack for described in classes.values() if (pack := pack_of(described))),
     )
+
+
+def pack_of(described: msgspec.Raw) -> str:
+    """The pack of a node class, from its entry of `/object_info`, as a word; empty for ComfyUI's own classes.
+
+    >>> pack_of(msgspec.Raw(b'{"python_module": "custom_nodes.ComfyUI Impact-Pack"}'))
+    'comfyui-impact-pack'
+    """
+    try:
+        module = msgspec.json.decode(described, type=_NodeClass).python_module or ""
+    except msgspec.MsgspecError:  # one odd entry is no reason to know nothing of the others
+        return ""
+    if not module.startswith(_PACK):
+        return ""
+    return _NOT_OF_A_WORD.sub("-", module.removeprefix(_PACK).lower()).strip("._/:+-")[:_WORD_CHARS]
+
+
+def _digest(names: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:_DIGEST_CHARS]
 
 
 async def _models(http: ComfyHttp) -> dict[str, tuple[str, ...]]:

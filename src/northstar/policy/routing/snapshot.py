@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.domain.machines import MachineDescription
+
 if TYPE_CHECKING:
     from northstar.domain.machines import MachineProfile
     from northstar.domain.requirements import RequirementClass
@@ -22,6 +24,8 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
     parked: bool
     download_bytes_per_s: float = 0.0
     held: dict[str, str] = {}
+    #: What it says of itself; for people. Nothing in it is checked when it is said.
+    description: MachineDescription = MachineDescription()
 
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):

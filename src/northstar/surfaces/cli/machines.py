@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look at machines, invite, drain and remove them.")
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 
-COLUMNS: Final = ("MACHINE", "STATUS", "SLOTS", "BUSY", "POOLS", "SERVICES", "VRAM MB", "TAGS")
+COLUMNS: Final = (
+    "MACHINE",
+    "STATUS",
+    "SLOTS",
+    "BUSY",
+    "POOLS",
+    "SERVICES",
+    "GPU",
+    "VRAM MB",
+    "REGION",
+    "USD/H",
+    "TAGS",
+)
 
 
 @app.command("list")
@@ -38,7 +50,17 @@ def list_(
 def machine_cells(row: dict[str, Any]) -> tuple[object, ...]:
     """A machine's row of the table."""
     pools, services, tags = (" ".join(row[name]) for name in ("pools", "services", "tags"))
-    return row["id"], row["status"], row["slots"], row["busy"], pools, services, row["vram_mb"] or "-", tags or "-"
+    hardware = (row["gpu"] or "-", row["vram_mb"] or "-", row["region"] or "-", price(row["price_usd_per_hour"]))
+    return row["id"], row["status"], row["slots"], row["busy"], pools, services, *hardware, tags or "-"
+
+
+def price(usd_per_hour: float) -> str:
+    """A price for people.
+
+    >>> price(0.25), price(0.0)
+    ('0.25', '-')
+    """
+    return f"{usd_per_hour:.4g}" if usd_per_hour else "-"
 
 
 async def machine_rows(cell: Cell) -> list[dict[str, Any]]:
@@ -60,6 +82,9 @@ async def machine_rows(cell: Cell) -> list[dict[str, Any]]:
                 "pools": profile.pools if profile else (),
                 "services": profile.services if profile else (),
                 "vram_mb": profile.vram_mb if profile else 0,
+                "gpu": machine.description.gpu,
+                "region": machine.description.region,
+                "price_usd_per_hour": machine.description.price_usd_per_hour,
                 "tags": profile.tags if profile else (),
                 "models": machine.held,
             }

@@ -68,7 +68,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
 
 def coloured(word: str) -> Text:
     """A word in the colour of the state that it names."""
-    return Text(word, style=_COLOURS.get(word, ""))
+    return Text(harmless(word), style=_COLOURS.get(word, ""))
+
+
+def harmless(text: str) -> str:
+    r"""Text that a stranger's machine may have sent, without characters that a terminal obeys.
+
+    >>> harmless("L4\x1b[2J")
+    'L4�[2J'
+    """
+    return _CONTROL.sub("�", text)
 
 
 def counted(count: int, thing: str) -> str:

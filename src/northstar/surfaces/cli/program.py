@@ -16,6 +16,7 @@ from northstar.surfaces.cli import (
     demo,
     invites,
     jobs,
+    machine_sheet,
     machines,
     model_orders,
     pauses,
@@ -76,6 +77,7 @@ for command in (
     app.command()(command)
 
 jobs.app.command()(watch.watch)
+machines.app.command()(machine_sheet.show)
 for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.approve, tokens.revoke, tokens.tokens):
     machines.app.command()(of_admission)
 for of_models in (model_orders.fetch, model_orders.evict, model_orders.orders):

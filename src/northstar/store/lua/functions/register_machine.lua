@@ -14,7 +14,7 @@
   COST   O(classes new to the profile + jobs held). The same session again keeps its jobs, and stays drained. ]]
 local J, M, H = ns.J, ns.M, ns.H
 ns.takes.register_machine = {
-  ns.MACHINE, ns.SESSION, { 'profile', ns.NAME, 4096 }, { 'fits', ns.LIST, 10000, of = { { 1, ns.NAME, 16 }, { 2, ns.FLAG } } },
+  ns.MACHINE, ns.SESSION, { 'profile', ns.NAME, 16384 }, { 'fits', ns.LIST, 10000, of = { { 1, ns.NAME, 16 }, { 2, ns.FLAG } } },
   { 'slots', ns.COUNT, 500 }, { 'vram_mb', ns.COUNT, ns.MOST_MB }, { 'holder', ns.HOLDER, 128 }, { 'description', ns.TEXT, ns.MOST },
   { 'words', ns.LIST, 500, each = ns.NAME, within = 512 }, ns.NONCE, { 'again', ns.FLAG, optional = true },
   { 'admitted_by', ns.WORD, 64, optional = true },

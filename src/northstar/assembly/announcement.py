@@ -1,0 +1,133 @@
+"""What one machine says of itself: asked of its settings, its GPUs and its engines, and asked again when an engine returns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final
+
+import structlog
+
+from northstar.agent.hardware import HardwareUnknown, find_gpus
+from northstar.config import MachineSettings
+from northstar.connectors.contract import Connector, Describing
+from northstar.domain.engine_facts import EngineFacts
+from northstar.domain.errors import NorthstarError
+from northstar.policy.fleet.announcement import Announcement, Declared, announce
+from northstar.policy.fleet.gpus import FoundGpus
+
+log = structlog.get_logger(__name__)
+
+#: An engine that is ready answers questions about itself at once; a large ComfyUI takes a second or two.
+_WITHIN_S: Final = 30.0
+_ATTEMPTS: Final = 3
+_PAUSE_S: Final = 0.5
+
+
+class Announcer:
+    """Knows what has been found out about a machine. Nothing that it cannot find out keeps the machine from work."""
+
+    def __init__(
+        self,
+        machine: MachineSettings,
+        connectors: Mapping[str, Connector],
+        *,
+        environment: Mapping[str, str],
+        files_are_kept: bool = False,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`files_are_kept`: a store looks after the models folder, so an engine's list of files is not announced beside it."""
+        self._machine = machine
+        self._connectors = connectors
+        self._environment = environment
+        self._files_are_kept = files_are_kept
+        self._sleep = sleep
+        self._found: FoundGpus | None = None
+        self._trouble = ""
+        self._facts: dict[str, EngineFacts] = {}
+
+    async def announcement(self) -> Announcement:
+        """Look at the GPUs, ask every engine, and put it together."""
+        await self._find_gpus()
+        return await self.announcement_after(self._connectors)
+
+    async def announcement_after(self, services: Iterable[str]) -> Announcement:
+        """The same after the engines of these services have come, or come back: they are asked anew, the others are remembered.
+
+        An engine that gives no answer is announced by its name alone; what it said before it went away counts no more.
+        """
+        asked = list(services)
+        told = await asyncio.gather(*(self._facts_of(service) for service in asked))
+        self._facts |= dict(zip(asked, told, strict=True))
+        said = announce(
+            declared(self._machine),
+            self._found or FoundGpus(),
+            self._facts,
+            files_are_kept=self._files_are_kept,
+            troubles=filter(None, [self._trouble]),
+        )
+        _tell(said)
+        return said
+
+    async def _find_gpus(self) -> None:
+        if self._machine.gpus == 0:
+            return  # the settings say that it uses none
+        try:
+            self._found = await find_gpus(self._environment)
+        except HardwareUnknown as exc:
+            # Without them it announces no memory, so nothing that needs a GPU lands here, and what needs none still may.
+            log.warning("hardware_unknown", code=exc.code, error=str(exc))
+            self._trouble = f"{exc.code}: {exc}"
+
+    async def _facts_of(self, service: str) -> EngineFacts:
+        connector = self._connectors[service]
+        if not isinstance(connector, Describing):
+            return EngineFacts(kind="")
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                async with asyncio.timeout(_WITHIN_S):
+                    return await connector.describe()
+            except (NorthstarError, TimeoutError) as exc:
+                code = exc.code if isinstance(exc, NorthstarError) else "timeout"
+                log.warning("engine_not_described", service=service, attempt=attempt, code=code, error=str(exc))
+            except Exception:
+                log.exception("describe_raised", service=service)  # a fault of ours costs the facts, not the machine
+                break
+            if attempt < _ATTEMPTS:
+                await self._sleep(_PAUSE_S)
+        return EngineFacts(kind="")
+
+
+async def announcement(
+    machine: MachineSettings, connectors: Mapping[str, Connector], *, environment: Mapping[str, str]
+) -> Announcement:
+    """What a machine announces whose engines are ready."""
+    return await Announcer(machine, connectors, environment=environment).announcement()
+
+
+def declared(machine: MachineSettings) -> Declared:
+    """What the settings say of a machine."""
+    return Declared(
+        profile=machine.profile(),
+        region=machine.region,
+        price_usd_per_hour=machine.price_usd_per_hour,
+        gpu=machine.gpu,
+        gpus=machine.gpus,
+        slots=machine.slots,
+        slots_per_gpu=machine.slots_per_gpu,
+    )
+
+
+def _tell(said: Announcement) -> None:
+    profile, description = said.profile, said.description
+    log.info(
+        "machine_announced",
+        slots=said.slots,
+        gpus=len(description.gpus),
+        vram_mb=profile.vram_mb,
+        engines={engine.service: f"{engine.kind} {engine.version}".strip() for engine in description.engines},
+        node_packs=len(profile.node_packs),
+        models=len(said.models),
+    )
+    if description.trouble:
+        log.warning("announced_with_trouble", trouble=description.trouble)
