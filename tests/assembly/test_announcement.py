@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest_asyncio
 
 from northstar.agent.readiness import EngineHealth
+from northstar.agent.worker import Worker
 from northstar.assembly.announcement import Announcer, announcement
 from northstar.assembly.worker import _offer_what_is_ready, run_worker
 from northstar.config import Settings, load
@@ -123,6 +123,26 @@ async def test_an_engine_that_never_says_what_it_is_is_announced_by_its_service(
     assert (await announcer.announcement_after(["picture"])).description.engines[0].kind == "shy"
 
 
+async def test_an_engine_that_works_and_did_not_say_what_it_is_is_asked_again(server: RunningServer) -> None:
+    async with Rig(server.url) as rig:
+        connectors = {"waits": Shy(refusals=4)}
+        machine = msgspec.structs.replace(MACHINE, services=("waits",))
+        announcer = Announcer(machine, connectors, environment={"PATH": ""}, sleep=no_pause)
+        assert (await announcer.announcement()).description.engines[0].kind == ""
+        assert announcer.silent == {"waits"}
+        health = health_of(connectors)
+        worker = rig.worker(await rig.link(), Runs())
+        async with rig.working(worker), offering(health, worker, announcer, ask_again_s=0.05):
+
+            async def announced() -> bool:
+                snapshot = await read_snapshot(rig.cell.client, rig.cell.keys)
+                machines = snapshot.machines.values()
+                return any(engine.kind == "shy" for known in machines for engine in known.description.engines)
+
+            await eventually(announced, what="the engine is announced")
+        assert not announcer.silent
+
+
 class Odd(SimulatedConnector):
     async def describe(self) -> EngineFacts:
         raise KeyError("a fault of ours")
@@ -141,15 +161,7 @@ async def test_an_engine_that_returns_with_other_nodes_is_announced_anew(server:
         connector = ComfyUIConnector(fake.url, service="waits", patience=CALM)
         machine = msgspec.structs.replace(MACHINE, services=("waits",))
         announcer = Announcer(machine, {"waits": connector}, environment={"PATH": ""})
-        health = EngineHealth(
-            {"waits": connector},
-            rule=HealthRule(first_pause_s=0.05),
-            clock=time.monotonic,
-            sleep=asyncio.sleep,
-            jitter=lambda: 0.0,
-            probe_within_s=10.0,
-        )
-        health.proven()
+        health = health_of({"waits": connector})
         said = await announcer.announcement()
         worker = rig.worker(await rig.link(), Runs())
         worker.announce(said.profile, said.description, models=said.models)
@@ -165,9 +177,25 @@ async def test_an_engine_that_returns_with_other_nodes_is_announced_anew(server:
         await connector.close()
 
 
+def health_of(connectors: Mapping[str, Connector]) -> EngineHealth:
+    """Engines that have answered their warm-up; one that fails is asked again at once."""
+    health = EngineHealth(
+        connectors,
+        rule=HealthRule(first_pause_s=0.05),
+        clock=time.monotonic,
+        sleep=asyncio.sleep,
+        jitter=lambda: 0.0,
+        probe_within_s=10.0,
+    )
+    health.proven()
+    return health
+
+
 @contextlib.asynccontextmanager
-async def offering(*parts: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(_offer_what_is_ready(*parts))
+async def offering(
+    health: EngineHealth, worker: Worker, announcer: Announcer, *, ask_again_s: float = 60.0
+) -> AsyncIterator[None]:
+    task = asyncio.create_task(_offer_what_is_ready(health, worker, announcer, ask_again_s=ask_again_s))
     try:
         yield
     finally:

@@ -8,10 +8,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from northstar.domain.engine_facts import EngineFacts
 from northstar.domain.machines import EngineDescription, Gpu, MachineDescription
 from northstar.domain.models import ModelHeld
 from northstar.domain.refusals import NoSuchMachine
 from northstar.domain.requirements import Requirements
+from northstar.policy.fleet.announcement import Declared, announce
+from northstar.policy.fleet.gpus import FoundGpus
 from northstar.store.machine_sheets import read_machine_sheet
 from tests.agent.rig import PROFILE, Rig
 from tests.servers import RunningServer
@@ -77,3 +80,15 @@ async def test_two_jobs_that_need_most_of_a_gpu_run_on_two_gpus_at_the_same_time
     await rig.submit("a", "b", requires=Requirements(vram_mb=20_000))
     await rig.plan()
     assert {job.id for job in (await link.claim(credits_=2)).jobs} == {"a", "b"}
+
+
+async def test_the_longest_announcement_that_policy_makes_is_taken(rig: Rig) -> None:
+    packs = tuple(f"{number:03}-{'p' * 60}" for number in range(500))
+    engines = {f"{'s' * 60}-{n}": EngineFacts(kind="k" * 32, version="v" * 64, node_packs=packs) for n in range(64)}
+    cards = tuple(Gpu(index=index, name="N" * 64, uuid="GPU-" + "u" * 60) for index in range(64))
+    said = announce(Declared(profile=PROFILE), FoundGpus(gpus=cards), engines)
+    await (await rig.link("m")).register(said.profile, said.description, slots=said.slots, models=said.models)
+    sheet = await read_machine_sheet(rig.cell.client, rig.cell.keys, "m")
+    assert (sheet.profile, sheet.description, sheet.slots) == (said.profile, said.description, 64)
+    assert len(said.profile.node_packs) > 200
+    assert "node packs are not announced" in said.description.trouble

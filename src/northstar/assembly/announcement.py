@@ -46,6 +46,15 @@ class Announcer:
         self._trouble = ""
         self._facts: dict[str, EngineFacts] = {}
 
+    @property
+    def silent(self) -> frozenset[str]:
+        """Services whose engines were asked what they are, could have said, and did not."""
+        return frozenset(
+            service
+            for service, facts in self._facts.items()
+            if not facts.kind and isinstance(self._connectors[service], Describing)
+        )
+
     async def announcement(self) -> Announcement:
         """Look at the GPUs, ask every engine, and put it together."""
         await self._find_gpus()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import shutil
 import time
@@ -36,6 +37,8 @@ from northstar.store.embedded.lock import DataDirectoryLock
 log = structlog.get_logger(__name__)
 
 _RETRY_S = 0.5
+#: An engine that works, but did not say what it is, is asked again so often.
+_ASK_AGAIN_S = 60.0
 
 
 class NoSuchMachineSettings(InvalidRequest):
@@ -238,17 +241,30 @@ async def _work(
         await asyncio.wait({working, watching, models, stopped, *ends})
 
 
-async def _offer_what_is_ready(health: EngineHealth, worker: Worker, announcer: Announcer) -> None:
-    """Probe engines that failed, and offer only those that answer, for as long as the machine lives."""
+async def _offer_what_is_ready(
+    health: EngineHealth, worker: Worker, announcer: Announcer, *, ask_again_s: float = _ASK_AGAIN_S
+) -> None:
+    """Probe engines that failed, and offer only those that answer, for as long as the machine lives.
+
+    An engine that returns may be another version, with other nodes: it is asked what it is before it is offered. One that
+    works but did not say is asked again from time to time.
+    """
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(health.run(), name="engine-probes")
         known = health.offered
         while True:
-            await health.changed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ask_again_s if announcer.silent else None):
+                    await health.changed.wait()
             health.changed.clear()
-            if back := [service for service in health.offered if service not in known]:
-                worker.offer([service for service in health.offered if service in known])
-                said = await announcer.announcement_after(back)  # what returns may be another version, with other nodes
+            now = health.offered
+            if len(stayed := [service for service in now if service in known]) < len(known):
+                worker.offer(stayed)
+            if asked := [service for service in now if service not in known or service in announcer.silent]:
+                said = await announcer.announcement_after(asked)
                 worker.announce(said.profile, said.description, models=said.models)
-            known = health.offered
-            worker.offer(known)
+            # What went away meanwhile is not offered; what came back meanwhile is asked in the next round.
+            ready = tuple(service for service in health.offered if service in now)
+            if ready != known:
+                known = ready
+                worker.offer(known)
