@@ -12,11 +12,11 @@ import structlog
 
 from northstar.agent.direct_link import DirectLink
 from northstar.agent.worker import Worker, WorkerSettings
-from northstar.connectors.contract import Progress
 from northstar.connectors.errors import EngineFailed
 from northstar.domain.jobs import ClaimedJob
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
+from northstar.domain.progress import Progress
 from northstar.store.cell import Cell
 from tests.acceptance.journal import Journal
 from tests.acceptance.orders import WorkerOrders, main, nonce, opened

@@ -15,11 +15,11 @@ from northstar.agent.link import BrokerLink
 from northstar.agent.worker import Worker, WorkerSettings
 from northstar.broker.dispatch import Dispatcher
 from northstar.broker.submission import Submitter
-from northstar.connectors.contract import Progress
 from northstar.domain.jobs import ClaimedJob, JobRequest
 from northstar.domain.limits import CellLimits
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
+from northstar.domain.progress import Progress
 from northstar.store.cell import Cell
 from northstar.store.messages import JobRecord
 from northstar.store.valkey import ValkeyClient, connect

@@ -12,8 +12,9 @@ import pytest
 
 from northstar.agent.engine import ConnectorRunner, ServiceNotOffered
 from northstar.agent.outputs import LocalOutputs, OutputChanged
-from northstar.connectors.contract import ConnectorJob, ConnectorResult, Output, Progress, Report
+from northstar.connectors.contract import ConnectorJob, ConnectorResult, Output, Report
 from northstar.domain.jobs import ClaimedJob, JobBody
+from northstar.domain.progress import Progress
 from northstar.store.assets import AssetRef, AssetStore
 
 Work = Callable[[ConnectorJob, Report], ConnectorResult]

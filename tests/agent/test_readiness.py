@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from northstar.agent.readiness import EngineHealth, EngineNotReady
-from northstar.connectors.contract import ConnectorJob, Progress
+from northstar.connectors.contract import ConnectorJob
 from northstar.connectors.errors import EngineBusy, EngineFailed, EngineGone, EngineRejected
 from northstar.connectors.simulated import SimulatedConnector, SimulatedSettings
 from northstar.connectors.simulated_time import FixedTime
+from northstar.domain.progress import Progress
 from northstar.policy.fleet.breaker import HealthRule
 from tests.virtual_time import VirtualTime, settle
 

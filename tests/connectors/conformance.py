@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from northstar.connectors.contract import Connector, ConnectorJob, Json, Progress
+from northstar.connectors.contract import Connector, ConnectorJob, Json
 from northstar.connectors.errors import (
     EngineGone,
     EngineRejected,
@@ -20,6 +20,7 @@ from northstar.connectors.errors import (
     MalformedAnswer,
     OutputTooLarge,
 )
+from northstar.domain.progress import Progress
 from tests.connectors.conftest import MakeJob
 from tests.connectors.processes import until
 

@@ -16,7 +16,7 @@ import pytest
 
 from northstar.connectors.command import CommandConnector, CommandSettings
 from northstar.connectors.command_process import CommandLimits
-from northstar.connectors.contract import ConnectorResult, Progress
+from northstar.connectors.contract import ConnectorResult
 from northstar.connectors.errors import (
     EmptyOutput,
     EngineError,
@@ -29,6 +29,7 @@ from northstar.connectors.errors import (
     ProgramFailed,
     ProgramFailedForNow,
 )
+from northstar.domain.progress import Progress
 from tests.connectors.conformance import hear_nothing
 from tests.connectors.conftest import MakeJob
 from tests.connectors.processes import is_alive, launchers, until

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from northstar.connectors.contract import ConnectorResult, Progress
+from northstar.connectors.contract import ConnectorResult
 from northstar.connectors.errors import (
     ContextExceeded,
     CutShort,
@@ -26,6 +26,7 @@ from northstar.connectors.errors import (
 )
 from northstar.connectors.ollama import OllamaConnector, OllamaPatience
 from northstar.connectors.ollama_request import OllamaOffer
+from northstar.domain.progress import Progress
 from tests.connectors.conformance import hear_nothing
 from tests.connectors.conftest import MakeJob, Serve
 from tests.connectors.fake_ollama import CHAT_MODEL, EMBED_MODEL, FakeOllama, fake_ollama, line

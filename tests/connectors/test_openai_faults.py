@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from northstar.connectors.contract import Progress
 from northstar.connectors.errors import (
     ContextExceeded,
     CutShort,
@@ -28,6 +27,7 @@ from northstar.connectors.openai_compatible import OpenAIConnector
 from northstar.connectors.openai_line import Patience
 from northstar.connectors.secret import Secret
 from northstar.demo.text_engine import EngineSettings, TextEngine
+from northstar.domain.progress import Progress
 from tests.connectors.conformance import hear_nothing
 from tests.connectors.conftest import Handler, MakeJob, Serve
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from northstar.connectors.contract import ConnectorJob, ConnectorResult, Progress
+from northstar.connectors.contract import ConnectorJob, ConnectorResult
 from northstar.connectors.errors import (
     DeadlinePassed,
     EmptyOutput,
@@ -25,6 +25,7 @@ from northstar.connectors.errors import (
 from northstar.connectors.simulated import SimulatedConnector, SimulatedSettings
 from northstar.connectors.simulated_request import FAILURE_KINDS
 from northstar.connectors.simulated_time import FixedTime, LognormalTime, StepTime, TimeRule
+from northstar.domain.progress import Progress
 from tests.virtual_time import VirtualTime, settle
 
 

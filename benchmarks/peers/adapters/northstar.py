@@ -27,7 +27,7 @@ from northstar.store.cell import Cell
 from northstar.store.valkey import connect
 
 if TYPE_CHECKING:
-    from northstar.connectors.contract import Progress
+    from northstar.domain.progress import Progress
 
 BATCH = 500
 

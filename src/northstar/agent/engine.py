@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from northstar.connectors.contract import ConnectorJob, Output, Progress
+from northstar.connectors.contract import ConnectorJob, Output
 from northstar.domain.errors import NorthstarError
+from northstar.domain.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable

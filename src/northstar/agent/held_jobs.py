@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from northstar.domain.progress import to_wire
 from northstar.store.messages import Held
 
 if TYPE_CHECKING:
     from northstar.agent.link import BrokerLink
-    from northstar.connectors.contract import Progress
     from northstar.domain.jobs import ClaimedJob
+    from northstar.domain.progress import Progress
 
 #: Progress messages under way for one machine; beyond that they are dropped, as progress may be.
 MAX_PROGRESS_IN_FLIGHT = 64
@@ -93,13 +92,7 @@ class HeldJobs:
         """Send progress without waiting for it; dropped when too much is under way."""
         if len(self._telling) >= MAX_PROGRESS_IN_FLIGHT:
             return
-        text = msgspec.json.encode(
-            {
-                "fraction": progress.fraction,
-                "message": progress.message[:500],
-                "tokens": (progress.tokens or "")[:8_000],
-            }
-        )
+        text = to_wire(progress)
         task = asyncio.get_running_loop().create_task(link.progress(job.id, job.token, text))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from northstar.agent.engine import JobRunner
     from northstar.agent.link import BrokerLink
-    from northstar.connectors.contract import Progress
     from northstar.domain.jobs import ClaimedJob
     from northstar.domain.machines import MachineDescription, MachineProfile
     from northstar.domain.models import ModelHeld
+    from northstar.domain.progress import Progress
 
 log = structlog.get_logger(__name__)
 

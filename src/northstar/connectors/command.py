@@ -16,7 +16,7 @@ import msgspec
 
 from northstar.connectors.command_process import LAUNCHER_MARGIN_S, CommandLimits, CommandProcess, CommandReport
 from northstar.connectors.command_template import ArgumentTemplate
-from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Progress, Report
+from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Report
 from northstar.connectors.errors import (
     DeadlinePassed,
     EngineFailed,
@@ -29,6 +29,7 @@ from northstar.connectors.errors import (
 )
 from northstar.connectors.outputs import OutputRules, collect_outputs
 from northstar.connectors.running import RunningJobs
+from northstar.domain.progress import Progress
 
 _MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 _MESSAGE_CHARS: Final = 200

@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from northstar.domain.progress import Progress
+
 #: A JSON value, as it came from outside; a connector checks what it uses.
 Json: TypeAlias = Any
 
@@ -32,18 +34,6 @@ class ConnectorJob(msgspec.Struct, frozen=True, kw_only=True):
     payload: Mapping[str, Json]
     workspace: Path
     deadline_s: float | None = None
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """News from a running job; lossy by nature, so nothing may depend on receiving it.
-
-    `fraction` is in 0..1, None when unknown. `tokens` is the text since the report before. `preview` is a small picture.
-    """
-
-    fraction: float | None = None
-    message: str = ""
-    tokens: str | None = None
-    preview: bytes | None = None
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):

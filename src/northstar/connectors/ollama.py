@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Progress, Report
+from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Report
 from northstar.connectors.engine_http import EngineHttp
 from northstar.connectors.errors import EmptyOutput
 from northstar.connectors.ollama_answer import OllamaAnswer
@@ -23,6 +23,7 @@ from northstar.connectors.secret import Secret
 from northstar.connectors.stated_error import AskedModel
 from northstar.connectors.token_stream import StreamRequest, streamed_text
 from northstar.connectors.waiting import bounded
+from northstar.domain.progress import Progress
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Progress, Report
+from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Report
 from northstar.connectors.engine_http import EngineHttp
 from northstar.connectors.openai_embeddings import embed
 from northstar.connectors.openai_images import paint
@@ -18,6 +18,7 @@ from northstar.connectors.openai_text import warm_up_text, write_text
 from northstar.connectors.running import RunningJobs
 from northstar.connectors.secret import Secret
 from northstar.connectors.waiting import bounded
+from northstar.domain.progress import Progress
 
 #: What a service asks of its engine.
 Task: TypeAlias = Literal["text", "embeddings", "images"]

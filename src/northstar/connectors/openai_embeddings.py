@@ -8,12 +8,13 @@ from typing import Final
 
 import msgspec
 
-from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Output, Progress, Report
+from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Output, Report
 from northstar.connectors.errors import EmptyOutput, EngineRejected, MalformedAnswer
 from northstar.connectors.openai_answer import counts_of
 from northstar.connectors.openai_line import Line, Payload
 from northstar.connectors.openai_request import EngineRequest, asked_model, check_options
 from northstar.connectors.placing import placed_text
+from northstar.domain.progress import Progress
 
 _ALLOWED: Final = frozenset({"input", "model", "dimensions", "user"})
 _MOST_INPUTS: Final = 2_048

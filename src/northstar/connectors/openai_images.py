@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Output, Progress, Report
+from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Output, Report
 from northstar.connectors.engine_http import origin_of
 from northstar.connectors.errors import EmptyOutput, EngineRejected, MalformedAnswer, OutputTooLarge
 from northstar.connectors.media import HEAD_BYTES, media_type_of_head, media_type_of_text
@@ -18,6 +18,7 @@ from northstar.connectors.openai_answer import counts_of
 from northstar.connectors.openai_line import Line, Payload
 from northstar.connectors.openai_request import EngineRequest, asked_model, check_options
 from northstar.connectors.placing import placed_file
+from northstar.domain.progress import Progress
 
 _ALLOWED: Final = frozenset(
     {

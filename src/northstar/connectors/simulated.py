@@ -20,7 +20,6 @@ from northstar.connectors.contract import (
     ConnectorResult,
     Json,
     Output,
-    Progress,
     Report,
 )
 from northstar.connectors.errors import EngineError
@@ -30,6 +29,7 @@ from northstar.connectors.simulated_engine import SimulatedEngine, Sleep
 from northstar.connectors.simulated_fate import Fate, check_chances, failure, fate_of
 from northstar.connectors.simulated_request import FailureKind, Instruction, SimulatedRequest, simulated_request
 from northstar.connectors.simulated_time import FixedTime, StepTime, TimeRule, check_time
+from northstar.domain.progress import Progress
 
 _WORDS: Final = ("aurora", "beacon", "comet", "drift", "ember", "fathom", "glacier", "harbour")
 

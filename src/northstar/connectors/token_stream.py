@@ -9,11 +9,12 @@ from typing import Final, Protocol
 import aiohttp
 import msgspec
 
-from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Progress, Report
+from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Report
 from northstar.connectors.engine_http import EngineHttp
 from northstar.connectors.errors import EngineTimeout
 from northstar.connectors.placing import placed_text
 from northstar.connectors.stated_error import AskedModel
+from northstar.domain.progress import Progress
 
 _SUMMARY_CHARS: Final = 2_000
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from northstar.connectors.comfyui import ComfyPatience, ComfyUIConnector
 from northstar.connectors.comfyui.graph import run_id_of
-from northstar.connectors.contract import ConnectorResult, Progress
+from northstar.connectors.contract import ConnectorResult
+from northstar.domain.progress import Progress
 from tests.connectors.comfyui.graphs import picture
 from tests.connectors.conftest import MakeJob
 from tests.connectors.fake_comfyui.server import FakeComfyUI

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from northstar.connectors.comfyui import ComfyPatience
-from northstar.connectors.contract import Progress
 from northstar.connectors.errors import (
     EngineGone,
     EngineOutOfMemory,
     EngineTimeout,
     MalformedAnswer,
 )
+from northstar.domain.progress import Progress
 from tests.connectors.comfyui.graphs import failing, picture
 from tests.connectors.comfyui.rig import LONG, QUICK, Connect, Started, posted
 from tests.connectors.conformance import hear_nothing

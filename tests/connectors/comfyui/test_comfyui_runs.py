@@ -7,10 +7,10 @@ import uuid
 import pytest
 
 from northstar.connectors.comfyui import ComfyBounds
-from northstar.connectors.contract import Progress
 from northstar.connectors.errors import (
     EngineRejected,
 )
+from northstar.domain.progress import Progress
 from tests.connectors.comfyui.graphs import picture, sampled
 from tests.connectors.comfyui.rig import Connect, posted, run_id
 from tests.connectors.conformance import hear_nothing

@@ -25,10 +25,11 @@ from northstar.connectors.comfyui.rules import ComfyBounds, ComfyPatience
 from northstar.connectors.comfyui.server import ComfyServer
 from northstar.connectors.comfyui.stopping import stop_run
 from northstar.connectors.comfyui.warm_up import warm_up_payload
-from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Progress, Report
+from northstar.connectors.contract import ConnectorJob, ConnectorResult, Json, Report
 from northstar.connectors.errors import DeadlinePassed, EngineRejected, EngineTimeout, MalformedAnswer
 from northstar.connectors.running import RunningJobs, to_the_end
 from northstar.connectors.secret import Secret
+from northstar.domain.progress import Progress
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from northstar.connectors.comfyui.frames import Event, Frame, Preview, Remark
-from northstar.connectors.contract import Progress
+from northstar.domain.progress import Progress
 
 #: At most so many previews a second are passed on; a fast sampler sends more than anybody can see.
 PREVIEWS_EVERY_S: Final = 0.25
