@@ -18,6 +18,8 @@ NAME_CHARS: Final = 256
 TOKENS_CHARS: Final = 8_000
 #: Bytes of a preview that travels; a larger one is left out.
 PREVIEW_BYTES: Final = 24 * 1024
+#: Bytes of one report as it travels.
+WIRE_BYTES: Final = 65_536
 _MOST_BYTES: Final = 10**15
 _MOST_COUNT: Final = 10**9
 
@@ -76,7 +78,9 @@ def to_wire(news: Progress) -> bytes:
         step=_number(news.step, _MOST_COUNT),
         steps=_number(news.steps, _MOST_COUNT),
     )
-    return msgspec.json.encode(bounded)
+    text = msgspec.json.encode(bounded)
+    # Letters of several bytes can fill a message with what they are worth; the picture is then the part to miss.
+    return text if len(text) <= WIRE_BYTES else msgspec.json.encode(msgspec.structs.replace(bounded, preview=None))
 
 
 def from_wire(text: bytes) -> Progress | None:

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from northstar.domain.errors import InvalidRequest
+from northstar.domain.progress import WIRE_BYTES
 from northstar.store.subscription import subscribe
 from northstar.store.valkey import FAULTS, translate
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from northstar.store.cell import Cell
 
 #: Bytes of one message; previews larger than that are assets.
-MAX_PROGRESS_BYTES = 65_536
+MAX_PROGRESS_BYTES = WIRE_BYTES
 
 
 class ProgressTooLarge(InvalidRequest):
