@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
-from northstar.domain.progress import TOKENS_CHARS
-
-if TYPE_CHECKING:
-    from northstar.domain.progress import Progress
+from northstar.domain.progress import TOKENS_CHARS, Progress
 
 #: Reports of one job are at least so far apart: ten a second.
 APART_S: Final = 0.1
+#: The state is told again so long after the last report, for those who have begun to listen since.
+AGAIN_S: Final = 5.0
 #: Previews of one job are at least so far apart; each may be as large as a thousand other reports.
 PREVIEWS_APART_S: Final = 1.0
 #: Reports of one job that wait to be told; the oldest goes first.
@@ -32,6 +31,7 @@ class Telling:
     def __init__(self) -> None:
         self._waiting: deque[Progress] = deque(maxlen=MAX_WAITING)
         self._told_at: float | None = None
+        self._last = Progress()
         self._preview_at: float | None = None
 
     def __len__(self) -> int:
@@ -49,15 +49,18 @@ class Telling:
         self._waiting.append(news)
 
     def due_in(self, now: float) -> float | None:
-        """Seconds until the next report may be told; None if none waits."""
-        if not self._waiting:
-            return None
-        return 0.0 if self._told_at is None else max(0.0, self._told_at + APART_S - now)
+        """Seconds until the next report is to be told, or the last one again; None before the first."""
+        if self._told_at is None:
+            return 0.0 if self._waiting else None
+        return max(0.0, self._told_at + (APART_S if self._waiting else AGAIN_S) - now)
 
     def take(self, *, now: float) -> Progress:
-        """The next report to tell. Text beyond the bound of one report stays for the next."""
+        """The next report to tell, or the last one again. Text beyond the bound of one report stays for the next."""
         self._told_at = now
+        if not self._waiting:
+            return self._last
         news = self._waiting.popleft()
+        self._last = msgspec.structs.replace(news, tokens=None, preview=None)
         if news.tokens is None or len(news.tokens) <= TOKENS_CHARS:
             return news
         rest = msgspec.structs.replace(news, tokens=news.tokens[TOKENS_CHARS:], preview=None)

@@ -45,7 +45,7 @@ _read_model = msgspec.msgpack.Decoder(ModelHeld).decode
 async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
     """The cell now; records that this version cannot read are left out. Raises Unavailable when the server does not answer."""
     try:
-        *parts, parked = await _read_at_once(
+        *parts, parked = await read_at_once(
             client, [*(("HGETALL", keys[name]) for name in _READ), ("ZRANGE", keys["parked"], 0, -1)]
         )
     except FAULTS as exc:
@@ -56,7 +56,7 @@ async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
     return await asyncio.to_thread(stored.snapshot)
 
 
-async def _read_at_once(client: ValkeyClient, commands: list[tuple[Any, ...]]) -> list[Any]:
+async def read_at_once(client: ValkeyClient, commands: list[tuple[Any, ...]]) -> list[Any]:
     """Answers to several reads of one cell: in one round trip, or side by side where the client is a cluster's.
 
     A cluster client that never repeats a command does not run pipelines.

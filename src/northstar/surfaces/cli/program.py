@@ -19,6 +19,7 @@ from northstar.surfaces.cli import (
     machines,
     pauses,
     serve,
+    show,
     status,
     submit,
     tokens,
@@ -74,6 +75,7 @@ for command in (
 ):
     app.command()(command)
 
+jobs.app.command()(show.show)
 jobs.app.command()(watch.watch)
 for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.approve, tokens.revoke, tokens.tokens):
     machines.app.command()(of_admission)
