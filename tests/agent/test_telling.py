@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from northstar.agent.telling import APART_S, MAX_WAITING, PREVIEWS_APART_S, Telling
+from northstar.agent.telling import AGAIN_S, APART_S, MAX_WAITING, PREVIEWS_APART_S, Telling
 from northstar.domain.progress import TOKENS_CHARS, Progress
 
 
@@ -28,6 +28,15 @@ def test_the_first_report_is_told_at_once_and_the_next_when_its_turn_comes() -> 
     assert telling.take(now=5.0) == step(1)
     telling.add(step(2), now=5.01)
     assert 0.0 < (telling.due_in(5.01) or 0.0) <= APART_S
+
+
+def test_the_state_is_told_again_for_those_who_come_late_but_no_text_and_no_picture() -> None:
+    telling = Telling()
+    telling.add(Progress(phase="running", step=3, tokens="word", preview=b"picture"), now=1.0)
+    telling.take(now=1.0)
+    assert telling.due_in(2.0) == AGAIN_S - 1.0
+    assert telling.take(now=1.0 + AGAIN_S) == Progress(phase="running", step=3)
+    assert telling.due_in(1.0 + AGAIN_S) == AGAIN_S
 
 
 def test_of_reports_that_wait_the_last_of_each_phase_is_told_in_order() -> None:

@@ -98,13 +98,13 @@ class HeldJobs:
         loop = asyncio.get_running_loop()
         telling = self._news.setdefault(job.token, Telling())
         telling.add(progress, now=loop.time())
-        if job.token not in self._timers:
-            self._tell_due(link, job)
+        self._tell_due(link, job)
 
     def _tell_due(self, link: BrokerLink, job: ClaimedJob) -> None:
-        """Send the report whose turn it is, and come back when it is the next one's."""
+        """Send the report whose turn it is, and come back when it is the next one's, or the same one's again."""
         loop, telling = asyncio.get_running_loop(), self._news[job.token]
-        self._timers.pop(job.token, None)
+        if timer := self._timers.pop(job.token, None):
+            timer.cancel()
         if telling.due_in(loop.time()) == 0.0:
             self._send(link, job, telling.take(now=loop.time()))
         if (pause_s := telling.due_in(loop.time())) is not None:

@@ -24,6 +24,7 @@ from northstar.store.progress import channel, listen_progress
 
 _LOOK_EVERY_S: Final = 0.1
 _TEXT_CHARS: Final = 4_000
+_FIRST_WORDS: Final = 4
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -133,7 +134,8 @@ class ProgressBoard:
         row.progress = news
         if news.tokens:
             if not row.words:
-                self._tell(f"{job_id}: its first words come in: {news.tokens.strip()} …")
+                first = " ".join(news.tokens.split()[:_FIRST_WORDS])
+                self._tell(f"{job_id}: its first words come in: {first} …")
             row.words += len(news.tokens.split())
             row.text = (row.text + news.tokens)[-_TEXT_CHARS:]
             self.latest_text = row.text
