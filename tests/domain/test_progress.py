@@ -85,6 +85,10 @@ def test_the_largest_report_fits_into_one_message_if_need_be_without_its_preview
     assert (b"preview" in text) == (letter == "€")
 
 
+def test_half_a_letter_from_an_engine_costs_only_itself() -> None:
+    assert from_wire(to_wire(Progress(tokens="a\ud83cb"))) == Progress(tokens="a?b")
+
+
 def test_a_report_of_a_newer_machine_is_read_without_what_is_new() -> None:
     text = json.dumps({"phase": "running", "fraction": 0.5, "mood": {"deep": [1]}}).encode()
     assert from_wire(text) == Progress(phase="running", fraction=0.5)
@@ -203,6 +207,7 @@ def test_news_without_a_phase_keep_the_one_that_is_shown() -> None:
         ),
         (running(fraction=0.256), "running 26 %"),
         (Progress(phase="storing", bytes_done=512, bytes_total=2_048), "storing 0.5 of 2.0 kB"),
+        (Progress(fraction=0.5, message="of an older machine"), "50 %: of an older machine"),
         (Progress(message="queued in the engine, 2 ahead"), "queued in the engine, 2 ahead"),
         (Progress(), ""),
     ],

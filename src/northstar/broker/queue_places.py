@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from northstar.policy.routing.snapshot import LaneState
     from northstar.store.cell import Cell
     from northstar.store.messages import InspectedJob
+    from northstar.store.pauses import Pause
 
 #: Finished jobs that are looked at for how long a run takes.
 RECENT_RUNS: Final = 200
@@ -30,7 +31,7 @@ MOST_LANES: Final = 256
 
 
 class QueuePlaces:
-    """Places in one cell. What many jobs share (machines, times of recent runs) is read at most every `view_s` seconds."""
+    """Places in one cell. What many jobs share (machines, pauses, times of recent runs) is read at most every `view_s` seconds."""
 
     def __init__(
         self, cell: Cell, *, monotonic: Callable[[], float], view_s: float = 1.0, rule: PatienceRule | None = None
@@ -41,6 +42,7 @@ class QueuePlaces:
         self._rule = rule or PatienceRule()
         self._view = CellSnapshot()
         self._runs: list[InspectedJob] = []
+        self._pauses: list[Pause] = []
         self._viewed_s = -math.inf
 
     async def of(self, job: InspectedJob, *, now_ms: int) -> QueuePlace | None:
@@ -74,7 +76,7 @@ class QueuePlaces:
         )
         slots = fit_slots(lane, wanted, self._view, self._rule, waited_ms=now_ms - job.record.submitted_ms)
         ahead = before + sum(elsewhere)
-        why = await self._paused(wanted.pool)
+        why = self._paused(wanted.pool)
         eta_s = None
         if not why and not slots.slots:
             why = why_nobody(wanted, self._view)
@@ -87,8 +89,8 @@ class QueuePlaces:
             position=before + 1, ahead_elsewhere=sum(elsewhere), machines=slots.machines, eta_s=eta_s, why=why
         )
 
-    async def _paused(self, pool: str) -> str:
-        for pause in await read_pauses(self._cell.client, self._cell.keys):
+    def _paused(self, pool: str) -> str:
+        for pause in self._pauses:
             if pause.scope in {"cell", f"pool:{pool}"}:
                 return f"{pause.scope.replace(':', ' ')} is paused ({pause.because})"
         return ""
@@ -98,6 +100,7 @@ class QueuePlaces:
         if not anew and now_s - self._viewed_s < self._view_s:
             return
         self._view = await read_snapshot(self._cell.client, self._cell.keys)
+        self._pauses = await read_pauses(self._cell.client, self._cell.keys)
         latest = await read_latest(self._cell.client, self._cell.keys, "finished", count=RECENT_RUNS)
         self._runs = list((await self._cell.inspect(latest)).jobs) if latest else []
         self._viewed_s = now_s

@@ -23,6 +23,7 @@ from northstar.store.cell import Cell
 from northstar.store.progress import channel, listen_progress
 
 _LOOK_EVERY_S: Final = 0.1
+_PLACE_EVERY_S: Final = 1.0
 _TEXT_CHARS: Final = 4_000
 _FIRST_WORDS: Final = 4
 
@@ -33,6 +34,7 @@ class Row(msgspec.Struct, kw_only=True):
     commission: Commission
     view: JobView | None = None
     place: QueuePlace | None = None
+    placed_s: float = 0.0
     progress: Progress | None = None
     text: str = ""
     words: int = 0
@@ -111,7 +113,8 @@ class ProgressBoard:
         for job in reply.jobs:
             view, row = view_of(job), self.rows[job.id]
             before, row.view = row.view, view
-            row.place = await self._places.of(job, now_ms=reply.now_ms)
+            if view.status is JobStatus.QUEUED and time.monotonic() - row.placed_s >= _PLACE_EVERY_S:
+                row.place, row.placed_s = await self._places.of(job, now_ms=reply.now_ms), time.monotonic()
             if view.status is not JobStatus.RUNNING and not view.status.is_final:
                 row.progress = None
             if sentence := _change(before, view):

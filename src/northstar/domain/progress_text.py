@@ -24,7 +24,12 @@ def describe(news: Progress) -> str:
     """
     words = [news.phase or "", news.model, bytes_text(news.bytes_done, news.bytes_total)]
     where = ", ".join(_where(news))
-    if not where and news.bytes_done is None and news.fraction is not None and news.phase in {"loading", "running"}:
+    if (
+        not where
+        and news.bytes_done is None
+        and news.fraction is not None
+        and news.phase in {None, "loading", "running"}
+    ):
         words.append(f"{news.fraction:.0%}".replace("%", " %"))
     if where:
         words.append(f"({where})")

@@ -103,7 +103,7 @@ class RunProgress:
 
     def _now(self, message: str, *, preview: bytes | None = None) -> Progress:
         if self._node is None:
-            return Progress(fraction=self._fraction, message=message, preview=preview)
+            return Progress(message=message, preview=preview)
         value, most = self._step
         # A node that a node put into the graph while running is called after its parent, as in `4.0.1`.
         name = self._classes.get(self._node) or self._classes.get(self._node.partition(".")[0]) or ""

@@ -4,7 +4,9 @@ Whitt, "Predicting Queueing Delays" (Management Science 45, 1999): who finds all
 for `a + 1` departures, which come `s` in a mean service time, so (a + 1) · E[S] / s. What is approximated: E[S] is the mean of
 what ran lately, not the times of the very jobs ahead; those in service count as if they had just begun, so the answer errs
 towards too long; jobs of other lanes that come before and fit the same machines count in full, though some of them may go to
-machines that this job cannot take. It says nothing of jobs that come later and go first (a higher priority, a tenant's turn).
+machines that this job cannot take; free slots are counted without the VRAM that other jobs on the machine hold. It says
+nothing of jobs that go first for other reasons: those that come later with a higher priority or in their tenant's turn, and
+those that are overdue.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ class FitSlots(msgspec.Struct, frozen=True, kw_only=True):
 def fit_slots(
     lane: LaneState, wanted: RequirementClass, snapshot: CellSnapshot, rule: PatienceRule, *, waited_ms: int
 ) -> FitSlots:
-    """Count them for a lane whose oldest job has waited so long."""
+    """Count them for a job that has waited so long. What a machine holds back from goes by the lane's oldest job, so it may be sooner."""
     profiles = {name for name, profile in snapshot.profiles.items() if decide_fit(profile, wanted).fits}
     fitting = [machine for machine in snapshot.machines.values() if machine.active and machine.profile in profiles]
     holders = holders_of(fitting, lane.anchors)

@@ -75,11 +75,13 @@ class _Watcher:
 
     def __init__(self, cell: Cell, job_id: str, lines: WatchLines) -> None:
         from northstar.broker.queue_places import QueuePlaces
+        from northstar.domain.progress import ProgressOrder
 
         self._cell = cell
         self._job_id = job_id
         self._lines = lines
         self._news: asyncio.Queue[Progress] = asyncio.Queue(_MAX_NEWS)
+        self._order = ProgressOrder()
         self._heard = asyncio.Event()
         self._view: JobView | None = None
         self._places = QueuePlaces(cell, monotonic=time.monotonic, view_s=_PLACE_EVERY_S)
@@ -88,14 +90,13 @@ class _Watcher:
     async def listen(self) -> None:
         """Keep what may be shown of the latest run; a connection that breaks costs only that."""
         from northstar.domain.errors import Unavailable
-        from northstar.domain.progress import ProgressOrder, from_wire
+        from northstar.domain.progress import from_wire
         from northstar.store.progress import listen_progress
 
-        order = ProgressOrder()
         with contextlib.suppress(Unavailable):
             async for token, text in listen_progress(self._cell, self._job_id):
                 news = from_wire(text)
-                if news is None or (shown := order.hear(token, news)) is None:
+                if news is None or (shown := self._order.hear(token, news)) is None:
                     continue
                 if self._news.full():
                     self._news.get_nowait()
@@ -106,6 +107,8 @@ class _Watcher:
         """Until the job is over."""
         while True:
             view = await self._look()
+            if view.status != "running" and not self._news.empty():
+                view = await self._look()  # heard while looking: the run has begun since, or is over
             if view.status.is_final:
                 await asyncio.sleep(_LAST_NEWS_S)
                 self._tell_news()
@@ -115,10 +118,18 @@ class _Watcher:
             self._tell_news()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
-                    await self._heard.wait()
+                    await self._hear(is_running=view.status == "running")
+
+    async def _hear(self, *, is_running: bool) -> None:
+        """Tell the news of the run that is known; return when there are some of another, whose state comes first."""
+        run = self._order.run
+        while is_running and self._order.run == run:
+            self._tell_news()
             self._heard.clear()
-            if view.status == "running":
-                self._tell_news()
+            await self._heard.wait()
+        if not is_running:
+            self._heard.clear()
+            await self._heard.wait()
 
     async def _look(self) -> JobView:
         from northstar.broker.job_views import view_of

@@ -98,6 +98,9 @@ class WatchLines:
 
     def _write_line(self, sentence: str) -> None:
         self._said, self._unsaid, self._said_at = sentence, "", self._clock()
+        if self._open == "text":
+            print_text("")
+            self._open = None
         if self._alive:
             width = console().width
             sys.stdout.write(f"\r\x1b[2K  {sentence}"[: width + 4])
@@ -109,8 +112,7 @@ class WatchLines:
     def _write_text(self, tokens: str) -> None:
         if self._open == "line" or self._unsaid:
             self._finish_line()
-        sys.stdout.write(tokens)
-        sys.stdout.flush()
+        print_text(tokens, end="")
         self._open = "text"
 
     def _finish_line(self) -> None:
