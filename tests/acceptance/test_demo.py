@@ -69,9 +69,9 @@ def test_pictures_can_be_decoded_and_texts_read(demo: tuple[Answer, Path, float]
 
 def test_text_comes_in_while_it_is_written(demo: tuple[Answer, Path, float]) -> None:
     assert re.search(r"star-saga: its first words come in: \w+", demo[0].out)
-    pieces = re.search(r"star-saga: succeeded \((\d+) pieces of text came in meanwhile\)", demo[0].out)
-    assert pieces is not None
-    assert int(pieces[1]) > 10
+    words = re.search(r"star-saga: succeeded \((\d+) words came in meanwhile\)", demo[0].out)
+    assert words is not None
+    assert int(words[1]) > 10
 
 
 def test_the_page_needs_no_other_file_to_show_everything(demo: tuple[Answer, Path, float]) -> None:

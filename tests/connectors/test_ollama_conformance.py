@@ -45,6 +45,7 @@ class TestOllamaConnector(ConnectorConformance):
                 too_much={"prompt": "the galaxy", "options": {"num_predict": 30_000}},
                 nonsense={"prompt": "nonsense"},
                 streams=True,
+                phases=frozenset({"loading", "running"}),
             )
             await connector.close()
 
@@ -62,5 +63,6 @@ class TestOllamaEmbeddings(ConnectorConformance):
                 bad={"input": []},
                 too_much={"input": ["x"] * 1_000},
                 nonsense={"input": "nonsense"},
+                phases=frozenset({"loading", "running", "storing"}),
             )
             await connector.close()

@@ -28,6 +28,7 @@ from northstar.connectors.ollama import OllamaConnector, OllamaPatience
 from northstar.connectors.ollama_request import OllamaOffer
 from northstar.domain.models import ModelHeld
 from northstar.domain.progress import Progress
+from northstar.domain.progress_text import describe
 from tests.connectors.conformance import hear_nothing
 from tests.connectors.conftest import MakeJob, Serve
 from tests.connectors.fake_ollama import CHAT_MODEL, EMBED_MODEL, FakeOllama, fake_ollama, line
@@ -63,7 +64,7 @@ async def ready(url: str, offer: OllamaOffer = OFFER) -> None:
 async def test_the_user_hears_that_the_model_loads_and_then_the_words(ollama: FakeOllama, make_job: MakeJob) -> None:
     news: list[Progress] = []
     result = await run(ollama.url, make_job, CHAT, news.append)
-    assert [report.message for report in news[:2]] == ["loading storyteller", "running"]
+    assert [describe(report) for report in news[:2]] == ["loading storyteller", "running"]
     assert result.outputs[0].text == "".join(report.tokens or "" for report in news)
     assert result.summary["usage"] == {"prompt_tokens": 7, "completion_tokens": 20, "total_tokens": 27}
     assert (result.summary["finish_reason"], result.summary["load_s"]) == ("length", 1.0)

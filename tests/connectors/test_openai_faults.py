@@ -232,7 +232,7 @@ async def test_thoughts_keep_the_patience_but_are_no_text(serve: Serve, make_job
         result = await connector.run(make_job(CHAT), news.append)
         await connector.close()
     assert result.outputs[0].text == "hello"
-    assert [report.tokens for report in news] == ["hello"]
+    assert [(report.phase, report.tokens) for report in news] == [("running", None), ("running", "hello")]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,14 @@ def subject_of(engine: FakeOpenAI, connector: OpenAIConnector, **rest: Any) -> S
     async def is_working() -> bool:
         return engine.working > 0
 
-    return Subject(connector=connector, kind="vllm", is_working=is_working, kill=engine.die, **rest)
+    return Subject(
+        connector=connector,
+        kind="vllm",
+        is_working=is_working,
+        kill=engine.die,
+        phases=frozenset({"running", "storing"}),
+        **rest,
+    )
 
 
 class TestOpenAIEmbeddings(ConnectorConformance):

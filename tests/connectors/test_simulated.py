@@ -26,6 +26,7 @@ from northstar.connectors.simulated import SimulatedConnector, SimulatedSettings
 from northstar.connectors.simulated_request import FAILURE_KINDS
 from northstar.connectors.simulated_time import FixedTime, LognormalTime, StepTime, TimeRule
 from northstar.domain.progress import Progress
+from northstar.domain.progress_text import describe
 from tests.virtual_time import VirtualTime, settle
 
 
@@ -48,7 +49,7 @@ class Bench:
         job = ConnectorJob(id=job_id, service="picture", payload=payload, workspace=workspace, deadline_s=deadline_s)
 
         def hear(report: Progress) -> None:
-            self.news.append(f"{job_id}: {report.message}")
+            self.news.append(f"{job_id}: {describe(report)}")
 
         return asyncio.ensure_future(self.connector.run(job, hear))
 
@@ -70,10 +71,10 @@ async def test_the_user_hears_of_waiting_loading_every_step_and_storing_in_this_
     assert bench.news == [
         "a: loading base",
         "b: queued",
-        "a: running step 1 of 2",
-        "a: running step 2 of 2",
+        "a: running (step 1 of 2)",
+        "a: running (step 2 of 2)",
         "a: storing",
-        "b: running step 1 of 1",
+        "b: running (step 1 of 1)",
         "b: storing",
     ]
 

@@ -61,5 +61,6 @@ class TestSimulatedConnector(ConnectorConformance):
             places=3,
             is_queueing=is_queueing,
             hold_load=hold_load,
+            phases=frozenset({"loading", "running", "storing"}),
         )
         await connector.close()

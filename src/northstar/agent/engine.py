@@ -15,7 +15,7 @@ from northstar.domain.errors import NorthstarError
 from northstar.domain.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from northstar.agent.outputs import OutputStore
     from northstar.connectors.contract import Connector
@@ -69,14 +69,37 @@ class ConnectorRunner:
                 ),
                 report,
             )
-            outputs = [await self._stored(job, output) for output in result.outputs]
+            outputs = await self._all_stored(job, result.outputs, report)
         finally:
             await asyncio.to_thread(shutil.rmtree, workspace, ignore_errors=True)
         return msgspec.json.encode({"outputs": outputs, "summary": result.summary}).decode()
 
-    async def _stored(self, job: ClaimedJob, output: Output) -> dict[str, Any]:
+    async def _all_stored(
+        self, job: ClaimedJob, outputs: Sequence[Output], report: Callable[[Progress], None]
+    ) -> list[dict[str, Any]]:
+        """Every output as the result names it; the report says how many bytes of all files are stored."""
+        total = sum(output.size_bytes for output in outputs if output.path is not None)
+        stored: list[dict[str, Any]] = []
+        before = 0
+        for output in outputs:
+
+            def sent(count: int, *, before: int = before, name: str = output.name) -> None:
+                report(_storing(before + count, total, name))
+
+            stored.append(await self._stored(job, output, sent))
+            before += output.size_bytes if output.path is not None else 0
+        return stored
+
+    async def _stored(self, job: ClaimedJob, output: Output, sent: Callable[[int], None]) -> dict[str, Any]:
         """An output as the result names it; text stays inside, files become references."""
         if output.path is None:
             return msgspec.structs.asdict(output) | {"path": None}
-        ref = await self._outputs.store(job, output, output.path)
+        sent(0)
+        ref = await self._outputs.store(job, output, output.path, sent=sent)
         return {"name": output.name, "asset": msgspec.to_builtins(ref)}
+
+
+def _storing(done: int, total: int, name: str) -> Progress:
+    return Progress(
+        phase="storing", fraction=done / total if total else None, message=name, bytes_done=done, bytes_total=total
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from northstar.agent.telling import Telling
 from northstar.domain.progress import to_wire
 from northstar.store.messages import Held
 
@@ -26,6 +27,8 @@ class HeldJobs:
         self._jobs: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._stopped: set[str] = set()
         self._telling: set[asyncio.Task[None]] = set()
+        self._news: dict[str, Telling] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._spent: dict[str, None] = {}
 
     def __len__(self) -> int:
@@ -89,10 +92,35 @@ class HeldJobs:
             await asyncio.wait(running, timeout=within_s)
 
     def tell(self, link: BrokerLink, job: ClaimedJob, progress: Progress) -> None:
-        """Send progress without waiting for it; dropped when too much is under way."""
+        """Send progress without waiting for it: at once, or when its turn comes; dropped when too much is under way."""
+        if not self.has(job.id, job.token):
+            return  # said by something that outlived its run
+        loop = asyncio.get_running_loop()
+        telling = self._news.setdefault(job.token, Telling())
+        telling.add(progress, now=loop.time())
+        self._tell_due(link, job)
+
+    def _tell_due(self, link: BrokerLink, job: ClaimedJob) -> None:
+        """Send the report whose turn it is, and come back when it is the next one's, or the same one's again."""
+        loop, telling = asyncio.get_running_loop(), self._news[job.token]
+        if timer := self._timers.pop(job.token, None):
+            timer.cancel()
+        if telling.due_in(loop.time()) == 0.0:
+            self._send(link, job, telling.take(now=loop.time()))
+        if (pause_s := telling.due_in(loop.time())) is not None:
+            self._timers[job.token] = loop.call_later(pause_s, self._tell_due, link, job)
+
+    def tell_rest(self, link: BrokerLink, job: ClaimedJob) -> None:
+        """The run is over: send what still waits, the last report of each phase, before the result goes."""
+        timer, telling = self._timers.pop(job.token, None), self._news.pop(job.token, None)
+        if timer is not None:
+            timer.cancel()
+        while telling:
+            self._send(link, job, telling.take(now=asyncio.get_running_loop().time()))
+
+    def _send(self, link: BrokerLink, job: ClaimedJob, progress: Progress) -> None:
         if len(self._telling) >= MAX_PROGRESS_IN_FLIGHT:
             return
-        text = to_wire(progress)
-        task = asyncio.get_running_loop().create_task(link.progress(job.id, job.token, text))
+        task = asyncio.get_running_loop().create_task(link.progress(job.id, job.token, to_wire(progress)))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, Protocol
 from urllib.parse import quote
 
 import aiohttp
@@ -15,7 +15,7 @@ from northstar.store.asset_errors import AssetStoreFull
 from northstar.store.assets import AssetRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from northstar.agent.dialing import Backoff, Dialling
     from northstar.connectors.contract import Output
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _MAX_ANSWER_BYTES: Final = 65_536
 _ATTEMPTS: Final = 5
 _LEAST_PAUSE_S: Final = 0.05
+#: Bytes of a file that are read, sent and told of at a time.
+_PIECE_BYTES: Final = 256 * 1024
 #: A file gets this long, and for its size as if the link carried no more than this.
 _LEAST_S: Final = 60.0
 _LEAST_BYTES_PER_S: Final = 128 * 1024
@@ -65,8 +67,11 @@ class OutputNotSent(Unavailable):
 class OutputStore(Protocol):
     """Keeps what jobs leave."""
 
-    async def store(self, job: ClaimedJob, output: Output, path: Path) -> AssetRef:
-        """Keep the file; give the reference by which it is fetched. Raises a NorthstarError."""
+    async def store(self, job: ClaimedJob, output: Output, path: Path, *, sent: Callable[[int], None]) -> AssetRef:
+        """Keep the file; give the reference by which it is fetched. Raises a NorthstarError.
+
+        `sent` is told how many of its bytes have gone, from 0 again when the file is sent again.
+        """
         ...
 
 
@@ -79,8 +84,8 @@ class LocalOutputs:
         self._cell = cell
         self._clock_ms = clock_ms
 
-    async def store(self, job: ClaimedJob, output: Output, path: Path) -> AssetRef:
-        """Raises OutputChanged, or an asset store's error."""
+    async def store(self, job: ClaimedJob, output: Output, path: Path, *, sent: Callable[[int], None]) -> AssetRef:
+        """Raises OutputChanged, or an asset store's error. The file goes as one piece, and is told of when it is stored."""
         ref = await self._assets.put(
             path,
             cell=self._cell,
@@ -92,6 +97,7 @@ class LocalOutputs:
         if ref.sha256 != output.sha256:
             await self._assets.remove(ref)
             raise OutputChanged(output.name)
+        sent(ref.size_bytes)
         return ref
 
 
@@ -114,7 +120,7 @@ class UploadedOutputs:
         self._backoff = backoff
         self._jitter = jitter
 
-    async def store(self, job: ClaimedJob, output: Output, path: Path) -> AssetRef:
+    async def store(self, job: ClaimedJob, output: Output, path: Path, *, sent: Callable[[int], None]) -> AssetRef:
         """Raises OutputChanged, OutputRefused, OutputNotSent."""
         trouble: Exception = TimeoutError("not tried")
         failed, waits, waited_s = 0, 0, 0.0
@@ -125,7 +131,7 @@ class UploadedOutputs:
                 await asyncio.sleep(pause_s)
             try:
                 async with asyncio.timeout(_LEAST_S + output.size_bytes / _LEAST_BYTES_PER_S):
-                    status, answer = await self._sent(job, output, path)
+                    status, answer = await self._sent(job, output, path, told=sent)
             except (aiohttp.ClientError, OSError, TimeoutError) as exc:
                 trouble = exc
                 failed += 1
@@ -141,7 +147,9 @@ class UploadedOutputs:
             failed, waits = (failed, waits + 1) if is_full else (failed + 1, waits)
         raise OutputNotSent(output.name, detail=str(trouble) or type(trouble).__name__)
 
-    async def _sent(self, job: ClaimedJob, output: Output, path: Path) -> tuple[int, bytes]:
+    async def _sent(
+        self, job: ClaimedJob, output: Output, path: Path, *, told: Callable[[int], None]
+    ) -> tuple[int, bytes]:
         name = "/".join(quote(part, safe="") for part in output.name.split("/"))
         url = f"{self._dialling.http_url}/agent/v1/jobs/{quote(job.id, safe='')}/outputs/{name}"
         headers = {
@@ -154,8 +162,18 @@ class UploadedOutputs:
         if await asyncio.to_thread(_size, path) != output.size_bytes:
             raise OutputChanged(output.name)
         with path.open("rb") as file:
-            async with self._http.put(url, data=file, headers=headers, allow_redirects=False) as response:
+            data = _pieces(file, told)
+            async with self._http.put(url, data=data, headers=headers, allow_redirects=False) as response:
                 return response.status, await response.content.read(_MAX_ANSWER_BYTES)
+
+
+async def _pieces(file: BinaryIO, told: Callable[[int], None]) -> AsyncIterator[bytes]:
+    """The file piece by piece; each is told once the next is asked for, since then it has gone."""
+    gone = 0
+    while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+        yield piece
+        gone += len(piece)
+        told(gone)
 
 
 def _size(path: Path) -> int:

@@ -187,6 +187,7 @@ class Worker:
             log.exception("job_raised", job=job.id)
             self._failed(job, "NS_WORKER_FAULT", f"{type(exc).__name__}: {exc}", retryable=True)
         finally:
+            self._held.tell_rest(self._link, job)
             self._held.remove(job.id, job.token)
             self._attention.set()
 

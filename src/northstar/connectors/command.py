@@ -195,7 +195,7 @@ def _progress(line: bytes) -> Progress | None:
         news = msgspec.json.decode(line, type=_ProgressLine)
     except msgspec.MsgspecError:
         return None
-    return Progress(fraction=min(1.0, max(0.0, news.progress)), message=news.message[:_MESSAGE_CHARS])
+    return Progress(phase="running", fraction=min(1.0, max(0.0, news.progress)), message=news.message[:_MESSAGE_CHARS])
 
 
 def _allowed(limit: Limit, limits: CommandLimits) -> str:

@@ -138,11 +138,11 @@ class OllamaConnector:
 
     async def _work(self, request: OllamaRequest, job: ConnectorJob, report: Report) -> ConnectorResult:
         if not await self.models.is_resident(request.model_name):
-            report(Progress(message=f"loading {request.model_name}"))
+            report(Progress(phase="loading", model=request.model_name))
             await bounded(
                 self._load(request), service=self.service, patience_s=self._patience.load_s, awaited="loaded model"
             )
-        report(Progress(message="running"))
+        report(Progress(phase="running"))
         if request.kind == "embed":
             return await self._embed(request, job, report)
         answer = OllamaAnswer(service=self.service, max_bytes=self._max_output_bytes, model=request.model)
@@ -186,7 +186,7 @@ class OllamaConnector:
         given = request.body["input"]
         expected = 1 if isinstance(given, str) else len(given)
         dimensions = checked_vectors(answer.embeddings, expected=expected, service=self.service)
-        report(Progress(message="storing", fraction=1.0))
+        report(Progress(phase="storing"))
         output = await asyncio.to_thread(placed_vectors, answer.embeddings, job)
         tokens = answer.prompt_eval_count or 0
         summary = {

@@ -39,7 +39,7 @@ async def embed(line: Line, job: ConnectorJob, report: Report) -> ConnectorResul
     """
     inputs = checked_inputs(job.payload, service=line.service)
     started = line.clock()
-    report(Progress(message=f"running: {len(inputs)} text{'s' if len(inputs) != 1 else ''}"))
+    report(Progress(phase="running", message=f"{len(inputs)} text{'s' if len(inputs) != 1 else ''}"))
     request = _request(line, job.payload, inputs)
     body = await line.answer_to(request, what="the embeddings", max_bytes=line.max_output_bytes)
     try:
@@ -48,7 +48,7 @@ async def embed(line: Line, job: ConnectorJob, report: Report) -> ConnectorResul
         raise MalformedAnswer(f"no list of embeddings: {error}", service=line.service) from error
     vectors = _in_order(answer.data, service=line.service)
     dimensions = checked_vectors(vectors, expected=len(inputs), service=line.service)
-    report(Progress(message="storing", fraction=1.0))
+    report(Progress(phase="storing"))
     output = await asyncio.to_thread(placed_vectors, vectors, job)
     summary = {
         "embeddings": len(vectors),

@@ -64,7 +64,7 @@ async def paint(line: Line, job: ConnectorJob, report: Report, *, hosts: frozens
     wanted = _wanted(job.payload, service=line.service)
     request = _request(line, job.payload)
     started = line.clock()
-    report(Progress(message=f"running: {wanted} picture{'s' if wanted != 1 else ''}"))
+    report(Progress(phase="running", message=f"{wanted} picture{'s' if wanted != 1 else ''}"))
     max_bytes = line.max_output_bytes * 4 // 3 + _BESIDES_PICTURES_BYTES  # base64 takes four bytes for three
     body = await line.answer_to(request, what="the pictures", max_bytes=max_bytes)
     try:
@@ -73,7 +73,7 @@ async def paint(line: Line, job: ConnectorJob, report: Report, *, hosts: frozens
         raise MalformedAnswer(f"no list of pictures: {error}", service=line.service) from error
     if len(answer.data) != wanted:
         raise MalformedAnswer(f"{len(answer.data)} pictures where {wanted} were asked for", service=line.service)
-    report(Progress(message="storing", fraction=1.0))
+    report(Progress(phase="storing"))
     outputs: list[Output] = []
     left_bytes = line.max_output_bytes
     for number, picture in enumerate(answer.data, start=1):

@@ -142,10 +142,10 @@ class SimulatedConnector:
                 loaded = False
             else:
                 load_s = self._drawn(self._settings.load, "load", model, steps=1)
-                news = Progress(message=f"loading {model}")
+                news = Progress(phase="loading", model=model)
                 async with self.engine.model(model, load_s=load_s, loading=lambda: report(news)) as loaded:
                     text = await self._steps(job, steps, run_s=run_s, fate=fate, report=report)
-            report(Progress(fraction=1.0, message="storing"))
+            report(Progress(phase="storing"))
             output = await self._output(text, request.simulate, job)
         summary: dict[str, Json] = {"steps": steps, "run_s": round(run_s, 6), "took_s": round(self._clock() - began, 6)}
         return ConnectorResult(outputs=(output,), summary=summary | {"model": model or None, "loaded": loaded})
@@ -158,7 +158,7 @@ class SimulatedConnector:
                 break
             word = f"{rng.choice(_WORDS)} " if self._settings.streams else None
             said.append(word or "")
-            report(Progress(fraction=(step - 1) / steps, message=f"running step {step} of {steps}", tokens=word))
+            report(Progress(phase="running", fraction=(step - 1) / steps, step=step, steps=steps, tokens=word))
             await self._sleep(run_s / steps)
         if fate is not None:
             if fate.kind == "gone":

@@ -72,9 +72,17 @@ class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read_stream(
-    http: EngineHttp, request: StreamRequest, answer: StreamedAnswer, *, service: str, heard: Callable[[str], None]
+    http: EngineHttp,
+    request: StreamRequest,
+    answer: StreamedAnswer,
+    *,
+    service: str,
+    heard: Callable[[str], None],
+    accepted: Callable[[], None] | None = None,
 ) -> None:
     """Post, and read to the end. Comments that only keep a connection alive do not count as tokens.
+
+    `accepted` is called when the engine has begun to answer and it is no refusal; `heard` with each piece of text.
 
     Raises:
         EngineTimeout: no first, or no next token in time. EngineError: whatever else went wrong.
@@ -85,6 +93,8 @@ async def read_stream(
             refusal = await http.refusal_of(response, expected=request.accept, model=request.model)
             if refusal is not None:
                 raise refusal
+            if accepted is not None:
+                accepted()
             await _read(response, answer, silence=silence, between_s=request.between_tokens_s, heard=heard)
     except TimeoutError as error:
         if not silence.expired():
@@ -135,9 +145,12 @@ async def streamed_text(
     def heard(tokens: str) -> None:
         if not first_token_s:
             first_token_s.append(clock() - started)
-        report(Progress(tokens=tokens))
+        report(Progress(phase="running", tokens=tokens))
 
-    await read_stream(http, request, answer, service=service, heard=heard)
+    def accepted() -> None:
+        report(Progress(phase="running"))
+
+    await read_stream(http, request, answer, service=service, heard=heard, accepted=accepted)
     text = answer.text()
     output = await asyncio.to_thread(placed_text, "text.txt", text, job.workspace)
     summary: dict[str, Json] = {

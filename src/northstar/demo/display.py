@@ -90,7 +90,8 @@ def _cells(job_id: str, row: Row) -> tuple[RenderableType, ...]:
 
 
 def _progress(row: Row) -> RenderableType:
-    if row.pieces and not row.commission.is_picture:
-        return f"{row.pieces} pieces of text"
-    done = 1.0 if row.status == "succeeded" else row.fraction
-    return ProgressBar(total=1.0, completed=done, width=24)
+    if row.words and not row.commission.is_picture:
+        return f"{row.words} words"
+    if row.status in {"queued", "running"} and row.standing != row.status:
+        return Text(row.standing, style="dim" if row.status == "queued" else "", overflow="ellipsis", no_wrap=True)
+    return ProgressBar(total=1.0, completed=1.0 if row.status == "succeeded" else row.fraction, width=24)

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from northstar.broker.job_views import look_at
+from northstar.broker.job_views import view_of
+from northstar.broker.queue_places import QueuePlaces
 from northstar.demo.commission import Commission
 from northstar.domain.errors import Unavailable
 from northstar.domain.jobs import JobStatus, JobView
+from northstar.domain.progress import Progress, ProgressOrder, from_wire
+from northstar.domain.progress_text import describe
+from northstar.domain.queue_place import QueuePlace, describe_place
 from northstar.domain.runs import LatestRun
 from northstar.store.cell import Cell
 from northstar.store.progress import channel, listen_progress
 
 _LOOK_EVERY_S: Final = 0.1
+_PLACE_EVERY_S: Final = 1.0
 _TEXT_CHARS: Final = 4_000
-
-
-class _News(msgspec.Struct, frozen=True):
-    fraction: float | None = None
-    tokens: str = ""
+_FIRST_WORDS: Final = 4
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -31,14 +33,30 @@ class Row(msgspec.Struct, kw_only=True):
 
     commission: Commission
     view: JobView | None = None
-    fraction: float = 0.0
+    place: QueuePlace | None = None
+    placed_s: float = 0.0
+    progress: Progress | None = None
     text: str = ""
-    pieces: int = 0
+    words: int = 0
 
     @property
     def status(self) -> str:
         """Its state in a word."""
         return "-" if self.view is None else str(self.view.status)
+
+    @property
+    def fraction(self) -> float:
+        """The share that its machine has done."""
+        return (self.progress.fraction if self.progress else None) or 0.0
+
+    @property
+    def standing(self) -> str:
+        """How it stands, in a sentence: where in the queue, or what its machine does with it."""
+        if self.view is not None and self.view.status is JobStatus.QUEUED and self.place is not None:
+            return describe_place(self.place)
+        if self.view is not None and self.view.status is JobStatus.RUNNING and self.progress is not None:
+            return describe(self.progress)
+        return self.status
 
     @property
     def is_final(self) -> bool:
@@ -57,6 +75,7 @@ class ProgressBoard:
         self._tell = tell
         self.rows = {commission.request.id or "": Row(commission=commission) for commission in commissions}
         self.latest_text = ""
+        self._places = QueuePlaces(cell, monotonic=time.monotonic)
         self._moved = asyncio.Event()
 
     async def follow(self) -> None:
@@ -90,34 +109,37 @@ class ProgressBoard:
                     await self._moved.wait()
 
     async def _look(self) -> None:
-        for view in await look_at(self._cell, list(self.rows)):
-            row = self.rows[view.id]
+        reply = await self._cell.inspect(list(self.rows))
+        for job in reply.jobs:
+            view, row = view_of(job), self.rows[job.id]
             before, row.view = row.view, view
+            if view.status is JobStatus.QUEUED and time.monotonic() - row.placed_s >= _PLACE_EVERY_S:
+                row.place, row.placed_s = await self._places.of(job, now_ms=reply.now_ms), time.monotonic()
             if view.status is not JobStatus.RUNNING and not view.status.is_final:
-                row.fraction = 0.0
+                row.progress = None
             if sentence := _change(before, view):
-                heard = f" ({row.pieces} pieces of text came in meanwhile)" if row.pieces > 10 and row.is_final else ""
+                heard = f" ({row.words} words came in meanwhile)" if row.words and row.is_final else ""
                 self._tell(sentence + heard)
             self._moved.set()
 
     async def _listen(self, job_id: str) -> None:
-        row, latest = self.rows[job_id], LatestRun()
+        row, order, latest = self.rows[job_id], ProgressOrder(), LatestRun()
         with contextlib.suppress(Unavailable):
             async for token, text in listen_progress(self._cell, job_id):
-                if latest.is_older(token):
-                    continue
                 if latest.begins_with(token):
-                    row.fraction, row.text = 0.0, ""
-                with contextlib.suppress(msgspec.MsgspecError):
-                    self._heard(job_id, msgspec.json.decode(text, type=_News))
+                    row.progress, row.text = None, ""
+                news = from_wire(text)
+                if news is not None and (shown := order.hear(token, news)) is not None:
+                    self._heard(job_id, shown)
 
-    def _heard(self, job_id: str, news: _News) -> None:
+    def _heard(self, job_id: str, news: Progress) -> None:
         row = self.rows[job_id]
-        row.fraction = news.fraction if news.fraction is not None else row.fraction
+        row.progress = news
         if news.tokens:
-            if not row.pieces:
-                self._tell(f"{job_id}: its first words come in: {news.tokens.strip()} …")
-            row.pieces += 1
+            if not row.words:
+                first = " ".join(news.tokens.split()[:_FIRST_WORDS])
+                self._tell(f"{job_id}: its first words come in: {first} …")
+            row.words += len(news.tokens.split())
             row.text = (row.text + news.tokens)[-_TEXT_CHARS:]
             self.latest_text = row.text
         self._moved.set()

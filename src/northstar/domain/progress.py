@@ -18,6 +18,8 @@ NAME_CHARS: Final = 256
 TOKENS_CHARS: Final = 8_000
 #: Bytes of a preview that travels; a larger one is left out.
 PREVIEW_BYTES: Final = 24 * 1024
+#: Bytes of one report as it travels.
+WIRE_BYTES: Final = 65_536
 _MOST_BYTES: Final = 10**15
 _MOST_COUNT: Final = 10**9
 
@@ -64,19 +66,21 @@ def to_wire(news: Progress) -> bytes:
     bounded = msgspec.structs.replace(
         news,
         fraction=_share(news.fraction),
-        message=news.message[:MESSAGE_CHARS],
-        tokens=None if news.tokens is None else news.tokens[:TOKENS_CHARS],
+        message=_text(news.message, MESSAGE_CHARS),
+        tokens=None if news.tokens is None else _text(news.tokens, TOKENS_CHARS),
         preview=news.preview if is_small else None,
-        model=news.model[:NAME_CHARS],
+        model=_text(news.model, NAME_CHARS),
         bytes_done=_number(news.bytes_done, _MOST_BYTES),
         bytes_total=_number(news.bytes_total, _MOST_BYTES),
         node=_number(news.node, _MOST_COUNT),
         nodes=_number(news.nodes, _MOST_COUNT),
-        node_name=news.node_name[:NAME_CHARS],
+        node_name=_text(news.node_name, NAME_CHARS),
         step=_number(news.step, _MOST_COUNT),
         steps=_number(news.steps, _MOST_COUNT),
     )
-    return msgspec.json.encode(bounded)
+    text = msgspec.json.encode(bounded)
+    # Letters of several bytes can fill a message with what they are worth; the picture is then the part to miss.
+    return text if len(text) <= WIRE_BYTES else msgspec.json.encode(msgspec.structs.replace(bounded, preview=None))
 
 
 def from_wire(text: bytes) -> Progress | None:
@@ -103,6 +107,11 @@ class ProgressOrder:
     def __init__(self) -> None:
         self._latest = LatestRun()
         self._shown: Progress | None = None
+
+    @property
+    def run(self) -> int:
+        """The number of the latest run heard of; 0 before the first."""
+        return self._latest.number
 
     @property
     def shown(self) -> Progress | None:
@@ -155,6 +164,11 @@ def _same_stretch(shown: Progress, news: Progress, phase: Phase) -> bool:
 
 def _share(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else min(1.0, max(0.0, value))
+
+
+def _text(value: str, most: int) -> str:
+    """Cut, and without half letters (lone surrogates), which JSON from an engine may hold and ours may not."""
+    return value[:most].encode(errors="replace").decode()
 
 
 def _number(value: int | None, most: int) -> int | None:

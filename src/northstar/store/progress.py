@@ -6,16 +6,17 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from northstar.domain.errors import InvalidRequest
+from northstar.domain.progress import WIRE_BYTES
 from northstar.store.subscription import subscribe
 from northstar.store.valkey import FAULTS, translate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from northstar.store.cell import Cell
 
 #: Bytes of one message; previews larger than that are assets.
-MAX_PROGRESS_BYTES = 65_536
+MAX_PROGRESS_BYTES = WIRE_BYTES
 
 
 class ProgressTooLarge(InvalidRequest):
@@ -46,7 +47,7 @@ async def publish_progress(cell: Cell, job_id: str, token: str, text: bytes) -> 
     return heard
 
 
-async def listen_progress(cell: Cell, job_id: str) -> AsyncIterator[tuple[str, bytes]]:
+async def listen_progress(cell: Cell, job_id: str) -> AsyncGenerator[tuple[str, bytes], None]:
     """(token, text) of each message from now on, until the connection ends; messages of an older token belong to a lost run."""
     try:
         async with contextlib.aclosing(subscribe(cell.client, cell.keys["meta"], [channel(cell, job_id)])) as messages:

@@ -10,6 +10,7 @@ from northstar.connectors.comfyui import ComfyPatience, ComfyUIConnector
 from northstar.connectors.comfyui.graph import run_id_of
 from northstar.connectors.contract import ConnectorResult
 from northstar.domain.progress import Progress
+from northstar.domain.progress_text import describe
 from tests.connectors.comfyui.graphs import picture
 from tests.connectors.conftest import MakeJob
 from tests.connectors.fake_comfyui.server import FakeComfyUI
@@ -41,6 +42,6 @@ class Started:
         self.task: asyncio.Task[ConnectorResult] = asyncio.ensure_future(connector.run(self.job, self.news.append))
 
     async def until_it_says(self, word: str) -> Started:
-        await until(lambda: any(word in news.message for news in self.news) or self.task.done())
+        await until(lambda: any(word in describe(news) for news in self.news) or self.task.done())
         assert not self.task.done(), self.task
         return self

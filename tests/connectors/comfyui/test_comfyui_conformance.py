@@ -52,6 +52,7 @@ class TestComfyUIConnector(ConnectorConformance):
             kill=fake.stop,
             loading=sampled(steps=1_000),
             queues=True,
+            phases=frozenset({"running", "storing"}),
         )
         await connector.close()
 
@@ -99,6 +100,7 @@ class TestComfyUIConnectorBeforeARealServer(ConnectorConformance):
             is_working=is_working,
             kill=kill,
             queues=True,
+            phases=frozenset({"running", "storing"}),
         )
         await connector.close()
 

@@ -20,6 +20,9 @@ import msgspec
 import pytest
 
 from northstar.connectors.comfyui.facts import pack_of
+from northstar.connectors.comfyui.frames import event
+from northstar.connectors.comfyui.progress import RunProgress
+from northstar.domain.progress import ProgressOrder
 from tests.connectors.fake_comfyui.server import FakeComfyUI
 from tests.connectors.processes import until
 
@@ -295,3 +298,20 @@ def test_every_recording_is_replayed() -> None:
         *("GET_object_info_KSampler", "GET_object_info_SaveImage"),
     }
     assert {path.stem for path in Path(FOLDER).glob("*.json")} == used
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "steps"), [("run_ksampler_1_ws", 7, 8), ("run_ok", 4, None), ("run_partly_cached", 3, None)]
+)
+def test_recorded_frames_tell_every_node_and_step_in_order(name: str, nodes: int, steps: int | None) -> None:
+    recording = recorded(name)
+    frames = recording if isinstance(recording, list) else [frame for _, frame in recording["ws"]]
+    ids = {frame["data"]["node"] for frame in frames if frame["type"] == "executing" and frame["data"]["node"]}
+    cached = {node for frame in frames if frame["type"] == "execution_cached" for node in frame["data"]["nodes"]}
+    progress, order = RunProgress(dict.fromkeys(ids | cached, "KSampler")), ProgressOrder()
+    news = [progress.hear(event(json.dumps(frame)), now=0.0) for frame in frames]
+    told = [one for one in news if one is not None]
+    assert all(order.hear("1.n.1", one) is not None for one in told)
+    assert list(dict.fromkeys(one.node for one in told if one.node)) == list(range(1, nodes + 1))
+    assert {one.nodes for one in told if one.node} == {nodes}
+    assert [one.step for one in told if one.step] == list(range(1, (steps or 0) + 1))

@@ -132,7 +132,7 @@ class ComfyUIConnector:
         request = comfy_request(job.payload, service=self.service, bounds=self._bounds)
         limit_s = self._patience.total_s if job.deadline_s is None else job.deadline_s
         started = self._clock()
-        progress = RunProgress(request.node_classes)
+        progress = RunProgress(request.node_classes, request.model_names)
         try:
             async with asyncio.timeout(limit_s) as whole:
                 ended, recovered = await self._ended(job, request, progress, report)

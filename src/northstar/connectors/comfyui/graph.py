@@ -17,6 +17,7 @@ _RUNS: Final = uuid.UUID("5f0c7c0e-7d0c-5f0a-9b1f-6e3c1f1d2a44")
 _MAX_NODES: Final = 5_000
 _MAX_NAME: Final = 200
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_MODEL_ENDINGS: Final = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin", ".onnx")
 _PARTS: Final = frozenset({"prompt", "inputs", "extra_data"})
 
 
@@ -31,6 +32,15 @@ class ComfyRequest(msgspec.Struct, frozen=True, kw_only=True):
     def node_classes(self) -> dict[str, str]:
         """Class of each node, by its id."""
         return {node: description["class_type"] for node, description in self.graph.items()}
+
+    @property
+    def model_names(self) -> dict[str, str]:
+        """The model file that a node names, by the node's id; of several, the first."""
+        named = {
+            node: next((value for value in description["inputs"].values() if _is_model_file(value)), None)
+            for node, description in self.graph.items()
+        }
+        return {node: name for node, name in named.items() if name is not None}
 
 
 def run_id_of(service: str, job_id: str) -> str:
@@ -87,6 +97,10 @@ def with_inputs(graph: Mapping[str, Json], names: Mapping[str, str], *, service:
     if unused := sorted(set(names) - used):
         raise EngineRejected(f"no node of the graph names the input {unused[0]!r}", service=service)
     return changed
+
+
+def _is_model_file(value: Json) -> bool:
+    return isinstance(value, str) and value.lower().endswith(_MODEL_ENDINGS)
 
 
 def _graph(prompt: Json, *, service: str) -> dict[str, Any]:

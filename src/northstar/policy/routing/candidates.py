@@ -62,7 +62,8 @@ def holders_of(machines: Iterable[MachineState], anchors: Anchors) -> Holders:
     return Holders(anywhere=len(holding), resident=sum(_is_warm(machine, anchors) for machine in holding))
 
 
-def _judge(machine: MachineState, lane: LaneState, holders: Holders, rule: PatienceRule) -> int:
+def wait_ms_of(machine: MachineState, lane: LaneState, holders: Holders, rule: PatienceRule) -> int:
+    """Milliseconds that the lane's oldest job must have waited before the machine may take it."""
     return ready_after_ms(
         anchors=lane.anchors,
         held=machine.held,
@@ -96,7 +97,7 @@ def candidates(machine: MachineState, snapshot: CellSnapshot, rule: PatienceRule
         need = (lane.requirement_class, lane.anchors)
         if need not in holders:
             holders[need] = holders_of(_fitting(lane.requirement_class, snapshot), lane.anchors)
-        waits_ms[lane.id] = _judge(machine, lane, holders[need], rule)
+        waits_ms[lane.id] = wait_ms_of(machine, lane, holders[need], rule)
 
     def rank(lane: LaneState) -> tuple[bool, int, tuple[bool, str, int, str]]:
         return (not lane.waits, wait_class(waits_ms[lane.id]), lane_order(lane))
@@ -125,7 +126,8 @@ def ranking(
     fitting = [machine for machine in snapshot.machines.values() if machine.active and fits.get(machine.profile, False)]
     holders = holders_of(fitting, lane.anchors)
     ranked = [
-        ((not machine.parked, _judge(machine, lane, holders, rule), machine.used), machine.id) for machine in fitting
+        ((not machine.parked, wait_ms_of(machine, lane, holders, rule), machine.used), machine.id)
+        for machine in fitting
     ]
     best = heapq.nsmallest(MAX_CANDIDATES, ranked)
     return sorted(fits.items()), [Choice(wait_ms, used, machine_id) for (_, wait_ms, used), machine_id in best]

@@ -9,9 +9,9 @@ import typer
 
 from northstar.domain.errors import InvalidRequest
 from northstar.surfaces.cli.exit_codes import REFUSED
-from northstar.surfaces.cli.jobs import show
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, run, settings_of
 from northstar.surfaces.cli.printing import console, counted, moment, print_error, print_json, print_table
+from northstar.surfaces.cli.show import show
 
 if TYPE_CHECKING:
     from northstar.broker.dead_letters import DeadLetter, Filter

@@ -9,16 +9,23 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from northstar.domain.jobs import JobView
+from northstar.domain.progress import Progress
+from northstar.domain.progress_text import describe as describe_progress
+from northstar.domain.queue_place import QueuePlace, describe_place
 from northstar.surfaces.cli.printing import moment, span
 
 #: A text file up to this size is shown, not only named.
 _SHOWN_BYTES: Final = 4_096
 
 
-def describe(job: JobView, *, now_ms: int) -> Iterator[tuple[str, str]]:
-    """Names and values, for a person who asks what became of one job."""
+def describe(
+    job: JobView, *, now_ms: int, place: QueuePlace | None = None, progress: Progress | None = None
+) -> Iterator[tuple[str, str]]:
+    """Names and values, for a person who asks what became of one job; where it waits or what was heard of it, if known."""
     yield "job", job.id
-    yield "status", str(job.status)
+    yield "status", str(job.status) if place is None else describe_place(place)
+    if progress is not None:
+        yield "progress", describe_progress(progress)
     if job.body is not None:
         yield "service", f"{job.body.service} (pool {job.body.pool})"
     yield "tenant", f"{job.tenant}, priority {job.priority}"

@@ -8,7 +8,7 @@ import typer
 
 from northstar.surfaces.cli.exit_codes import REFUSED
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import ago, console, print_error, print_json, print_table, print_text
+from northstar.surfaces.cli.printing import ago, console, print_error, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,41 +118,6 @@ async def _ids(cell: Cell, index: JobIndex, *, limit: int, now_ms: int) -> list[
         if not after:
             break
     return list(found)
-
-
-@app.command()
-def show(
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
-    as_json: AsJson = False,
-    config: Config = None,
-    data_dir: DataDir = None,
-    valkey: Valkey = None,
-    cell: CellName = None,
-) -> None:
-    """Show one job: state, times, last error, result."""
-    from northstar.surfaces.cli.job_text import describe, describe_result
-
-    view, now_ms = run(_show(settings_of(config, data_dir, valkey, cell), job_id))
-    if as_json:
-        print_json(view)
-        return
-    for name, value in describe(view, now_ms=now_ms):
-        print_text(f"{name:<11}{value}")
-    if view.status == "succeeded":
-        for line in describe_result(view):
-            print_text(f"{'result':<11}{line}")
-
-
-async def _show(settings: Settings, job_id: str) -> tuple[JobView, int]:
-    from northstar.assembly.session import session
-    from northstar.broker.job_views import view_of
-    from northstar.domain.refusals import NoSuchJob
-
-    async with session(settings) as broker:
-        reply = await broker.cell.inspect([job_id], bodies=True, results=True)
-        if not reply.jobs:
-            raise NoSuchJob({"job": job_id})
-        return view_of(reply.jobs[0]), reply.now_ms
 
 
 @app.command()

@@ -39,9 +39,9 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False, emoji=False)
 
 
-def print_text(text: str) -> None:
+def print_text(text: str, *, end: str = "\n") -> None:
     """Somebody's text and a line end: byte for byte into a pipe; a terminal gets no control characters."""
-    sys.stdout.write((_CONTROL.sub("�", text) if sys.stdout.isatty() else text) + "\n")
+    sys.stdout.write((_CONTROL.sub("�", text) if sys.stdout.isatty() else text) + end)
     sys.stdout.flush()
 
 

@@ -21,6 +21,7 @@ from northstar.surfaces.cli import (
     model_orders,
     pauses,
     serve,
+    show,
     status,
     submit,
     tokens,
@@ -76,6 +77,7 @@ for command in (
 ):
     app.command()(command)
 
+jobs.app.command()(show.show)
 jobs.app.command()(watch.watch)
 machines.app.command()(machine_sheet.show)
 for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.approve, tokens.revoke, tokens.tokens):

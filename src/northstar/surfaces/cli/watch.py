@@ -1,34 +1,31 @@
-"""`northstar jobs watch`: one job as it goes, with its progress and the text that it writes."""
+"""`northstar jobs watch`: one job as it goes: its place in the queue, its progress, and the text that it writes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
+import time
 from typing import TYPE_CHECKING, Annotated, Final
 
-import msgspec
 import typer
 
 from northstar.surfaces.cli.exit_codes import FAILED
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import console, print_json, print_text
+from northstar.surfaces.cli.watch_lines import WatchLines
 
 if TYPE_CHECKING:
     from northstar.config import Settings
     from northstar.domain.jobs import JobView
+    from northstar.domain.progress import Progress
     from northstar.store.cell import Cell
 
 _LOOK_EVERY_S: Final = 0.2
-_STEP: Final = 0.1
-
-
-class News(msgspec.Struct, frozen=True):
-    """A progress message as machines send it."""
-
-    fraction: float | None = None
-    message: str = ""
-    tokens: str = ""
+#: A place in the queue costs more to find out than a state.
+_PLACE_EVERY_S: Final = 2.0
+#: News that came before the end may still be on their way when the end is seen.
+_LAST_NEWS_S: Final = 0.05
+#: News that are heard and not yet told; beyond that the oldest go, as progress may.
+_MAX_NEWS: Final = 1_000
 
 
 def watch(
@@ -39,102 +36,123 @@ def watch(
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """Follow a job to its end: each change, its progress, its text. Exit code 1 unless it succeeds.
+    """Follow a job to its end: its place in the queue, each change, its progress, its text. Exit code 1 unless it succeeds.
 
     With --json, one object a line. Progress may be lost on the way; the result never is.
     """
-    view = run(_watch(settings_of(config, data_dir, valkey, cell), job_id, telling=_Telling(as_json=as_json)))
+    lines = WatchLines(as_json=as_json)
+    view = run(_watch(settings_of(config, data_dir, valkey, cell), job_id, lines=lines))
     if view.status != "succeeded":
         raise typer.Exit(FAILED)
 
 
-class _Telling:
-    """Says what happens, for people or for programs."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._said = -1.0
-        self._in_text = False
-
-    def changed(self, before: JobView | None, now: JobView) -> None:
-        """The job's state is another one."""
-        if self._as_json:
-            print_json({"event": "state", "job": now})
-            return
-        self._end_text()
-        change = f"{before.status} -> {now.status}" if before else str(now.status)
-        console().print(f"job {now.id}: {change}" + (f" on {now.machine}" if now.machine else ""), markup=False)
-
-    def heard(self, news: News) -> None:
-        """Progress, or text."""
-        if self._as_json:
-            print_json({"event": "progress", "fraction": news.fraction, "message": news.message, "tokens": news.tokens})
-        elif news.tokens:
-            sys.stdout.write(news.tokens)
-            sys.stdout.flush()
-            self._in_text = True
-        elif news.fraction is not None and (news.fraction >= self._said + _STEP or news.fraction < self._said):
-            self._said = news.fraction
-            console().print(f"  {news.fraction:4.0%}  {news.message}", markup=False)
-
-    def ended(self, job: JobView) -> None:
-        """The job has its last state."""
-        from northstar.surfaces.cli.job_text import describe_result
-
-        if self._as_json:
-            return
-        self._end_text()
-        for line in describe_result(job):
-            print_text(f"  {line}")
-
-    def _end_text(self) -> None:
-        if self._in_text:
-            sys.stdout.write("\n")
-            self._in_text = False
-
-
-async def _watch(settings: Settings, job_id: str, *, telling: _Telling) -> JobView:
+async def _watch(settings: Settings, job_id: str, *, lines: WatchLines) -> JobView:
     from northstar.assembly.session import session
 
     async with session(settings) as broker:
-        listening = asyncio.create_task(_listen(broker.cell, job_id, telling))
-        try:
-            view = await _follow(broker.cell, job_id, telling)
-        finally:
-            listening.cancel()
-            await asyncio.wait({listening})
-        telling.ended(view)
+        return await follow(broker.cell, job_id, lines)
+
+
+async def follow(cell: Cell, job_id: str, lines: WatchLines) -> JobView:
+    """Tell `lines` of a job until it is over; gives it with its result.
+
+    Raises:
+        NoSuchJob: the cell does not know it. Unavailable: the server does not answer.
+    """
+    watcher = _Watcher(cell, job_id, lines)
+    listening = asyncio.create_task(watcher.listen())
+    try:
+        view = await watcher.follow()
+    finally:
+        listening.cancel()
+        await asyncio.wait({listening})
+    lines.ended(view)
+    return view
+
+
+class _Watcher:
+    """Looks at the job five times a second, and at once when it is heard of; tells both in the order of things."""
+
+    def __init__(self, cell: Cell, job_id: str, lines: WatchLines) -> None:
+        from northstar.broker.queue_places import QueuePlaces
+        from northstar.domain.progress import ProgressOrder
+
+        self._cell = cell
+        self._job_id = job_id
+        self._lines = lines
+        self._news: asyncio.Queue[Progress] = asyncio.Queue(_MAX_NEWS)
+        self._order = ProgressOrder()
+        self._heard = asyncio.Event()
+        self._view: JobView | None = None
+        self._places = QueuePlaces(cell, monotonic=time.monotonic, view_s=_PLACE_EVERY_S)
+        self._placed_at = -_PLACE_EVERY_S
+
+    async def listen(self) -> None:
+        """Keep what may be shown of the latest run; a connection that breaks costs only that."""
+        from northstar.domain.errors import Unavailable
+        from northstar.domain.progress import from_wire
+        from northstar.store.progress import listen_progress
+
+        with contextlib.suppress(Unavailable):
+            async for token, text in listen_progress(self._cell, self._job_id):
+                news = from_wire(text)
+                if news is None or (shown := self._order.hear(token, news)) is None:
+                    continue
+                if self._news.full():
+                    self._news.get_nowait()
+                self._news.put_nowait(shown)
+                self._heard.set()
+
+    async def follow(self) -> JobView:
+        """Until the job is over."""
+        while True:
+            view = await self._look()
+            if view.status != "running" and not self._news.empty():
+                view = await self._look()  # heard while looking: the run has begun since, or is over
+            if view.status.is_final:
+                await asyncio.sleep(_LAST_NEWS_S)
+                self._tell_news()
+                self._change(view)
+                return view
+            self._change(view)
+            self._tell_news()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._hear(is_running=view.status == "running")
+
+    async def _hear(self, *, is_running: bool) -> None:
+        """Tell the news of the run that is known; return when there are some of another, whose state comes first."""
+        run = self._order.run
+        while is_running and self._order.run == run:
+            self._tell_news()
+            self._heard.clear()
+            await self._heard.wait()
+        if not is_running:
+            self._heard.clear()
+            await self._heard.wait()
+
+    async def _look(self) -> JobView:
+        from northstar.broker.job_views import view_of
+        from northstar.domain.refusals import NoSuchJob
+
+        reply = await self._cell.inspect([self._job_id], results=True)
+        if not reply.jobs:
+            raise NoSuchJob({"job": self._job_id})
+        view = view_of(reply.jobs[0])
+        if view.status == "queued" and time.monotonic() - self._placed_at >= _PLACE_EVERY_S:
+            self._placed_at = time.monotonic()
+            place = await self._places.of(reply.jobs[0], now_ms=reply.now_ms)
+            self._change(view)
+            if place is not None:
+                self._lines.waits(place)
         return view
 
+    def _change(self, view: JobView) -> None:
+        before = self._view
+        if before is None or (before.status, before.machine) != (view.status, view.machine):
+            self._lines.changed(before, view)
+            self._view = view
 
-async def _follow(cell: Cell, job_id: str, telling: _Telling) -> JobView:
-    from northstar.broker.job_views import look_at
-    from northstar.domain.refusals import NoSuchJob
-
-    before: JobView | None = None
-    while True:
-        found = await look_at(cell, [job_id], results=True)
-        if not found:
-            raise NoSuchJob({"job": job_id})
-        if before is None or (before.status, before.machine) != (found[0].status, found[0].machine):
-            telling.changed(before, found[0])
-            before = found[0]
-        if found[0].status.is_final:
-            return found[0]
-        await asyncio.sleep(_LOOK_EVERY_S)
-
-
-async def _listen(cell: Cell, job_id: str, telling: _Telling) -> None:
-    """Pass on progress of the latest run; a connection that breaks costs only that."""
-    from northstar.domain.errors import Unavailable
-    from northstar.domain.runs import LatestRun
-    from northstar.store.progress import listen_progress
-
-    latest = LatestRun()
-    with contextlib.suppress(Unavailable):
-        async for token, text in listen_progress(cell, job_id):
-            if latest.is_older(token):
-                continue
-            latest.begins_with(token)
-            with contextlib.suppress(msgspec.MsgspecError):
-                telling.heard(msgspec.json.decode(text, type=News))
+    def _tell_news(self) -> None:
+        while not self._news.empty():
+            self._lines.heard(self._news.get_nowait())

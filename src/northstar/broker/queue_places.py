@@ -1,0 +1,127 @@
+"""Where waiting jobs stand, and when machines will take them: the queue's facts and policy's answer."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from northstar.domain.jobs import JobStatus
+from northstar.domain.queue_place import QueuePlace
+from northstar.policy.routing.eta import expected_wait_s, fit_slots, shared_lanes, why_nobody
+from northstar.policy.routing.ready_after import PatienceRule
+from northstar.policy.routing.snapshot import CellSnapshot
+from northstar.store.latest import read_latest
+from northstar.store.pauses import read_pauses
+from northstar.store.queue_order import count_before
+from northstar.store.snapshots import read_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.snapshot import LaneState
+    from northstar.store.cell import Cell
+    from northstar.store.messages import InspectedJob
+    from northstar.store.pauses import Pause
+
+#: Finished jobs that are looked at for how long a run takes.
+RECENT_RUNS: Final = 200
+#: Other lanes that are counted in; who has more before it is told that its time is unknown.
+MOST_LANES: Final = 256
+
+
+class QueuePlaces:
+    """Places in one cell. What many jobs share (machines, pauses, times of recent runs) is read at most every `view_s` seconds."""
+
+    def __init__(
+        self, cell: Cell, *, monotonic: Callable[[], float], view_s: float = 1.0, rule: PatienceRule | None = None
+    ) -> None:
+        self._cell = cell
+        self._monotonic = monotonic
+        self._view_s = view_s
+        self._rule = rule or PatienceRule()
+        self._view = CellSnapshot()
+        self._runs: list[InspectedJob] = []
+        self._pauses: list[Pause] = []
+        self._viewed_s = -math.inf
+
+    async def of(self, job: InspectedJob, *, now_ms: int) -> QueuePlace | None:
+        """The place of a queued job; None for one that does not wait in a lane. `now_ms` is the cell's time.
+
+        Raises:
+            Unavailable: the server does not answer.
+        """
+        record = job.record
+        if record.status != JobStatus.QUEUED:
+            return None
+        await self._look()
+        lane = self._view.lanes.get(record.lane)
+        wanted = None if lane is None else self._view.classes.get(lane.requirement_class)
+        if lane is None or wanted is None:
+            await self._look(anew=True)  # the lane may be younger than the view
+            lane = self._view.lanes.get(record.lane)
+            wanted = None if lane is None else self._view.classes.get(lane.requirement_class)
+        if lane is None or wanted is None:
+            return None
+        return await self._place(job, lane, wanted, now_ms=now_ms)
+
+    async def _place(self, job: InspectedJob, lane: LaneState, wanted: RequirementClass, *, now_ms: int) -> QueuePlace:
+        others = shared_lanes(lane, job.record.order, wanted, self._view)
+        before, *elsewhere = await count_before(
+            self._cell.client,
+            self._cell.keys,
+            lanes=[lane.id, *(other.id for other in others[:MOST_LANES])],
+            order=job.record.order,
+            job_id=job.id,
+        )
+        slots = fit_slots(lane, wanted, self._view, self._rule, waited_ms=now_ms - job.record.submitted_ms)
+        ahead = before + sum(elsewhere)
+        why = self._paused(wanted.pool)
+        eta_s = None
+        if not why and not slots.slots:
+            why = why_nobody(wanted, self._view)
+        elif not why and len(others) > MOST_LANES:
+            why = f"more than {MOST_LANES} other kinds of jobs come before it"
+        elif not why:
+            eta_s = expected_wait_s(ahead, slots, run_s=self._run_s(lane, wanted))
+            why = "" if eta_s is not None else "no job like it has finished lately"
+        return QueuePlace(
+            position=before + 1, ahead_elsewhere=sum(elsewhere), machines=slots.machines, eta_s=eta_s, why=why
+        )
+
+    def _paused(self, pool: str) -> str:
+        for pause in self._pauses:
+            if pause.scope in {"cell", f"pool:{pool}"}:
+                return f"{pause.scope.replace(':', ' ')} is paused ({pause.because})"
+        return ""
+
+    async def _look(self, *, anew: bool = False) -> None:
+        now_s = self._monotonic()
+        if not anew and now_s - self._viewed_s < self._view_s:
+            return
+        self._view = await read_snapshot(self._cell.client, self._cell.keys)
+        self._pauses = await read_pauses(self._cell.client, self._cell.keys)
+        latest = await read_latest(self._cell.client, self._cell.keys, "finished", count=RECENT_RUNS)
+        self._runs = list((await self._cell.inspect(latest)).jobs) if latest else []
+        self._viewed_s = now_s
+
+    def _run_s(self, lane: LaneState, wanted: RequirementClass) -> float | None:
+        """The mean time of the lane's recent runs; if it has none, of those of its service; None if there are none either."""
+        runs: list[float] = []
+        alike: list[float] = []
+        for job in self._runs:
+            record = job.record
+            if record.status != JobStatus.SUCCEEDED or not 0 < record.started_ms <= record.finished_ms:
+                continue
+            run_s = (record.finished_ms - record.started_ms) / 1000
+            theirs = self._view.lanes.get(record.lane)
+            if record.lane == lane.id:
+                runs.append(run_s)
+            elif theirs is not None and self._service(theirs) == wanted.service:
+                alike.append(run_s)
+        times = runs or alike
+        return sum(times) / len(times) if times else None
+
+    def _service(self, lane: LaneState) -> str:
+        found = self._view.classes.get(lane.requirement_class)
+        return "" if found is None else found.service

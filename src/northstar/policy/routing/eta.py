@@ -1,0 +1,128 @@
+"""In about how many seconds a waiting job is taken by a machine, and why that cannot be said where it cannot.
+
+Whitt, "Predicting Queueing Delays" (Management Science 45, 1999): who finds all `s` servers busy and `a` others before it waits
+for `a + 1` departures, which come `s` in a mean service time, so (a + 1) · E[S] / s. What is approximated: E[S] is the mean of
+what ran lately, not the times of the very jobs ahead; those in service count as if they had just begun, so the answer errs
+towards too long; jobs of other lanes that come before and fit the same machines count in full, though some of them may go to
+machines that this job cannot take; free slots are counted without the VRAM that other jobs on the machine hold. It says
+nothing of jobs that go first for other reasons: those that come later with a higher priority or in their tenant's turn, and
+those that are overdue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from northstar.policy.routing.candidates import holders_of, wait_ms_of
+from northstar.policy.routing.fit import decide_fit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from northstar.domain.machines import MachineProfile
+    from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.ready_after import PatienceRule
+    from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
+
+
+class FitSlots(msgspec.Struct, frozen=True, kw_only=True):
+    """Slots of the machines that fit a job and take work now.
+
+    `held_back_s` are, for free slots whose machine must leave the job to better ones for a while, the seconds until it may
+    take it; those that may take it now are `free`.
+    """
+
+    machines: int = 0
+    slots: int = 0
+    free: int = 0
+    held_back_s: tuple[float, ...] = ()
+
+
+def fit_slots(
+    lane: LaneState, wanted: RequirementClass, snapshot: CellSnapshot, rule: PatienceRule, *, waited_ms: int
+) -> FitSlots:
+    """Count them for a job that has waited so long. What a machine holds back from goes by the lane's oldest job, so it may be sooner."""
+    profiles = {name for name, profile in snapshot.profiles.items() if decide_fit(profile, wanted).fits}
+    fitting = [machine for machine in snapshot.machines.values() if machine.active and machine.profile in profiles]
+    holders = holders_of(fitting, lane.anchors)
+    free, held_back = 0, list[float]()
+    for machine in fitting:
+        unused = max(0, machine.slots - machine.used)
+        left_ms = wait_ms_of(machine, lane, holders, rule) - waited_ms
+        if left_ms <= 0:
+            free += unused
+        else:
+            held_back += [left_ms / 1000] * unused
+    slots = sum(machine.slots for machine in fitting)
+    return FitSlots(machines=len(fitting), slots=slots, free=free, held_back_s=tuple(sorted(held_back)))
+
+
+def expected_wait_s(ahead: int, slots: FitSlots, *, run_s: float | None) -> float | None:
+    """Seconds until a machine takes a job that has `ahead` others before it.
+
+    None if nobody fits, or if `run_s`, the mean time of a run, would be needed and is not known.
+
+    >>> expected_wait_s(2, FitSlots(machines=1, slots=2), run_s=10.0), expected_wait_s(0, FitSlots(slots=1, free=1), run_s=None)
+    (15.0, 0.0)
+    """
+    if not slots.slots:
+        return None
+    if ahead < slots.free:
+        return 0.0
+    behind = ahead - slots.free
+    queue_s = None if run_s is None else (behind + 1) * run_s / slots.slots
+    if behind < len(slots.held_back_s):
+        # A machine that lacks the model waits for a better one to get free, and takes the job itself if none does.
+        return min(slots.held_back_s[behind], queue_s) if queue_s is not None else slots.held_back_s[behind]
+    return queue_s
+
+
+def shared_lanes(lane: LaneState, order: str, wanted: RequirementClass, snapshot: CellSnapshot) -> list[LaneState]:
+    """Other lanes whose first job comes before `order`, and which some machine may take that may also take this lane."""
+    ours = [profile for profile in _served_by(snapshot) if decide_fit(profile, wanted).fits]
+    shared: dict[str, bool] = {}
+    found: list[LaneState] = []
+    for other in snapshot.lanes.values():
+        if other.id == lane.id or not other.waits or other.head >= order:
+            continue
+        if other.requirement_class not in shared:
+            theirs = snapshot.classes.get(other.requirement_class)
+            shared[other.requirement_class] = theirs is not None and any(
+                decide_fit(profile, theirs).fits for profile in ours
+            )
+        if shared[other.requirement_class]:
+            found.append(other)
+    return found
+
+
+def why_nobody(wanted: RequirementClass, snapshot: CellSnapshot) -> str:
+    """Why no machine takes such a job now: the need that keeps the closest one away."""
+    machines = snapshot.machines.values()
+    if not machines:
+        return "no machine is here"
+    active = [machine for machine in machines if machine.active]
+    against = _reasons(active, snapshot.profiles, wanted)
+    if not against:
+        waiting = _reasons(machines, snapshot.profiles, wanted)
+        fit = sum(not reasons for _, reasons in waiting)
+        return f"{fit} fit, but take no new work now" if fit else f"none of {len(machines)} machines takes new work now"
+    closest, reasons = min(against, key=lambda entry: (len(entry[1]), entry[0]))
+    return f"no machine fits now; of {len(active)}, {closest} comes closest, but {'; '.join(reasons)}"
+
+
+def _reasons(
+    machines: Iterable[MachineState], profiles: Mapping[str, MachineProfile], wanted: RequirementClass
+) -> list[tuple[str, tuple[str, ...]]]:
+    return [
+        (machine.id, decide_fit(profiles[machine.profile], wanted).reasons)
+        for machine in machines
+        if machine.profile in profiles
+    ]
+
+
+def _served_by(snapshot: CellSnapshot) -> list[MachineProfile]:
+    """Profiles of machines that take work now."""
+    names = {machine.profile for machine in snapshot.machines.values() if machine.active}
+    return [snapshot.profiles[name] for name in sorted(names) if name in snapshot.profiles]

@@ -1,0 +1,112 @@
+"""Whoever watches a job is told the truth in order, from its place in the queue to its end.
+
+A real broker whose front a machine dials, the agent's own parts, and a ComfyUI that sends the frames of a recorded one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from northstar.agent.dialing import Backoff, Dialling
+from northstar.agent.engine import ConnectorRunner
+from northstar.agent.outputs import UploadedOutputs
+from northstar.agent.presence import FixedPresence
+from northstar.agent.worker import Worker, WorkerSettings
+from northstar.connectors.comfyui import ComfyUIConnector
+from northstar.connectors.secret import Secret
+from northstar.domain.jobs import JobRequest
+from northstar.domain.machines import MachineProfile
+from northstar.store.progress import channel
+from northstar.surfaces.cli.watch import follow
+from northstar.surfaces.cli.watch_lines import WatchLines
+from tests import servers
+from tests.broker.gateway.rig import Fleet
+from tests.connectors.comfyui.graphs import sampled
+from tests.connectors.fake_comfyui.server import FakeComfyUI
+from tests.servers import eventually
+
+PROFILE = MachineProfile(pools=("standard",), services=("picture",))
+STEPS = 6
+
+
+@contextlib.asynccontextmanager
+async def painter(fleet: Fleet, url: str, engine: FakeComfyUI, folder: Path) -> AsyncIterator[None]:
+    """A machine with ComfyUI, at work."""
+    connector = ComfyUIConnector(engine.url, service="picture")
+    dialling = Dialling(http_url=url, token=Secret(await fleet.token()))
+    backoff = Backoff(first_s=0.05, longest_s=0.2)
+    async with aiohttp.ClientSession() as http, fleet.dialling(url) as link:
+        outputs = UploadedOutputs(http, dialling, backoff=backoff, jitter=random.random)
+        worker = Worker(
+            link,
+            ConnectorRunner({"picture": connector}, outputs=outputs, workspaces=folder),
+            profile=PROFILE,
+            presence=FixedPresence(),
+            settings=WorkerSettings(slots=1, drain_s=5.0, renew_every_s=0.2),
+            jitter=random.random,
+        )
+        async with fleet.working(worker):
+            yield
+        await connector.close()
+
+
+async def test_a_watcher_sees_queued_loading_running_storing_and_the_end_in_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "work").mkdir()
+    engine = FakeComfyUI(checkpoints=("tiny.safetensors",), pace_s=0.12)
+    async with (
+        servers.embedded_valkey() as server,
+        Fleet(server.url, tmp_path) as fleet,
+        fleet.front() as front,
+        fleet.dispatching(),
+        engine.serving(),
+    ):
+        await fleet.cell.declare(["service:picture"], by="test")
+        await fleet.submitter.submit([JobRequest(service="picture", id="sky", payload=sampled(steps=STEPS))])
+        watching = asyncio.create_task(follow(fleet.cell, "sky", WatchLines(as_json=True)))
+
+        async def is_watched() -> bool:
+            return bool(
+                (await fleet.cell.client.execute_command("PUBSUB", "SHARDNUMSUB", channel(fleet.cell, "sky")))[1]
+            )
+
+        await eventually(is_watched, what="the watcher listens")
+        async with painter(fleet, front.url, engine, tmp_path / "work"):
+            view = await asyncio.wait_for(watching, 30)
+    told_lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    events: list[dict[str, Any]] = [json.loads(line) for line in told_lines]
+    assert view.status == "succeeded"
+    assert stages(events) == ["queued", "running", "loading", "running", "storing", "succeeded"]
+    (place,) = [event for event in events if event["event"] == "place"]
+    assert (place["position"], place["eta_s"], place["why"]) == (1, None, "no machine is here")
+    told = [event for event in events if event["event"] == "progress"]
+    assert {(event["model"], event["node_name"]) for event in told if event["phase"] == "loading"} == {
+        ("tiny.safetensors", "CheckpointLoaderSimple")
+    }
+    assert [event["node"] for event in told if event["node"]] == sorted(
+        event["node"] for event in told if event["node"]
+    )
+    assert {event["nodes"] for event in told if event["node"]} == {7}
+    steps = [event["step"] for event in told if event["step"]]
+    assert steps == sorted(steps)
+    assert set(steps) >= {1, STEPS}
+    (file,) = view.result["outputs"]
+    assert told[-1]["phase"] == "storing"
+    assert told[-1]["bytes_done"] == told[-1]["bytes_total"] == file["asset"]["size_bytes"]
+
+
+def stages(events: list[dict[str, Any]]) -> list[str]:
+    """States and phases as a person reads them, each once while it lasts."""
+    names = [event["job"]["status"] if event["event"] == "state" else event.get("phase") for event in events]
+    return [name for name, _ in itertools.groupby(name for name in names if name)]

@@ -1,0 +1,104 @@
+"""In about how many seconds a waiting job is taken, and why that cannot be said."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from northstar.policy.routing.eta import FitSlots, expected_wait_s, fit_slots, shared_lanes, why_nobody
+from northstar.policy.routing.ready_after import PatienceRule
+from northstar.policy.routing.snapshot import CellSnapshot
+from tests.policy.routing.builders import SDXL, cell, lane, machine, profile, wanted
+
+RULE = PatienceRule()
+times = st.floats(min_value=0.01, max_value=1e6)
+
+
+def test_a_free_slot_is_taken_at_once_whatever_a_run_takes() -> None:
+    assert expected_wait_s(1, FitSlots(slots=4, free=2), run_s=None) == 0.0
+
+
+def test_whoever_finds_all_busy_waits_for_one_departure_more_than_there_are_before_it() -> None:
+    assert expected_wait_s(0, FitSlots(slots=1), run_s=10.0) == 10.0
+    assert expected_wait_s(3, FitSlots(slots=2), run_s=10.0) == 20.0
+    assert expected_wait_s(3, FitSlots(slots=4, free=2), run_s=10.0) == 5.0
+
+
+def test_without_machines_or_without_a_known_time_it_is_unknown_and_no_guess() -> None:
+    assert expected_wait_s(0, FitSlots(), run_s=10.0) is None
+    assert expected_wait_s(3, FitSlots(slots=2), run_s=None) is None
+
+
+def test_a_machine_that_holds_back_takes_the_job_when_it_may_unless_a_better_one_is_free_sooner() -> None:
+    slots = FitSlots(slots=2, held_back_s=(6.0,))
+    assert expected_wait_s(0, slots, run_s=None) == 6.0
+    assert expected_wait_s(0, slots, run_s=4.0) == 2.0
+    assert expected_wait_s(1, slots, run_s=40.0) == 40.0
+
+
+@given(st.integers(0, 500), st.integers(1, 50), st.integers(0, 50), times)
+def test_it_never_falls_with_the_jobs_before_it_nor_rises_with_slots(
+    ahead: int, slots: int, free: int, run_s: float
+) -> None:
+    now = FitSlots(slots=slots, free=min(free, slots))
+    here = expected_wait_s(ahead, now, run_s=run_s)
+    behind = expected_wait_s(ahead + 1, now, run_s=run_s)
+    roomier = expected_wait_s(ahead, msgspec.structs.replace(now, slots=slots + 1), run_s=run_s)
+    assert here is not None
+    assert behind is not None
+    assert roomier is not None
+    assert roomier <= here <= behind
+
+
+def test_slots_are_those_of_machines_that_fit_and_take_work() -> None:
+    machines = (
+        machine("busy", slots=2, used=2),
+        machine("free", slots=2, used=1),
+        machine("gone", active=False),
+        machine("elsewhere", profile="other"),
+    )
+    assert fit_slots(lane("l"), wanted(), cell(*machines), RULE, waited_ms=0) == FitSlots(machines=2, slots=4, free=1)
+
+
+def test_a_machine_without_the_model_holds_back_for_the_rest_of_its_patience() -> None:
+    machines = (machine("holder", held={"sdxl": "resident"}, used=1), machine("empty"))
+    ours = lane("l", anchors=SDXL)
+    assert fit_slots(ours, wanted(), cell(*machines), RULE, waited_ms=1_000).held_back_s == (5.0,)
+    assert fit_slots(ours, wanted(), cell(*machines), RULE, waited_ms=6_000).free == 1
+
+
+def test_lanes_count_that_come_before_and_want_the_same_machines() -> None:
+    parts = (
+        lane("ours", waits=True, head="5"),
+        lane("before", waits=True, head="3"),
+        lane("after", waits=True, head="7"),
+        lane("idle"),
+        lane("foreign", waits=True, head="1", requirement_class="x"),
+    )
+    snapshot = msgspec.structs.replace(
+        cell(machine("m"), machine("n", profile="other"), *parts), classes={"c": wanted(), "x": wanted(pool="fast")}
+    )
+    assert [other.id for other in shared_lanes(parts[0], "5", wanted(), snapshot)] == ["before"]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "sentence"),
+    [
+        (CellSnapshot(), "no machine is here"),
+        (
+            cell(machine("far", profile="other"), machine("near")),
+            "no machine fits now; of 2, near comes closest, but has 24000 MB of VRAM, the job needs 48000",
+        ),
+        (cell(machine("m", active=False)), "none of 1 machines takes new work now"),
+    ],
+)
+def test_the_unmet_need_of_the_closest_machine_is_named(snapshot: CellSnapshot, sentence: str) -> None:
+    assert why_nobody(wanted(vram_mb=48_000), snapshot) == sentence
+
+
+def test_machines_that_would_fit_but_take_nothing_are_counted() -> None:
+    drained = cell(machine("m", active=False), machine("x", profile="other", active=False))
+    assert why_nobody(wanted(), drained) == "1 fit, but take no new work now"
+    assert profile().vram_mb == 24_000
