@@ -51,7 +51,7 @@ for _ in range(6_000):
     time.sleep(0.01)
 if job.get("fail") and not pathlib.Path(job["fail"]).exists():
     sys.exit("this work fails until its file is there")
-pathlib.Path("out/copy.txt").write_text(job.get("text", "nothing") * 3)
+pathlib.Path("out/copy.txt").write_text(job.get("text", "nothing") * int(job.get("times", 3)))
 """
 
 
@@ -119,12 +119,14 @@ class Northstar:
             yield process
 
     @contextlib.contextmanager
-    def started(self, *arguments: str) -> Iterator[RunningProcess]:
-        """A command that stays."""
+    def started(
+        self, *arguments: str, before: tuple[str, ...] = (), **environment: str
+    ) -> Iterator[RunningProcess]:
+        """A command that stays. `before` is a program that starts it."""
         with (self.folder / "out.log").open("ab") as out, (self.folder / "err.log").open("ab") as err:
             popen = subprocess.Popen(
-                [*PROGRAM, *arguments],
-                env=self._environment,
+                [*before, *PROGRAM, *arguments],
+                env=self._environment | environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

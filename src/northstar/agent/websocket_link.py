@@ -73,8 +73,9 @@ class LinkOptions(msgspec.Struct, frozen=True, kw_only=True):
     backoff: Backoff = Backoff()
     #: For the connection to stand and the broker to welcome the machine.
     connect_s: float = 10.0
-    #: Ask whether the broker is there after so much silence, and take it for gone after half of that again.
-    ping_every_s: float = 5.0
+    #: Ask whether the broker is there after so much silence, and take it for gone after half of that again. Together less than
+    #: the broker takes to give this machine up, so that one whose connection was forgotten on the way keeps its jobs.
+    ping_every_s: float = 3.0
     #: How long a call waits for a connection, and then for its answer.
     patience_s: float = 5.0
     answer_s: float = 20.0

@@ -18,7 +18,7 @@ from northstar.agent.dialing import Backoff, Dialling, broker_url
 from northstar.agent.direct_link import DirectLink
 from northstar.agent.link import BrokerLink
 from northstar.agent.outputs import LocalOutputs, OutputStore, UploadedOutputs
-from northstar.agent.websocket_link import WebSocketLink
+from northstar.agent.websocket_link import LinkOptions, WebSocketLink
 from northstar.assembly.announcing import announced
 from northstar.assembly.session import find_place, new_id
 from northstar.config import Settings
@@ -106,6 +106,7 @@ async def through_broker(settings: Settings, name: str, *, token: Secret | None)
             version=__version__,
             new_nonce=_nonce,
             jitter=random.random,
+            options=LinkOptions(ping_every_s=wanted.ping_every_s),
         )
         async with link:
             yield Way(
