@@ -72,9 +72,15 @@ class AssetStore:
         return self._place.url
 
     async def put(
-        self, content: Path | bytes, *, cell: str, job_id: str, name: str, media_type: str = "application/octet-stream"
+        self,
+        content: Path | bytes | IO[bytes],
+        *,
+        cell: str,
+        job_id: str,
+        name: str,
+        media_type: str = "application/octet-stream",
     ) -> AssetRef:
-        """Keep a file or bytes, verified by reading them back; seen by others whole or not at all.
+        """Keep a file, an open one from its beginning, or bytes, verified by reading them back; seen by others whole or not at all.
 
         `name` may have folders (`frames/0001.png`). The caller says the media type; it is only passed on.
 
@@ -154,7 +160,7 @@ class AssetStore:
         """The asset's file where the store is a folder of this machine, to be sent without copying; else None."""
         return self._place.local_path(self._key(ref.url))
 
-    def _put(self, content: Path | bytes, *, parts: tuple[str, str, str], media_type: str) -> AssetRef:
+    def _put(self, content: Path | bytes | IO[bytes], *, parts: tuple[str, str, str], media_type: str) -> AssetRef:
         cell, job_id, name = parts
         with _source(content, name=name) as stream:
             digest = Digest()
@@ -221,9 +227,13 @@ def _damaged(ref: AssetRef, digest: Digest) -> AssetDamaged:
 
 
 @contextmanager
-def _source(content: Path | bytes, *, name: str) -> Iterator[IO[bytes]]:
+def _source(content: Path | bytes | IO[bytes], *, name: str) -> Iterator[IO[bytes]]:
     if isinstance(content, bytes):
         yield io.BytesIO(content)
+        return
+    if not isinstance(content, Path):
+        content.seek(0)
+        yield content  # whoever opened it closes it
         return
     fd = os.open(content, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(fd, "rb") as stream:

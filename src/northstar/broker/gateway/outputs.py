@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -94,8 +93,8 @@ class Outputs:
             NotYourJob, OutputTooLarge, OutputNotAsAnnounced, or an asset store's error.
         """
         await self._expect_lease(machine=machine, job=job, lease=lease)
-        with tempfile.TemporaryDirectory(prefix="northstar-output-") as folder:
-            draft = Path(folder) / "output"
+        # A file without a name: however this process ends, its bytes end with it.
+        with tempfile.TemporaryFile(prefix="northstar-output-") as draft:
             found = await self._written(chunks, draft, name=name)
             if found != sha256:
                 raise OutputNotAsAnnounced(name)
@@ -114,19 +113,18 @@ class Outputs:
             if output.asset is not None:
                 await self._assets.expect(output.asset, cell=self._cell.name, job_id=job)
 
-    async def _written(self, chunks: AsyncIterator[bytes], draft: Path, *, name: str) -> str:
+    async def _written(self, chunks: AsyncIterator[bytes], draft: IO[bytes], *, name: str) -> str:
         """Write what comes; gives its SHA-256."""
         digest, size_bytes, held = hashlib.sha256(), 0, bytearray()
-        with draft.open("wb") as file:
-            async for chunk in chunks:
-                size_bytes += len(chunk)
-                if size_bytes > self._max_bytes:
-                    raise OutputTooLarge(name, limit_bytes=self._max_bytes)
-                held += chunk
-                if len(held) >= _DISK_CHUNK_BYTES:
-                    await asyncio.to_thread(_append, file, digest, bytes(held))
-                    held.clear()
-            await asyncio.to_thread(_append, file, digest, bytes(held))
+        async for chunk in chunks:
+            size_bytes += len(chunk)
+            if size_bytes > self._max_bytes:
+                raise OutputTooLarge(name, limit_bytes=self._max_bytes)
+            held += chunk
+            if len(held) >= _DISK_CHUNK_BYTES:
+                await asyncio.to_thread(_append, draft, digest, bytes(held))
+                held.clear()
+        await asyncio.to_thread(_append, draft, digest, bytes(held))
         return digest.hexdigest()
 
     async def _expect_lease(self, *, machine: str, job: str, lease: str) -> None:
@@ -138,6 +136,6 @@ class Outputs:
             raise NotYourJob(job)
 
 
-def _append(file: Any, digest: Any, data: bytes) -> None:
+def _append(file: IO[bytes], digest: Any, data: bytes) -> None:
     file.write(data)
     digest.update(data)
