@@ -92,10 +92,12 @@ class Northstar:
     def data_dir(self) -> Path:
         return self.folder / "data"
 
-    def run(self, *arguments: str, stdin: bytes | str = b"", **environment: str) -> Answer:
-        """Run a command to its end."""
+    def run(
+        self, *arguments: str, stdin: bytes | str = b"", program: tuple[str, ...] = (), **environment: str
+    ) -> Answer:
+        """Run a command to its end; of another `program` than this build's."""
         done = subprocess.run(
-            [*PROGRAM, *arguments, *self.options],
+            [*(program or PROGRAM), *arguments, *self.options],
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             env=self._environment | environment,
             cwd=self.folder,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.cable import cable
+from tests.cable import cable
 from tests.acceptance.site import SOON, Site, site
 from tests.conftest import LONG, chosen_profile
 from tests.servers import RunningServer

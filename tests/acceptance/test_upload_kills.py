@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.cable import Cable, cable
+from tests.cable import Cable, cable
 from tests.acceptance.site import Site, site
 from tests.servers import RunningServer, eventually
 

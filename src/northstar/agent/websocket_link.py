@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from northstar.agent.dialing import Backoff
+from northstar.agent.dialing import Backoff, trouble
 from northstar.domain.errors import NorthstarError, Refused, Unavailable
 from northstar.domain.refusals import REFUSALS, MachineReplaced, NoSuchMachine, TokenWaiting, refusal
 from northstar.store import wire
@@ -45,6 +45,7 @@ class BrokerUnreachable(Unavailable):
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"the broker is not connected: {detail}; dialling goes on by itself")
+        self.detail = detail
 
 
 class BrokerUnavailable(Unavailable):
@@ -65,6 +66,18 @@ class BrokerRefused(Refused):
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(f"{sentence} ({code})")
         self.said = code
+
+
+class ProtocolUnknown(Refused):
+    """The broker chose a protocol that was not offered to it."""
+
+    code: ClassVar[str] = "NS_PROTOCOL_UNKNOWN"
+
+    def __init__(self, protocol: int) -> None:
+        super().__init__(
+            f"the broker answered in protocol {protocol}, the agent speaks {wire.OLDEST_PROTOCOL} to {wire.NEWEST_PROTOCOL}; "
+            "upgrade the agent"
+        )
 
 
 class LinkOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +152,7 @@ class WebSocketLink:
             except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError, NorthstarError) as exc:
                 if self._up.is_set():
                     failures = 0
-                self._trouble = str(exc) or type(exc).__name__
+                self._trouble = exc.detail if isinstance(exc, BrokerUnreachable) else trouble(exc)
                 if isinstance(exc, NorthstarError) and not exc.retryable:
                     self._fatal = exc
                     self._down(exc)
@@ -180,7 +193,9 @@ class WebSocketLink:
         hello = wire.Hello(wire.OLDEST_PROTOCOL, wire.NEWEST_PROTOCOL, self.machine, self.session, self._version)
         await socket.send_bytes(_encode(hello))
         match await self._frame(socket):
-            case wire.Welcome() as welcome:
+            case wire.Welcome(protocol=protocol) as welcome:
+                if not wire.OLDEST_PROTOCOL <= protocol <= wire.NEWEST_PROTOCOL:
+                    raise ProtocolUnknown(protocol)
                 return welcome
             case wire.Goodbye() as goodbye:
                 raise _no(goodbye.code, goodbye.sentence, retryable=goodbye.retryable, facts=goodbye.facts)

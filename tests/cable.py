@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import AsyncIterator
 
 HOST = "127.0.0.1"
@@ -45,7 +44,8 @@ class Cable:
         self.port = 0
         #: Bytes that may still pass from machines to brokers before the cable cuts itself; None: any number.
         self.allowance: int | None = None
-        self._turn = itertools.count()
+        #: Connections that machines have begun.
+        self.dialled = 0
         self._whole = asyncio.Event()
         self._whole.set()
         self._links: set[_Link] = set()
@@ -91,17 +91,19 @@ class Cable:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(writer)
         self._links.add(link)
+        self.dialled += 1
+        target = self.targets[self.dialled % len(self.targets)]
         link.let_flow(not self.is_cut)
         try:
             await link.flows.wait()
             with contextlib.suppress(OSError):
-                await self._connected(link, reader)
+                await self._connected(link, reader, target)
         finally:
             self._links.discard(link)
             link.abort()
 
-    async def _connected(self, link: _Link, reader: asyncio.StreamReader) -> None:
-        far_reader, link.far = await asyncio.open_connection(HOST, self.targets[next(self._turn) % len(self.targets)])
+    async def _connected(self, link: _Link, reader: asyncio.StreamReader, target: int) -> None:
+        far_reader, link.far = await asyncio.open_connection(HOST, target)
         ways = [
             asyncio.ensure_future(self._pass(link, reader, link.far, counted=True)),
             asyncio.ensure_future(self._pass(link, far_reader, link.near, counted=False)),
