@@ -92,12 +92,12 @@ class Cable:
         link = _Link(writer)
         self._links.add(link)
         self.dialled += 1
-        target = self.targets[self.dialled % len(self.targets)]
+        turn = self.dialled
         link.let_flow(not self.is_cut)
         try:
             await link.flows.wait()
             with contextlib.suppress(OSError):
-                await self._connected(link, reader, target)
+                await self._connected(link, reader, self.targets[turn % len(self.targets)])
         finally:
             self._links.discard(link)
             link.abort()

@@ -66,19 +66,29 @@ async def test_work_that_was_handed_to_a_connection_nobody_hears_is_done_all_the
         assert (record.attempts, record.recoveries) == (0, 0)
 
 
+def called(name: str, body: msgspec.Struct) -> wire.Call:
+    return wire.Call(1, name, msgspec.Raw(msgspec.msgpack.encode(body)))
+
+
+async def said(socket: aiohttp.ClientWebSocketResponse, frame: wire.FromAgent) -> None:
+    """Send a frame, and wait until something comes back that is no ping."""
+    await socket.send_bytes(msgspec.msgpack.encode(frame))
+    while (await socket.receive(timeout=5)).type is not aiohttp.WSMsgType.BINARY:
+        pass
+
+
 async def test_a_peer_that_stops_reading_and_answering_is_given_up_and_its_job_goes_to_another(fleet: Fleet) -> None:
     runs = Runs()
     async with fleet.dispatching(), fleet.front(**BROKER) as front, aiohttp.ClientSession() as http:
         headers = {"Authorization": f"Bearer {await fleet.token('mute')}"}
         async with http.ws_connect(front.url + "/agent/v1/link", headers=headers, autoping=False) as socket:
-            await socket.send_bytes(msgspec.msgpack.encode(wire.Hello(1, 1, "mute", nonce())))
-            await socket.receive_bytes()
-            await fleet.submit("a")
+            await said(socket, wire.Hello(1, 1, "mute", nonce()))
             registration = wire.Registration(profile=PROFILE, description=MachineDescription(), slots=1)
-            for number, name, body in ((1, "register", registration), (2, "claim", wire.Claim(1, nonce()))):
-                call = wire.Call(number, name, msgspec.Raw(msgspec.msgpack.encode(body)))
-                await socket.send_bytes(msgspec.msgpack.encode(call))
-            await fleet.becomes("a", "running")
+            await said(socket, called("register", registration))
+            await fleet.submit("a")
+            await fleet.plan()
+            await said(socket, called("claim", wire.Claim(1, nonce())))
+            assert await fleet.status("a") == "running"
             # It says nothing more and answers no ping, but its side of the connection stays open.
             async with fleet.dialling(front.url, "other") as other, fleet.working(fleet.worker(other, runs)):
                 await soon(lambda: runs.ids == ["a"], "the other one runs it")
