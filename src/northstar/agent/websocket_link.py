@@ -141,6 +141,11 @@ class WebSocketLink:
             self._task.cancel()
             await asyncio.wait({self._task})
 
+    @property
+    def connected(self) -> bool:
+        """Whether calls can go out at this moment."""
+        return self._socket is not None and self._up.is_set()
+
     # The connection ---------------------------------------------------------------------------------------------------
 
     async def _dial_for_ever(self) -> None:

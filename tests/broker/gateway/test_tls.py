@@ -25,7 +25,7 @@ from tests.broker.gateway.certificates import Authority, Certificate
 from tests.broker.gateway.rig import LINK, Fleet
 
 #: A machine that is told after so long what the trouble is.
-IMPATIENT = msgspec.structs.replace(LINK, patience_s=0.3)
+IMPATIENT = msgspec.structs.replace(LINK, patience_s=0.15)
 REQUEST = JoinRequest(invite="nsi_none", token="nsm_none", machine="m")
 BAD = {
     "unknown authority": (
