@@ -27,7 +27,7 @@ from tests.servers import RunningServer, eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(1_200 if chosen_profile() == LONG else 180)]
 
-FOR_S = 600.0 if chosen_profile() == LONG else 8.0
+FOR_S = 600.0 if chosen_profile() == LONG else 5.0
 #: The long profile has the settings as they are shipped.
 SETTINGS = "" if chosen_profile() == LONG else "[serve]\ngrace_s = 0.5\nping_every_s = 0.3\nping_timeout_s = 0.3\n"
 PING_S = 3.0 if chosen_profile() == LONG else 0.3
