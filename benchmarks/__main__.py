@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="fewer jobs: shows that it runs, proves nothing")
     parser.add_argument("--peer", action="append", default=[], metavar="PEER", help="only this peer; may be repeated")
     parser.add_argument("--jobs", type=_count, metavar="N", help="soak: so many jobs")
-    parser.add_argument("--over-s", type=_seconds, metavar="S", help="soak: jobs come in over so many seconds, not at once")
+    parser.add_argument(
+        "--over-s", type=_seconds, metavar="S", help="soak: jobs come in over so many seconds, not at once"
+    )
     parser.add_argument("--hour", action="store_true", help="soak: 10,000 jobs over one hour")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure here")
     return parser

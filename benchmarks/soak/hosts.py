@@ -66,7 +66,9 @@ class Hosts:
     async def _add(self) -> None:
         self._count += 1
         name = f"host-{self._count}"
-        machines = {f"{name}-gpu{place}": await self._token(f"{name}-gpu{place}") for place in range(self._plan.machines_each)}
+        machines = {
+            f"{name}-gpu{place}": await self._token(f"{name}-gpu{place}") for place in range(self._plan.machines_each)
+        }
         folder = self._folder / name
         folder.mkdir()
         tokens = {machine: token.reveal() for machine, token in machines.items()}

@@ -11,7 +11,9 @@ from tests.acceptance.orders import ServeOrders, main
 
 
 async def work(orders: ServeOrders) -> None:
-    settings = load(environment=os.environ, file=orders.settings, options={"valkey.url": orders.url, "cell": orders.cell})
+    settings = load(
+        environment=os.environ, file=orders.settings, options={"valkey.url": orders.url, "cell": orders.cell}
+    )
     async with running_serve(settings, open_door=open_door) as running:
         draft = orders.port.with_suffix(".draft")
         draft.write_text(running.front.url.rpartition(":")[2])

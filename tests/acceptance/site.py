@@ -7,7 +7,7 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from northstar.store.snapshots import read_snapshot
 from northstar.store.valkey import connect
 from tests.acceptance.history import History, read_kept_history
 from tests.acceptance.orders import nonce
-from tests.northstar_command import Northstar, RunningProcess
+from tests.northstar_command import NOTHING, Northstar, RunningProcess
 from tests.servers import eventually
 
 #: Work that takes processor time and leaves a file, and work that only takes time.
@@ -79,12 +79,17 @@ class Site:
         self._submitter = Submitter(cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic, view_s=0)
 
     async def serve(
-        self, name: str, *, host: str = "127.0.0.1", before: tuple[str, ...] = (), **environment: str
+        self,
+        name: str,
+        *,
+        host: str = "127.0.0.1",
+        before: tuple[str, ...] = (),
+        environment: Mapping[str, str] = NOTHING,
     ) -> tuple[RunningProcess, int]:
         """One `serve`, and the port on which machines dial it."""
         there = Northstar(self.folder / name, settings=self._settings)
         options = ("--valkey", self._valkey, "--cell", self.cell.name, "--host", host, "--port", "0")
-        process = self._stack.enter_context(there.started("serve", *options, before=before, **environment))
+        process = self._stack.enter_context(there.started("serve", *options, before=before, environment=environment))
         pattern = re.compile(r"broker\s+https?://[0-9.]+:(\d+), where machines dial")
         await until(process, lambda: pattern.search(process.words()) is not None, what=f"{name} serves")
         found = pattern.search(process.words())
@@ -92,14 +97,20 @@ class Site:
         return process, int(found[1])
 
     async def machine(
-        self, name: str, url: str, *, slots: int = 4, before: tuple[str, ...] = (), **environment: str
+        self,
+        name: str,
+        url: str,
+        *,
+        slots: int = 4,
+        before: tuple[str, ...] = (),
+        environment: Mapping[str, str] = NOTHING,
     ) -> RunningProcess:
         """A machine that has joined and waits for work."""
         there = Northstar(self.folder / name, settings=self._settings)
         (there.folder / "token").write_text(await self._token(name))
         arguments = ("agent", name, "--broker", url, "--token-file", str(there.folder / "token"))
         options = ("--slots", str(slots), "--service", "copy", "--service", "rest")
-        process = self._stack.enter_context(there.started(*arguments, *options, before=before, **environment))
+        process = self._stack.enter_context(there.started(*arguments, *options, before=before, environment=environment))
         await until(process, lambda: "broker_connected" in process.words(), what=f"{name} is connected")
         await self.machines_include(name)
         return process

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cable import cable
 from tests.acceptance.site import SOON, Site, site
+from tests.cable import cable
 from tests.conftest import LONG, chosen_profile
 from tests.servers import RunningServer
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cable import Cable, cable
 from tests.acceptance.site import Site, site
+from tests.cable import Cable, cable
 from tests.servers import RunningServer, eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -37,7 +37,7 @@ async def test_a_file_half_sent_by_a_killed_machine_is_seen_by_nobody_and_sent_w
     drafts = tmp_path / "drafts"
     drafts.mkdir()
     async with site(kill_server.url, tmp_path) as there:
-        _, port = await there.serve("broker", TMPDIR=str(drafts))
+        _, port = await there.serve("broker", environment={"TMPDIR": str(drafts)})
         async with cable(port) as line:
             lost = await there.machine("lost", line.url, slots=1)
             line.allowance = SENT_BYTES
@@ -59,7 +59,7 @@ async def test_what_a_killed_broker_had_of_a_file_is_gone_with_it_and_its_succes
     drafts = tmp_path / "drafts"
     drafts.mkdir()
     async with site(kill_server.url, tmp_path) as there:
-        broker, port = await there.serve("broker", TMPDIR=str(drafts))
+        broker, port = await there.serve("broker", environment={"TMPDIR": str(drafts)})
         async with cable(port) as line:
             await there.machine("sender", line.url, slots=1)
             line.allowance = SENT_BYTES
@@ -68,7 +68,7 @@ async def test_what_a_killed_broker_had_of_a_file_is_gone_with_it_and_its_succes
             broker.popen.kill()
             broker.popen.wait()
             assert sizes_below(drafts) == []
-            _, line.targets[0] = await there.serve("successor", TMPDIR=str(drafts))
+            _, line.targets[0] = await there.serve("successor", environment={"TMPDIR": str(drafts)})
             line.mend()
             await there.becomes("a", "succeeded")
         await there.check_each_done_once("a")

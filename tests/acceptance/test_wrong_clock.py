@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)
 
 LEASE_S = 1.5
 SETTINGS = SOON.replace("lease_ms = 3_000", "lease_ms = 1_500").replace("renew_every_s = 0.75", "renew_every_s = 0.4")
+JSON = {"NORTHSTAR_LOG_JSON": "true"}
 HOURS_OF_TEN_YEARS = 10 * 365.25 * 24
 
 
@@ -25,9 +26,9 @@ async def test_clocks_that_jump_by_hours_cost_no_job_its_lease_and_no_machine_it
     go = tmp_path / "go"
     serves, works = WrongClock(tmp_path, "serves"), WrongClock(tmp_path, "works")
     async with site(kill_server.url, tmp_path, settings=SETTINGS) as there:
-        _, port = await there.serve("broker", **serves.environment)
+        _, port = await there.serve("broker", environment=serves.environment)
         url = f"http://127.0.0.1:{port}"
-        agent = await there.machine("m", url, NORTHSTAR_LOG_JSON="true", **works.environment)
+        agent = await there.machine("m", url, environment=works.environment | JSON)
         await there.submit("long", service="copy", until=str(go))
         await there.becomes("long", "running")
         for number, (machine_h, broker_h) in enumerate([(7, -3), (-12, 5)]):
@@ -38,8 +39,8 @@ async def test_clocks_that_jump_by_hours_cost_no_job_its_lease_and_no_machine_it
             await asyncio.sleep(LEASE_S * 0.8)  # with what came before, longer than a lease that nobody renews
         agent.popen.kill()
         works.jump(hours=HOURS_OF_TEN_YEARS)
-        again = await there.machine("future", url, NORTHSTAR_LOG_JSON="true", **works.environment)
-        year = datetime.datetime.now(datetime.UTC).year
+        again = await there.machine("future", url, environment=works.environment | JSON)
+        year = dt.datetime.now(dt.UTC).year
         assert f'"timestamp":"{year + 10}-' in again.words()
         go.touch()
         await there.becomes("long", "succeeded")

@@ -61,7 +61,9 @@ class WrongClock:
     def __init__(self, folder: Path, name: str) -> None:
         compiler = shutil.which("cc") or shutil.which("gcc")
         if compiler is None:
-            pytest.skip("a process gets a wall clock of its own by a preloaded library, and there is no C compiler to make it")
+            pytest.skip(
+                "a process gets a wall clock of its own by a preloaded library, and there is no C compiler to make it"
+            )
         source, library = folder / f"{name}.c", folder / f"{name}.so"
         source.write_text(_SHIM)
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True, timeout=60)

@@ -81,7 +81,9 @@ def trouble(exc: Exception) -> str:
                 return _UNKNOWN_AUTHORITY
             return _CERTIFICATE_FAULTS.get(fault.verify_code, f"its certificate is refused: {fault.verify_message}")
         case aiohttp.ClientConnectorSSLError(os_error=fault):
-            return f"TLS could not be agreed on ({fault.strerror}); if there is no TLS at that port, dial ws:// or http://"
+            return (
+                f"TLS could not be agreed on ({fault.strerror}); if there is no TLS at that port, dial ws:// or http://"
+            )
         case aiohttp.ServerDisconnectedError():
             return "it hung up without an answer; if there is TLS at that port, dial wss:// or https://"
         case _:

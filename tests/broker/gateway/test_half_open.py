@@ -25,9 +25,13 @@ BROKER = {"ping_every_s": 0.3, "ping_timeout_s": 0.4, "grace_s": 1.5}
 @contextlib.asynccontextmanager
 async def far_machine(fleet: Fleet) -> AsyncIterator[tuple[Cable, WebSocketLink]]:
     """A machine that reaches the broker over a cable."""
-    async with fleet.dispatching(), fleet.front(**BROKER) as front:
-        async with cable(int(front.url.rpartition(":")[2])) as line, fleet.dialling(line.url, options=QUICK) as link:
-            yield line, link
+    async with (
+        fleet.dispatching(),
+        fleet.front(**BROKER) as front,
+        cable(int(front.url.rpartition(":")[2])) as line,
+        fleet.dialling(line.url, options=QUICK) as link,
+    ):
+        yield line, link
 
 
 async def test_a_machine_whose_connection_was_forgotten_on_the_way_dials_anew_and_keeps_its_job(fleet: Fleet) -> None:

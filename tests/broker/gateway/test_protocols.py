@@ -38,7 +38,8 @@ async def answer(fleet: Fleet, url: str, *, oldest: int, newest: int) -> wire.Fr
     headers = {"Authorization": f"Bearer {await fleet.token('m')}"}
     async with aiohttp.ClientSession() as http, http.ws_connect(url + "/agent/v1/link", headers=headers) as socket:
         await socket.send_bytes(msgspec.msgpack.encode(wire.Hello(oldest, newest, "m", "s")))
-        return msgspec.msgpack.decode(await socket.receive_bytes(timeout=5), type=wire.FromBroker)
+        told: wire.FromBroker = msgspec.msgpack.decode(await socket.receive_bytes(timeout=5), type=wire.FromBroker)
+        return told
 
 
 @pytest.mark.parametrize(("oldest", "newest"), [(1, 1), (0, 1), (1, 2), (0, 99)])
@@ -75,11 +76,21 @@ async def test_a_newer_broker_speaks_an_older_agents_protocol(fleet: Fleet, monk
 
 
 async def test_an_old_agent_ends_with_the_reason(fleet: Fleet, tmp_path: Path) -> None:
-    host = Northstar(tmp_path / "host", settings=SETTINGS)
+    old = (sys.executable, "-P", "-c", OLD_AGENT)
+    host = Northstar(tmp_path / "host", settings=SETTINGS, program=old)
     (host.folder / "token").write_text(await fleet.token("m"))
     async with fleet.front() as front:
-        arguments = ("agent", "m", "--broker", front.url, "--token-file", str(host.folder / "token"), "--service", "rest")
-        answer = await asyncio.to_thread(host.run, *arguments, program=(sys.executable, "-P", "-c", OLD_AGENT))
+        arguments = (
+            "agent",
+            "m",
+            "--broker",
+            front.url,
+            "--token-file",
+            str(host.folder / "token"),
+            "--service",
+            "rest",
+        )
+        answer = await asyncio.to_thread(host.run, *arguments)
     assert answer.code != 0
     assert "the agent speaks protocol 0 to 0, the broker 1 to 1; upgrade the agent" in answer.err
     assert "NS_PROTOCOL_MISMATCH" in answer.err

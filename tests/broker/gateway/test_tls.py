@@ -14,8 +14,8 @@ import pytest
 
 from northstar.agent.dialing import CaFileUnusable, Dialling
 from northstar.agent.joining import JoinUnanswered, ask_to_join
-from northstar.agent.websocket_link import BrokerUnreachable, WebSocketLink
 from northstar.agent.outputs import UploadedOutputs
+from northstar.agent.websocket_link import BrokerUnreachable, WebSocketLink
 from northstar.connectors.contract import Output
 from northstar.connectors.secret import Secret
 from northstar.domain.machines import MachineDescription
@@ -67,7 +67,9 @@ async def expect_unreachable(fleet: Fleet, url: str, trusted: Path | None, words
         with pytest.raises(BrokerUnreachable, match=words):
             await registered(link)
     with pytest.raises(JoinUnanswered, match=words):
-        await ask_to_join(url, REQUEST, agent="test", tls=Dialling(http_url=url, token=Secret("none"), ca_file=trusted).tls())
+        await ask_to_join(
+            url, REQUEST, agent="test", tls=Dialling(http_url=url, token=Secret("none"), ca_file=trusted).tls()
+        )
 
 
 def output_of(file: Path) -> Output:
@@ -117,12 +119,16 @@ async def test_who_dials_a_tls_port_without_tls_is_told_to_dial_wss(
     fleet: Fleet, authorities: tuple[Authority, Authority]
 ) -> None:
     async with broker(fleet, authorities[0].certificate("plain", host="IP:127.0.0.1")) as url:
-        await expect_unreachable(fleet, url.replace("https:", "http:"), None, "if there is TLS at that port, dial wss://")
+        await expect_unreachable(
+            fleet, url.replace("https:", "http:"), None, "if there is TLS at that port, dial wss://"
+        )
 
 
 async def test_who_dials_a_plain_port_with_tls_is_told_to_dial_ws(fleet: Fleet) -> None:
     async with broker(fleet, None) as url:
-        await expect_unreachable(fleet, url.replace("http:", "https:"), None, "if there is no TLS at that port, dial ws://")
+        await expect_unreachable(
+            fleet, url.replace("http:", "https:"), None, "if there is no TLS at that port, dial ws://"
+        )
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a certificate"])
@@ -130,5 +136,5 @@ def test_a_file_of_authorities_that_cannot_be_read_is_named(tmp_path: Path, cont
     file = tmp_path / "authority.crt"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(CaFileUnusable, match="authority.crt cannot be used"):
+    with pytest.raises(CaFileUnusable, match=r"authority\.crt cannot be used"):
         Dialling(http_url="https://broker.example", token=Secret("none"), ca_file=file).tls()
