@@ -18,10 +18,12 @@ import msgspec
 from benchmarks.contract import Benchmark, Options, Outcome
 
 #: In the order in which they run when no name is given.
-NAMES = ("claim", "peers", "memory", "plan", "gateway")
+NAMES = ("claim", "peers", "memory", "plan", "gateway", "soak")
 #: Fewest rounds whose medians may be quoted.
 QUOTABLE_ROUNDS = 5
 QUICK_ROUNDS = 3
+#: Jobs and seconds of the soak at the rate that the specification asks for.
+_HOUR = (10_000, 3_600.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rounds=chosen.rounds or (QUICK_ROUNDS if chosen.quick else QUOTABLE_ROUNDS),
         quick=chosen.quick,
         peers=tuple(chosen.peer),
+        jobs=_HOUR[0] if chosen.hour else chosen.jobs,
+        over_s=_HOUR[1] if chosen.hour else chosen.over_s,
     )
     outcomes = {name: _measure(name, options) for name in chosen.names or _present()}
     if chosen.json is not None:
@@ -47,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_rounds, help=f"default {QUOTABLE_ROUNDS}, or {QUICK_ROUNDS} with --quick")
     parser.add_argument("--quick", action="store_true", help="fewer jobs: shows that it runs, proves nothing")
     parser.add_argument("--peer", action="append", default=[], metavar="PEER", help="only this peer; may be repeated")
+    parser.add_argument("--jobs", type=_count, metavar="N", help="soak: so many jobs")
+    parser.add_argument(
+        "--over-s", type=_seconds, metavar="S", help="soak: jobs come in over so many seconds, not at once"
+    )
+    parser.add_argument("--hour", action="store_true", help="soak: 10,000 jobs over one hour")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure here")
     return parser
 
@@ -56,6 +65,20 @@ def _rounds(text: str) -> int:
     if not 1 <= rounds <= 50:
         raise argparse.ArgumentTypeError(f"{rounds} rounds: choose between 1 and 50")
     return rounds
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 10 <= count <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{count} jobs: choose between 10 and 1,000,000")
+    return count
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{seconds:g} seconds: choose between 0 and 86,400")
+    return seconds
 
 
 def _present() -> tuple[str, ...]:

@@ -15,6 +15,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     quick: bool = False
     #: Names of the peers to measure; empty means all of them.
     peers: tuple[str, ...] = ()
+    #: Of a soak: how many jobs, and over how many seconds they come in; None leaves it to the soak.
+    jobs: int | None = None
+    over_s: float | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

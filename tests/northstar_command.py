@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 WITHIN_S = 60.0
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 #: Machines whose engines are a few lines of Python, so that a job takes milliseconds, or as long as its payload says.
 SETTINGS = """
@@ -51,7 +53,7 @@ for _ in range(6_000):
     time.sleep(0.01)
 if job.get("fail") and not pathlib.Path(job["fail"]).exists():
     sys.exit("this work fails until its file is there")
-pathlib.Path("out/copy.txt").write_text(job.get("text", "nothing") * 3)
+pathlib.Path("out/copy.txt").write_text(job.get("text", "nothing") * int(job.get("times", 3)))
 """
 
 
@@ -75,6 +77,8 @@ class Northstar:
     folder: Path
     settings: str = SETTINGS
     options: tuple[str, ...] = ()
+    #: Another program than this build's.
+    program: tuple[str, ...] = ()
     _environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -95,7 +99,7 @@ class Northstar:
     def run(self, *arguments: str, stdin: bytes | str = b"", **environment: str) -> Answer:
         """Run a command to its end."""
         done = subprocess.run(
-            [*PROGRAM, *arguments, *self.options],
+            [*(self.program or PROGRAM), *arguments, *self.options],
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             env=self._environment | environment,
             cwd=self.folder,
@@ -119,12 +123,14 @@ class Northstar:
             yield process
 
     @contextlib.contextmanager
-    def started(self, *arguments: str) -> Iterator[RunningProcess]:
-        """A command that stays."""
+    def started(
+        self, *arguments: str, before: tuple[str, ...] = (), environment: Mapping[str, str] = NOTHING
+    ) -> Iterator[RunningProcess]:
+        """A command that stays. `before` is a program that starts it."""
         with (self.folder / "out.log").open("ab") as out, (self.folder / "err.log").open("ab") as err:
             popen = subprocess.Popen(
-                [*PROGRAM, *arguments],
-                env=self._environment,
+                [*before, *(self.program or PROGRAM), *arguments],
+                env={**self._environment, **environment},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -6,17 +6,19 @@ import asyncio
 import mmap
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 EVERY_S = 0.02
 
 
-async def beat(path: Path) -> None:
-    """For ever. CLOCK_MONOTONIC is one clock for all processes of a machine."""
+async def beat(path: Path, *, while_: Callable[[], bool] = lambda: True) -> None:
+    """For ever, but only while that is so. CLOCK_MONOTONIC is one clock for all processes of a machine."""
     path.write_bytes(bytes(8))
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 8) as memory:
         while True:
-            memory[:8] = struct.pack("d", time.monotonic())
+            if while_():
+                memory[:8] = struct.pack("d", time.monotonic())
             await asyncio.sleep(EVERY_S)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from typing import Any
 
 import msgspec
+from sqlalchemy import Select, select
 
 from northstar.domain.events import Event, EventId
 from northstar.store.cell import Cell
 from northstar.store.events import read_events
+from northstar.store.history import HistoryDatabase, tables
 from northstar.store.messages import InspectedJob
+from tests.servers import eventually
 
 #: Reasons of job.returned for which a job that ran is charged a recovery.
 LOSSES = {"lease_expired", "silent", "agent_restarted"}
@@ -28,6 +32,12 @@ class History:
     def counted(self, kind: str) -> Counter[str]:
         """How often each subject met this kind of event."""
         return Counter(event.subject for event in self.of_kind(kind))
+
+    def machines_of(self, job: str) -> list[str]:
+        """Where it was started, in order; work that a bell brings is handed over first."""
+        found = [e for e in self.events if e.subject == job and e.kind in {"job.offered", "job.started"}]
+        # An accepted offer is told twice under one token.
+        return list({event.data["token"]: event.data["machine"] for event in found}.values())
 
     @property
     def recoveries(self) -> int:
@@ -97,9 +107,45 @@ async def read_history(cell: Cell) -> History:
     events: list[Event] = []
     while page := await read_events(cell.client, cell.keys, after=events[-1].id if events else EventId(0, 0)):
         events += page
+    return await _with_jobs(cell, events)
+
+
+async def _with_jobs(cell: Cell, events: list[Event]) -> History:
     ids = list(dict.fromkeys(event.subject for event in events if event.kind == "job.submitted"))
     jobs: dict[str, InspectedJob] = {}
     for first in range(0, len(ids), 500):
         for job in (await cell.inspect(ids[first : first + 500], bodies=True, results=True)).jobs:
             jobs[job.id] = job
     return History(events, jobs)
+
+
+async def read_kept_history(cell: Cell, url: str) -> History:
+    """The same from a database into which brokers write what the cell then forgets; waits until it is all there."""
+
+    async def is_written() -> bool:
+        counts = (await cell.statistics()).counts
+        return counts["committed_event"] == counts["event"]
+
+    await eventually(is_written, what="the history is written")
+    database = HistoryDatabase(url)
+    await database.open()
+    try:
+        rows = await database.read(lambda connection: list(connection.execute(_all_events(cell.name))))
+    finally:
+        await database.close()
+    events = [
+        Event(
+            id=EventId(row.epoch, row.sequence),
+            kind=row.kind,
+            subject=row.subject,
+            number=row.number,
+            at_ms=row.at_ms,
+            data=row.data,
+        )
+        for row in rows
+    ]
+    return await _with_jobs(cell, events)
+
+
+def _all_events(cell: str) -> Select[Any]:
+    return select(tables.events).where(tables.events.c.cell == cell).order_by("epoch", "sequence")

@@ -48,6 +48,21 @@ class WorkerOrders(Common, frozen=True, kw_only=True):
     download_bytes_per_s: float = 0.0
 
 
+class AgentOrders(WorkerOrders, frozen=True, kw_only=True):
+    """Machines of one process that dial a broker; each has a token. Each shows by a heartbeat of its own that it is connected."""
+
+    tokens: tuple[str, ...]
+    broker: str
+    ping_every_s: float
+
+
+class ServeOrders(Common, frozen=True, kw_only=True):
+    """A broker with these settings; its port gets into the file `port` when machines can dial it."""
+
+    settings: Path
+    port: Path
+
+
 class DispatcherOrders(Common, frozen=True, kw_only=True):
     """A dispatcher with nothing to say about it."""
 

@@ -14,7 +14,16 @@ from northstar.store.cell import Cell
 from northstar.store.valkey import connect
 from tests.acceptance.history import History, read_history
 from tests.acceptance.journal import read_journal
-from tests.acceptance.orders import ClientOrders, Common, DispatcherOrders, HunterOrders, WorkerOrders, nonce
+from tests.acceptance.orders import (
+    AgentOrders,
+    ClientOrders,
+    Common,
+    DispatcherOrders,
+    HunterOrders,
+    ServeOrders,
+    WorkerOrders,
+    nonce,
+)
 from tests.acceptance.processes import Child
 from tests.conftest import LONG, chosen_profile
 from tests.servers import eventually
@@ -64,6 +73,18 @@ class Stage:
         fields = {"machines": machines, "slots": slots, "renew_every_s": renew_every_s, **more}
         orders = WorkerOrders(**self._common(machines[0]), **fields)  # type: ignore[arg-type]
         return self._started("worker_process", orders, machines[0])
+
+    def agent(self, *machines: str, tokens: tuple[str, ...], broker: str, ping_every_s: float, **more: object) -> Child:
+        fields = {"machines": machines, "tokens": tokens, "broker": broker, "ping_every_s": ping_every_s, "slots": 2}
+        fields |= {"renew_every_s": self.limits.lease_ms / 4_000, **more}
+        orders = AgentOrders(**self._common(f"agent-{machines[0]}"), **fields)  # type: ignore[arg-type]
+        return self._started("agent_process", orders, f"agent-{machines[0]}")
+
+    def serve(self, name: str, *, settings: Path) -> tuple[Child, Path]:
+        """A broker, and the file that will hold its port."""
+        port = self._folder / f"{name}.port"
+        orders = ServeOrders(**self._common(name), settings=settings, port=port)  # type: ignore[arg-type]
+        return self._started("serve_process", orders, name), port
 
     def dispatcher(self, name: str = "dispatcher") -> Child:
         return self._started("dispatcher_process", DispatcherOrders(**self._common(name)), name)  # type: ignore[arg-type]

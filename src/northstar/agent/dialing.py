@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import urlsplit, urlunsplit
 
+import aiohttp
 import msgspec
 
 from northstar.domain.errors import InvalidRequest
@@ -25,6 +26,17 @@ class BrokerUrlInvalid(InvalidRequest):
         super().__init__(f"broker address {url[:200]!r}: {reason}; it looks like https://broker.example:8443")
 
 
+class CaFileUnusable(InvalidRequest):
+    """The certificates that the settings say to trust cannot be read."""
+
+    code: ClassVar[str] = "NS_CA_FILE_UNUSABLE"
+
+    def __init__(self, path: Path, *, reason: str) -> None:
+        super().__init__(
+            f"agent.ca_file {path} cannot be used ({reason}); it must hold the certificate of the broker's authority, PEM"
+        )
+
+
 class Dialling(msgspec.Struct, frozen=True, kw_only=True):
     """How a broker is reached. `http_url` is its address without a slash at the end."""
 
@@ -34,13 +46,48 @@ class Dialling(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: Path | None = None
 
     def tls(self) -> ssl.SSLContext | bool:
-        """What aiohttp wants for `ssl`."""
+        """What aiohttp wants for `ssl`. Raises CaFileUnusable."""
         if not self.http_url.startswith("https:"):
             return False
         context = ssl.create_default_context()
         if self.ca_file is not None:
-            context.load_verify_locations(self.ca_file)
+            try:
+                context.load_verify_locations(self.ca_file)
+            except OSError as exc:  # an ssl.SSLError is one
+                raise CaFileUnusable(self.ca_file, reason=exc.strerror or str(exc)) from exc
         return context
+
+
+#: What OpenSSL finds wrong with a certificate (X509_V_ERR_…), and what to do about it.
+_CERTIFICATE_FAULTS: Final = {
+    9: "its certificate is not valid yet; is the clock of this machine right?",
+    10: "its certificate has expired, or the clock of this machine is wrong; renew serve.tls_certificate",
+    62: "its certificate is for another host; dial it by a name that the certificate has",
+    64: "its certificate is for another address; dial it by a name or address that the certificate has",
+}
+_UNKNOWN_AUTHORITY: Final = (
+    "its certificate is signed by an authority that this machine does not trust; set agent.ca_file to that authority's "
+    "certificate, and nothing else if the broker is not yours"
+)
+#: Self-signed, alone or at the end of its chain; issuer not found; first certificate not verified.
+_AUTHORITY_FAULTS: Final = frozenset({18, 19, 20, 21})
+
+
+def trouble(exc: Exception) -> str:
+    """Why a broker could not be dialled, and what to do, in words."""
+    match exc:
+        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as fault):
+            if fault.verify_code in _AUTHORITY_FAULTS:
+                return _UNKNOWN_AUTHORITY
+            return _CERTIFICATE_FAULTS.get(fault.verify_code, f"its certificate is refused: {fault.verify_message}")
+        case aiohttp.ClientConnectorSSLError(os_error=fault):
+            return (
+                f"TLS could not be agreed on ({fault.strerror}); if there is no TLS at that port, dial ws:// or http://"
+            )
+        case aiohttp.ServerDisconnectedError():
+            return "it hung up without an answer; if there is TLS at that port, dial wss:// or https://"
+        case _:
+            return str(exc) or type(exc).__name__
 
 
 def broker_url(text: str) -> str:

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from northstar.agent.dialing import Backoff
+from northstar.agent.dialing import Backoff, trouble
 from northstar.domain.errors import NorthstarError, Refused, Unavailable
 from northstar.domain.refusals import REFUSALS, MachineReplaced, NoSuchMachine, TokenWaiting, refusal
 from northstar.store import wire
@@ -45,6 +45,7 @@ class BrokerUnreachable(Unavailable):
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"the broker is not connected: {detail}; dialling goes on by itself")
+        self.detail = detail
 
 
 class BrokerUnavailable(Unavailable):
@@ -67,14 +68,27 @@ class BrokerRefused(Refused):
         self.said = code
 
 
+class ProtocolUnknown(Refused):
+    """The broker chose a protocol that was not offered to it."""
+
+    code: ClassVar[str] = "NS_PROTOCOL_UNKNOWN"
+
+    def __init__(self, protocol: int) -> None:
+        super().__init__(
+            f"the broker answered in protocol {protocol}, the agent speaks {wire.OLDEST_PROTOCOL} to {wire.NEWEST_PROTOCOL}; "
+            "upgrade the agent"
+        )
+
+
 class LinkOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How patient the link is. Durations in seconds."""
 
     backoff: Backoff = Backoff()
     #: For the connection to stand and the broker to welcome the machine.
     connect_s: float = 10.0
-    #: Ask whether the broker is there after so much silence, and take it for gone after half of that again.
-    ping_every_s: float = 5.0
+    #: Ask whether the broker is there after so much silence, and take it for gone after half of that again. Together less than
+    #: the broker takes to give this machine up, so that one whose connection was forgotten on the way keeps its jobs.
+    ping_every_s: float = 3.0
     #: How long a call waits for a connection, and then for its answer.
     patience_s: float = 5.0
     answer_s: float = 20.0
@@ -127,6 +141,11 @@ class WebSocketLink:
             self._task.cancel()
             await asyncio.wait({self._task})
 
+    @property
+    def connected(self) -> bool:
+        """Whether calls can go out at this moment."""
+        return self._socket is not None and self._up.is_set()
+
     # The connection ---------------------------------------------------------------------------------------------------
 
     async def _dial_for_ever(self) -> None:
@@ -138,7 +157,7 @@ class WebSocketLink:
             except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError, NorthstarError) as exc:
                 if self._up.is_set():
                     failures = 0
-                self._trouble = str(exc) or type(exc).__name__
+                self._trouble = exc.detail if isinstance(exc, BrokerUnreachable) else trouble(exc)
                 if isinstance(exc, NorthstarError) and not exc.retryable:
                     self._fatal = exc
                     self._down(exc)
@@ -179,7 +198,9 @@ class WebSocketLink:
         hello = wire.Hello(wire.OLDEST_PROTOCOL, wire.NEWEST_PROTOCOL, self.machine, self.session, self._version)
         await socket.send_bytes(_encode(hello))
         match await self._frame(socket):
-            case wire.Welcome() as welcome:
+            case wire.Welcome(protocol=protocol) as welcome:
+                if not wire.OLDEST_PROTOCOL <= protocol <= wire.NEWEST_PROTOCOL:
+                    raise ProtocolUnknown(protocol)
                 return welcome
             case wire.Goodbye() as goodbye:
                 raise _no(goodbye.code, goodbye.sentence, retryable=goodbye.retryable, facts=goodbye.facts)

@@ -20,7 +20,7 @@ from northstar.agent.direct_link import DirectLink
 from northstar.agent.link import BrokerLink
 from northstar.agent.model_link import DialledModelLink, DirectModelLink, ModelLink
 from northstar.agent.outputs import LocalOutputs, OutputStore, UploadedOutputs
-from northstar.agent.websocket_link import WebSocketLink
+from northstar.agent.websocket_link import LinkOptions, WebSocketLink
 from northstar.assembly.announcing import announced
 from northstar.assembly.outputs import asset_store
 from northstar.assembly.session import find_place, new_id
@@ -112,6 +112,7 @@ async def through_broker(settings: Settings, name: str, *, token: Secret | None)
             version=__version__,
             new_nonce=_nonce,
             jitter=random.random,
+            options=LinkOptions(ping_every_s=wanted.ping_every_s),
         )
         async with link:
             yield Way(

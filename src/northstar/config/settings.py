@@ -47,6 +47,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     renew_every_s: Seconds
     reclaim_every_s: Seconds
+    ping_every_s: Seconds
     drain_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
     ready_within_s: Seconds
     broker: str

@@ -64,19 +64,26 @@ class Fleet(Rig):
 
     @contextlib.asynccontextmanager
     async def dialling(
-        self, url: str, machine: str = "m", *, token: str | None = None, session: str | None = None
+        self,
+        url: str,
+        machine: str = "m",
+        *,
+        token: str | None = None,
+        session: str | None = None,
+        ca_file: Path | None = None,
+        options: LinkOptions = LINK,
     ) -> AsyncIterator[WebSocketLink]:
         """A machine's link to a broker."""
         async with aiohttp.ClientSession() as http:
             link = WebSocketLink(
                 http,
-                Dialling(http_url=url, token=Secret(token or await self.token(machine))),
+                Dialling(http_url=url, token=Secret(token or await self.token(machine)), ca_file=ca_file),
                 machine=machine,
                 session=session or nonce(),
                 version="test",
                 new_nonce=nonce,
                 jitter=random.random,
-                options=LINK,
+                options=options,
             )
             async with link:
                 yield link

@@ -110,7 +110,8 @@ class Gateway:
         conversation = Conversation(socket, calls, self._cell, machine=admitted.machine, session=hello.session)
         log.info("machine_connected", machine=admitted.machine, session=hello.session, agent=hello.version[:64])
         try:
-            await conversation.run(wire.Welcome(wire.NEWEST_PROTOCOL, self._serve, self._cell.name))
+            protocol = min(hello.newest, wire.NEWEST_PROTOCOL)
+            await conversation.run(wire.Welcome(protocol, self._serve, self._cell.name))
         finally:
             if self._conversations.get(admitted.machine) is conversation:
                 del self._conversations[admitted.machine]
