@@ -1,6 +1,6 @@
 """History: a cell's events and finished jobs in SQL, in SQLite beside the embedded server or in PostgreSQL."""
 
-from northstar.store.history.bond import Bond, bind, read_bond
+from northstar.store.history.bond import Bond, bind, history_id, read_bond
 from northstar.store.history.continuity import BEGINNING, Gap
 from northstar.store.history.database import HistoryDatabase, HistoryOptions
 from northstar.store.history.finished_jobs import FinishedJob
@@ -22,6 +22,7 @@ __all__ = [
     "Pruned",
     "Total",
     "bind",
+    "history_id",
     "prune",
     "read_bond",
 ]

@@ -74,6 +74,12 @@ async def read_bond(cell: Cell) -> Bond | None:
     return None if packed is None else msgspec.msgpack.decode(packed, type=Bond)
 
 
+async def history_id(database: HistoryDatabase) -> str:
+    """What this history is known by; empty for one that never met a cell. Raises Unavailable."""
+    found = await database.read(lambda connection: connection.execute(select(identity.c.id)).scalar())
+    return found or ""
+
+
 async def note_trouble(cell: Cell, history: str, error: NorthstarError | None) -> None:
     """Let whoever looks at the cell know why its history takes nothing, or, without an error, that it does again.
 

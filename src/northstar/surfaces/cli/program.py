@@ -15,6 +15,7 @@ from northstar.surfaces.cli import (
     dead,
     demo,
     invites,
+    job_events,
     jobs,
     machines,
     pauses,
@@ -75,6 +76,7 @@ for command in (
     app.command()(command)
 
 jobs.app.command()(watch.watch)
+jobs.app.command()(job_events.events)
 for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.approve, tokens.revoke, tokens.tokens):
     machines.app.command()(of_admission)
 app.add_typer(jobs.app, name="jobs")

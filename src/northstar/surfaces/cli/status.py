@@ -48,8 +48,9 @@ async def _status(settings: Settings, *, lanes: int) -> dict[str, Any]:
                 "waiting": counts["waiting_size"],
                 "running": counts["leases_size"],
                 "delayed": counts["delayed_size"],
-                "dead": counts["dead_size"],
+                # Failed ones among them, for as long as they are kept.
                 "finished": counts["finished_size"],
+                "failed": counts["dead_size"],
             },
             "totals": {name: counts[name] for name in ("submitted", "succeeded", "failed", "canceled", "expired")},
             "history_behind": counts["event"] - counts["committed_event"],
@@ -65,8 +66,10 @@ def _show(seen: dict[str, Any]) -> None:
     out.print(f"cell {seen['cell']} at {moment(seen['now_ms'])}", style="bold", markup=False)
     for pause in seen["pauses"]:
         out.print(f"PAUSED {pause.scope} by {pause.by}: {pause.because}", style="yellow", markup=False)
-    out.print("jobs      " + ", ".join(f"{count} {name}" for name, count in seen["jobs"].items()), markup=False)
-    out.print("in all    " + ", ".join(f"{count} {name}" for name, count in seen["totals"].items()), markup=False)
+    *others, (failed, number) = seen["jobs"].items()
+    now = ", ".join(f"{count} {name}" for name, count in others)
+    out.print(f"jobs now  {now}, {number} of them {failed}", markup=False)
+    out.print("ever      " + ", ".join(f"{count} {name}" for name, count in seen["totals"].items()), markup=False)
     _show_history(seen["history"], behind=seen["history_behind"])
     if seen["lanes"]:
         print_table(
