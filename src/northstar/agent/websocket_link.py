@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from northstar.agent.dialing import Backoff
+from northstar.agent.telling import ApprovalAwaited
 from northstar.domain.errors import NorthstarError, Refused, Unavailable
 from northstar.domain.refusals import REFUSALS, MachineReplaced, NoSuchMachine, TokenWaiting, refusal
 from northstar.store import wire
@@ -164,7 +165,13 @@ class WebSocketLink:
         try:
             async with asyncio.timeout(options.connect_s):
                 welcome = await self._greet(socket)
-            log.info("broker_connected", serve=welcome.serve, cell=welcome.cell, protocol=welcome.protocol)
+            log.info(
+                "broker_connected",
+                url=self._dialling.http_url,
+                serve=welcome.serve,
+                cell=welcome.cell,
+                protocol=welcome.protocol,
+            )
             self._socket = socket
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(socket), name="link-read")
@@ -278,7 +285,7 @@ class WebSocketLink:
             reply = await self._call("register", registration, wire.Registered)
         except TokenWaiting as exc:
             await asyncio.sleep(self._options.approval_s)
-            raise BrokerUnavailable(exc.code, str(exc)) from exc
+            raise ApprovalAwaited(self.machine) from exc
         self._registration = registration
         return list(reply.held)
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 
 from northstar.assembly.session import new_id
+from northstar.broker.fleet_log import FleetLog
 from northstar.config import Settings
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store.cell import Cell
@@ -75,7 +76,7 @@ async def running_history(
     await database.open()
     stack.push_async_callback(database.close)
     history = await bind(cell, cell_id, database, new_id=new_id, host=socket.gethostname(), take=take)
-    writer = HistoryWriter(cell, database, jitter=random.random, history=history)
+    writer = HistoryWriter(cell, database, jitter=random.random, history=history, heard=FleetLog(cell.name).hear)
     await writer.begin()
     await stack.enter_async_context(part("the history", writer.run(), failure=failure))
     stack.push_async_callback(_until_written, writer, cell)

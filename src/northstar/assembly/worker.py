@@ -89,7 +89,7 @@ async def run_worker(
         ready = asyncio.create_task(_until_ready(equipment.connectors, within_s=settings.agent.ready_within_s))
         if not await _unless_stopped(ready, stop):
             return
-        log.info("machine_ready", services=list(equipment.connectors), slots=machine.slots)
+        log.info("engines_ready", services=list(equipment.connectors))
         way = through_broker(settings, name, token=token) if settings.agent.broker else straight(settings, name)
         async with AsyncExitStack() as stack:
             entering = asyncio.create_task(stack.enter_async_context(way))

@@ -41,7 +41,7 @@ class HistoryWriter:
     """Writes one cell's events into one history. `jitter` gives random numbers in [0, 1).
 
     `history` is the id of the database where the cell is bound to it (`bind`): only with it may events be trimmed then, and why
-    nothing is written is noted in the cell.
+    nothing is written is noted in the cell. `heard` is told of each batch that this writer has written, and no other one.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class HistoryWriter:
         *,
         jitter: Callable[[], float],
         history: str = "",
+        heard: Callable[[Sequence[Event]], None] = lambda _events: None,
         batch: int = MAX_BATCH,
         wait_ms: int = 2_000,
         gather_s: float = 0.05,
@@ -61,6 +62,7 @@ class HistoryWriter:
         self._database = database
         self._jitter = jitter
         self._history = history
+        self._heard = heard
         self._batch = min(batch, MAX_BATCH)
         self._wait_ms = wait_ms
         self._gather_s = gather_s
@@ -132,6 +134,7 @@ class HistoryWriter:
             return 0
         for gap in batch.gaps:
             self._report(gap)
+        self._heard(events)
         latest = events[-1].id
         await self._tell(latest)
         self._offset = latest

@@ -29,7 +29,7 @@ def make_app(parts: AppParts) -> Litestar:
             health,
             link_route(parts.gateway, parts.admission),
             output_route(parts.outputs, parts.admission),
-            join_route(parts.joining, cell=parts.cell),
+            join_route(parts.joining, parts.gateway.refusals, cell=parts.cell),
         ],
         exception_handlers={NorthstarError: problem, HTTPException: http_problem},
         request_max_body_size=parts.max_output_bytes,

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from litestar import Request, post
 from litestar.params import JSONBody
 
 from northstar.broker.admission import Admission
+from northstar.broker.gateway.refusal_log import RefusalLog
+from northstar.domain.errors import NorthstarError
 from northstar.store.wire import Joined, JoinRequest
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
+log = structlog.get_logger(__name__)
+
 JOIN_PATH = "/agent/v1/join"
 
 
-def join_route(admission: Admission, *, cell: str) -> HTTPRouteHandler:
+def join_route(admission: Admission, refusals: RefusalLog, *, cell: str) -> HTTPRouteHandler:
     """Redeem an invite. Asking again with the same token is answered again, so a lost answer costs nothing."""
 
     @post(JOIN_PATH, status_code=201)
     async def join(request: Request[Any, Any, Any], data: JSONBody[JoinRequest]) -> Joined:
         about = f"{request.client.host if request.client else '?'} {request.headers.get('user-agent') or ''}"
-        admitted = await admission.redeem(data.invite, data.token, machine=data.machine, about=about)
+        try:
+            admitted = await admission.redeem(data.invite, data.token, machine=data.machine, about=about)
+        except NorthstarError as exc:
+            refusals.refused(exc, machine=data.machine)
+            raise
+        log.info("machine_admitted", machine=admitted.machine, status=admitted.status, pools=list(admitted.grant.pools))
         return Joined(machine=admitted.machine, cell=cell, status=admitted.status, grant=admitted.grant)
 
     return join
