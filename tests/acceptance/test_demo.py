@@ -46,7 +46,7 @@ def test_it_ends_by_itself_within_a_minute_with_every_result_verified(demo: tupl
 
 def test_a_job_survives_the_loss_of_its_machine_at_no_cost_to_its_owner(demo: tuple[Answer, Path, float]) -> None:
     row = rows(demo[1])[LOST]
-    assert (row["attempts"], row["recoveries"]) == (1, 1)
+    assert (row["attempts"], row["recoveries"]) == (0, 1)
     killed, finisher = row["machines"]
     assert killed != finisher
     assert f"'{LOST}' survived: {killed} was killed, {finisher} finished it" in demo[0].out
@@ -54,7 +54,7 @@ def test_a_job_survives_the_loss_of_its_machine_at_no_cost_to_its_owner(demo: tu
 
 def test_a_job_that_fails_once_is_tried_again(demo: tuple[Answer, Path, float]) -> None:
     row = rows(demo[1])[FAILED_ONCE]
-    assert (row["attempts"], row["recoveries"]) == (2, 0)
+    assert (row["attempts"], row["recoveries"]) == (1, 0)
 
 
 def test_pictures_can_be_decoded_and_texts_read(demo: tuple[Answer, Path, float]) -> None:

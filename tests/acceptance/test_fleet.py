@@ -19,7 +19,7 @@ from tests.servers import RunningServer
 
 FLEET = (
     SETTINGS.replace("[agent]", "[serve]\ngrace_s = 1.0\nping_every_s = 0.5\nping_timeout_s = 0.5\n\n[agent]")
-    + '\n[assets]\nurl = "ASSETS"\n'
+    + '\n[assets]\nurl = "ASSETS"\n\n[history]\nurl = "sqlite:///HISTORY"\n'
 )
 
 
@@ -31,7 +31,7 @@ class Fleet:
         self._stack = stack
         self._joins: dict[str, list[str]] = {}
         self._options = ("--valkey", valkey, "--cell", f"fleet-{secrets.token_hex(6)}")
-        self._settings = FLEET.replace("ASSETS", str(folder / "assets"))
+        self._settings = FLEET.replace("ASSETS", str(folder / "assets")).replace("HISTORY", str(folder / "history.db"))
         self.operator = Northstar(folder / "operator", settings=self._settings, options=self._options)
 
     def serve(self, name: str, *, port: int = 0) -> tuple[RunningProcess, str]:

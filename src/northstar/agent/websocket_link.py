@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from northstar.agent.dialing import Backoff, trouble
+from northstar.agent.log_lines import ApprovalAwaited
 from northstar.domain.errors import NorthstarError, Refused, Unavailable
 from northstar.domain.refusals import REFUSALS, MachineReplaced, NoSuchMachine, TokenWaiting, refusal
 from northstar.store import wire
@@ -183,7 +184,13 @@ class WebSocketLink:
         try:
             async with asyncio.timeout(options.connect_s):
                 welcome = await self._greet(socket)
-            log.info("broker_connected", serve=welcome.serve, cell=welcome.cell, protocol=welcome.protocol)
+            log.info(
+                "broker_connected",
+                url=self._dialling.http_url,
+                serve=welcome.serve,
+                cell=welcome.cell,
+                protocol=welcome.protocol,
+            )
             self._socket = socket
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(socket), name="link-read")
@@ -300,7 +307,7 @@ class WebSocketLink:
             reply = await self.call("register", registration, wire.Registered)
         except TokenWaiting as exc:
             await asyncio.sleep(self._options.approval_s)
-            raise BrokerUnavailable(exc.code, str(exc)) from exc
+            raise ApprovalAwaited(self.machine) from exc
         self._registration = registration
         return list(reply.held)
 

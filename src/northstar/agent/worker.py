@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from northstar.agent.held_jobs import HeldJobs
+from northstar.agent.log_lines import LogLines
 from northstar.agent.outbox import Outbox
 from northstar.agent.readiness import EngineNotReady
 from northstar.domain.errors import NorthstarError, Unavailable
@@ -76,10 +78,12 @@ class Worker:
         self._renewal = asyncio.Event()
         self._stopping = False
         self._lost = False
+        self._handed_back = 0
         self._strangers: list[Held] = []
         self._refused: list[Held] = []
         self._offered = profile.services
         self._offer_changed = False
+        self._telling = LogLines(time.monotonic)
 
     def offer(self, services: Sequence[str]) -> None:
         """Take work for these services of the profile from now on; for none, take no work until told again."""
@@ -118,6 +122,7 @@ class Worker:
             raise
         with contextlib.suppress(Unavailable):
             await self._link.leave(because="stopped")
+        self._telling.left(handed_back=self._handed_back)
 
     async def _work_and_drain(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -152,6 +157,7 @@ class Worker:
             except Unavailable as exc:
                 await self._pause(exc)
             else:
+                self._telling.over()
                 if not len(self._outbox):
                     await self._wait()
 
@@ -161,7 +167,7 @@ class Worker:
                 await self._attention.wait()
 
     async def _pause(self, exc: Unavailable) -> None:
-        log.warning("broker_unavailable", code=exc.code, error=str(exc))
+        self._telling.trouble(exc)
         await asyncio.sleep(self._settings.retry_s)
 
     # Jobs -------------------------------------------------------------------------------------------------------------
@@ -282,6 +288,9 @@ class Worker:
             except Unavailable as exc:
                 await self._pause(exc)
             else:
+                self._telling.ready(
+                    profile, slots=self._settings.slots, still_held=len(mine), offered=bool(self._offered)
+                )
                 return
 
     async def _hand_back(self, strangers: Sequence[Held]) -> None:
@@ -297,6 +306,7 @@ class Worker:
 
     async def _drain(self) -> None:
         """Report what finishes within `drain_s`; hand the rest back."""
+        self._telling.drains(len(self._held), up_to_s=self._settings.drain_s)
         with contextlib.suppress(Unavailable, NoSuchMachine):
             await self._link.drain()
         with contextlib.suppress(TimeoutError):
@@ -307,6 +317,7 @@ class Worker:
         if rest:
             with contextlib.suppress(Unavailable):
                 await self._link.release(rest, because="machine stops")
+        self._handed_back = len(rest)
 
     async def _finish(self) -> None:
         while len(self._held) or len(self._outbox):

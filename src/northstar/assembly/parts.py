@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,10 +13,12 @@ from typing import Any, Final
 
 import structlog
 
+from northstar.assembly.session import new_id
+from northstar.broker.fleet_log import FleetLog
 from northstar.config import Settings
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store.cell import Cell
-from northstar.store.history import HistoryDatabase, HistoryWriter, prune
+from northstar.store.history import HistoryDatabase, HistoryWriter, bind, prune
 
 log = structlog.get_logger(__name__)
 
@@ -61,13 +64,20 @@ def told(name: str, failure: asyncio.Future[None]) -> Callable[[asyncio.Task[Non
 
 
 async def running_history(
-    settings: Settings, cell: Cell, stack: AsyncExitStack, *, failure: asyncio.Future[None]
+    settings: Settings, cell: Cell, stack: AsyncExitStack, *, cell_id: str, take: bool, failure: asyncio.Future[None]
 ) -> HistoryDatabase:
-    """The history, written and pruned beside us. Raises Unavailable when its database cannot be used."""
+    """The history, written and pruned beside us; `take` takes the cell, known by `cell_id`, from the history that has it.
+
+    Raises:
+        HistoryForeign, HistoryElsewhere, HistoryMismatch: cell and history do not belong to each other.
+        Unavailable: the database cannot be used.
+    """
     database = HistoryDatabase(settings.history_url)
     await database.open()
     stack.push_async_callback(database.close)
-    writer = HistoryWriter(cell, database, jitter=random.random)
+    history = await bind(cell, cell_id, database, new_id=new_id, host=socket.gethostname(), take=take)
+    writer = HistoryWriter(cell, database, jitter=random.random, history=history, heard=FleetLog(cell.name).hear)
+    await writer.begin()
     await stack.enter_async_context(part("the history", writer.run(), failure=failure))
     stack.push_async_callback(_until_written, writer, cell)
     pruning = _prune_for_ever(database, cell=cell.name, keep_days=settings.history.keep_days)

@@ -32,11 +32,12 @@ class Serve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def running_serve(settings: Settings, *, open_door: OpenDoor) -> AsyncIterator[Serve]:
-    """Serve until the block ends.
+async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history: bool = False) -> AsyncIterator[Serve]:
+    """Serve until the block ends; `take_history` moves the cell's history to the one of the settings.
 
     Raises:
-        NotRunning, UrlInvalid: there is no server to speak to. Unavailable: it cannot be used. AddressUnavailable.
+        NotRunning, UrlInvalid: there is no server to speak to. Unavailable: it cannot be used, or the history cannot.
+        AddressUnavailable.
     """
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     place = find_place(settings)
@@ -45,11 +46,11 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor) -> AsyncIter
         stack.push_async_callback(client.aclose)
         facts = await check_server(client)
         cell = Cell(client, place.cell)
-        await cell.open(settings.limits)
+        opened = await cell.open(settings.limits, new_id=new_id)
         await stack.enter_async_context(announced(cell, process=f"serve:{new_id()}"))
         await retire_unused(client, cell.library)
         await cell.declare(["pool:standard"], by="serve")
-        history = await running_history(settings, cell, stack, failure=failure)
+        history = await running_history(settings, cell, stack, cell_id=opened.id, take=take_history, failure=failure)
         dispatcher = Dispatcher(
             cell,
             new_nonce=lambda: new_id()[-16:],

@@ -51,9 +51,16 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def running_stack(
-    settings: Settings, *, open_door: OpenDoor, restart_machines: RestartPolicy | None, no_machines: bool = False
+    settings: Settings,
+    *,
+    open_door: OpenDoor,
+    restart_machines: RestartPolicy | None,
+    no_machines: bool = False,
+    take_history: bool = False,
 ) -> AsyncIterator[Stack]:
     """Run everything until the block ends. `settings.machines` run on this host, or, with `no_machines`, on others.
+
+    `take_history` moves the cell's history to the one of the settings.
 
     Machines dial the front like any other; their tokens live as long as this process.
 
@@ -73,13 +80,13 @@ async def running_stack(
         stack.push_async_callback(client.aclose)
         facts = await check_server(client)
         cell = Cell(client, settings.cell_name)
-        await cell.open(settings.limits, configure=True)
+        opened = await cell.open(settings.limits, configure=True, new_id=new_id)
         await stack.enter_async_context(announced(cell, process=f"up:{new_id()}"))
         await retire_unused(client, cell.library)
         await _declare_services(cell, settings)
         if no_machines:
             settings = msgspec.structs.replace(settings, machines=())
-        history = await running_history(settings, cell, stack, failure=failure)
+        history = await running_history(settings, cell, stack, cell_id=opened.id, take=take_history, failure=failure)
         dispatcher = Dispatcher(
             cell,
             new_nonce=_nonce,

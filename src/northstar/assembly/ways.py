@@ -143,7 +143,7 @@ def read_token(path: Path) -> Secret:
 async def _open(cell: Cell, settings: Settings) -> None:
     while True:
         try:
-            await cell.open(settings.limits)
+            await cell.open(settings.limits, new_id=new_id)
         except Unavailable as exc:
             if not exc.retryable:
                 raise

@@ -101,7 +101,7 @@ async def run_worker(
         if not await _unless_stopped(ready, stop):
             return
         said = ready.result()
-        log.info("machine_ready", services=list(equipment.connectors), slots=said.slots)
+        log.info("engines_ready", services=list(equipment.connectors))
         way = through_broker(settings, name, token=token) if settings.agent.broker else straight(settings, name)
         async with AsyncExitStack() as stack:
             entering = asyncio.create_task(stack.enter_async_context(way))

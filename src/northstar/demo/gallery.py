@@ -40,7 +40,7 @@ def _facts(outcomes: Sequence[Outcome], seconds: float) -> str:
         (f"{seconds:.1f} s", "from nothing to the end"),
         (str(len(machines)), "machines took work"),
         (str(sum(outcome.recoveries for outcome in outcomes)), "machine killed at work"),
-        (str(sum(outcome.attempts - 1 for outcome in outcomes if outcome.attempts)), "failed attempt, tried again"),
+        (str(sum(outcome.attempts for outcome in outcomes)), "failed attempt, tried again"),
         (str(len({outcome.tenant for outcome in outcomes})), "tenants shared them"),
     )
     return "".join(f"<li><b>{escape(number)}</b>{escape(what)}</li>" for number, what in facts)

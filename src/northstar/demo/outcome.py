@@ -12,6 +12,7 @@ import msgspec
 from northstar.demo.commission import Commission
 from northstar.demo.inspection import ResultRefused, inspect_picture, inspect_text
 from northstar.domain.events import Event
+from northstar.domain.job_story import Step, steps_of
 from northstar.domain.jobs import JobStatus, JobView
 from northstar.store.assets import AssetRef, AssetStore
 from northstar.store.history import HistoryReader
@@ -31,6 +32,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     machines: tuple[str, ...]
     waited_ms: int
     ran_ms: int
+    #: Attempts that failed and were charged, and machines that were lost and cost none.
     attempts: int
     recoveries: int
     file: str
@@ -71,13 +73,13 @@ async def collect(
         machines=tuple(str(event.data["machine"]) for event in events if event.kind == "job.started"),
         waited_ms=_waited_ms(events),
         ran_ms=view.finished_ms - view.started_ms if view.started_ms else 0,
-        attempts=view.attempts + (view.status is JobStatus.SUCCEEDED),
+        attempts=view.attempts,
         recoveries=view.recoveries,
         file=file,
         verdict=verdict,
         trial=commission.trial,
         story=story,
-        timeline=tuple((event.at_ms - events[0].at_ms, _sentence(event)) for event in events),
+        timeline=tuple((step.at_ms - events[0].at_ms, _told(step)) for step in steps_of(events)),
     )
 
 
@@ -114,22 +116,6 @@ def _waited_ms(events: Sequence[Event]) -> int:
     return 0 if started is None else started - events[0].at_ms
 
 
-def _sentence(event: Event) -> str:
-    data = event.data
-    match event.kind:
-        case "job.submitted":
-            return f"submitted by {data['tenant']} with priority {data['priority']}"
-        case "job.offered":
-            return f"handed to {data['machine']}, which waited for work"
-        case "job.started":
-            return f"started on {data['machine']}"
-        case "job.retrying":
-            return f"failed ({data['code']}), attempt {data['attempts']}; pauses before the next"
-        case "job.retried":
-            return "waits again"
-        case "job.returned":
-            return f"lost with {data['machine']} ({data['because']}); back to the front of the queue"
-        case "job.succeeded":
-            return f"succeeded on {data['machine']}"
-        case kind:
-            return kind.removeprefix("job.")
+def _told(step: Step) -> str:
+    where = f" on {step.machine}" if step.machine else ""
+    return f"{step.what}{where}" + (f" ({step.why})" if step.why else "")

@@ -159,10 +159,14 @@ async def _outcomes(stack: Stack, *, out: Path) -> list[Outcome]:
     ]
 
 
+#: As `northstar jobs list` counts and calls them.
+COUNTED: Final = ("ATTEMPTS FAILED", "MACHINES LOST")
+
+
 def _table(outcomes: list[Outcome]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("JOB", "SERVICE", "MACHINE", "WAITED", "RAN", "ATTEMPTS", "RECOVERIES", "RESULT"):
-        table.add_column(column, justify="right" if column in {"WAITED", "RAN", "ATTEMPTS", "RECOVERIES"} else "left")
+    for column in ("JOB", "SERVICE", "MACHINE", "WAITED", "RAN", *COUNTED, "RESULT"):
+        table.add_column(column, justify="right" if column in {"WAITED", "RAN", *COUNTED} else "left")
     for outcome in outcomes:
         table.add_row(
             outcome.job,

@@ -22,7 +22,7 @@ from northstar.store.valkey import FAULTS, ValkeyClient, translate
 from northstar.store.valkey.identity import run_id_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from northstar.domain.limits import CellLimits
 
@@ -49,7 +49,7 @@ class Cell:
         self.now_ms: int | None = None
         self._encode = msgspec.msgpack.Encoder().encode
         self._decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
-        self._opening: tuple[str, CellLimits, bool] | None = None
+        self._opening: tuple[str, CellLimits, bool, Callable[[], str] | None] | None = None
         self._must_open = False
 
     @property
@@ -59,25 +59,36 @@ class Cell:
 
     # Calls ------------------------------------------------------------------------------------------------------------
 
-    async def open(self, limits: CellLimits, *, clock: str = "live", configure: bool = False) -> m.OpenReply:
+    async def open(
+        self,
+        limits: CellLimits,
+        *,
+        clock: str = "live",
+        configure: bool = False,
+        new_id: Callable[[], str] | None = None,
+    ) -> m.OpenReply:
         """Make the cell or join it; loads the library where it is missing. `configure` sets the limits of one that exists.
+
+        `new_id` draws the id of a cell that has none yet; without it, such a cell goes on without.
 
         Raises:
             LibraryChanged, SchemaUnsupported, ClockMismatch, CellDamaged: it cannot be used by this process, and why.
         """
-        self._opening = (clock, limits, configure)
+        self._opening = (clock, limits, configure, new_id)
         return await self._open()
 
     async def _open(self) -> m.OpenReply:
         if self._opening is None:
             raise NorthstarError("open the cell before it is used")
-        clock, limits, configure = self._opening
+        clock, limits, configure, new_id = self._opening
         try:
             await ensure_loaded(self.client, self.library)
             server = await run_id_for(self.client, self.keys["meta"])
         except FAULTS as exc:
             raise translate(exc) from exc
-        request = {"clock": clock, "server": server, "limits": limits, "configure": configure}
+        request: dict[str, Any] = {"clock": clock, "server": server, "limits": limits, "configure": configure}
+        if new_id is not None:
+            request["id"] = new_id()
         reply = await self._call("open_cell", request, m.OpenReply)
         self._must_open = False
         return reply
@@ -286,9 +297,10 @@ class Cell:
         """End a pause."""
         return (await self.call("resume", {"scope": scope, "by": by}, dict[str, bool]))["resumed"]
 
-    async def events_committed(self, *, epoch: int, event: int) -> int:
-        """The history has everything up to here; gives how many events still wait for it."""
-        return (await self.call("events_committed", {"epoch": epoch, "event": event}, dict[str, int]))["backlog"]
+    async def events_committed(self, *, epoch: int, event: int, history: str = "") -> int:
+        """The history of this id has everything up to here; gives how many events still wait for it. Raises HistoryElsewhere."""
+        request = {"epoch": epoch, "event": event, "history": history}
+        return (await self.call("events_committed", request, dict[str, int]))["backlog"]
 
 
 class _Jobs(msgspec.Struct, Generic[Item], frozen=True):

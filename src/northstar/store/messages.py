@@ -151,6 +151,15 @@ class OpenReply(msgspec.Struct, frozen=True):
     limits: StoredLimits
     event: int
     committed_event: int
+    #: What this cell is known by, whatever others had its name before it; empty while nobody has given it an id.
+    id: str = ""
+
+
+class BindReply(msgspec.Struct, frozen=True):
+    """`bound` is false when the cell's events went to this history before; `former` is the place of another that had them."""
+
+    bound: bool
+    former: str
 
 
 class RegisterReply(msgspec.Struct, frozen=True):

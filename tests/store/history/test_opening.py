@@ -59,7 +59,7 @@ async def test_opening_twice_and_from_two_processes_at_once_makes_the_tables_onc
 async def test_a_database_of_a_later_version_is_left_alone(database_url: str, database: HistoryDatabase) -> None:
     await database.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
     later = HistoryDatabase(database_url)
-    with pytest.raises(HistoryTooNew, match="has revision 9999; this version of North Star knows up to 0002: install"):
+    with pytest.raises(HistoryTooNew, match="has revision 9999; this version of North Star knows up to 0003: install"):
         await later.open()
     await later.close()
 
@@ -134,4 +134,5 @@ def test_migrations_lie_within_the_package() -> None:
     assert sorted(path.name for path in (MIGRATIONS / "versions").glob("r*.py")) == [
         "r0001_tables.py",
         "r0002_indexes.py",
+        "r0003_identity.py",
     ]

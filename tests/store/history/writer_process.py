@@ -17,7 +17,7 @@ from northstar.store.valkey import connect
 class MuteCell(Cell):
     """Never says anything after the commit."""
 
-    async def events_committed(self, *, epoch: int, event: int) -> int:
+    async def events_committed(self, *, epoch: int, event: int, history: str = "") -> int:
         print("committed", epoch, event, flush=True)
         await asyncio.Event().wait()
         return 0

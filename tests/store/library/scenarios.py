@@ -236,8 +236,19 @@ def _commit_events(furnished: Furnished) -> None:
 DAY_MS = 86_400_000
 FAILURE = {"code": "E", "message": "broke", "jitter": 0.25}
 OPEN = {"clock": "virtual", "server": "here", "limits": LIMITS, "configure": False}
+A_HISTORY = {"history": "h1", "place": "sqlite:////history.db", "host": "a-host", "take": False}
+TROUBLE = {"history": "h1", "code": "NS_HISTORY_GONE", "sentence": "it is gone"}
 NEW_LANE = FAST | {"key": "lane new", "class": "class new", "placements": [["m3", 0, 0], ["m1", 9, 0]]}
 CHOICES = [["000001", 0, 0], ["00ffff", 5, 1]]
+
+
+def _bound(furnished: Furnished) -> None:
+    furnished.cell.call("bind_history", **A_HISTORY)
+
+
+def _in_trouble(furnished: Furnished) -> None:
+    _bound(furnished)
+    furnished.cell.call("history_trouble", **TROUBLE)
 
 
 def _done(furnished: Furnished, *names: str) -> list[Request]:
@@ -276,6 +287,8 @@ SCENARIOS: list[Scenario] = [
     Scenario("transfer_settled", "forgotten", lambda f: {"jobs": [{"id": "arrived", "transfer": "tr-in"}]}),
     Scenario("open_cell", "made", lambda f: OPEN, fresh=True),
     Scenario("open_cell", "joined", lambda f: OPEN),
+    Scenario("open_cell", "made with an id", lambda f: OPEN | {"id": "c1"}, fresh=True),
+    Scenario("open_cell", "given an id", lambda f: OPEN | {"id": "c1"}),
     Scenario("open_cell", "on another server", lambda f: OPEN | {"server": "there", "configure": True}),
     Scenario("declare", "words", lambda f: {"words": ["model:x", "tag:y"], "by": "me", "withdraw": False}),
     Scenario("declare", "withdrawn", lambda f: {"words": ["model:b"], "by": "me", "withdraw": True}),
@@ -416,6 +429,13 @@ SCENARIOS: list[Scenario] = [
     Scenario("outage", "a minute", lambda f: {"gap_ms": 60_000}),
     Scenario("events_committed", "all", lambda f: {"epoch": 1, "event": 9}),
     Scenario("events_committed", "again", lambda f: {"epoch": 1, "event": 5}),
+    Scenario("events_committed", "by name", lambda f: {"epoch": 1, "event": 6, "history": "h1"}, before=_bound),
+    Scenario("bind_history", "first", lambda f: A_HISTORY),
+    Scenario("bind_history", "again", lambda f: A_HISTORY | {"place": "moved"}, before=_bound),
+    Scenario("bind_history", "taken", lambda f: A_HISTORY | {"history": "h2", "take": True}, before=_bound),
+    Scenario("history_trouble", "noted", lambda f: TROUBLE, before=_bound),
+    Scenario("history_trouble", "over", lambda f: TROUBLE | {"code": "", "sentence": ""}, before=_in_trouble),
+    Scenario("history_trouble", "of no history", lambda f: TROUBLE),
     Scenario("inspect", "all", lambda f: {"jobs": ALL_JOBS, "bodies": True, "results": True}),
     *(
         Scenario("list_jobs", index, lambda f, index=index: {"index": index, "after": "", "count": 2})  # type: ignore[misc]

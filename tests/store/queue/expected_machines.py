@@ -197,7 +197,19 @@ class ExpectedMachines(ExpectedJobs):
         self.skipped_ms += request["gap_ms"]
         assert reply == {"skipped_ms": self.skipped_ms}
 
+    def bind_history(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        known = self.history
+        if known and known != request["history"] and not request["take"]:
+            raise Refusal("NS_HISTORY_ELSEWHERE")
+        self.history = request["history"]
+        same = known == request["history"]
+        assert reply == {"bound": not same, "former": "" if same else known and f"place of {known}"}
+
+    history: str = ""
+
     def events_committed(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        if self.history and self.history != request.get("history", ""):
+            raise Refusal("NS_HISTORY_ELSEWHERE")
         earlier = request["epoch"] < self.epoch
         event = min(request["event"], self.epoch_began) if earlier else request["event"]
         if event > self.event or request["epoch"] > self.epoch:

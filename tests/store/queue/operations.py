@@ -51,6 +51,7 @@ WEIGHTS = {
     "resume": 3,
     "declare": 1,
     "history_is_written": 2,
+    "history_is_bound": 1,
     "join_the_cell": 1,
     "look_at_the_numbers": 1,
     "transfer_and_crash_after_some_steps": 2,
@@ -317,7 +318,14 @@ class QueueMachine(Steps):
         side = self.side(rng)
         model = self.cells[side]
         epoch = max(1, model.epoch - rng.choice([0, 0, 0, 1]))
-        self.step(side, "events_committed", epoch=epoch, event=max(0, model.event - rng.choice([-1, 0, 0, 0, 7])))
+        event = max(0, model.event - rng.choice([-1, 0, 0, 0, 7]))
+        history = model.history if rng.random() < 0.9 else "another"
+        self.step(side, "events_committed", epoch=epoch, event=event, history=history)
+
+    def history_is_bound(self, rng: random.Random) -> None:
+        history = rng.choice(["h1", "h1", "h2"])
+        take = rng.random() < 0.3
+        self.step(self.side(rng), "bind_history", history=history, place=f"place of {history}", host="here", take=take)
 
     def join_the_cell(self, rng: random.Random) -> None:
         side = self.side(rng)

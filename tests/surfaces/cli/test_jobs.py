@@ -172,6 +172,57 @@ def test_a_job_is_shown_with_everything_that_is_known_of_it(running: Northstar) 
     assert "tenant     ada, priority 50" in for_people
 
 
+def test_a_finished_job_still_names_its_machine(running: Northstar) -> None:
+    submit(running, "k-1", wait=True)
+    assert running.good("jobs", "show", "k-1")["machine"] == "local"
+    listed = running.good("jobs", "list", "--in", "finished", "--limit", "500")["jobs"]
+    assert {job["machine"] for job in listed if job["id"] == "k-1"} == {"local"}
+    assert " on local" in running.run("jobs", "show", "k-1").out
+
+
+def test_what_happened_to_a_job_is_told_in_order(running: Northstar, tmp_path: Path) -> None:
+    job = {"id": "e-1", "service": "copy", "tenant": "ada", "payload": {"fail": "/nowhere"}}
+    running.run("submit", "-", "--wait", stdin=json.dumps(job))
+    told = running.good("jobs", "events", "e-1")
+    assert told["is_whole"]
+    assert [step["event"] for step in told["events"] if step["event"] != "offered"] == [
+        "submitted",
+        "started",
+        "failed",
+    ]
+    assert (told["events"][-1]["machine"], told["events"][-1]["attempt"]) == ("local", 1)
+    assert told["events"][-1]["why"] == "NS_ENGINE_PROGRAM_FAILED"
+    table = running.run("jobs", "events", "e-1").out
+    assert "submitted by ada with priority 50" in table
+    assert "failed for good; `northstar dead replay` sends it back to work" in table
+
+
+def test_the_past_of_a_job_whose_history_cannot_be_read_is_told_as_far_as_it_is_known(running: Northstar) -> None:
+    submit(running, "e-2", wait=True)
+    elsewhere = {"NORTHSTAR_HISTORY_URL": f"sqlite:///{running.folder}/no-history.db"}
+    answer = running.run("jobs", "events", "e-2", **elsewhere)
+    assert answer.code == 4
+    assert answer.err.startswith("NS_HISTORY_UNREADABLE: what is older is missing: ")
+    assert "history.db, as host" in answer.err
+    shown = running.run("jobs", "show", "e-2", **elsewhere)
+    assert shown.code == 0
+    assert "machine    not known: " in shown.out
+
+
+def test_no_events_of_a_job_that_never_was(running: Northstar) -> None:
+    answer = running.run("jobs", "events", "no-such-job")
+    assert (answer.code, answer.err.split(":")[0]) == (3, "NS_NO_SUCH_JOB")
+
+
+def test_the_list_says_what_it_counts_and_in_which_order_it_is(running: Northstar) -> None:
+    submit(running, "o-1", wait=True)
+    table = running.run("jobs", "list").out
+    assert "ATTEMPTS FAILED" in table.splitlines()[0]
+    assert "MACHINES LOST" in table.splitlines()[0]
+    assert "running, then waiting, delayed, failed, finished" in table
+    assert "of them failed" in running.run("status").out
+
+
 # Dead letters -------------------------------------------------------------------------------------------------------
 
 
@@ -273,7 +324,7 @@ def test_a_machine_that_is_unknown_is_refused(running: Northstar) -> None:
 
 def test_status_joins_jobs_lanes_and_machines(running: Northstar) -> None:
     seen = running.good("status")
-    assert set(seen) == {"cell", "now_ms", "jobs", "totals", "history_behind", "lanes", "machines", "pauses"}
+    assert set(seen) == {"cell", "now_ms", "jobs", "totals", "history_behind", "history", "lanes", "machines", "pauses"}
     assert (seen["machines"][0]["id"], seen["machines"][0]["services"]) == ("local", ["copy"])
     for_people = running.run("status").out
     assert "cell default at " in for_people

@@ -9,6 +9,7 @@ import msgspec
 from northstar.broker.gateway.model_calls import MODEL_CALLS, ModelCalls
 from northstar.broker.gateway.socket import FrameInvalid
 from northstar.domain.errors import NorthstarError, Unavailable
+from northstar.domain.refusals import NoSuchMachine
 from northstar.store import wire
 from northstar.store.messages import Failure, Held
 
@@ -33,9 +34,10 @@ class Calls:
         holder: str,
         outputs: Outputs,
         new_nonce: Callable[[], str],
-        registered: Callable[[], None],
+        registered: Callable[[wire.Registration], None],
+        refused: Callable[[NorthstarError], None],
     ) -> None:
-        """`registered` is called when the machine can be reached by this connection, and by no other any more."""
+        """`registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come."""
         self._cell = cell
         self._admitted = admitted
         self._session = session
@@ -43,6 +45,7 @@ class Calls:
         self._outputs = outputs
         self._new_nonce = new_nonce
         self._registered = registered
+        self._refused = refused
         #: Leases of this machine as this connection knows them: what progress may be told of. Bounded by its slots.
         self.leases: dict[str, str] = {}
         #: Whether the machine waits for work, as its latest claim left it.
@@ -79,6 +82,15 @@ class Calls:
 
     async def register(self, body: wire.Registration) -> wire.Registered:
         """The machine joins, or tells its broker anew where it can be reached."""
+        try:
+            return await self._register(body)
+        except NoSuchMachine:  # given up meanwhile; it registers anew
+            raise
+        except NorthstarError as exc:
+            self._refused(exc)
+            raise
+
+    async def _register(self, body: wire.Registration) -> wire.Registered:
         machine, profile = self._admitted.machine, body.profile
         self._admitted.grant.check(machine, profile, region=body.description.region)
         admitted_by = {"admitted_by": self._admitted.token_id} if self._admitted.token_id else {}
@@ -96,7 +108,7 @@ class Calls:
             again=body.again,
             **admitted_by,
         )
-        self._registered()
+        self._registered(body)
         self._slots = body.slots
         self.leases = dict(reply.held)
         request = {"machine": machine, "session": self._session, "models": body.models}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
+from northstar.broker.fleet_log import MAX_NAMED
 from northstar.broker.gateway.calls import Calls
 from northstar.broker.gateway.conversation import Conversation, greeted, say_goodbye
+from northstar.broker.gateway.refusal_log import RefusalLog
 from northstar.broker.gateway.socket import ConnectionReplaced, GatewayFull, SocketClosed
 from northstar.domain.errors import NorthstarError
 from northstar.domain.refusals import MachineReplaced, TokenRevoked
@@ -61,6 +64,8 @@ class Gateway:
         self._options = options or GatewayOptions()
         self._conversations: dict[str, Conversation] = {}
         self._connections = 0
+        #: Who was not let in, here or at the door where machines join.
+        self.refusals = RefusalLog(time.monotonic)
         self._stopping = False
 
     @property
@@ -77,16 +82,18 @@ class Gateway:
     async def serve_machine(self, socket: Socket, token: str, admission: Admission) -> None:
         """One connection from hello to goodbye. Whatever is wrong with it is said to the peer, not raised."""
         self._connections += 1
+        machine = ""
         try:
             if self._connections > self._options.max_machines:
                 raise GatewayFull(self._options.max_machines)
             admitted = await admission.authenticate(token)
+            machine = admitted.machine
             hello = await greeted(socket, admitted)
             await self._converse(socket, admitted, hello)
         except SocketClosed:
             await socket.close()
         except NorthstarError as exc:
-            log.info("machine_refused", code=exc.code, error=str(exc))
+            self.refusals.refused(exc, machine=machine)
             await say_goodbye(socket, exc)
         finally:
             self._connections -= 1
@@ -105,10 +112,11 @@ class Gateway:
             holder=self._serve,
             outputs=self._outputs,
             new_nonce=self._new_nonce,
-            registered=lambda: self._settle(conversation),
+            registered=lambda body: self._settle(conversation, hello, body),
+            refused=lambda error: self.refusals.refused(error, machine=admitted.machine),
         )
         conversation = Conversation(socket, calls, self._cell, machine=admitted.machine, session=hello.session)
-        log.info("machine_connected", machine=admitted.machine, session=hello.session, agent=hello.version[:64])
+        log.debug("machine_connected", machine=admitted.machine, session=hello.session, agent=hello.version[:64])
         try:
             protocol = min(hello.newest, wire.NEWEST_PROTOCOL)
             await conversation.run(wire.Welcome(protocol, self._serve, self._cell.name))
@@ -118,9 +126,20 @@ class Gateway:
                 if not self._stopping:
                     await self._suspect(conversation)
 
-    def _settle(self, conversation: Conversation) -> None:
+    def _settle(self, conversation: Conversation, hello: wire.Hello, body: wire.Registration) -> None:
         """From here on the machine is reached by this conversation. Only now: an agent whose name another has taken disturbs nobody."""
         older = self._conversations.get(conversation.machine)
+        if older is not conversation:
+            log.info(
+                "machine_back" if body.again else "machine_joined",
+                machine=conversation.machine,
+                region=body.description.region or "(not said)",
+                services=list(body.profile.services),
+                pools=list(body.profile.pools),
+                slots=body.slots,
+                protocol=min(hello.newest, wire.NEWEST_PROTOCOL),
+                agent=hello.version[:64],
+            )
         if older is not None and older is not conversation:
             same = older.session == conversation.session
             name = conversation.machine
@@ -128,7 +147,13 @@ class Gateway:
         self._conversations[conversation.machine] = conversation
 
     async def _suspect(self, conversation: Conversation) -> None:
-        log.info("machine_disconnected", machine=conversation.machine)
+        jobs = list(conversation.calls.leases)
+        log.info(
+            "machine_disconnected",
+            machine=conversation.machine,
+            jobs=jobs[:MAX_NAMED],
+            now=f"it counts as lost unless it dials again within {self._options.grace_s:g} s",
+        )
         try:
             await self._cell.suspect_machine(
                 conversation.machine,
@@ -164,6 +189,7 @@ class Gateway:
     async def _sweep_for_ever(self) -> None:
         while True:
             await asyncio.sleep(self._options.sweep_every_s)
+            self.refusals.flush()
             try:
                 await self.sweep()
             except NorthstarError as exc:

@@ -83,6 +83,16 @@ class LibraryChanged(QueueRefusal, Unavailable):
     retryable = False
 
 
+class HistoryElsewhere(QueueRefusal, Refused):
+    """The cell has another history; a second one would make the cell forget what the first has not read."""
+
+    code = "NS_HISTORY_ELSEWHERE"
+    sentence = (
+        "the events of this cell go to another history, {place} (said {host}); set history.url to that one, or, to go on "
+        "here instead, stop all brokers of the cell and start one with --take-history"
+    )
+
+
 class RightsMissing(QueueRefusal, Unavailable):
     """The server's access list forbids the user a command that the library needs; found when the cell is opened."""
 

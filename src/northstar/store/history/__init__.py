@@ -1,5 +1,6 @@
 """History: a cell's events and finished jobs in SQL, in SQLite beside the embedded server or in PostgreSQL."""
 
+from northstar.store.history.bond import Bond, bind, history_id, read_bond
 from northstar.store.history.continuity import BEGINNING, Gap
 from northstar.store.history.database import HistoryDatabase, HistoryOptions
 from northstar.store.history.finished_jobs import FinishedJob
@@ -9,6 +10,7 @@ from northstar.store.history.writer import HistoryWriter
 
 __all__ = [
     "BEGINNING",
+    "Bond",
     "EventPage",
     "FinishedJob",
     "Gap",
@@ -19,5 +21,8 @@ __all__ = [
     "JobPage",
     "Pruned",
     "Total",
+    "bind",
+    "history_id",
     "prune",
+    "read_bond",
 ]

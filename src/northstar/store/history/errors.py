@@ -5,7 +5,8 @@
     ├── HistoryDiskFull                               make room
     ├── HistoryRefused, HistoryDamaged                look at the database; trying again does not help
     ├── HistoryTooNew, HistoryDriverMissing           install what is named
-    └── HistoryMismatch                               the database belongs to another cell of that name
+    ├── HistoryForeign                                the database belongs to another cell of that name
+    └── HistoryMismatch                               so it seems, or the cell is an older copy
     InvalidRequest
     ├── HistoryUrlInvalid
     └── HistoryQueryInvalid
@@ -120,6 +121,21 @@ class HistoryMismatch(Unavailable):
         self.cell = cell
         self.offset = offset
         self.reason = reason
+
+
+class HistoryForeign(Unavailable):
+    """The database has the history of another cell that has, or had, the same name."""
+
+    code = "NS_HISTORY_FOREIGN"
+    retryable = False
+
+    def __init__(self, *, place: str, cell: str) -> None:
+        super().__init__(
+            f"the history at {place} is that of another cell named {cell!r}: this one was made anew, or is on another server. "
+            "Move that history away, set history.url to another database, or give this cell another name"
+        )
+        self.place = place
+        self.cell = cell
 
 
 class HistoryUrlInvalid(InvalidRequest):

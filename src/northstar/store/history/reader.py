@@ -15,10 +15,14 @@ from northstar.store.history.finished_jobs import FinishedJob
 from northstar.store.history.tables import events, gaps, jobs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from northstar.domain.jobs import JobStatus
     from northstar.store.history.database import HistoryDatabase
 
 MAX_PAGE = 1_000
+#: Far below the bound of parameters of one statement.
+_JOBS_PER_QUERY = 500
 
 TotalsBy = Literal["status", "tenant", "pool", "service", "machine", "error_code"]
 
@@ -115,6 +119,19 @@ class HistoryReader:
             for row in connection.execute(query)
         ]
         return EventPage(found, found[-1].id if len(found) == count else None)
+
+    async def machines(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """The machines that ran these jobs last, of those that have ended and ran at all; any number of them."""
+        found: dict[str, str] = {}
+        for first in range(0, len(job_ids), _JOBS_PER_QUERY):
+            found |= await self._database.read(partial(self._machines, ids=job_ids[first : first + _JOBS_PER_QUERY]))
+        return found
+
+    def _machines(self, connection: Connection, *, ids: Sequence[str]) -> dict[str, str]:
+        query = select(jobs.c.job_id, jobs.c.machine).where(
+            jobs.c.cell == self._cell, jobs.c.job_id.in_(ids), jobs.c.machine.is_not(None)
+        )
+        return {row.job_id: row.machine for row in connection.execute(query)}
 
     async def totals(self, *, since_ms: int, until_ms: int, by: TotalsBy = "status", count: int = 100) -> list[Total]:
         """Jobs finished from `since_ms` to before `until_ms`, the `count` names with the most jobs first.

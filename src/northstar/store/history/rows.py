@@ -71,7 +71,7 @@ def _advance(connection: Connection, batch: Batch) -> bool:
     latest, before = batch.events[-1].id, batch.offset
     values = {"epoch": latest.epoch, "sequence": latest.sequence}
     if before == BEGINNING:
-        first = _insert(connection, offsets).values(cell=batch.cell, **values)
+        first = upsert(connection, offsets).values(cell=batch.cell, **values)
         counted = first.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
         return connection.execute(counted).rowcount == 1
     mine = (offsets.c.cell == batch.cell, offsets.c.epoch == before.epoch, offsets.c.sequence == before.sequence)
@@ -79,14 +79,15 @@ def _advance(connection: Connection, batch: Batch) -> bool:
 
 
 def _put_jobs(connection: Connection, batch: Batch) -> None:
-    statement = _insert(connection, jobs)
+    statement = upsert(connection, jobs)
     key = ("cell", "job_id")
     new = {column.name: statement.excluded[column.name] for column in jobs.columns if column.name not in key}
     rows = [{"cell": batch.cell} | msgspec.structs.asdict(job) for job in batch.finished]
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=new), rows)
 
 
-def _insert(connection: Connection, table: Any) -> Any:
+def upsert(connection: Connection, table: Any) -> Any:
+    """An insert that can say what happens when the row is there, in the words of the database."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 

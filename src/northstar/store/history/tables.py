@@ -84,3 +84,9 @@ gaps = Table(
     _number("disowned"),
     _number("at_ms"),
 )
+
+#: What this database is known by: one row, `part` is 'history'.
+identity = Table("identity", metadata, Column("part", Text, primary_key=True), _text("id"))
+
+#: Which cell of its name the rows above are of.
+cells = Table("cells", metadata, Column("cell", Text, primary_key=True), _text("id"))

@@ -16,6 +16,7 @@ from northstar.domain.errors import Unavailable
 from northstar.domain.events import Event, EventId
 from northstar.domain.refusals import BadArgument
 from northstar.store.events import read_events
+from northstar.store.history.bond import note_trouble
 from northstar.store.history.continuity import BEGINNING, Gap, after, find_gaps
 from northstar.store.history.errors import HistoryMismatch
 from northstar.store.history.finished_jobs import finished_job, needs_body, turns_of
@@ -37,7 +38,11 @@ _JOBS_PER_INSPECT = 100
 
 
 class HistoryWriter:
-    """Writes one cell's events into one history. `jitter` gives random numbers in [0, 1)."""
+    """Writes one cell's events into one history. `jitter` gives random numbers in [0, 1).
+
+    `history` is the id of the database where the cell is bound to it (`bind`): only with it may events be trimmed then, and why
+    nothing is written is noted in the cell. `heard` is told of each batch that this writer has written, and no other one.
+    """
 
     def __init__(
         self,
@@ -45,6 +50,8 @@ class HistoryWriter:
         database: HistoryDatabase,
         *,
         jitter: Callable[[], float],
+        history: str = "",
+        heard: Callable[[Sequence[Event]], None] = lambda _events: None,
         batch: int = MAX_BATCH,
         wait_ms: int = 2_000,
         gather_s: float = 0.05,
@@ -54,6 +61,8 @@ class HistoryWriter:
         self._cell = cell
         self._database = database
         self._jitter = jitter
+        self._history = history
+        self._heard = heard
         self._batch = min(batch, MAX_BATCH)
         self._wait_ms = wait_ms
         self._gather_s = gather_s
@@ -66,7 +75,11 @@ class HistoryWriter:
         self.fault: Unavailable | None = None
 
     async def run(self) -> None:
-        """Until cancelled. A database or cell that does not answer is waited for, with a line in the log."""
+        """Until cancelled. A database or cell that does not answer is waited for, with a line in the log.
+
+        Raises:
+            HistoryElsewhere: the cell was given to another history.
+        """
         failures = 0
         while True:
             try:
@@ -74,14 +87,24 @@ class HistoryWriter:
             except Unavailable as exc:
                 self._offset, self.fault, failures = None, exc, failures + 1
                 log.warning("history_waits", cell=self._cell.name, code=exc.code, error=str(exc), failures=failures)
+                await self._note(exc)
                 await asyncio.sleep(self._pause_s(failures))
                 continue
             if self.fault is not None:
                 log.info("history_goes_on", cell=self._cell.name, failures=failures)
+                await self._note(None)
             self.fault, failures = None, 0
             if written < self._batch:
                 # Few events: let some more gather, so that each costs less than a transaction.
                 await asyncio.sleep(self._gather_s)
+
+    async def begin(self) -> None:
+        """See that cell and history continue each other, before anything is written. Raises as `step`."""
+        self._offset = await self._resume()
+
+    async def _note(self, error: Unavailable | None) -> None:
+        if self._history:
+            await note_trouble(self._cell, self._history, error)
 
     def _pause_s(self, failures: int) -> float:
         doubled_s: float = self._retry_s * 2 ** min(failures - 1, 16)
@@ -111,6 +134,7 @@ class HistoryWriter:
             return 0
         for gap in batch.gaps:
             self._report(gap)
+        self._heard(events)
         latest = events[-1].id
         await self._tell(latest)
         self._offset = latest
@@ -145,7 +169,9 @@ class HistoryWriter:
 
     async def _tell(self, offset: EventId) -> None:
         try:
-            self.backlog = await self._cell.events_committed(epoch=offset.epoch, event=offset.sequence)
+            self.backlog = await self._cell.events_committed(
+                epoch=offset.epoch, event=offset.sequence, history=self._history
+            )
         except BadArgument as exc:
             raise self._mismatch(offset, "the cell knows no such event") from exc
 

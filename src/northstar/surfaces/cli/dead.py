@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from northstar.config import Settings
     from northstar.domain.refusals import QueueRefusal
 
-app = typer.Typer(no_args_is_help=True, help="Look at jobs that failed for good, and send them back to work.")
+app = typer.Typer(no_args_is_help=True, help="Look at failed jobs (dead letters), and send them back to work.")
 app.command("show")(show)
 
 Code = Annotated[str, typer.Option(metavar="CODE", help="Only those that failed with this code.")]
@@ -60,7 +60,7 @@ def list_(
         print_json({"jobs": letters, "is_cut": is_cut})
         return
     print_table(
-        ("ID", "FAILED", "SERVICE", "POOL", "TENANT", "ATTEMPTS", "CODE", "MESSAGE"),
+        ("ID", "FAILED AT", "SERVICE", "POOL", "TENANT", "ATTEMPTS FAILED", "CODE", "MESSAGE"),
         (
             (x.id, moment(x.failed_ms), x.service, x.pool, x.tenant, x.attempts, x.code, x.message[:120])
             for x in letters

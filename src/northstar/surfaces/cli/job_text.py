@@ -12,7 +12,7 @@ from northstar.domain.jobs import JobView
 from northstar.domain.progress import Progress
 from northstar.domain.progress_text import describe as describe_progress
 from northstar.domain.queue_place import QueuePlace, describe_place
-from northstar.surfaces.cli.printing import moment, span
+from northstar.surfaces.cli.printing import counted, moment, span
 
 #: A text file up to this size is shown, not only named.
 _SHOWN_BYTES: Final = 4_096
@@ -37,7 +37,7 @@ def describe(
             "finished",
             f"{moment(job.finished_ms)} (ran {span(job.finished_ms - (job.started_ms or job.finished_ms))})",
         )
-    yield "attempts", f"{job.attempts} failed of {job.max_attempts} allowed; {job.recoveries} machines lost"
+    yield "attempts", f"{job.attempts} failed of {job.max_attempts} allowed; {counted(job.recoveries, 'machine')} lost"
     if job.due_ms:
         yield "next try", f"in {span(job.due_ms - now_ms)}"
     if job.error_code:

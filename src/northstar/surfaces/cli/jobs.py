@@ -11,9 +11,10 @@ from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Va
 from northstar.surfaces.cli.printing import ago, console, print_error, print_json, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from northstar.config import Settings
+    from northstar.domain.errors import NorthstarError
     from northstar.domain.jobs import JobView
     from northstar.store.cell import Cell
     from northstar.store.messages import JobIndex, Outcome
@@ -21,16 +22,37 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look at jobs and change what becomes of them.")
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Jobs.")]
-Place = Literal["waiting", "running", "delayed", "dead", "finished", "all"]
+Place = Literal["waiting", "running", "delayed", "failed", "finished", "all"]
 #: Which index of the queue holds the jobs of a place.
 _INDEX: Final[dict[str, JobIndex]] = {
     "running": "leases",
     "waiting": "waiting",
     "delayed": "delayed",
-    "dead": "dead",
+    "failed": "dead",
     "finished": "finished",
 }
 _PAGE: Final = 500
+#: An attempt is charged when the work failed; a machine that was lost under a job costs none.
+COLUMNS: Final = (
+    "ID", "STATUS", "SERVICE", "TENANT", "PRIORITY", "MACHINE", "SUBMITTED", "ATTEMPTS FAILED", "MACHINES LOST",
+)  # fmt: skip
+#: In which order the list is.
+ORDERS: Final = {
+    "all": "running, then waiting, delayed, failed, finished; the latest first, but waiting and delayed in the order of their turn",
+    "running": "the latest start first",
+    "waiting": "lane by lane, the next one first",
+    "delayed": "the next to be tried again first",
+    "failed": "the latest failure first; `northstar dead` sends them back to work",
+    "finished": "the latest end first, failed ones among them",
+}
+
+
+#: By what the places are sorted in which the latest comes first.
+_LATEST: Final[dict[str, Callable[[JobView], int]]] = {
+    "running": lambda view: view.started_ms,
+    "failed": lambda view: view.finished_ms,
+    "finished": lambda view: view.finished_ms,
+}
 
 
 @app.command("list")
@@ -43,14 +65,20 @@ def list_(
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """List jobs: running ones first, then those that wait, pause before a retry, are dead or finished (latest first)."""
+    """List jobs: running ones first, then those that wait, pause before a retry, failed for good, or are finished otherwise.
+
+    Running, failed and finished ones the latest first; waiting ones in the order of their lanes; pausing ones as they fall due.
+    """
     places = list(_INDEX) if place == "all" else [place]
-    views, more, now_ms = run(_list(settings_of(config, data_dir, valkey, cell), places, limit=limit))
+    views, more, now_ms, fault = run(_list(settings_of(config, data_dir, valkey, cell), places, limit=limit))
     if as_json:
         print_json({"jobs": views, "more": more})
         return
-    columns = ("ID", "STATUS", "SERVICE", "TENANT", "PRIORITY", "MACHINE", "SUBMITTED", "ATTEMPTS", "RECOVERIES")
-    print_table(columns, (_row(view, now_ms) for view in views))
+    print_table(COLUMNS, (_row(view, now_ms) for view in views))
+    if views:
+        console().print(ORDERS[place], style="dim", markup=False)
+    if fault is not None and any(view.status.is_final and not view.machine for view in views):
+        console().print(f"machines of finished jobs are in the history: {fault}", style="dim", markup=False)
     if more:
         left_out = ", ".join(f"{count} more {name}" for name, count in more.items())
         console().print(f"… and {left_out}; --limit shows more", style="dim", markup=False)
@@ -72,25 +100,28 @@ def _row(view: JobView, now_ms: int) -> tuple[object, ...]:
     )
 
 
-async def _list(settings: Settings, places: Sequence[str], *, limit: int) -> tuple[list[JobView], dict[str, int], int]:
-    """The jobs, how many more there are in each place, and the cell's time."""
+async def _list(
+    settings: Settings, places: Sequence[str], *, limit: int
+) -> tuple[list[JobView], dict[str, int], int, NorthstarError | None]:
+    """The jobs, how many more there are in each place, the cell's time, and why the history could not be asked for machines."""
+    from northstar.assembly.job_past import job_past
     from northstar.assembly.session import session
     from northstar.broker.job_views import look_at
 
-    async with session(settings) as broker:
+    async with session(settings) as broker, job_past(broker) as past:
         counts = (await broker.cell.statistics()).counts
         views: dict[str, JobView] = {}
         more: dict[str, int] = {}
         for place in places:
             ids = await _ids(broker.cell, _INDEX[place], limit=limit, now_ms=counts["now_ms"])
             found = await look_at(broker.cell, ids, bodies=True)
-            if place in {"dead", "finished"}:
-                found.sort(key=lambda view: -view.finished_ms)
+            if place in _LATEST:
+                found.sort(key=_LATEST[place], reverse=True)
             left_out = counts[f"{_INDEX[place]}_size"] - len(found[:limit])
             if len(found) >= limit and left_out > 0:
                 more[place] = left_out
             views |= {view.id: view for view in found[:limit] if view.id not in views}
-        return list(views.values()), more, counts["now_ms"]
+        return await past.with_machines(list(views.values())), more, counts["now_ms"], past.fault
 
 
 async def _ids(cell: Cell, index: JobIndex, *, limit: int, now_ms: int) -> list[str]:

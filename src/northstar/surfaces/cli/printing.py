@@ -115,3 +115,12 @@ def span(length_ms: int) -> str:
 def moment(at_ms: int) -> str:
     """A time of the cell's clock, UTC."""
     return "-" if at_ms <= 0 else datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(sep=" ", timespec="seconds")
+
+
+def moment_ms(at_ms: int) -> str:
+    """A time of the cell's clock, UTC, to the millisecond.
+
+    >>> moment_ms(1_700_000_000_123)
+    '2023-11-14 22:13:20.123'
+    """
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")

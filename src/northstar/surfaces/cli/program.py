@@ -15,6 +15,7 @@ from northstar.surfaces.cli import (
     dead,
     demo,
     invites,
+    job_events,
     jobs,
     machine_sheet,
     machines,
@@ -80,6 +81,7 @@ for command in (
 jobs.app.command()(show.show)
 jobs.app.command()(watch.watch)
 machines.app.command()(machine_sheet.show)
+jobs.app.command()(job_events.events)
 for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.approve, tokens.revoke, tokens.tokens):
     machines.app.command()(of_admission)
 for of_models in (model_orders.fetch, model_orders.evict, model_orders.orders):

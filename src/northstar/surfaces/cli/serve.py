@@ -11,7 +11,7 @@ import typer
 
 from northstar.surfaces.cli.options import CellName, Config, DataDir, Valkey, run, settings_of
 from northstar.surfaces.cli.printing import console
-from northstar.surfaces.cli.up import LogJson, LogLevel, _configure_log, _with_log, front_door
+from northstar.surfaces.cli.up import LogJson, LogLevel, TakeHistory, _configure_log, _with_log, front_door
 
 if TYPE_CHECKING:
     from northstar.assembly.serve import Serve
@@ -27,6 +27,7 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Where to listen; 0 is any that is free. Default: serve.port.")
     ] = None,
+    take_history: TakeHistory = False,
     log_json: LogJson = False,
     log_level: LogLevel = None,
 ) -> None:
@@ -42,16 +43,16 @@ def serve(
         wanted, host=wanted.host if host is None else host, port=wanted.port if port is None else port
     )
     _configure_log(settings)
-    run(_serve(msgspec.structs.replace(settings, serve=wanted)), fast=True)
+    run(_serve(msgspec.structs.replace(settings, serve=wanted), take_history=take_history), fast=True)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, *, take_history: bool) -> None:
     from northstar.assembly.serve import running_serve
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running_serve(settings, open_door=front_door()) as running:
+    async with running_serve(settings, open_door=front_door(), take_history=take_history) as running:
         _greet(running)
         running.failure.add_done_callback(lambda _failure: stop.set())
         await stop.wait()

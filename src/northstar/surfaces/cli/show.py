@@ -15,6 +15,7 @@ from northstar.surfaces.cli.printing import print_json, print_text
 
 if TYPE_CHECKING:
     from northstar.config import Settings
+    from northstar.domain.errors import NorthstarError
     from northstar.domain.jobs import JobView
     from northstar.domain.progress import Progress
     from northstar.domain.queue_place import QueuePlace
@@ -31,6 +32,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     now_ms: int
     place: QueuePlace | None = None
     progress: Progress | None = None
+    #: Why the history, which alone knows the machine of a finished job, cannot be read.
+    fault: NorthstarError | None = None
 
 
 def show(
@@ -53,25 +56,29 @@ def show(
         return
     for name, value in describe(shown.view, now_ms=shown.now_ms, place=shown.place, progress=shown.progress):
         print_text(f"{name:<11}{value}")
+    view = shown.view
+    if shown.fault is not None and view.status.is_final and view.started_ms and not view.machine:
+        print_text(f"{'machine':<11}not known: {shown.fault}")
     if shown.view.status == "succeeded":
         for line in describe_result(shown.view):
             print_text(f"{'result':<11}{line}")
 
 
 async def _show(settings: Settings, job_id: str) -> Shown:
+    from northstar.assembly.job_past import job_past
     from northstar.assembly.session import session
     from northstar.broker.job_views import view_of
     from northstar.broker.queue_places import QueuePlaces
     from northstar.domain.refusals import NoSuchJob
 
-    async with session(settings) as broker:
+    async with session(settings) as broker, job_past(broker) as past:
         reply = await broker.cell.inspect([job_id], bodies=True, results=True)
         if not reply.jobs:
             raise NoSuchJob({"job": job_id})
         place = await QueuePlaces(broker.cell, monotonic=time.monotonic).of(reply.jobs[0], now_ms=reply.now_ms)
-        view = view_of(reply.jobs[0])
+        (view,) = await past.with_machines([view_of(reply.jobs[0])])
         progress = await _overheard(broker.cell, view) if view.status == "running" else None
-        return Shown(view=view, now_ms=reply.now_ms, place=place, progress=progress)
+        return Shown(view=view, now_ms=reply.now_ms, place=place, progress=progress, fault=past.fault)
 
 
 async def _overheard(cell: Cell, view: JobView) -> Progress | None:

@@ -8,10 +8,11 @@ import msgspec
 import typer
 
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import console, moment, print_json, print_table
+from northstar.surfaces.cli.printing import console, counted, moment, print_json, print_table, span
 
 if TYPE_CHECKING:
     from northstar.config import Settings
+    from northstar.store.history.state import HistoryState
 
 
 def status(
@@ -32,6 +33,7 @@ def status(
 
 async def _status(settings: Settings, *, lanes: int) -> dict[str, Any]:
     from northstar.assembly.session import session
+    from northstar.store.history.state import read_history_state
     from northstar.store.pauses import read_pauses
     from northstar.surfaces.cli.machines import machine_rows
 
@@ -46,11 +48,13 @@ async def _status(settings: Settings, *, lanes: int) -> dict[str, Any]:
                 "waiting": counts["waiting_size"],
                 "running": counts["leases_size"],
                 "delayed": counts["delayed_size"],
-                "dead": counts["dead_size"],
+                # Failed ones among them, for as long as they are kept.
                 "finished": counts["finished_size"],
+                "failed": counts["dead_size"],
             },
             "totals": {name: counts[name] for name in ("submitted", "succeeded", "failed", "canceled", "expired")},
             "history_behind": counts["event"] - counts["committed_event"],
+            "history": await read_history_state(cell, now_ms=counts["now_ms"]),
             "lanes": [msgspec.structs.asdict(lane) for lane in reply.lanes],
             "machines": await machine_rows(cell),
             "pauses": await read_pauses(cell.client, cell.keys),
@@ -62,9 +66,11 @@ def _show(seen: dict[str, Any]) -> None:
     out.print(f"cell {seen['cell']} at {moment(seen['now_ms'])}", style="bold", markup=False)
     for pause in seen["pauses"]:
         out.print(f"PAUSED {pause.scope} by {pause.by}: {pause.because}", style="yellow", markup=False)
-    out.print("jobs      " + ", ".join(f"{count} {name}" for name, count in seen["jobs"].items()), markup=False)
-    out.print("in all    " + ", ".join(f"{count} {name}" for name, count in seen["totals"].items()), markup=False)
-    out.print(f"history   {seen['history_behind']} events behind", markup=False)
+    *others, (failed, number) = seen["jobs"].items()
+    now = ", ".join(f"{count} {name}" for name, count in others)
+    out.print(f"jobs now  {now}, {number} of them {failed}", markup=False)
+    out.print("ever      " + ", ".join(f"{count} {name}" for name, count in seen["totals"].items()), markup=False)
+    _show_history(seen["history"], behind=seen["history_behind"])
     if seen["lanes"]:
         print_table(
             ("LANE", "POOL", "WAITING", "UNFINISHED", "FOR"),
@@ -76,6 +82,21 @@ def _show(seen: dict[str, Any]) -> None:
         print_table(COLUMNS, map(machine_cells, seen["machines"]))
     else:
         out.print("no machines", style="yellow")
+
+
+def _show_history(state: HistoryState, *, behind: int) -> None:
+    """How far the history is, and, when it does not come on, why and what it means."""
+    out, style = console(), "yellow" if state.stuck else ""
+    where = f", at {state.place}" if state.place else ""
+    out.print(f"history   {counted(behind, 'event')} behind{where}", style=style, markup=False)
+    if not state.stuck:
+        return
+    since = f"for {span(state.waiting_ms)}"
+    if state.code:
+        out.print(f"          STUCK {since}: {state.code}: {state.sentence}", style=style, markup=False)
+    else:
+        out.print(f"          STUCK {since}: no broker writes it; is one running?", style=style, markup=False)
+    out.print("          jobs go on; what is finished is kept in memory until the history has it", style=style)
 
 
 def _needs(lane_key: str) -> str:

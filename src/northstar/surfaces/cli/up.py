@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from northstar.config import Settings
 
 LogJson = Annotated[bool, typer.Option("--log-json", help="Log one JSON object a line.")]
+TakeHistory = Annotated[
+    bool,
+    typer.Option(
+        "--take-history", help="Move the cell's history to the database of these settings, from another. Once."
+    ),
+]
 LogLevel = Annotated[str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")]
 
 
@@ -29,6 +35,7 @@ def up(
     valkey: Valkey = None,
     cell: CellName = None,
     no_machines: Annotated[bool, typer.Option("--no-machines", help="Run no machines on this host.")] = False,
+    take_history: TakeHistory = False,
     log_json: LogJson = False,
     log_level: LogLevel = None,
 ) -> None:
@@ -40,7 +47,7 @@ def up(
     _configure_log(settings)
     where = {"--config": config, "--data-dir": data_dir}
     same = "".join(f" {option} {shlex.quote(str(path))}" for option, path in where.items() if path is not None)
-    run(_up(settings, no_machines=no_machines, same=same), fast=True)
+    run(_up(settings, no_machines=no_machines, take_history=take_history, same=same), fast=True)
 
 
 def _with_log(settings: Settings, *, log_json: bool, log_level: str | None) -> Settings:
@@ -62,7 +69,7 @@ def _configure_log(settings: Settings) -> None:
     telemetry.configure(level=settings.log.level, json=settings.log.json)
 
 
-async def _up(settings: Settings, *, no_machines: bool, same: str) -> None:
+async def _up(settings: Settings, *, no_machines: bool, take_history: bool, same: str) -> None:
     """Run it; `same` are the options by which other commands find it."""
     import msgspec
 
@@ -76,7 +83,11 @@ async def _up(settings: Settings, *, no_machines: bool, same: str) -> None:
     stop = asyncio.Event()
     orders = _Orders(stop)
     async with running_stack(
-        settings, open_door=open_door, restart_machines=RestartPolicy(), no_machines=no_machines
+        settings,
+        open_door=open_door,
+        restart_machines=RestartPolicy(),
+        no_machines=no_machines,
+        take_history=take_history,
     ) as stack:
         orders.stack = stack
         _greet(stack, same=same)

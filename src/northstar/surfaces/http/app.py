@@ -31,7 +31,7 @@ def make_app(parts: AppParts) -> Litestar:
             health,
             link_route(parts.gateway, door),
             output_route(parts.outputs, door),
-            join_route(parts.joining, door, cell=parts.cell),
+            join_route(parts.joining, door, parts.gateway.refusals, cell=parts.cell),
         ],
         exception_handlers={NorthstarError: problem, HTTPException: http_problem},
         request_max_body_size=parts.max_output_bytes,

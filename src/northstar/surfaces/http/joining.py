@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from litestar import Request, post
 from litestar.params import JSONBody
 
 from northstar.broker.admission import Admission
+from northstar.broker.gateway.refusal_log import RefusalLog
+from northstar.domain.errors import NorthstarError
 from northstar.store.wire import Joined, JoinRequest
 
 if TYPE_CHECKING:
@@ -15,19 +18,26 @@ if TYPE_CHECKING:
 
     from northstar.surfaces.http.callers import Door
 
+log = structlog.get_logger(__name__)
+
 JOIN_PATH = "/agent/v1/join"
 
 
-def join_route(admission: Admission, door: Door, *, cell: str) -> HTTPRouteHandler:
+def join_route(admission: Admission, door: Door, refusals: RefusalLog, *, cell: str) -> HTTPRouteHandler:
     """Redeem an invite. Asking again with the same token is answered again, so a lost answer costs nothing."""
 
     @post(JOIN_PATH, status_code=201)
     async def join(request: Request[Any, Any, Any], data: JSONBody[JoinRequest]) -> Joined:
         opened = door.opened_for(request)
         about = f"{opened.address or '?'} {request.headers.get('user-agent') or ''}"
-        admitted = await opened.join(
-            lambda: admission.redeem(data.invite, data.token, machine=data.machine, about=about)
-        )
+        try:
+            admitted = await opened.join(
+                lambda: admission.redeem(data.invite, data.token, machine=data.machine, about=about)
+            )
+        except NorthstarError as exc:
+            refusals.refused(exc, machine=data.machine)
+            raise
+        log.info("machine_admitted", machine=admitted.machine, status=admitted.status, pools=list(admitted.grant.pools))
         return Joined(machine=admitted.machine, cell=cell, status=admitted.status, grant=admitted.grant)
 
     return join

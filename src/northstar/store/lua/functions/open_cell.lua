@@ -2,14 +2,14 @@
   KEYS   meta events
   FLAGS  creating
   TAKES  clock 'live' | 'virtual' · server run id of the server or primary · limits map, see `domain/limits.py` · configure: set limits of a
-         cell that exists
-  GIVES  created, epoch, schema, limits
+         cell that exists · id: what the cell is known by from now on, if it has no id yet
+  GIVES  created, epoch, schema, limits, id ('' while nobody has given it one)
   REFUSES NS_SCHEMA_UNSUPPORTED, NS_CLOCK_MISMATCH, NS_CELL_DAMAGED (events without a cell), NS_RIGHTS_MISSING
   EVENTS none. The epoch makes event ids (epoch-sequence) unique across a promotion or a restart that lost its tail.
   COST   O(1) ]]
 local H = ns.H
 ns.takes.open_cell = { { 'clock', ns.ONE_OF, { live = true, virtual = true } }, { 'server', ns.NAME_OR_NONE, 256 },
-  { 'configure', ns.FLAG, optional = true }, { 'limits', ns.MAP, of = {
+  { 'configure', ns.FLAG, optional = true }, { 'id', ns.WORD, 64, optional = true }, { 'limits', ns.MAP, of = {
     { 'lease_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'offer_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'alive_ms', ns.POSITIVE, ns.LONGEST_MS },
     { 'overdue_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'lane_ttl_ms', ns.POSITIVE, ns.LONGEST_MS },
     { 'dead_retention_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'max_body_bytes', ns.POSITIVE, ns.MOST_MB },
@@ -36,7 +36,7 @@ local function join(cell, meta, request)
   end
   if request.configure then cell.limits = request.limits end
   -- What the cell was made without, because there was no such limit yet, is as its next opener says.
-  for _, limit in ipairs(ns.takes.open_cell[4].of) do
+  for _, limit in ipairs(ns.takes.open_cell[5].of) do
     if cell.limits[limit[1]] == nil then cell.limits[limit[1]] = request.limits[limit[1]] end
   end
 end
@@ -55,9 +55,11 @@ function ns.handlers.open_cell(cell, request, meta)
   check_rights(cell)
   local created = not meta[1]
   if created then make(cell, request) else join(cell, meta, request) end
+  -- Its name says which cell is meant, its id which one it is: a cell that was made anew has the name of the one before it.
+  cell.identity.id = cell.identity.id or request.id
   ns.opened[cell:key('meta')] = cell.identity.server -- not when it was refused
   cell:put('meta', 'identity', cmsgpack.pack(cell.identity))
   cell:put('meta', 'limits', cmsgpack.pack(cell.limits))
   return { created = created, epoch = cell.identity.epoch, schema = cell.identity.schema, limits = cell.limits,
-    committed_event = cell.hot[H.committed_event], event = cell.hot[H.event] }
+    id = cell.identity.id or '', committed_event = cell.hot[H.committed_event], event = cell.hot[H.event] }
 end

@@ -1,0 +1,78 @@
+"""What an agent says of itself in its log: one line for each thing that happens to it, however often it is tried."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import structlog
+
+from northstar.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from northstar.domain.machines import MachineProfile
+
+log = structlog.get_logger(__name__)
+
+#: The same trouble is told again after so long, with how often it was met meanwhile.
+AGAIN_S: Final = 60.0
+
+
+class ApprovalAwaited(Unavailable):
+    """The machine has joined, and an operator has not approved it yet. That is no fault: it is asked again by itself."""
+
+    code: ClassVar[str] = "NS_APPROVAL_AWAITED"
+
+    def __init__(self, machine: str) -> None:
+        super().__init__(f"machine {machine} waits for an operator: northstar machines approve {machine}")
+        self.machine = machine
+
+
+class LogLines:
+    """One worker's news. `clock` counts seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._trouble = ""
+        self._told_s = 0.0
+        self._times = 0
+
+    def ready(self, profile: MachineProfile, *, slots: int, still_held: int, offered: bool) -> None:
+        """The broker knows the machine and gives it work from now on."""
+        self._trouble = ""
+        log.info(
+            "machine_ready",
+            services=list(profile.services) if offered else [],
+            slots=slots,
+            pools=list(profile.pools),
+            still_held=still_held,
+        )
+
+    def trouble(self, error: Unavailable) -> None:
+        """Nothing goes on at present; it is tried again."""
+        again = error.code == self._trouble
+        self._times = self._times + 1 if again else 1
+        if again and self._clock() < self._told_s + AGAIN_S:
+            return
+        self._trouble, self._told_s = error.code, self._clock()
+        if isinstance(error, ApprovalAwaited):
+            log.info(
+                "machine_waits_for_approval", to_do=f"northstar machines approve {error.machine}", times=self._times
+            )
+        else:
+            log.warning("broker_unavailable", code=error.code, error=str(error), times=self._times)
+
+    def over(self) -> None:
+        """What was in the way is not any more."""
+        if self._trouble:
+            log.info("broker_answers_again", after=self._trouble, times=self._times)
+        self._trouble = ""
+
+    def drains(self, jobs: int, *, up_to_s: float) -> None:
+        """The machine takes no more work."""
+        log.info("machine_drains", jobs=jobs, up_to_s=up_to_s)
+
+    def left(self, *, handed_back: int) -> None:
+        """The machine is no more; `handed_back` of its jobs go on elsewhere, uncharged."""
+        log.info("machine_left", jobs_handed_back=handed_back)

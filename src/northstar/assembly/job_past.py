@@ -1,0 +1,58 @@
+"""The past of a cell's jobs for a command: the history of the settings, if it is this cell's and can be read from here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import ClassVar
+
+from northstar.assembly.session import Session
+from northstar.broker.job_past import JobPast
+from northstar.domain.errors import InvalidRequest, Unavailable
+from northstar.store.history import Bond, HistoryDatabase, HistoryReader, history_id, read_bond
+
+
+class HistoryUnreadable(Unavailable):
+    """The cell's history is not where these settings look for it, or cannot be read from this host."""
+
+    code: ClassVar[str] = "NS_HISTORY_UNREADABLE"
+    retryable = False
+
+    def __init__(self, *, tried: str, bond: Bond | None, reason: str) -> None:
+        known = f"; the cell's history is {bond.place}, as host {bond.host} sees it" if bond else ""
+        super().__init__(f"{tried} cannot be read as the history of this cell ({reason}){known}: set history.url to it")
+        self.tried = tried
+        self.reason = reason
+
+
+@asynccontextmanager
+async def job_past(broker: Session) -> AsyncIterator[JobPast]:
+    """The past of the cell's jobs until the block ends. Where the history cannot be read, `fault` says why.
+
+    Raises:
+        Unavailable: the cell does not answer.
+    """
+    bond = await read_bond(broker.cell)
+    url = broker.settings.history_url
+    async with AsyncExitStack() as stack:
+        try:
+            database = HistoryDatabase(url)
+        except (Unavailable, InvalidRequest) as exc:
+            yield JobPast(broker.cell, None, fault=HistoryUnreadable(tried="history.url", bond=bond, reason=str(exc)))
+            return
+        stack.push_async_callback(database.close)
+        reason = await _unfit(database, bond)
+        if reason:
+            fault = HistoryUnreadable(tried=database.place, bond=bond, reason=reason)
+            yield JobPast(broker.cell, None, fault=fault)
+        else:
+            yield JobPast(broker.cell, HistoryReader(database, cell=broker.cell.name))
+
+
+async def _unfit(database: HistoryDatabase, bond: Bond | None) -> str:
+    """Why this database does not serve as the history of the cell; empty when it does."""
+    try:
+        found = await history_id(database)
+    except Unavailable as exc:
+        return exc.code
+    return "" if bond is not None and found == bond.history else "it is another one"

@@ -1,0 +1,77 @@
+"""What is known of jobs beside their records: from the history, and from the events that are still on their way there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from northstar.store.events import read_events
+from northstar.store.history import BEGINNING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from northstar.domain.errors import NorthstarError
+    from northstar.domain.events import Event
+    from northstar.domain.jobs import JobView
+    from northstar.store.cell import Cell
+    from northstar.store.history import HistoryReader
+
+_PAGE: Final = 1_000
+#: Events looked through for those of some jobs, while the history is behind.
+_MAX_WAITING: Final = 50_000
+#: Events told of one job.
+MAX_EVENTS: Final = 10_000
+
+
+class JobPast:
+    """The past of one cell's jobs. Without a `reader`, `fault` says why the history cannot be read from here."""
+
+    def __init__(self, cell: Cell, reader: HistoryReader | None, *, fault: NorthstarError | None = None) -> None:
+        self._cell = cell
+        self._reader = reader
+        self.fault = fault
+
+    async def events(self, job_id: str) -> list[Event]:
+        """What happened to a job, in order; only what is not in the history yet where that cannot be read.
+
+        Raises:
+            Unavailable: cell or history do not answer.
+        """
+        # First what waits: it may be in the history, and nowhere else, a moment later.
+        waiting = await self._waiting({job_id})
+        found: list[Event] = []
+        after = BEGINNING
+        while self._reader is not None and len(found) < MAX_EVENTS:
+            page = await self._reader.job_events(job_id, after=after, count=_PAGE)
+            found += page.events
+            if page.after is None:
+                break
+            after = page.after
+        latest = found[-1].id if found else BEGINNING
+        return [*found, *(event for event in waiting if event.id > latest)]
+
+    async def machines(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """The machines that ran finished jobs last, as far as they are known. Raises Unavailable."""
+        if not job_ids:
+            return {}
+        waiting = await self._waiting(set(job_ids))
+        found = {} if self._reader is None else await self._reader.machines(job_ids)
+        return found | {event.subject: str(event.data["machine"]) for event in waiting if event.data.get("machine")}
+
+    async def with_machines(self, views: Sequence[JobView]) -> list[JobView]:
+        """Finished jobs with the machine that ran them last: their record has given it up with their lease. Raises Unavailable."""
+        machines = await self.machines([view.id for view in views if view.status.is_final])
+        return [msgspec.structs.replace(view, machine=view.machine or machines.get(view.id, "")) for view in views]
+
+    async def _waiting(self, job_ids: Collection[str]) -> list[Event]:
+        found: list[Event] = []
+        after = BEGINNING
+        for _ in range(0, _MAX_WAITING, _PAGE):
+            page = await read_events(self._cell.client, self._cell.keys, after=after, count=_PAGE)
+            found += [event for event in page if event.subject in job_ids]
+            if len(page) < _PAGE:
+                break
+            after = page[-1].id
+        return found
