@@ -20,6 +20,7 @@ from northstar.broker.admission import Admission as CellAdmission
 from northstar.broker.gateway.gateway import Gateway, GatewayOptions
 from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.broker.gateway.outputs import Outputs
+from northstar.broker.gateway.pulse import Pulse
 from northstar.broker.gateway.socket import Admission
 from northstar.config import ServeSettings, Settings
 from northstar.domain.errors import Unavailable
@@ -73,6 +74,7 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
     outputs: Outputs
     admission: Admission
     joining: CellAdmission
+    pulse: Pulse
     cell: str
     max_output_bytes: int
 
@@ -117,6 +119,7 @@ async def running_front(
         outputs=outputs,
         admission=tokens,
         joining=admission,
+        pulse=Pulse(cell, monotonic=time.monotonic),
         cell=cell.name,
         max_output_bytes=max_bytes,
     )

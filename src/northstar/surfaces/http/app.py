@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from litestar import Litestar, get
+from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.http.agents import link_route, output_route
+from northstar.surfaces.http.health import live, ready_route
 from northstar.surfaces.http.joining import join_route
 from northstar.surfaces.http.problems import http_problem, problem
 
@@ -16,17 +17,12 @@ if TYPE_CHECKING:
     from northstar.assembly.front import AppParts
 
 
-@get("/health", sync_to_thread=False)
-def health() -> dict[str, str]:
-    """The process lives."""
-    return {"status": "ok"}
-
-
 def make_app(parts: AppParts) -> Litestar:
     """The front of one process."""
     return Litestar(
         route_handlers=[
-            health,
+            live,
+            ready_route(parts.pulse),
             link_route(parts.gateway, parts.admission),
             output_route(parts.outputs, parts.admission),
             join_route(parts.joining, cell=parts.cell),
