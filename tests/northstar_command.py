@@ -119,12 +119,12 @@ class Northstar:
             yield process
 
     @contextlib.contextmanager
-    def started(self, *arguments: str) -> Iterator[RunningProcess]:
+    def started(self, *arguments: str, **environment: str) -> Iterator[RunningProcess]:
         """A command that stays."""
         with (self.folder / "out.log").open("ab") as out, (self.folder / "err.log").open("ab") as err:
             popen = subprocess.Popen(
                 [*PROGRAM, *arguments],
-                env=self._environment,
+                env=self._environment | environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

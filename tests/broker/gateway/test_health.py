@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,6 +15,8 @@ from northstar.broker.gateway.pulse import FRESH_S, NotReady, Pulse
 from northstar.store.messages import StatisticsReply
 from tests import servers
 from tests.broker.gateway.rig import Fleet
+
+CHECK = Path(__file__).resolve().parents[3] / "containers" / "serve" / "check_health.py"
 
 
 async def asked(url: str) -> tuple[int, dict[str, Any]]:
@@ -26,7 +30,7 @@ async def test_a_broker_whose_server_answers_lives_and_is_ready(fleet: Fleet, pa
         assert (await asked(front.url + path))[0] == 200
 
 
-async def test_a_broker_whose_server_is_gone_lives_but_is_not_ready(tmp_path: Any) -> None:
+async def test_a_broker_whose_server_is_gone_lives_but_is_not_ready(tmp_path: Path) -> None:
     async with servers.embedded_valkey() as server, Fleet(server.url, tmp_path) as fleet, fleet.front() as front:
         await server.nodes[0].stop()
         status, problem = await asked(front.url + "/health/ready")
@@ -73,3 +77,32 @@ async def test_a_server_that_does_not_answer_in_time_is_not_waited_for_and_its_r
     server.answers.set()
     server.now_s += FRESH_S
     await pulse.check()
+
+
+async def checked(port: str, *arguments: str, **environment: str) -> tuple[int | None, str]:
+    """What the health check of the image says."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-I", str(CHECK), *arguments),
+        env={"NORTHSTAR_SERVE_PORT": port} | environment,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, words = await process.communicate()
+    return process.returncode, words.decode()
+
+
+async def test_the_health_check_of_the_image_is_content_with_a_broker_that_lives(fleet: Fleet, tmp_path: Path) -> None:
+    certificate, key = servers.make_certificate(tmp_path)
+    async with fleet.front() as front:
+        assert await checked(front.url.rpartition(":")[2]) == (0, "")
+    async with fleet.front(tls_certificate=str(certificate), tls_key=str(key)) as front:
+        port = front.url.rpartition(":")[2]
+        assert await checked(port, NORTHSTAR_SERVE_TLS_CERTIFICATE=str(certificate)) == (0, "")
+
+
+async def test_the_health_check_of_the_image_says_what_is_wrong(fleet: Fleet) -> None:
+    async with fleet.front() as front:
+        port = front.url.rpartition(":")[2]
+        assert await checked(port, "/nowhere") == (1, f"/nowhere on port {port} answers with status 404\n")
+    code, words = await checked(port)
+    assert (code, words.partition(": ")[0]) == (1, f"port {port} does not answer")
