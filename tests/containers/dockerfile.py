@@ -10,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYWORDS = frozenset(
-    "FROM ARG ENV LABEL WORKDIR RUN COPY VOLUME EXPOSE USER STOPSIGNAL HEALTHCHECK ENTRYPOINT CMD".split()
+    {"FROM", "ARG", "ENV", "LABEL", "WORKDIR", "RUN", "COPY", "VOLUME"}
+    | {"EXPOSE", "USER", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT"}
 )
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -37,7 +38,7 @@ class Instruction:
         """The exec form; fails on the shell form, whose process 1 is a shell that passes no signal on."""
         found = json.loads(self.text)
         assert isinstance(found, list)
-        return found
+        return [str(word) for word in found]
 
     @property
     def pairs(self) -> dict[str, str]:
