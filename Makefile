@@ -20,7 +20,7 @@ READY_DEV := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-long check format bench wheel lock clean distclean
+.PHONY: help env demo test test-long check format bench wheel containers lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ bench: $(READY_DEV) ## run the benchmarks (ARGS="claim")
 
 wheel: $(READY_DEV) ## build the wheel into DIST=dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir "$(DIST)"
+
+containers: ## build the images northstar-serve and northstar-agent with buildah, podman or docker (ARGS="serve")
+	scripts/build-containers.sh $(ARGS)
 
 lock: ## resolve the dependencies again and write constraints/ (UPGRADE=1: newest versions)
 	scripts/lock.sh "$(PYTHON)" build/resolver $(if $(UPGRADE),--upgrade)

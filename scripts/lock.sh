@@ -35,6 +35,9 @@ resolve demo "The core, the front, the demonstration, and what an editable insta
   pyproject.toml --extra demo --extra serve --extra speed --group build -c constraints/dev.txt
 resolve production "The core with its front, the faster loop, PostgreSQL and S3." \
   pyproject.toml --extra serve --extra speed --extra postgres --extra s3 -c constraints/dev.txt
+resolve agent "What an agent's image holds: the core, the faster loop, models from S3." \
+  pyproject.toml --extra speed --extra s3 -c constraints/dev.txt
+resolve images "What the images are built with." --group images -c constraints/dev.txt
 # Environments beside the project's own, which may disagree with it and with each other.
 for input in constraints/*.in; do
   [ -e "$input" ] || continue

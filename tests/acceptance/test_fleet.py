@@ -58,6 +58,16 @@ class Fleet:
         process.until(lambda: "broker_connected" in process.words(), what=f"{name} is connected")
         return process
 
+    def agent_of_the_environment(self, name: str, url: str) -> RunningProcess:
+        """A machine that joins by variables, as a container does."""
+        invite = self.operator.good("machines", "invite", "--pool", "standard", "--url", url)["token"]
+        host = Northstar(self._folder / name, settings=self._settings)
+        process = self._stack.enter_context(
+            host.started("agent", name, environment={"NORTHSTAR_JOIN": url, "NORTHSTAR_INVITE": invite})
+        )
+        process.until(lambda: "broker_connected" in process.words(), what=f"{name} is connected")
+        return process
+
     def submit(self, *ids: str, **payload: object) -> None:
         jobs = [{"id": job, "service": "copy", "payload": {"text": f"{job} "} | payload} for job in ids]
         self.operator.good("submit", "-", stdin=json.dumps(jobs))
@@ -86,6 +96,13 @@ def test_invited_machines_do_the_work_and_their_outputs_are_kept_by_the_broker(f
         fleet.becomes(job, "succeeded")
     kept = sorted(path.read_text() for path in (tmp_path / "assets").rglob("copy.txt"))
     assert kept == [f"{job} " * 3 for job in "abcd"]
+
+
+def test_a_machine_can_join_by_its_environment_alone(fleet: Fleet) -> None:
+    _, url = fleet.serve("one")
+    fleet.agent_of_the_environment("container", url)
+    fleet.submit("a")
+    fleet.becomes("a", "succeeded")
 
 
 def test_a_job_of_a_killed_agent_starts_elsewhere_within_seconds_and_costs_no_attempt(fleet: Fleet) -> None:

@@ -18,8 +18,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "core": ((), ()),
     "demo": (("demo", "speed"), ("build",)),
-    "production": (("speed", "postgres", "s3"), ()),
-    "dev": (("speed", "postgres", "s3", "demo"), ("build", "dev")),
+    "agent": (("speed", "s3"), ()),
+    "production": (("serve", "speed", "postgres", "s3"), ()),
+    "dev": (("serve", "speed", "postgres", "s3", "demo"), ("build", "images", "dev")),
 }
 
 

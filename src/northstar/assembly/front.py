@@ -22,6 +22,7 @@ from northstar.broker.gateway.doorkeeper import Doorkeeper
 from northstar.broker.gateway.gateway import Gateway, GatewayOptions
 from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.broker.gateway.outputs import Outputs
+from northstar.broker.gateway.pulse import Pulse
 from northstar.config import ServeSettings, Settings
 from northstar.domain.errors import Unavailable
 from northstar.policy.admission.addresses import Network, network
@@ -76,6 +77,7 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
     doorkeeper: Doorkeeper
     trusted_proxies: tuple[Network, ...]
     joining: CellAdmission
+    pulse: Pulse
     cell: str
     max_output_bytes: int
 
@@ -121,6 +123,7 @@ async def running_front(
         doorkeeper=Doorkeeper(tokens, rule=_wrong_tokens(wanted), monotonic=time.monotonic),
         trusted_proxies=tuple(network(text) for text in wanted.trusted_proxies),
         joining=admission,
+        pulse=Pulse(cell, monotonic=time.monotonic),
         cell=cell.name,
         max_output_bytes=max_bytes,
     )

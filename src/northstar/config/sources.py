@@ -17,9 +17,16 @@ from northstar.config.settings import Settings
 from northstar.domain.errors import InvalidRequest
 from northstar.policy.admission.addresses import network
 
-#: Variables that begin like settings and are none; all but the first are for the tests.
+#: Variables that begin like settings and are none: options of commands, and what the tests read.
 RESERVED: Final = frozenset(
-    {"NORTHSTAR_CONFIG", "NORTHSTAR_PROFILE", "NORTHSTAR_COMFYUI_RECORDINGS", "NORTHSTAR_COMFYUI_URL"}
+    {
+        "NORTHSTAR_CONFIG",
+        "NORTHSTAR_INVITE",
+        "NORTHSTAR_JOIN",
+        "NORTHSTAR_PROFILE",
+        "NORTHSTAR_COMFYUI_RECORDINGS",
+        "NORTHSTAR_COMFYUI_URL",
+    }
 )
 _PREFIX: Final = "NORTHSTAR_"
 _MAX_FILE_BYTES: Final = 1_000_000

@@ -31,7 +31,10 @@ def agent(
         str | None, typer.Option("--broker", metavar="URL", help="The broker, such as https://broker.example:8443.")
     ] = None,
     join: Annotated[
-        str | None, typer.Option("--join", metavar="URL", help="Join the broker there first, by an invite; once.")
+        str | None,
+        typer.Option(
+            "--join", metavar="URL", envvar="NORTHSTAR_JOIN", help="Join the broker there first, by an invite; once."
+        ),
     ] = None,
     token: Annotated[
         str | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -91,8 +92,15 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(machines.app, name="machines")
 
 
+def _end_as_first_process() -> None:
+    """Linux spares a container's first process the usual end by SIGTERM; until a command handles it, end by it all the same."""
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+
+
 def main() -> None:
     """Run the command line; leaves by SystemExit with the command's status."""
+    _end_as_first_process()
     try:
         app()
     except NorthstarError as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from litestar import Litestar, get
+from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.http.agents import link_route, output_route
 from northstar.surfaces.http.callers import Door
+from northstar.surfaces.http.health import live, ready_route
 from northstar.surfaces.http.joining import join_route
 from northstar.surfaces.http.problems import http_problem, problem
 
@@ -17,18 +18,13 @@ if TYPE_CHECKING:
     from northstar.assembly.front import AppParts
 
 
-@get("/health", sync_to_thread=False)
-def health() -> dict[str, str]:
-    """The process lives."""
-    return {"status": "ok"}
-
-
 def make_app(parts: AppParts) -> Litestar:
     """The front of one process."""
     door = Door(parts.doorkeeper, trusted=parts.trusted_proxies)
     return Litestar(
         route_handlers=[
-            health,
+            live,
+            ready_route(parts.pulse),
             link_route(parts.gateway, door),
             output_route(parts.outputs, door),
             join_route(parts.joining, door, parts.gateway.refusals, cell=parts.cell),

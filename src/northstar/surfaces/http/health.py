@@ -1,0 +1,32 @@
+"""What platforms and load balancers ask: whether the process lives, and whether it can serve now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from litestar import get
+
+from northstar.broker.gateway.pulse import Pulse
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
+LIVE_PATHS = ["/health", "/health/live"]
+READY_PATH = "/health/ready"
+
+
+@get(LIVE_PATHS, sync_to_thread=False)
+def live() -> dict[str, str]:
+    """The process answers. A server that is gone does not change that: to start the process anew would bring nothing."""
+    return {"status": "ok"}
+
+
+def ready_route(pulse: Pulse) -> HTTPRouteHandler:
+    """200 while machines and clients can be served; else 503 with the code of what is wrong."""
+
+    @get(READY_PATH)
+    async def ready() -> dict[str, str]:
+        await pulse.check()
+        return {"status": "ready"}
+
+    return ready
