@@ -14,6 +14,7 @@ import structlog
 
 from northstar.domain.errors import NorthstarError
 from northstar.policy.outputs.retention import JobOutputs, RetentionRule, judge
+from northstar.store.asset_errors import AssetStoreFull
 from northstar.store.asset_names import HOUR_MS, begin_ms, hour_of
 
 if TYPE_CHECKING:
@@ -87,16 +88,24 @@ class OutputRetention:
         if note.by not in {"", self._name} and now_ms < note.until_ms <= now_ms + 2 * lease_ms:
             return Turn(elsewhere=True, is_full=note.is_full)
         note = msgspec.structs.replace(note, by=self._name, until_ms=now_ms + lease_ms)
-        await self._holdings.write_note(note)
+        await self._write(note)
         hours = await self._holdings.hours()
         drafts = await self._drop_drafts(hours, now_ms)
         is_surveyed = await self._survey(hours, now_ms)
         retired = await self._retire(hours, note, now_ms=now_ms, is_surveyed=is_surveyed)
         is_full = self._excess_bytes() > 0 if is_surveyed else note.is_full
         if is_full != note.is_full:
-            await self._holdings.write_note(msgspec.structs.replace(await self._holdings.note(), is_full=is_full))
+            await self._write(msgspec.structs.replace(await self._holdings.note(), is_full=is_full))
             log.warning("outputs_full" if is_full else "outputs_fit_again", store=self._holdings.url)
         return msgspec.structs.replace(retired, more=retired.more or not is_surveyed, drafts=drafts, is_full=is_full)
+
+    async def _write(self, note: Note) -> bool:
+        """Write the note; False if there is no room even for that. Then what is old must go all the same."""
+        try:
+            await self._holdings.write_note(note)
+        except AssetStoreFull:
+            return False
+        return True
 
     async def _survey(self, hours: Sequence[str], now_ms: int) -> bool:
         """Learn how much there is of every hour; False if a later turn must go on with it."""
@@ -132,9 +141,11 @@ class OutputRetention:
                 continue
             # First the note, so that nobody finds a file gone and does not learn why.
             note = msgspec.structs.replace(note, retired_until=max(hour, note.retired_until))
-            await self._holdings.write_note(note)
+            is_written = await self._write(note)
             some = _first(going, files=MAX_FILES - files)
             await self._holdings.remove(some)
+            if not is_written:
+                await self._write(note)
             freed_bytes = sum(one.size_bytes for one in some)
             self._sizes[hour] -= freed_bytes
             jobs, size_bytes = jobs + len(some), size_bytes + freed_bytes
