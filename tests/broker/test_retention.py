@@ -171,6 +171,19 @@ async def test_when_all_is_too_young_to_go_no_more_is_taken_until_something_may(
     await AssetStore(keeper.folder).expect_room(cell=keeper.cell.name)
 
 
+async def test_room_is_made_as_soon_as_something_may_go(keeper: Keeper) -> None:
+    await keeper.submit("waiting")
+    await keeper.leave("waiting", ago_ms=2 * DAY_MS, size=101)
+    await keeper.leave("a", ago_ms=HOUR_MS - 1_000, size=50)
+    sweeper = keeper.retention(LIMIT_100)
+    assert ((await sweeper.turn()).jobs, keeper.pass_ms(1_000)) == (0, None)
+    assert (await sweeper.turn()).jobs == 1
+    await keeper.cell.cancel(["waiting"], because="test")
+    keeper.pass_ms(HOUR_MS)
+    turn = await sweeper.turn()
+    assert (turn.jobs, turn.is_full, keeper.jobs_left()) == (1, False, set())
+
+
 async def test_a_disk_that_is_nearly_full_takes_no_more_and_loses_nothing(keeper: Keeper) -> None:
     ref = await keeper.leave("a")
     careful = AssetStore(keeper.folder, keep_free_bytes=10**18)

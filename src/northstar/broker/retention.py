@@ -35,8 +35,9 @@ MAX_FILES: Final = 5_000
 _SOON_S: Final = 1.0
 #: A note of somebody else counts for so many turns.
 _TURNS: Final = 3
-#: An hour of which nothing may go is looked at again after so long.
+#: An hour of which nothing may go is looked at again after so long; where room is needed, sooner.
 _AGAIN_MS: Final = 600_000
+_NO_ROOM_AGAIN_MS: Final = 60_000
 #: To these hours, and to the one before, files are still being added.
 _OPEN_MS: Final = 2 * HOUR_MS
 #: What an upload wrote last so long ago belongs to no upload that still runs; the latest days are looked through for it.
@@ -96,7 +97,12 @@ class OutputRetention:
         is_full = self._excess_bytes() > 0 if is_surveyed else note.is_full
         if is_full != note.is_full:
             await self._write(msgspec.structs.replace(await self._holdings.note(), is_full=is_full))
-            log.warning("outputs_full" if is_full else "outputs_fit_again", store=self._holdings.url)
+            if is_full:
+                log.warning(
+                    "outputs_full", store=self._holdings.url, hint="raise assets.limit_gib, or lower assets.at_least_s"
+                )
+            else:
+                log.info("outputs_fit_again", store=self._holdings.url)
         return msgspec.structs.replace(retired, more=retired.more or not is_surveyed, drafts=drafts, is_full=is_full)
 
     async def _write(self, note: Note) -> bool:
@@ -171,7 +177,9 @@ class OutputRetention:
         excess_bytes = self._excess_bytes() if is_surveyed else 0
         verdicts = judge(outputs, now_ms=now_ms, excess_bytes=excess_bytes, rule=self._rule)
         if not any(verdict.goes or verdict.why == "kept" for verdict in verdicts):
-            self._again_ms[hour] = now_ms + _AGAIN_MS
+            ages = [one.age_ms(now_ms) for one in outputs if one.finished_ms is not None]
+            soonest_ms = self._rule.least_ms - max(ages) if ages else _AGAIN_MS
+            self._again_ms[hour] = now_ms + min(soonest_ms, _NO_ROOM_AGAIN_MS if excess_bytes else _AGAIN_MS)
         return [held[verdict.job] for verdict in verdicts if verdict.goes]
 
     async def _finished(self, jobs: Sequence[str]) -> dict[str, int | None]:
