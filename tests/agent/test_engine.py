@@ -15,6 +15,8 @@ from northstar.agent.outputs import LocalOutputs, OutputChanged
 from northstar.connectors.contract import ConnectorJob, ConnectorResult, Output, Report
 from northstar.domain.jobs import ClaimedJob, JobBody
 from northstar.domain.progress import Progress
+from northstar.store.asset_errors import AssetStoreFull
+from northstar.store.asset_notes import Note
 from northstar.store.assets import AssetRef, AssetStore
 
 Work = Callable[[ConnectorJob, Report], ConnectorResult]
@@ -114,3 +116,25 @@ async def test_the_workspace_goes_when_the_work_fails_too(tmp_path: Path) -> Non
     with pytest.raises(OSError, match="no paper"):
         await runner(Painter(fails), tmp_path).run(claimed(), lambda _: None)
     assert list((tmp_path / "workspaces").iterdir()) == []
+
+
+@pytest.mark.parametrize("room_comes", [True, False])
+async def test_a_file_without_room_is_held_until_there_is_some_or_the_wait_is_over(
+    tmp_path: Path, room_comes: bool
+) -> None:
+    assets = AssetStore(tmp_path / "assets")
+    assets.notes.write("c", Note(is_full=True))
+    (tmp_path / "workspaces").mkdir()
+    outputs = LocalOutputs(
+        assets, cell="c", clock_ms=lambda: 0, pause_s=0.01, room_within_s=10.0 if room_comes else 0.05
+    )
+    engine = ConnectorRunner({"picture": Painter(paints)}, outputs=outputs, workspaces=tmp_path / "workspaces")
+    running = asyncio.create_task(engine.run(claimed(), lambda _: None))
+    if room_comes:
+        await asyncio.wait({running}, timeout=0.1)
+        assert not running.done()
+        assets.notes.write("c", Note())
+        assert b"asset" in (await running).encode()
+    else:
+        with pytest.raises(AssetStoreFull):
+            await running

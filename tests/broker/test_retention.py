@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import os
 import secrets
+import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,24 @@ class Keeper:
 
     def jobs_left(self) -> set[str]:
         return {path.parts[-3] for path in self.folder.rglob("*.png")}
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(path: Path) -> None:
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4_096))
 
 
 @pytest_asyncio.fixture
@@ -150,6 +169,20 @@ async def test_when_all_is_too_young_to_go_no_more_is_taken_until_something_may(
     keeper.pass_ms(2 * HOUR_MS)
     assert not (await sweeper.turn()).is_full
     await AssetStore(keeper.folder).expect_room(cell=keeper.cell.name)
+
+
+async def test_room_is_made_as_soon_as_something_may_go(keeper: Keeper) -> None:
+    await keeper.submit("waiting")
+    await keeper.leave("waiting", ago_ms=2 * DAY_MS, size=101)
+    await keeper.leave("a", ago_ms=HOUR_MS - 1_000, size=50)
+    sweeper = keeper.retention(LIMIT_100)
+    assert (await sweeper.turn()).jobs == 0
+    keeper.pass_ms(1_000)
+    assert (await sweeper.turn()).jobs == 1
+    await keeper.cell.cancel(["waiting"], because="test")
+    keeper.pass_ms(HOUR_MS)
+    turn = await sweeper.turn()
+    assert (turn.jobs, turn.is_full, keeper.jobs_left()) == (1, False, set())
 
 
 async def test_a_disk_that_is_nearly_full_takes_no_more_and_loses_nothing(keeper: Keeper) -> None:
@@ -244,6 +277,32 @@ async def test_a_note_that_cannot_be_read_is_written_anew(keeper: Keeper) -> Non
     (keeper.folder / keeper.cell.name / ".retention.json").write_bytes(b"\x00not json")
     assert (await keeper.turn(KEEP_10_DAYS)).jobs == 1
     assert (await keeper.holdings.note()).retired_until == hour_of(keeper.now_ms - 11 * DAY_MS)
+
+
+async def test_what_has_no_name_of_a_job_is_left_alone_and_stops_nothing(keeper: Keeper) -> None:
+    await keeper.leave("old", ago_ms=11 * DAY_MS)
+    hour = keeper.folder / keeper.cell.name / hour_of(keeper.now_ms - 11 * DAY_MS)
+    for name in ("x" * 200, "two words"):
+        (hour / name / "hash").mkdir(parents=True)
+        (hour / name / "hash" / "mine.png").write_bytes(b"mine")
+    assert (await keeper.turn(KEEP_10_DAYS)).jobs == 1
+    assert keeper.jobs_left() == {"x" * 200, "two words"}
+
+
+async def test_on_a_disk_without_room_for_a_note_the_old_go_all_the_same(keeper: Keeper) -> None:
+    keeper.folder.mkdir(exist_ok=True)
+    with small_disk(keeper.folder):
+        keeper = Keeper(keeper.cell, keeper.folder)
+        old = await keeper.leave("old", ago_ms=11 * DAY_MS, size=300_000)
+        await keeper.leave("young", size=300_000)
+        fill(keeper.folder / "filler")
+        with pytest.raises(AssetStoreFull):
+            await keeper.leave("more", size=50_000)
+        assert (await keeper.turn(KEEP_10_DAYS)).jobs == 1
+        await keeper.leave("more", size=50_000)
+        assert keeper.jobs_left() == {"young", "more"}
+        with pytest.raises(AssetRetired):
+            await keeper.store.get(old)
 
 
 async def test_a_store_that_fails_stops_nothing_else_and_is_tried_again(

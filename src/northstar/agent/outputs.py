@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Bytes of an answer to an upload.
 _MAX_ANSWER_BYTES: Final = 65_536
 _ATTEMPTS: Final = 5
+#: How long a finished job's files are held while there is no room for them. Doing the work again would cost more.
+ROOM_WITHIN_S: Final = 900.0
 _LEAST_PAUSE_S: Final = 0.05
 #: Bytes of a file that are read, sent and told of at a time.
 _PIECE_BYTES: Final = 256 * 1024
@@ -78,15 +80,40 @@ class OutputStore(Protocol):
 class LocalOutputs:
     """Straight into the asset store: for a machine in the data centre."""
 
-    def __init__(self, assets: AssetStore, *, cell: str, clock_ms: Callable[[], int]) -> None:
-        """`clock_ms` gives the time in ms since epoch."""
+    def __init__(
+        self,
+        assets: AssetStore,
+        *,
+        cell: str,
+        clock_ms: Callable[[], int],
+        pause_s: float = 10.0,
+        room_within_s: float = ROOM_WITHIN_S,
+    ) -> None:
+        """`clock_ms` gives the time in ms since epoch. Without room, a file is offered every `pause_s` for `room_within_s` seconds."""
+        self._pause_s = pause_s
+        self._offers = 1 + max(0, int(room_within_s / pause_s))
         self._assets = assets
         self._cell = cell
         self._clock_ms = clock_ms
 
     async def store(self, job: ClaimedJob, output: Output, path: Path, *, sent: Callable[[int], None]) -> AssetRef:
         """Raises OutputChanged, or an asset store's error. The file goes as one piece, and is told of when it is stored."""
-        ref = await self._assets.put(
+        for offers_left in reversed(range(self._offers)):
+            try:
+                ref = await self._put(job, output, path)
+                break
+            except AssetStoreFull:
+                if not offers_left:
+                    raise
+                await asyncio.sleep(self._pause_s)
+        if ref.sha256 != output.sha256:
+            await self._assets.remove(ref)
+            raise OutputChanged(output.name)
+        sent(ref.size_bytes)
+        return ref
+
+    async def _put(self, job: ClaimedJob, output: Output, path: Path) -> AssetRef:
+        return await self._assets.put(
             path,
             cell=self._cell,
             job_id=job.id,
@@ -94,11 +121,6 @@ class LocalOutputs:
             media_type=output.media_type,
             at_ms=self._clock_ms(),
         )
-        if ref.sha256 != output.sha256:
-            await self._assets.remove(ref)
-            raise OutputChanged(output.name)
-        sent(ref.size_bytes)
-        return ref
 
 
 class UploadedOutputs:
@@ -111,7 +133,7 @@ class UploadedOutputs:
         *,
         backoff: Backoff,
         jitter: Callable[[], float],
-        room_within_s: float = 900.0,
+        room_within_s: float = ROOM_WITHIN_S,
     ) -> None:
         """While the broker has no room for it, a finished job's file is held and offered again for `room_within_s` seconds."""
         self._room_within_s = room_within_s

@@ -14,6 +14,7 @@ import structlog
 
 from northstar.domain.errors import NorthstarError
 from northstar.policy.outputs.retention import JobOutputs, RetentionRule, judge
+from northstar.store.asset_errors import AssetStoreFull
 from northstar.store.asset_names import HOUR_MS, begin_ms, hour_of
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ MAX_FILES: Final = 5_000
 _SOON_S: Final = 1.0
 #: A note of somebody else counts for so many turns.
 _TURNS: Final = 3
-#: An hour of which nothing may go is looked at again after so long.
+#: An hour of which nothing may go is looked at again after so long; where room is needed, sooner.
 _AGAIN_MS: Final = 600_000
+_NO_ROOM_AGAIN_MS: Final = 60_000
 #: To these hours, and to the one before, files are still being added.
 _OPEN_MS: Final = 2 * HOUR_MS
 #: What an upload wrote last so long ago belongs to no upload that still runs; the latest days are looked through for it.
@@ -87,16 +89,29 @@ class OutputRetention:
         if note.by not in {"", self._name} and now_ms < note.until_ms <= now_ms + 2 * lease_ms:
             return Turn(elsewhere=True, is_full=note.is_full)
         note = msgspec.structs.replace(note, by=self._name, until_ms=now_ms + lease_ms)
-        await self._holdings.write_note(note)
+        await self._write(note)
         hours = await self._holdings.hours()
         drafts = await self._drop_drafts(hours, now_ms)
         is_surveyed = await self._survey(hours, now_ms)
         retired = await self._retire(hours, note, now_ms=now_ms, is_surveyed=is_surveyed)
         is_full = self._excess_bytes() > 0 if is_surveyed else note.is_full
         if is_full != note.is_full:
-            await self._holdings.write_note(msgspec.structs.replace(await self._holdings.note(), is_full=is_full))
-            log.warning("outputs_full" if is_full else "outputs_fit_again", store=self._holdings.url)
+            await self._write(msgspec.structs.replace(await self._holdings.note(), is_full=is_full))
+            if is_full:
+                log.warning(
+                    "outputs_full", store=self._holdings.url, hint="raise assets.limit_gib, or lower assets.at_least_s"
+                )
+            else:
+                log.info("outputs_fit_again", store=self._holdings.url)
         return msgspec.structs.replace(retired, more=retired.more or not is_surveyed, drafts=drafts, is_full=is_full)
+
+    async def _write(self, note: Note) -> bool:
+        """Write the note; False if there is no room even for that. Then what is old must go all the same."""
+        try:
+            await self._holdings.write_note(note)
+        except AssetStoreFull:
+            return False
+        return True
 
     async def _survey(self, hours: Sequence[str], now_ms: int) -> bool:
         """Learn how much there is of every hour; False if a later turn must go on with it."""
@@ -132,9 +147,11 @@ class OutputRetention:
                 continue
             # First the note, so that nobody finds a file gone and does not learn why.
             note = msgspec.structs.replace(note, retired_until=max(hour, note.retired_until))
-            await self._holdings.write_note(note)
+            is_written = await self._write(note)
             some = _first(going, files=MAX_FILES - files)
             await self._holdings.remove(some)
+            if not is_written:
+                await self._write(note)
             freed_bytes = sum(one.size_bytes for one in some)
             self._sizes[hour] -= freed_bytes
             jobs, size_bytes = jobs + len(some), size_bytes + freed_bytes
@@ -160,7 +177,9 @@ class OutputRetention:
         excess_bytes = self._excess_bytes() if is_surveyed else 0
         verdicts = judge(outputs, now_ms=now_ms, excess_bytes=excess_bytes, rule=self._rule)
         if not any(verdict.goes or verdict.why == "kept" for verdict in verdicts):
-            self._again_ms[hour] = now_ms + _AGAIN_MS
+            ages = [one.age_ms(now_ms) for one in outputs if one.finished_ms is not None]
+            soonest_ms = self._rule.least_ms - max(ages) if ages else _AGAIN_MS
+            self._again_ms[hour] = now_ms + min(soonest_ms, _NO_ROOM_AGAIN_MS if excess_bytes else _AGAIN_MS)
         return [held[verdict.job] for verdict in verdicts if verdict.goes]
 
     async def _finished(self, jobs: Sequence[str]) -> dict[str, int | None]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.domain.jobs import JobId
 from northstar.store.asset_names import HOUR_MS, begin_ms, read_key
 
 if TYPE_CHECKING:
@@ -66,11 +67,20 @@ class Holdings:
         await self._store.in_thread(lambda: self._store.notes.write(self._cell, note))
 
 
+def _is_job(name: str) -> bool:
+    """Whether a job can have this name; what somebody else put there is left alone."""
+    try:
+        msgspec.convert(name, JobId)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def _by_job(files: Iterable[StoredFile], *, unless_said_ms: int) -> list[HeldOutputs]:
     jobs: dict[str, list[StoredFile]] = {}
     for file in files:
         named = read_key(file.key)
-        if named is not None:
+        if named is not None and _is_job(named.job):
             jobs.setdefault(named.job, []).append(file)
     return [
         HeldOutputs(

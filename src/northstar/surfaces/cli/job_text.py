@@ -53,7 +53,8 @@ def describe_result(job: JobView) -> Iterator[str]:
         asset = output.get("asset")
         if asset:
             place = unquote(asset["url"].removeprefix("file://"))
-            yield f"{output['name']}: {place} ({asset['size_bytes']} bytes)"
+            gone = asset["url"].startswith("file://") and not Path(place).exists()
+            yield f"{output['name']}: {place} ({asset['size_bytes']} bytes{', not found on this host' if gone else ''})"
             yield from _text_of(asset, place)
         elif output.get("text") is not None:
             yield f"{output['name']}: {output['text']}"
