@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import aiohttp
 import msgspec
 
+from northstar.connectors.connection_words import connection_words
 from northstar.domain.errors import InvalidRequest, Refused, Unavailable
 from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, Token, TokenKind, machine_token
 from northstar.store.wire import Joined, JoinRequest
@@ -129,7 +130,7 @@ async def ask_to_join(url: str, request: JoinRequest, *, agent: str, tls: ssl.SS
         ):
             status, answer = response.status, await response.content.read(_MAX_BYTES)
     except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-        raise JoinUnanswered(url, detail=str(exc) or type(exc).__name__) from exc
+        raise JoinUnanswered(url, detail=connection_words(exc)) from exc
     try:
         if status == 201:
             return msgspec.json.decode(answer, type=Joined)

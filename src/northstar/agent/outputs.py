@@ -10,6 +10,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from northstar.connectors.connection_words import connection_words
 from northstar.domain.errors import NorthstarError, Refused, Unavailable
 from northstar.store.assets import AssetRef
 
@@ -115,7 +116,7 @@ class UploadedOutputs:
             if status < 500 and status != 429:
                 raise OutputRefused(output.name, detail=detail)
             trouble = OSError(detail)
-        raise OutputNotSent(output.name, detail=str(trouble) or type(trouble).__name__)
+        raise OutputNotSent(output.name, detail=connection_words(trouble))
 
     async def _sent(self, job: ClaimedJob, output: Output, path: Path) -> tuple[int, bytes]:
         name = "/".join(quote(part, safe="") for part in output.name.split("/"))

@@ -16,9 +16,15 @@ from northstar.config.services import OpenAIService
 from northstar.config.settings import Settings
 from northstar.domain.errors import InvalidRequest
 
-#: Variables that begin like settings and are none; all but the first are for the tests.
+#: Variables that begin like settings and are none: the file of settings, an invite, and what the tests look for.
 RESERVED: Final = frozenset(
-    {"NORTHSTAR_CONFIG", "NORTHSTAR_PROFILE", "NORTHSTAR_COMFYUI_RECORDINGS", "NORTHSTAR_COMFYUI_URL"}
+    {
+        "NORTHSTAR_CONFIG",
+        "NORTHSTAR_JOIN_TOKEN",
+        "NORTHSTAR_PROFILE",
+        "NORTHSTAR_COMFYUI_RECORDINGS",
+        "NORTHSTAR_COMFYUI_URL",
+    }
 )
 _PREFIX: Final = "NORTHSTAR_"
 _MAX_FILE_BYTES: Final = 1_000_000

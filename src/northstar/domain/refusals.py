@@ -18,13 +18,22 @@ class QueueRefusal(NorthstarError):
 
     def __init__(self, facts: dict[str, str] | None = None) -> None:
         self.facts = facts or {}
-        super().__init__(self.sentence.format_map(_Known(self.facts)))
+        super().__init__(self.sentence.format_map(_Known({name: _Fact(fact) for name, fact in self.facts.items()})))
 
     @property
     def retry_after_s(self) -> float | None:
         """When to come back, in seconds, if the queue could tell."""
         wait_ms = self.facts.get("retry_after_ms")
         return float(wait_ms) / 1000 if wait_ms else None
+
+
+class _Fact(str):
+    """A fact; in a sentence `{limit:job}` is "1 job" or "5 jobs"."""
+
+    __slots__ = ()
+
+    def __format__(self, thing: str) -> str:
+        return str(self) if not thing else f"{self} {thing}" if self == "1" else f"{self} {thing}s"
 
 
 class _Known(dict[str, str]):
@@ -68,7 +77,10 @@ class UnknownWord(QueueRefusal, InvalidRequest):
     """The job asks for a tag, model or service that nobody declared."""
 
     code = "NS_UNKNOWN_WORD"
-    sentence = "no machine here has offered {word} yet; start the machine that offers it, or check the spelling"
+    sentence = "no machine here has offered {word} yet{known}; start the machine that offers it, or check the spelling"
+
+    def __init__(self, facts: dict[str, str] | None = None) -> None:
+        super().__init__({"known": ""} | (facts or {}))
 
 
 class TenantFull(QueueRefusal, Refused):
@@ -97,7 +109,7 @@ class TooManyLanes(QueueRefusal, Refused):
     """Too many different combinations of needs."""
 
     code = "NS_TOO_MANY_LANES"
-    sentence = "the cell has {limit} lanes, as many as it may; jobs should share models and tags"
+    sentence = "the cell has {limit:lane}, as many as it may; jobs should share models and tags"
 
 
 class TooManyClasses(QueueRefusal, Refused):
@@ -196,7 +208,7 @@ class TooManyMachines(QueueRefusal, Refused):
     """The cell has as many machines as it may."""
 
     code = "NS_TOO_MANY_MACHINES"
-    sentence = "the cell has {limit} machines, as many as it may; use another cell or raise max_machines"
+    sentence = "the cell has {limit:machine}, as many as it may; use another cell or raise max_machines"
 
 
 class TooManyProfiles(QueueRefusal, Refused):
@@ -262,7 +274,7 @@ class TooManyFetches(QueueRefusal, Refused):
 
     code = "NS_TOO_MANY_FETCHES"
     retryable = True
-    sentence = "machine {machine} fetches {limit} models already; let one of them end first"
+    sentence = "machine {machine} fetches {limit:model} already; let one of them end first"
 
 
 class NotFetching(QueueRefusal, Refused):
@@ -290,7 +302,7 @@ class InviteUsedUp(QueueRefusal, Refused):
     """As many machines have joined by the invite as may."""
 
     code = "NS_INVITE_USED_UP"
-    sentence = "invite {invite} was for {uses} joins, and all are used; ask for a new one"
+    sentence = "invite {invite} was for {uses:join}, all of them used; ask for a new one"
 
 
 class InviteRevoked(QueueRefusal, Refused):
@@ -326,7 +338,7 @@ class TooManyInvites(QueueRefusal, Refused):
 
     code = "NS_TOO_MANY_INVITES"
     sentence = (
-        "the cell has {limit} invites, as many as it may; those that ended are forgotten after a week: make fewer with more "
+        "the cell has {limit:invite}, as many as it may; those that ended are forgotten after a week: make fewer with more "
         "uses, or raise max_invites"
     )
 

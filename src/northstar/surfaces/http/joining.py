@@ -28,7 +28,9 @@ def join_route(admission: Admission, refusals: RefusalLog, *, cell: str) -> HTTP
     async def join(request: Request[Any, Any, Any], data: JSONBody[JoinRequest]) -> Joined:
         about = f"{request.client.host if request.client else '?'} {request.headers.get('user-agent') or ''}"
         try:
-            admitted = await admission.redeem(data.invite, data.token, machine=data.machine, about=about)
+            admitted = await admission.redeem(
+                data.invite, data.token, machine=data.machine, about=about, announces=data.announces
+            )
         except NorthstarError as exc:
             refusals.refused(exc, machine=data.machine)
             raise
