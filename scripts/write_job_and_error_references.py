@@ -166,7 +166,7 @@ def _below(kind: type[NorthstarError]) -> list[type[NorthstarError]]:
 def _sentence(kind: type[NorthstarError]) -> str:
     """A refusal's own sentence, or the text that the class hands to its base."""
     if issubclass(kind, QueueRefusal):
-        return kind.sentence
+        return re.sub(r"\{(\w+):(\w+)\}", r"{\1} \2s", kind.sentence)
     if "__init__" not in vars(kind):
         return "(as the case is)"
     tree = ast.parse(textwrap.dedent(inspect.getsource(vars(kind)["__init__"])))

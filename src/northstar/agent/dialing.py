@@ -9,12 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 import msgspec
 
-from northstar.domain.errors import InvalidRequest
+from northstar.domain.errors import InvalidRequest, NorthstarError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from northstar.connectors.secret import Secret
+from northstar.connectors.connection_words import connection_words
+from northstar.connectors.secret import Secret
 
 
 class BrokerUrlInvalid(InvalidRequest):
@@ -86,8 +87,10 @@ def trouble(exc: Exception) -> str:
             )
         case aiohttp.ServerDisconnectedError():
             return "it hung up without an answer; if there is TLS at that port, dial wss:// or https://"
+        case NorthstarError():
+            return str(exc)
         case _:
-            return str(exc) or type(exc).__name__
+            return connection_words(exc)
 
 
 def broker_url(text: str) -> str:

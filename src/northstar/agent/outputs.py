@@ -10,6 +10,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from northstar.connectors.connection_words import connection_words
 from northstar.domain.errors import NorthstarError, Refused, Unavailable
 from northstar.store.asset_errors import AssetStoreFull
 from northstar.store.assets import AssetRef
@@ -167,7 +168,7 @@ class UploadedOutputs:
             # The work is done, and older outputs go soon: waiting costs less than doing it again.
             is_full = problem.title == AssetStoreFull.code
             failed, waits = (failed, waits + 1) if is_full else (failed + 1, waits)
-        raise OutputNotSent(output.name, detail=str(trouble) or type(trouble).__name__)
+        raise OutputNotSent(output.name, detail=connection_words(trouble))
 
     async def _sent(
         self, job: ClaimedJob, output: Output, path: Path, *, told: Callable[[int], None]

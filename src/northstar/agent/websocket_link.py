@@ -13,6 +13,7 @@ import structlog
 
 from northstar.agent.dialing import Backoff, trouble
 from northstar.agent.log_lines import ApprovalAwaited
+from northstar.connectors.connection_words import connection_words
 from northstar.domain.errors import NorthstarError, Refused, Unavailable
 from northstar.domain.refusals import REFUSALS, MachineReplaced, NoSuchMachine, TokenWaiting, refusal
 from northstar.store import wire
@@ -229,7 +230,7 @@ class WebSocketLink:
         if message.type is aiohttp.WSMsgType.BINARY:
             return _read_frame(message.data)
         if message.type is aiohttp.WSMsgType.ERROR:
-            raise BrokerUnreachable(f"the connection broke ({message.data})")
+            raise BrokerUnreachable(f"the connection broke ({connection_words(message.data)})")
         raise BrokerUnreachable("the broker hung up")
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -296,7 +297,7 @@ class WebSocketLink:
         try:
             await self._socket.send_bytes(_encode(frame))
         except (aiohttp.ClientError, OSError) as exc:
-            raise BrokerUnreachable(str(exc) or type(exc).__name__) from exc
+            raise BrokerUnreachable(connection_words(exc)) from exc
 
     async def register(
         self, profile: MachineProfile, description: MachineDescription, *, slots: int, models: Sequence[ModelHeld]

@@ -12,6 +12,7 @@ from northstar.agent.dialing import Dialling, broker_url
 from northstar.agent.joining import JoinFolder, Membership, ask_to_join
 from northstar.config import MachineSettings, Settings
 from northstar.connectors.secret import Secret
+from northstar.domain.admission import Announcement
 from northstar.domain.tokens import Token, TokenKind
 from northstar.store.wire import JoinRequest
 
@@ -21,8 +22,10 @@ def folder_of(settings: Settings, name: str) -> JoinFolder:
     return JoinFolder(settings.data_path / "machines" / name)
 
 
-async def join(settings: Settings, name: str, *, url: str, invite: str) -> Membership:
+async def join(settings: Settings, name: str, *, url: str, invite: str, announces: Announcement) -> Membership:
     """Join the broker at `url`, unless the machine has by this invite: the same command may be run at every start.
+
+    `announces` is what the settings say of the machine, so that a refusal costs the invite no use.
 
     Raises:
         BrokerUrlInvalid, TokenMalformed: what was given can never work.
@@ -38,7 +41,7 @@ async def join(settings: Settings, name: str, *, url: str, invite: str) -> Membe
     token = folder.pending_token(parsed, random_bytes=secrets.token_bytes)
     ca_file = Path(settings.agent.ca_file) if settings.agent.ca_file else None
     dialling = Dialling(http_url=address, token=Secret(token.reveal()), ca_file=ca_file)
-    request = JoinRequest(invite=parsed.reveal(), token=token.reveal(), machine=name)
+    request = JoinRequest(invite=parsed.reveal(), token=token.reveal(), machine=name, announces=announces)
     joined = await ask_to_join(address, request, agent=f"northstar-agent/{__version__}", tls=dialling.tls())
     membership = Membership(broker=address, joined=joined, invite=parsed.id)
     folder.keep(token, membership)

@@ -100,10 +100,9 @@ class LocalMachines:
             sys.executable,
             "-P",  # a folder called northstar in the present directory is not the package
             "-m",
-            "northstar",
-            "agent",
+            "northstar.surfaces.cli.supervised",  # no command: nobody but us has anything to say to it
             name,
-            f"--supervisor={os.getpid()}",
+            str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in a terminal is the supervisor's to handle

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from northstar.domain.admission import Admitted, InviteTerms
+from northstar.domain.admission import Admitted, Announcement, InviteTerms
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.domain.machines import MachineId
 from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, Token, TokenKind, cell_tag
@@ -138,18 +138,28 @@ class Admission:
         ends_ms = await admission.make_invite(self._cell, invite, terms, by=by)
         return Invitation(invite=invite, ends_ms=ends_ms)
 
-    async def redeem(self, invite_text: str, token_text: str, *, machine: str, about: str = "") -> Admitted:
+    async def redeem(
+        self, invite_text: str, token_text: str, *, machine: str, about: str = "", announces: Announcement | None = None
+    ) -> Admitted:
         """A machine joins by an invite with a token that it made itself (`machine_token`).
+
+        `announces` is what its settings say of it: more than the invite grants is refused before a use of the invite is spent.
 
         Raises:
             TokenMalformed, TokenForeign, MachineNameInvalid: what was sent can never work.
+            NotGranted: its settings say more of it than the invite allows.
             InviteUnknown, InviteExpired, InviteUsedUp, InviteRevoked, MachineNameTaken, TooManyTokens: it does not join.
         """
+        name = checked_machine_name(machine)
         invite, token = self._read(invite_text, TokenKind.INVITE), self._read(token_text, TokenKind.MACHINE)
         # Strangers wrote it, and operators read it on terminals.
         printable = "".join(letter if letter.isprintable() else " " for letter in about[:MAX_ABOUT_BYTES])
         shown = printable.encode(errors="replace")[:MAX_ABOUT_BYTES].decode(errors="ignore")
-        return await admission.redeem(self._cell, invite, token, machine=checked_machine_name(machine), about=shown)
+        if announces is not None:
+            grant = await admission.look_at_invite(self._cell, invite)
+            if grant is not None:
+                grant.check_announced(name, announces)
+        return await admission.redeem(self._cell, invite, token, machine=name, about=shown)
 
     async def authenticate(self, token_text: str, *, machine: str = "") -> Admitted:
         """Who shows this token; with `machine`, only if it is that one's. A status of `waiting` allows no work yet.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from typing import TYPE_CHECKING
 
 from northstar.broker.requests import check_batch
+from northstar.domain.refusals import UnknownWord
 from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.routing.candidates import ranking
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot, LaneState
 from northstar.store.messages import Placement, Submitted, WantedJob, WantedLane
 from northstar.store.snapshots import read_snapshot
+from northstar.store.words import known_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 #: A lane that got a job so recently is still there: an idle one is kept for a minute (`CellLimits.lane_ttl_ms`).
 PLACED_S = 30.0
+#: Words that an error names in place of an unknown one.
+KNOWN_SHOWN = 12
 
 
 def _ms(seconds: float | None) -> int:
@@ -118,10 +123,22 @@ class Submitter:
             job_id = request.id or f"job_{self._new_id()}"
             weight = self._weights.get(request.tenant, 1.0)
             jobs.append(wanted_job(request, job_id=job_id, lane=numbers[lane.key], weight=weight))
-        accepted = await self._cell.submit(jobs=jobs, lanes=lanes, nonce=self._new_id()[-16:])
+        try:
+            accepted = await self._cell.submit(jobs=jobs, lanes=lanes, nonce=self._new_id()[-16:])
+        except UnknownWord as exc:
+            raise await self._with_known_words(exc) from exc
         if view is None or view.machines:
             self._placed.update(dict.fromkeys(numbers, self._monotonic()))
         return accepted
+
+    async def _with_known_words(self, error: UnknownWord) -> UnknownWord:
+        """The same refusal, and which words of its kind there are, the most alike first."""
+        kind, _, word = error.facts.get("word", "").partition(":")
+        known = await known_words(self._cell.client, self._cell.keys, kind)
+        alike = difflib.get_close_matches(word, known, n=KNOWN_SHOWN, cutoff=0.6)
+        shown = [*alike, *(other for other in known if other not in alike)]
+        text = ", ".join(shown[:KNOWN_SHOWN]) + (", …" if len(shown) > KNOWN_SHOWN else "") or f"no {kind} at all"
+        return UnknownWord(error.facts | {"known": f" (known: {text})"})
 
     def _is_placed(self, lane_key: str) -> bool:
         """Whether the cell knows the lane and policy has ranked machines for it."""

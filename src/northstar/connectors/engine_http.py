@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from northstar.connectors.connection_words import connection_words
 from northstar.connectors.contract import Json
 from northstar.connectors.errors import EngineError, EngineGone, EngineTimeout, MalformedAnswer, OutputTooLarge
 from northstar.connectors.secret import Secret
@@ -117,9 +118,9 @@ class EngineHttp:
         except aiohttp.ConnectionTimeoutError as error:
             raise EngineTimeout("connection", service=self._service, limit_s=self._connect_s) from error
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-            raise EngineGone(f"{type(error).__name__}: {error}", service=self._service) from error
+            raise EngineGone(connection_words(error), service=self._service) from error
         except aiohttp.ClientError as error:
-            raise MalformedAnswer(f"{type(error).__name__}: {error}", service=self._service) from error
+            raise MalformedAnswer(connection_words(error), service=self._service) from error
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

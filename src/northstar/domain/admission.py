@@ -29,6 +29,15 @@ class NotGranted(Refused):
         self.granted = granted
 
 
+class Announcement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a machine's settings will have it say of itself. What is unset follows from the grant."""
+
+    pools: Annotated[tuple[Pool, ...], msgspec.Meta(max_length=16)] = ()
+    tags: Annotated[tuple[Word, ...], msgspec.Meta(max_length=64)] = ()
+    dedicated_to: Word | msgspec.UnsetType | None = msgspec.UNSET
+    region: Annotated[str, msgspec.Meta(max_length=64)] | msgspec.UnsetType = msgspec.UNSET
+
+
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """What a machine may say of itself. What its engines can do is found out by trying; what work may reach it is granted."""
 
@@ -45,12 +54,19 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             NotGranted: it announces more; the first such thing is named.
         """
-        _within(machine, "pool", profile.pools, self.pools)
-        _within(machine, "tag", profile.tags, self.tags)
-        if profile.dedicated_to != self.dedicated_to:
-            raise NotGranted(machine, what=_dedication(profile.dedicated_to), granted=_dedication(self.dedicated_to))
-        if self.region and region != self.region:
-            raise NotGranted(machine, what=f"region {region or '(none)'}", granted=f"region {self.region}")
+        self.check_announced(
+            machine,
+            Announcement(pools=profile.pools, tags=profile.tags, dedicated_to=profile.dedicated_to, region=region),
+        )
+
+    def check_announced(self, machine: str, said: Announcement) -> None:
+        """Compare what the machine will announce, as far as it has said so. Raises NotGranted."""
+        _within(machine, "pool", said.pools, self.pools)
+        _within(machine, "tag", said.tags, self.tags)
+        if said.dedicated_to is not msgspec.UNSET and said.dedicated_to != self.dedicated_to:
+            raise NotGranted(machine, what=_dedication(said.dedicated_to), granted=_dedication(self.dedicated_to))
+        if self.region and said.region is not msgspec.UNSET and said.region != self.region:
+            raise NotGranted(machine, what=f"region {said.region or '(none)'}", granted=f"region {self.region}")
 
 
 class InviteTerms(Grant, frozen=True, kw_only=True, forbid_unknown_fields=True):

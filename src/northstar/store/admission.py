@@ -98,6 +98,14 @@ async def make_invite(cell: Cell, invite: Token, terms: InviteTerms, *, by: str)
     return (await cell.call("invite", request, _Ends)).ends_ms
 
 
+async def look_at_invite(cell: Cell, invite: Token) -> Grant | None:
+    """What the invite grants; None when the cell has no such one. Whether it may still be used is for `redeem` to say."""
+    found = await cell.call("look_at_invite", {"invite": invite.id, "secret": invite.digest()}, _Invited)
+    if not found.known:
+        return None
+    return Grant(pools=found.pools, region=found.region, tags=found.tags, dedicated_to=found.dedicated_to or None)
+
+
 async def redeem(cell: Cell, invite: Token, token: Token, *, machine: str, about: str) -> Admitted:
     """A machine joins and brings its own token; asked again with the same one, it is answered again and no use is counted.
 
@@ -205,6 +213,14 @@ class _Ends(msgspec.Struct, frozen=True):
 class _Revoked(msgspec.Struct, frozen=True):
     revoked: bool
     used: int
+
+
+class _Invited(msgspec.Struct, frozen=True, kw_only=True):
+    known: bool
+    pools: tuple[str, ...] = ()
+    region: str = ""
+    tags: tuple[str, ...] = ()
+    dedicated_to: str = ""
 
 
 class _Known(msgspec.Struct, frozen=True, kw_only=True):

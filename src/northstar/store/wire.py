@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from northstar.domain.admission import Grant
+from northstar.domain.admission import Announcement, Grant
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
 from northstar.store.messages import Done, Failure, Held, Outcome, StoredOrder
@@ -229,6 +229,8 @@ class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
     invite: str
     token: str
     machine: str
+    #: What its settings say, so that a refusal comes before the invite is used.
+    announces: Announcement = Announcement()
 
     def __repr__(self) -> str:
         return f"JoinRequest(machine={self.machine!r})"

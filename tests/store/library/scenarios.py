@@ -444,6 +444,8 @@ SCENARIOS: list[Scenario] = [
     Scenario("list_jobs", "further page", lambda f: {"index": "leases", "after": "1 run-1", "count": 2}),
     Scenario("invite", "new", lambda f: an_invite("i9")),
     Scenario("invite", "again", lambda f: an_invite("i1")),
+    Scenario("look_at_invite", "known", lambda f: {"invite": "i1", "secret": an_invite("i1")["secret"]}),
+    Scenario("look_at_invite", "of another secret", lambda f: {"invite": "i1", "secret": "guessed"}),
     Scenario("redeem", "joins", lambda f: joining("m9")),
     Scenario("redeem", "waits", lambda f: joining("m9", "i2")),
     Scenario("redeem", "again", lambda f: joining("m6")),

@@ -23,7 +23,9 @@ GO_ON = {
     "register_machine", "release", "remove_machine", "renew", "resume", "revoke", "revoke_invite", "set_candidates", "suspect_machine", "tick", "transfer_abort", "transfer_done",
     "transfer_in", "transfer_out", "transfer_settled", "update_machine",
 }  # fmt: skip
-READ = {"authenticate", "inspect", "list_invites", "list_jobs", "list_tokens", "pending_orders", "statistics"}
+READ = {
+    "authenticate", "inspect", "list_invites", "list_jobs", "list_tokens", "look_at_invite", "pending_orders", "statistics",
+}  # fmt: skip
 
 
 @pytest_asyncio.fixture(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import secrets
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,72 @@ def test_a_secret_is_shown_once_and_never_listed(running: Northstar) -> None:
     assert all(made["invite"] in answer.out for answer in lists)
     logs = (running.folder / "err.log").read_text() + (running.folder / "out.log").read_text()
     assert secret not in logs
+
+
+def front_of(northstar: Northstar) -> str:
+    return str(json.loads((northstar.data_dir / "run.json").read_text())["front"])
+
+
+def uses_of(northstar: Northstar, invite: str) -> int:
+    (entry,) = [e for e in northstar.good("machines", "invites")["invites"] if e["id"] == invite]
+    return int(entry["used"])
+
+
+def test_an_invite_in_a_file_or_in_the_environment_shows_in_no_list_of_processes(running: Northstar) -> None:
+    made = invited(running, "--uses", "2")
+    (running.folder / "invite").write_text(made["token"] + "\n")
+    started = ("agent", "seven", "--join", front_of(running), "--service", "copy")
+    with running.started(*started, "--token-file", str(running.folder / "invite")) as agent:
+        agent.until(lambda: uses_of(running, made["invite"]) == 1, what="it has joined")
+        assert made["token"] not in Path(f"/proc/{agent.popen.pid}/cmdline").read_text()
+    refused = running.run("agent", "eight", *started[2:], NORTHSTAR_INVITE=made["token"][:-1])
+    assert (refused.code, refused.err.split(":")[0]) == (2, "NS_TOKEN_MALFORMED")
+    unreadable = running.run("agent", "eight", *started[2:], "--token-file", "/nowhere/invite")
+    assert unreadable.err == "NS_FILE_UNREADABLE: /nowhere/invite cannot be read: No such file or directory\n"
+    printed = running.run("machines", "invite", *URL).out
+    assert "NORTHSTAR_INVITE" in printed
+    assert "--token-file" in printed
+
+
+def test_a_machine_whose_settings_exceed_the_invite_costs_it_no_use(running: Northstar) -> None:
+    made = invited(running)
+    joining = ("--join", front_of(running), "--service", "copy", "--token", made["token"])
+    answer = running.run("agent", "nine", *joining, "--pool", "enterprise")
+    assert (answer.code, answer.err.split(":")[0]) == (3, "NS_JOIN_REFUSED")
+    assert "machine nine announces pool enterprise, and its token grants pools standard" in answer.err
+    # One that the settings describe says all of itself: this one stands nowhere, and the invite is for the EU.
+    european = invited(running, "--region", "eu")
+    answer = running.run("agent", "local", "--join", front_of(running), "--token", european["token"])
+    assert "machine local announces region (none), and its token grants region eu" in answer.err
+    assert (uses_of(running, made["invite"]), uses_of(running, european["invite"])) == (0, 0)
+
+
+def test_nothing_listens_where_a_machine_should_join(running: Northstar) -> None:
+    made = invited(running)
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{kept.getsockname()[1]}"
+        answer = running.run("agent", "ten", "--join", f"ws://{place}", "--token", made["token"])
+    assert answer.code == 4
+    assert answer.err == (
+        f"NS_JOIN_UNANSWERED: http://{place} did not answer ({place}: nothing listens there); run the same command again, "
+        "the invite is not used up by it\n"
+    )
+
+
+def test_options_that_are_for_nobody_are_suggested_to_nobody(running: Northstar) -> None:
+    answer = running.run("agent", "eleven", "--superviso", "1")
+    assert answer.code == 2
+    assert "--supervisor" not in answer.err
+    assert "No such option" in answer.err
+
+
+def test_a_service_that_is_not_there_is_told_with_those_that_are(running: Northstar) -> None:
+    answer = running.run("agent", "twelve", "--service", "cpoy")
+    assert (answer.code, answer.err.split(":")[0]) == (2, "NS_INVALID_SETTINGS")
+    assert "there is no [services.cpoy] (known: copy" in answer.err
+    submitted = running.run("submit", "-", stdin='{"service": "cpoy"}')
+    assert "no machine here has offered service:cpoy yet (known: " in submitted.err
 
 
 def test_a_machine_that_needs_approval_waits_until_it_has_it(running: Northstar) -> None:

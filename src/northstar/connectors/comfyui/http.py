@@ -13,6 +13,7 @@ import msgspec
 
 from northstar.connectors.comfyui.answers import refusal
 from northstar.connectors.comfyui.rules import ComfyBounds, ComfyPatience
+from northstar.connectors.connection_words import connection_words
 from northstar.connectors.contract import Json
 from northstar.connectors.errors import EngineGone, EngineTimeout, MalformedAnswer
 from northstar.connectors.secret import Secret
@@ -147,9 +148,9 @@ class ComfyHttp:
         except TimeoutError as error:
             raise EngineTimeout(f"answer to {what}", service=self.service, limit_s=self.patience.answer_s) from error
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-            raise EngineGone(f"{type(error).__name__}: {error}", service=self.service) from error
+            raise EngineGone(connection_words(error), service=self.service) from error
         except aiohttp.ClientError as error:
-            raise MalformedAnswer(f"{type(error).__name__}: {error}", service=self.service) from error
+            raise MalformedAnswer(connection_words(error), service=self.service) from error
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

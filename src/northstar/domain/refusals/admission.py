@@ -24,7 +24,7 @@ class InviteUsedUp(QueueRefusal, Refused):
     """As many machines have joined by the invite as may."""
 
     code = "NS_INVITE_USED_UP"
-    sentence = "invite {invite} was for {uses} joins, and all are used; ask for a new one"
+    sentence = "invite {invite} was for {uses:join}, all of them used; ask for a new one"
 
 
 class InviteRevoked(QueueRefusal, Refused):
@@ -60,7 +60,7 @@ class TooManyInvites(QueueRefusal, Refused):
 
     code = "NS_TOO_MANY_INVITES"
     sentence = (
-        "the cell has {limit} invites, as many as it may; those that ended are forgotten after a week: make fewer with more "
+        "the cell has {limit:invite}, as many as it may; those that ended are forgotten after a week: make fewer with more "
         "uses, or raise max_invites"
     )
 

@@ -24,7 +24,7 @@ class TooManyMachines(QueueRefusal, Refused):
     """The cell has as many machines as it may."""
 
     code = "NS_TOO_MANY_MACHINES"
-    sentence = "the cell has {limit} machines, as many as it may; use another cell or raise max_machines"
+    sentence = "the cell has {limit:machine}, as many as it may; use another cell or raise max_machines"
 
 
 class TooManyProfiles(QueueRefusal, Refused):
@@ -76,7 +76,7 @@ class TooManyFetches(QueueRefusal, Refused):
 
     code = "NS_TOO_MANY_FETCHES"
     retryable = True
-    sentence = "machine {machine} fetches {limit} models already; let one of them end first"
+    sentence = "machine {machine} fetches {limit:model} already; let one of them end first"
 
 
 class TooManyOrders(QueueRefusal, Refused):
@@ -84,7 +84,7 @@ class TooManyOrders(QueueRefusal, Refused):
 
     code = "NS_TOO_MANY_ORDERS"
     retryable = True
-    sentence = "machine {machine} has {limit} open orders already; let some of them end first"
+    sentence = "machine {machine} has {limit:open order} already; let some of them end first"
 
 
 class NoSuchOrder(QueueRefusal, Refused):

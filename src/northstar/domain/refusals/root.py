@@ -18,13 +18,22 @@ class QueueRefusal(NorthstarError):
 
     def __init__(self, facts: dict[str, str] | None = None) -> None:
         self.facts = facts or {}
-        super().__init__(self.sentence.format_map(_Known(self.facts)))
+        super().__init__(self.sentence.format_map(_Known({name: _Fact(fact) for name, fact in self.facts.items()})))
 
     @property
     def retry_after_s(self) -> float | None:
         """When to come back, in seconds, if the queue could tell."""
         wait_ms = self.facts.get("retry_after_ms")
         return float(wait_ms) / 1000 if wait_ms else None
+
+
+class _Fact(str):
+    """A fact; in a sentence `{limit:job}` is "1 job" or "5 jobs"."""
+
+    __slots__ = ()
+
+    def __format__(self, thing: str) -> str:
+        return str(self) if not thing else f"{self} {thing}" if self == "1" else f"{self} {thing}s"
 
 
 class _Known(dict[str, str]):

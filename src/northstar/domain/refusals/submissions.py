@@ -33,7 +33,10 @@ class UnknownWord(QueueRefusal, InvalidRequest):
     """The job asks for a tag, model or service that nobody declared."""
 
     code = "NS_UNKNOWN_WORD"
-    sentence = "no machine here has offered {word} yet; start the machine that offers it, or check the spelling"
+    sentence = "no machine here has offered {word} yet{known}; start the machine that offers it, or check the spelling"
+
+    def __init__(self, facts: dict[str, str] | None = None) -> None:
+        super().__init__({"known": ""} | (facts or {}))
 
 
 class TenantFull(QueueRefusal, Refused):
@@ -62,7 +65,7 @@ class TooManyLanes(QueueRefusal, Refused):
     """Too many different combinations of needs."""
 
     code = "NS_TOO_MANY_LANES"
-    sentence = "the cell has {limit} lanes, as many as it may; jobs should share models and tags"
+    sentence = "the cell has {limit:lane}, as many as it may; jobs should share models and tags"
 
 
 class TooManyClasses(QueueRefusal, Refused):

@@ -85,7 +85,8 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
         cluster = f"cluster of {len(self.primaries)} primaries, " if self.is_cluster else ""
         aof = f"append-only file {self.fsync_policy or 'on'}" if self.aof_enabled else "NO append-only file"
         memory = "unlimited" if self.max_memory_bytes is None else f"{self.max_memory_bytes} bytes"
-        return f"{cluster}{self.kind} {self.version}, {aof}, {self.replicas} replicas, memory {memory}"
+        replicas = "1 replica" if self.replicas == 1 else f"{self.replicas} replicas"
+        return f"{cluster}{self.kind} {self.version}, {aof}, {replicas}, memory {memory}"
 
 
 async def check_server(client: ValkeyClient) -> ServerFacts:

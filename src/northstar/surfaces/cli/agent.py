@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +13,11 @@ from northstar.surfaces.cli.up import LogJson, LogLevel, _with_log
 from northstar.surfaces.cli.worker import be_machine, with_machine
 
 if TYPE_CHECKING:
-    from northstar.config import Settings
-    from northstar.connectors.secret import Secret
+    from northstar.config import MachineSettings, Settings
+    from northstar.domain.admission import Announcement
 
-#: Bytes of inherited settings.
-_MAX_SETTINGS_BYTES = 4_000_000
+#: Bytes of a file with an invite.
+_MAX_INVITE_BYTES = 1_024
 
 
 def agent(
@@ -38,10 +37,21 @@ def agent(
     ] = None,
     token: Annotated[
         str | None,
-        typer.Option("--token", metavar="INVITE", envvar="NORTHSTAR_INVITE", help="The invite, nsi_…, for --join."),
+        typer.Option(
+            "--token",
+            metavar="INVITE",
+            envvar="NORTHSTAR_INVITE",
+            help="The invite, nsi_…, for --join. On the command line, others on this host can read it.",
+        ),
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option("--token-file", metavar="FILE", help="The machine's token. Default: in its folder.")
+        Path | None,
+        typer.Option(
+            "--token-file",
+            metavar="FILE",
+            help="With --join: a file with the invite. Else: one with the machine's token, nsm_…; "
+            "default: DATA/machines/NAME/token, where joining left it.",
+        ),
     ] = None,
     slots: Annotated[int | None, typer.Option(min=1, max=500, help="Jobs side by side.")] = None,
     pool: Annotated[
@@ -52,7 +62,6 @@ def agent(
     ] = None,
     log_json: LogJson = False,
     log_level: LogLevel = None,
-    supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Be one machine: dial the broker, take work, run it on the set engines, hand results back. SIGTERM drains it.
 
@@ -61,22 +70,21 @@ def agent(
     """
     from northstar import telemetry
 
-    secret, name = None, name or (_host_name() if join else None)
+    name = name or (_host_name() if join else None)
     if name is None:
         raise MachineNameMissing
-    if supervisor is None:
-        settings = _with_log(settings_of(config, data_dir, None, None), log_json=log_json, log_level=log_level)
-        telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
-        offered = tuple(service or _default_services(settings))
-        if join is not None:
-            settings = run(_joined(settings, name, url=join, invite=token, services=offered))
-        else:
-            settings = _with_broker(settings, name, broker=broker, token_file=token_file, services=offered)
-        settings = with_machine(settings, name, slots=slots, pools=pool, services=service)
+    settings = _with_log(settings_of(config, data_dir, None, None), log_json=log_json, log_level=log_level)
+    telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
+    offered = tuple(service or _default_services(settings))
+    if join is not None:
+        described = with_machine(settings, name, slots=slots, pools=pool, services=service)
+        invite = token or (_invite_in(token_file) if token_file else None)
+        announces = _announcement(described.machine(name), known=settings.machine(name) is not None, pools=pool)
+        settings = run(_joined(settings, name, url=join, invite=invite, services=offered, announces=announces))
     else:
-        settings, secret = _inherited(supervisor)
-        telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
-    run(be_machine(settings, name, token=secret), fast=True)
+        settings = _with_broker(settings, name, broker=broker, token_file=token_file, services=offered)
+    settings = with_machine(settings, name, slots=slots, pools=pool, services=service)
+    run(be_machine(settings, name), fast=True)
 
 
 class MachineNameMissing(InvalidRequest):
@@ -96,8 +104,30 @@ class InviteMissing(InvalidRequest):
     def __init__(self) -> None:
         super().__init__(
             "this machine has not joined there yet: add --token with the invite that `northstar machines invite` printed, "
-            "or set NORTHSTAR_INVITE"
+            "or put it into a file (--token-file) or into NORTHSTAR_INVITE"
         )
+
+
+def _invite_in(path: Path) -> str:
+    """The invite in a file. Raises FileUnreadable."""
+    from northstar.surfaces.cli.submit import FileUnreadable
+
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_INVITE_BYTES).decode("ascii", errors="replace").strip()
+    except OSError as exc:
+        raise FileUnreadable(str(path), exc.strerror or str(exc)) from exc
+
+
+def _announcement(machine: MachineSettings | None, *, known: bool, pools: list[str] | None) -> Announcement:
+    """What the machine will say of itself, as far as the settings or the options and not the invite decide it."""
+    from northstar.domain.admission import Announcement
+
+    if machine is None or not known:
+        return Announcement(pools=tuple(pools or ()))
+    return Announcement(
+        pools=machine.pools, tags=machine.tags, dedicated_to=machine.dedicated_to, region=machine.region
+    )
 
 
 def _host_name() -> str:
@@ -115,7 +145,13 @@ def _default_services(settings: Settings) -> tuple[str, ...]:
 
 
 async def _joined(
-    settings: Settings, name: str, *, url: str, invite: str | None, services: tuple[str, ...]
+    settings: Settings,
+    name: str,
+    *,
+    url: str,
+    invite: str | None,
+    services: tuple[str, ...],
+    announces: Announcement,
 ) -> Settings:
     from northstar.assembly.joining import as_member, folder_of
     from northstar.assembly.joining import join as join_there
@@ -123,23 +159,10 @@ async def _joined(
     known = folder_of(settings, name).membership()
     if invite is None and known is None:
         raise InviteMissing
-    membership = await join_there(settings, name, url=url, invite=invite or "")
+    membership = await join_there(settings, name, url=url, invite=invite or "", announces=announces)
     if membership.joined.status == "waiting":
         typer.echo(f"{name} has joined and waits for approval: northstar machines approve {name}", err=True)
     return as_member(settings, name, membership, services=services)
-
-
-def _inherited(supervisor: int) -> tuple[Settings, Secret]:
-    """The settings and the token that `up` hands over on our standard input; from here on we die with it."""
-    import msgspec
-
-    from northstar.assembly.lifeline import die_with
-    from northstar.config import Settings
-    from northstar.connectors.secret import Secret
-
-    die_with(supervisor)
-    settings = msgspec.json.decode(sys.stdin.buffer.readline(_MAX_SETTINGS_BYTES), type=Settings)
-    return settings, Secret(sys.stdin.buffer.readline(_MAX_SETTINGS_BYTES).decode().strip())
 
 
 def _with_broker(

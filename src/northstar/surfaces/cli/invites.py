@@ -72,7 +72,10 @@ def _print(invitation: Invitation, terms: InviteTerms, command: str) -> None:
     until = moment(invitation.ends_ms)
     console().print(f"{invitation.invite.id}  invites {machines} until {until}{waits}. Run there:\n", markup=False)
     print_text(f"  {command}\n")  # never folded
-    console().print("Whoever has this line can join; it is shown only now.", style="dim", markup=False)
+    out = console()
+    out.print("Whoever has this line can join; it is shown only now.", style="dim", markup=False)
+    hint = "Where others may list processes, leave --token out: put it into NORTHSTAR_INVITE, or into a file for --token-file."
+    out.print(hint, style="dim", markup=False)
 
 
 async def _invite(settings: Settings, terms: InviteTerms) -> Invitation:

@@ -71,7 +71,8 @@ def with_machine(
         raise InvalidSettings(str(exc), source="options of the machine") from exc
     for wanted in machine.services:
         if wanted not in settings.services:
-            raise InvalidSettings(f"there is no [services.{wanted}]", source="option --service")
+            known_ones = ", ".join(sorted(settings.services)) or "none"
+            raise InvalidSettings(f"there is no [services.{wanted}] (known: {known_ones})", source="option --service")
     others = tuple(other for other in settings.machines if other.name != name)
     return msgspec.structs.replace(settings, machines=(*others, machine))
 

@@ -32,7 +32,9 @@ def join_route(admission: Admission, door: Door, refusals: RefusalLog, *, cell: 
         about = f"{opened.address or '?'} {request.headers.get('user-agent') or ''}"
         try:
             admitted = await opened.join(
-                lambda: admission.redeem(data.invite, data.token, machine=data.machine, about=about)
+                lambda: admission.redeem(
+                    data.invite, data.token, machine=data.machine, about=about, announces=data.announces
+                )
             )
         except NorthstarError as exc:
             refusals.refused(exc, machine=data.machine)

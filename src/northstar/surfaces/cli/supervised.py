@@ -1,0 +1,47 @@
+"""A machine that `northstar up` runs on its own host: `python -m northstar.surfaces.cli.supervised NAME PID`.
+
+No command for people: settings and token come on the standard input, from the process PID, and the machine ends with it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import msgspec
+
+from northstar import telemetry
+from northstar.assembly.lifeline import die_with
+from northstar.config import Settings
+from northstar.connectors.secret import Secret
+from northstar.domain.errors import NorthstarError
+from northstar.surfaces.cli.exit_codes import INVALID, exit_code_of
+from northstar.surfaces.cli.options import run
+from northstar.surfaces.cli.worker import be_machine
+
+#: Bytes of inherited settings, and of the token.
+_MAX_BYTES: Final = 4_000_000
+
+
+def main(arguments: list[str]) -> int:
+    """Be the machine until a signal stops it; gives the exit code."""
+    if len(arguments) != 2 or not arguments[1].isdecimal():
+        sys.stderr.write("this is for `northstar up`; to be a machine: northstar agent NAME\n")
+        return INVALID
+    name, supervisor = arguments[0], int(arguments[1])
+    die_with(supervisor)
+    settings = msgspec.json.decode(sys.stdin.buffer.readline(_MAX_BYTES), type=Settings)
+    secret = Secret(sys.stdin.buffer.readline(_MAX_BYTES).decode().strip())
+    telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
+    try:
+        run(be_machine(settings, name, token=secret), fast=True)
+    except NorthstarError as error:
+        sys.stderr.write(f"{error.code}: {error}\n")
+        return exit_code_of(error)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
