@@ -9,13 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 import msgspec
 
+from northstar.connectors.connection_words import connection_words
 from northstar.domain.errors import InvalidRequest, NorthstarError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-from northstar.connectors.connection_words import connection_words
-from northstar.connectors.secret import Secret
+    from northstar.connectors.secret import Secret
 
 
 class BrokerUrlInvalid(InvalidRequest):
