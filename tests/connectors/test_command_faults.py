@@ -132,6 +132,7 @@ async def test_news_and_log_come_on_one_channel_and_are_told_apart(make_job: Mak
     with pytest.raises(ProgramFailed, match="exit code 3; its last words were: ") as caught:
         await program(script).run(make_job({}), news.append)
     assert [(report.fraction, report.message) for report in news] == [(0.5, "half"), (1.0, "")]
+    assert {report.phase for report in news} == {"running"}
     lines = caught.value.log_tail.splitlines()
     assert lines[:3] == ['{"progress": "soon"}', '{"other": 1}', "plain"]
     assert all(len(line) <= 500 for line in lines)

@@ -26,7 +26,7 @@ async def test_news_tell_the_queue_the_load_the_node_and_the_step(connect: Conne
     assert sentences[0] == "queued in the engine"
     assert "loading tiny.safetensors (node 1 of 7: CheckpointLoaderSimple)" in sentences
     assert "running (node 5 of 7: KSampler, step 3 of 4)" in sentences
-    assert sentences[-1] == "storing: fetching 1 output"
+    assert sentences[-1] == "storing: 1 output of the engine"
     fractions = [report.fraction for report in news if report.fraction is not None]
     assert fractions == sorted(fractions)
     assert fractions[0] == 0.0

@@ -89,7 +89,7 @@ def test_lanes_count_that_come_before_and_want_the_same_machines() -> None:
         (CellSnapshot(), "no machine is here"),
         (
             cell(machine("far", profile="other"), machine("near")),
-            "no machine fits now; of 2, near comes closest, but has 24000 MB of VRAM, the job needs 48000",
+            "no machine fits now: near (the closest of 2) has 24000 MB of VRAM, the job needs 48000",
         ),
         (cell(machine("m", active=False)), "none of 1 machines takes new work now"),
     ],

@@ -80,6 +80,26 @@ def test_a_job_is_watched_to_its_end_with_its_progress(running: Northstar) -> No
     assert fractions == sorted(fractions)
 
 
+def test_a_waiting_job_is_shown_with_its_place_and_why_its_time_is_unknown(running: Northstar) -> None:
+    running.good("pause", "cell", "--because", "upkeep")
+    submit(running, "q-1", "q-2")
+    lines = running.run("jobs", "show", "q-2").out.splitlines()
+    assert "status     queued (position 2, time unknown: cell is paused (upkeep))" in lines
+    running.good("jobs", "cancel", "q-1", "q-2")
+    running.good("resume", "cell")
+
+
+def test_a_running_job_is_shown_with_what_its_machine_does(running: Northstar) -> None:
+    submit(running, "r-1", payload={"steps": 1_000})
+
+    def told() -> bool:
+        progress = running.good("jobs", "show", "r-1")["progress"]
+        return progress is not None and progress["phase"] == "running" and (progress["fraction"] or 0) > 0
+
+    eventually(told, what="the job says how far it is")
+    running.good("jobs", "cancel", "r-1")
+
+
 def test_watching_a_finished_job_gives_its_result_for_people(running: Northstar) -> None:
     submit(running, "w-2", wait=True)
     answer = running.run("jobs", "watch", "w-2")

@@ -42,7 +42,7 @@ class RunProgress:
 
     def storing(self, outputs: int) -> Progress | None:
         """News that the run is over and its outputs are being fetched."""
-        return Progress(phase="storing", message=f"fetching {outputs} output" + ("s" if outputs != 1 else ""))
+        return Progress(phase="storing", message=f"{outputs} output{'s' if outputs != 1 else ''} of the engine")
 
     def hear(self, frame: Frame, *, now: float) -> Progress | None:
         """What a frame of this run says that was not said before. `now` is in seconds of a monotonic clock."""

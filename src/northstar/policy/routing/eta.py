@@ -109,7 +109,8 @@ def why_nobody(wanted: RequirementClass, snapshot: CellSnapshot) -> str:
         fit = sum(not reasons for _, reasons in waiting)
         return f"{fit} fit, but take no new work now" if fit else f"none of {len(machines)} machines takes new work now"
     closest, reasons = min(against, key=lambda entry: (len(entry[1]), entry[0]))
-    return f"no machine fits now; of {len(active)}, {closest} comes closest, but {'; '.join(reasons)}"
+    others = f" (the closest of {len(active)})" if len(active) > 1 else ""
+    return f"no machine fits now: {closest}{others} {', '.join(reasons)}"
 
 
 def _reasons(
