@@ -10,7 +10,8 @@ import aiohttp
 from northstar.agent.dialing import Dialling
 from northstar.agent.presence import FixedPresence
 from northstar.agent.websocket_link import LinkOptions, WebSocketLink
-from northstar.agent.worker import Worker, WorkerSettings
+from northstar.agent.worker import Worker
+from northstar.agent.worker_settings import WorkerSettings
 from northstar.connectors.secret import Secret
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld

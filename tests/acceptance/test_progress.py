@@ -21,7 +21,8 @@ from northstar.agent.dialing import Backoff, Dialling
 from northstar.agent.engine import ConnectorRunner
 from northstar.agent.outputs import UploadedOutputs
 from northstar.agent.presence import FixedPresence
-from northstar.agent.worker import Worker, WorkerSettings
+from northstar.agent.worker import Worker
+from northstar.agent.worker_settings import WorkerSettings
 from northstar.connectors.comfyui import ComfyUIConnector
 from northstar.connectors.secret import Secret
 from northstar.domain.jobs import JobRequest

@@ -12,7 +12,8 @@ import structlog
 
 from northstar.agent.direct_link import DirectLink
 from northstar.agent.presence import FixedPresence
-from northstar.agent.worker import Worker, WorkerSettings
+from northstar.agent.worker import Worker
+from northstar.agent.worker_settings import WorkerSettings
 from northstar.connectors.errors import EngineFailed
 from northstar.domain.jobs import ClaimedJob
 from northstar.domain.machines import MachineDescription, MachineProfile

@@ -16,7 +16,8 @@ from northstar.agent.link import BrokerLink
 from northstar.agent.model_link import DialledModelLink, DirectModelLink, ModelLink
 from northstar.agent.presence import FixedPresence, Presence
 from northstar.agent.websocket_link import WebSocketLink
-from northstar.agent.worker import Worker, WorkerSettings
+from northstar.agent.worker import Worker
+from northstar.agent.worker_settings import WorkerSettings
 from northstar.broker.dispatch import Dispatcher
 from northstar.broker.submission import Submitter
 from northstar.domain.jobs import ClaimedJob, JobRequest

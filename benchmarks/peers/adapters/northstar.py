@@ -18,7 +18,8 @@ import uvloop
 from benchmarks.peers import tally
 from northstar.agent.direct_link import DirectLink
 from northstar.agent.presence import FixedPresence
-from northstar.agent.worker import Worker, WorkerSettings
+from northstar.agent.worker import Worker
+from northstar.agent.worker_settings import WorkerSettings
 from northstar.broker.dispatch import Dispatcher
 from northstar.broker.submission import Submitter
 from northstar.domain.jobs import ClaimedJob, JobRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from northstar.domain.progress import Progress
+from northstar.agent.models.fetch_news import fetch_news
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from northstar.agent.models.flights import FetchProgress
     from northstar.domain.jobs import ClaimedJob
     from northstar.domain.models import ModelNeed
+    from northstar.domain.progress import Progress
 
 #: Progress of a fetch is told each time that it grew by so much of the whole, and at the end.
 _STEP: Final = 0.01
@@ -58,13 +59,4 @@ class _Fetching:
         if last is not None and fetch.received_bytes < last + step and fetch.received_bytes != fetch.total_bytes:
             return
         self._told[fetch.name] = fetch.received_bytes
-        share = fetch.received_bytes / fetch.total_bytes if fetch.total_bytes else None
-        self._report(
-            Progress(
-                phase="fetching",
-                fraction=share,
-                model=fetch.name,
-                bytes_done=fetch.received_bytes,
-                bytes_total=fetch.total_bytes,
-            )
-        )
+        self._report(fetch_news(fetch))

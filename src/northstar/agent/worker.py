@@ -14,6 +14,7 @@ from northstar.agent.held_jobs import HeldJobs
 from northstar.agent.log_lines import LogLines
 from northstar.agent.outbox import Outbox
 from northstar.agent.readiness import EngineNotReady
+from northstar.agent.renewal import Renewal, RenewalEvents
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
 from northstar.store.bells import Canceled, Connected, Offered, Ordered
@@ -25,31 +26,13 @@ if TYPE_CHECKING:
     from northstar.agent.engine import JobRunner
     from northstar.agent.link import BrokerLink
     from northstar.agent.presence import Presence
+    from northstar.agent.worker_settings import WorkerSettings
     from northstar.domain.jobs import ClaimedJob
     from northstar.domain.machines import MachineDescription, MachineProfile
     from northstar.domain.models import ModelHeld
     from northstar.domain.progress import Progress
 
 log = structlog.get_logger(__name__)
-
-
-class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a worker behaves. Durations in seconds."""
-
-    slots: int = 1
-    #: Renew leases so often; a third of the lease, so that two renewals may be lost.
-    renew_every_s: float = 10.0
-    #: While slots are free, look for work so often even if no bell rang: with the call itself, what a lost bell can cost
-    #: stays below a second.
-    reclaim_every_s: float = 0.8
-    #: On stop, let running jobs finish for so long before they are handed back.
-    drain_s: float = 30.0
-    #: Then give their engines so long to stop before the jobs are handed back.
-    cancel_s: float = 5.0
-    #: Pause after a call that the broker could not answer.
-    retry_s: float = 0.2
-    #: Results and claims per call.
-    batch: int = 500
 
 
 class Worker:
@@ -75,7 +58,15 @@ class Worker:
         self._held = HeldJobs()
         self._outbox = Outbox(link, batch=settings.batch)
         self._attention = asyncio.Event()
-        self._renewal = asyncio.Event()
+        self._renewal = Renewal(
+            link,
+            self._held,
+            self._outbox,
+            every_s=settings.renew_every_s,
+            retry_s=settings.retry_s,
+            batch=settings.batch,
+            tell=RenewalEvents(lost=self._is_lost, strangers=self._found_strangers, orders=presence.look),
+        )
         self._stopping = False
         self._lost = False
         self._handed_back = 0
@@ -128,7 +119,7 @@ class Worker:
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._listen(tasks), name="worker-bells"),
-                tasks.create_task(self._renew_for_ever(), name="worker-renew"),
+                tasks.create_task(self._renewal.run(), name="worker-renew"),
             ]
             try:
                 await self._work(tasks)
@@ -202,38 +193,14 @@ class Worker:
 
     # Leases and bells -------------------------------------------------------------------------------------------------
 
-    async def _renew_for_ever(self) -> None:
-        pause_s = self._settings.renew_every_s
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await self._renewal.wait()
-            self._renewal.clear()
-            pause_s = self._settings.renew_every_s
-            try:
-                await self._renew()
-            except Unavailable:
-                pause_s = min(self._settings.retry_s, pause_s)
-            except NoSuchMachine:
-                self._lost = True
-                self._attention.set()
+    def _is_lost(self) -> None:
+        self._lost = True
+        self._attention.set()
 
-    async def _renew(self) -> None:
-        named = [*self._held.named(), *self._outbox.named()]
-        for first in range(0, max(len(named), 1), self._settings.batch):
-            batch = named[first : first + self._settings.batch]
-            tokens = {held.id: held.token for held in batch}
-            reply = await self._link.renew(batch)
-            self._strangers = [Held(job_id, token) for job_id, token in reply.unknown]
-            if reply.orders:
-                self._presence.look()
-            if self._strangers:
-                self._attention.set()
-            for job_id, code in reply.lost:
-                # A run that ended while the renewal was under way is nobody's loss.
-                if self._held.has(job_id, tokens[job_id]):
-                    log.warning("lease_lost", job=job_id, code=code)
-                    self._held.stop(job_id, tokens[job_id])
+    def _found_strangers(self, strangers: list[Held]) -> None:
+        self._strangers = strangers
+        if strangers:
+            self._attention.set()
 
     async def _listen(self, tasks: asyncio.TaskGroup) -> None:
         async for ring in self._link.bells():
@@ -241,10 +208,10 @@ class Worker:
                 case Offered(jobs=jobs) if jobs and not self._stopping:
                     self._start(jobs, tasks)
                     # An offer is short; naming its token makes it a lease.
-                    self._renewal.set()
+                    self._renewal.soon()
                 case Connected():
                     # Cancellations may have rung while nobody listened.
-                    self._renewal.set()
+                    self._renewal.soon()
                     self._presence.look()
                 case Canceled(job, token):
                     self._held.stop(job, token)

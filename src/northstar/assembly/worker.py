@@ -22,7 +22,8 @@ from northstar.agent.model_runner import ModelRunner
 from northstar.agent.models.settings import options_of
 from northstar.agent.models.store import ModelStore
 from northstar.agent.readiness import EngineHealth
-from northstar.agent.worker import Worker, WorkerSettings
+from northstar.agent.worker import Worker
+from northstar.agent.worker_settings import WorkerSettings
 from northstar.assembly.announcement import Announcer
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
 from northstar.assembly.ways import Way, straight, through_broker
