@@ -93,14 +93,14 @@ class Site:
         """A folder for the state of a container."""
         return self._folder(name, mode=0o700, owner=USER)
 
-    def serve(self) -> Container:
-        given = {
+    def serve(self, **more: str) -> Container:
+        given = more | {
             "NORTHSTAR_VALKEY_URL": self._valkey,
             "NORTHSTAR_CELL": self._cell,
             "NORTHSTAR_SERVE_PORT": str(self._port),
             "NORTHSTAR_SERVE_HOST": "127.0.0.1",
         }
-        options = ("--volume", f"{self.data('broker')}:{VOLUME}", *_environment(given))
+        options = ("--volume", f"{self.data('broker')}:{VOLUME}", *self._settings, *_environment(given))
         container = self._stack.enter_context(self.engine.container(SERVE, options=options))
         container.says("where machines dial")
         return container
@@ -108,9 +108,11 @@ class Site:
     def invite(self) -> str:
         return str(self.operator.good("machines", "invite", "--url", self.url)["token"])
 
-    def agent(self, name: str, *arguments: str, image: str = AGENT, invite: str = "", user: str = "") -> Container:
+    def agent(
+        self, name: str, *arguments: str, image: str = AGENT, invite: str = "", user: str = "", **more: str
+    ) -> Container:
         """A machine that is told everything by its environment."""
-        given = {"NORTHSTAR_JOIN": self.url, "NORTHSTAR_AGENT_DRAIN_S": "20"}
+        given = more | {"NORTHSTAR_JOIN": self.url, "NORTHSTAR_AGENT_DRAIN_S": "20"}
         given |= {"NORTHSTAR_INVITE": invite} if invite else {}
         options: tuple[str, ...] = (
             "--hostname",
@@ -204,6 +206,17 @@ def test_a_machine_keeps_its_token_in_the_volume_and_goes_on_without_an_invite(s
     site.agent("second")
     site.submit("again")
     site.becomes("again", "succeeded")
+
+
+def test_machines_dial_over_tls_and_trust_the_authority_that_they_are_given(site: Site) -> None:
+    certificate, key = servers.make_certificate(site.shared)
+    key.chmod(0o644)
+    site.url = site.url.replace("ws:", "wss:")
+    serve = site.serve(NORTHSTAR_SERVE_TLS_CERTIFICATE=str(certificate), NORTHSTAR_SERVE_TLS_KEY=str(key))
+    assert serve.execute("/opt/northstar/bin/python3", "-I", "/opt/northstar/bin/check_health.py") == ""
+    site.agent("careful", invite=site.invite(), NORTHSTAR_AGENT_CA_FILE=str(certificate))
+    site.submit("secretly")
+    site.becomes("secretly", "succeeded")
 
 
 def test_no_process_that_a_job_left_stays_in_the_container(site: Site) -> None:
