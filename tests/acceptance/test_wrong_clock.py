@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from northstar.store.embedded import EmbeddedValkey, ServerOptions
+from northstar.store.embedded.binary import find_binary
 from tests.acceptance.site import SOON, site
 from tests.acceptance.wrong_clock import WrongClock
 from tests.servers import RunningServer
@@ -48,3 +50,26 @@ async def test_clocks_that_jump_by_hours_cost_no_job_its_lease_and_no_machine_it
         # Its one loss is that of the machine which was killed at the end.
         assert history.machines_of("long") == ["m", "future"]
         assert history.recoveries == 1
+
+
+@pytest.mark.long
+async def test_a_server_whose_clock_jumps_ahead_by_hours_takes_no_job_from_its_machine(tmp_path: Path) -> None:
+    go, clock = tmp_path / "go", WrongClock(tmp_path, "stores")
+    options = ServerOptions(binary=clock.started(find_binary()))
+    async with EmbeddedValkey(options=options) as server, site(server.url, tmp_path, settings=SETTINGS) as there:
+        _, port = await there.serve("broker")
+        await there.machine("m", f"http://127.0.0.1:{port}")
+        await there.submit("long", service="copy", until=str(go))
+        await there.becomes("long", "running")
+        before_ms = (await there.cell.statistics()).counts["now_ms"]
+        clock.jump(hours=7)
+        await there.submit("short")
+        await there.becomes("short", "succeeded")
+        after_ms = (await there.cell.statistics()).counts["now_ms"]
+        assert after_ms - before_ms > 7 * 3_600_000
+        await asyncio.sleep(LEASE_S * 1.5)
+        go.touch()
+        await there.becomes("long", "succeeded")
+        history = await there.check_each_done_once(["long", "short"])
+        assert history.machines_of("long") == ["m"]
+        assert history.recoveries == 0

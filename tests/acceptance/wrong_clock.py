@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import struct
 import subprocess
@@ -70,6 +71,14 @@ class WrongClock:
         self._file = folder / f"{name}.clock"
         self._file.write_bytes(struct.pack("l", 0))
         self.environment = {"LD_PRELOAD": str(library), "WRONG_CLOCK": str(self._file)}
+
+    def started(self, program: Path) -> Path:
+        """A program that is that one by this clock, for whoever hands on no environment."""
+        script = self._file.with_name(f"{self._file.stem}-{program.name}")
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.environment.items())
+        script.write_text(f'#!/bin/sh\n{exports}exec {shlex.quote(str(program))} "$@"\n')
+        script.chmod(0o700)
+        return script
 
     def jump(self, *, hours: float) -> None:
         """From here on the clock is so far ahead of the right one; behind it if less than 0."""
