@@ -27,3 +27,17 @@ def test_the_configuration_page_is_what_the_script_writes() -> None:
 def test_the_pages_of_jobs_and_errors_are_what_the_script_writes() -> None:
     for path, page in script("write_job_and_error_references").PAGES.items():
         assert path.read_text() == page(), "run: python scripts/write_job_and_error_references.py"
+
+
+def test_the_page_of_commands_is_what_the_script_writes() -> None:
+    writer = script("write_command_reference")
+    assert writer.PAGE.read_text() == writer.page(), "run: python scripts/write_command_reference.py"
+
+
+def test_the_page_of_commands_has_every_command_and_nothing_hidden() -> None:
+    page = script("write_command_reference").page()
+    for command in ("up", "agent [NAME]", "jobs events ID", "machines invite", "dead replay"):
+        assert f" `northstar {command}" in page
+    assert "supervis" not in page
+    assert "`--json`" in page
+    assert "`--yes, -y`" in page

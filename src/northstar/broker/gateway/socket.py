@@ -98,5 +98,5 @@ class GatewayFull(Refused):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"this broker holds {limit} machine{'s' if limit != 1 else ''}, as many as it may; dial another, or raise serve.max_machines"
+            f"this broker holds as many machines as it may ({limit}); dial another, or raise serve.max_machines"
         )

@@ -58,7 +58,13 @@ def agent(
         list[str] | None, typer.Option("--pool", metavar="POOL", help="May be given several times.")
     ] = None,
     service: Annotated[
-        list[str] | None, typer.Option("--service", metavar="NAME", help="A [services.NAME]; several times.")
+        list[str] | None,
+        typer.Option(
+            "--service",
+            metavar="NAME",
+            help="A [services.NAME] of the settings; several times. Default, for a machine that the settings do not have: "
+            "what their first machine offers.",
+        ),
     ] = None,
     log_json: LogJson = False,
     log_level: LogLevel = None,
