@@ -11,7 +11,9 @@ import aiohttp
 import msgspec
 
 from northstar.agent.dialing import Backoff, Dialling
-from northstar.agent.websocket_link import BrokerUnreachable, LinkOptions, WebSocketLink
+from northstar.agent.link_errors import BrokerUnreachable
+from northstar.agent.websocket_connection import LinkOptions
+from northstar.agent.websocket_link import WebSocketLink
 from northstar.broker.admission import Admission
 from northstar.connectors.secret import Secret
 from northstar.domain.admission import InviteTerms

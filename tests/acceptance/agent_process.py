@@ -9,7 +9,8 @@ import aiohttp
 
 from northstar.agent.dialing import Dialling
 from northstar.agent.presence import FixedPresence
-from northstar.agent.websocket_link import LinkOptions, WebSocketLink
+from northstar.agent.websocket_connection import LinkOptions
+from northstar.agent.websocket_link import WebSocketLink
 from northstar.agent.worker import Worker
 from northstar.agent.worker_settings import WorkerSettings
 from northstar.connectors.secret import Secret

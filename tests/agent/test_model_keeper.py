@@ -25,7 +25,8 @@ from northstar.store.snapshots import read_snapshot
 from tests.agent.models.builders import order, safetensors, store
 from tests.agent.models.origin import Origin, origin
 from tests.agent.rig import Rig, Runs, nonce, soon
-from tests.servers import eventually
+from tests.broker.gateway.rig import DialledRig
+from tests.servers import RunningServer, eventually
 
 DATA = safetensors(200_000)
 ONCE = RetryRule(max_attempts=1)
@@ -56,6 +57,7 @@ class Site:
         self.runs = Runs()
         self.recorded = Recorded(ModelRunner(self.runs, models, used=self.used))
         self.keeper: ModelKeeper | None = None
+        self.link: Any = None
 
     def used(self, needs: tuple[ModelNeed, ...]) -> None:
         assert self.keeper is not None
@@ -87,10 +89,14 @@ class Site:
 
     async def answers(self) -> list[dict[str, Any]]:
         """What the events say of orders that ended."""
+        return await self.events("order.ended")
+
+    async def events(self, wanted: str) -> list[dict[str, Any]]:
+        """What events of this kind say."""
         found = []
         for _, fields in await self.rig.cell.client.execute_command("XRANGE", self.rig.cell.keys["events"], "-", "+"):
             kind, _, _, _, data = msgspec.msgpack.decode(fields[b"e"])
-            if kind == "order.ended":
+            if kind == wanted:
                 found.append(dict(zip(data[::2], data[1::2], strict=True)))
         return found
 
@@ -113,7 +119,7 @@ async def at_work(rig: Rig, models: ModelStore, server: Origin) -> AsyncIterator
     keeper = ModelKeeper(
         models, rig.model_link(link), said=MachineDescription(), vram_bytes=10**9, settle_s=0.01, retry_s=0.05
     )
-    site.keeper = keeper
+    site.keeper, site.link = keeper, link
     keeping = asyncio.create_task(keeper.run())
     async with rig.working(rig.worker(link, site.recorded, presence=keeper)):
         await rig.registered("m")
@@ -279,3 +285,26 @@ async def test_a_machine_without_a_models_folder_answers_that_it_has_none(either
         await eventually(answered, what="the order is answered")
     answering.cancel()
     await asyncio.wait([answering])
+
+
+async def test_a_machine_that_dials_again_says_what_it_holds_now_and_not_what_it_held_when_it_registered(
+    agent_server: RunningServer, tmp_path: Path
+) -> None:
+    rig = DialledRig(agent_server.url, tmp_path)
+    async with (
+        rig,
+        origin(DATA) as server,
+        store(tmp_path / "models") as models,
+        at_work(rig, models, server) as site,
+    ):
+        await site.told(order(f"{server.url}/a", DATA))
+        await site.until_held(a="disk")
+        await soon(lambda: site.link.registration.models, "the broker has answered")
+        before = len(await site.events("machine.registered"))
+        rig.line.snap()
+
+        async def is_back() -> bool:
+            return len(await site.events("machine.registered")) > before
+
+        await eventually(is_back, what="it registered again")
+        assert await site.held() == {"a.safetensors": "disk"}

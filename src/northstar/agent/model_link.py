@@ -94,10 +94,12 @@ class DialledModelLink:
     async def describe(self, description: MachineDescription) -> None:
         """What the machine says of itself has changed."""
         await self._tell("describe", wire.Describe(description))
+        self._link.note(description=description)
 
     async def models_present(self, models: Sequence[ModelHeld]) -> None:
         """Everything that it holds now."""
         await self._tell("models_present", wire.ModelsPresent(tuple(models)))
+        self._link.note(models=models)
 
     async def fetch_started(self, model: str, *, size_bytes: int, expected_ms: int) -> None:
         """It fetches a model."""

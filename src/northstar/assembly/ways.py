@@ -20,7 +20,8 @@ from northstar.agent.direct_link import DirectLink
 from northstar.agent.link import BrokerLink
 from northstar.agent.model_link import DialledModelLink, DirectModelLink, ModelLink
 from northstar.agent.outputs import LocalOutputs, OutputStore, UploadedOutputs
-from northstar.agent.websocket_link import LinkOptions, WebSocketLink
+from northstar.agent.websocket_connection import LinkOptions
+from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.announcing import announced
 from northstar.assembly.outputs import asset_store
 from northstar.assembly.session import find_place, new_id

@@ -14,7 +14,8 @@ import aiohttp
 import msgspec
 
 from northstar.agent.dialing import Backoff, Dialling
-from northstar.agent.websocket_link import LinkOptions, WebSocketLink
+from northstar.agent.websocket_connection import LinkOptions
+from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.front import Front, admission_to, running_front
 from northstar.config import Settings, load
 from northstar.connectors.secret import Secret
@@ -22,6 +23,7 @@ from northstar.domain.admission import InviteTerms
 from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, machine_token
 from northstar.surfaces.http.server import open_door
 from tests.agent.rig import Rig, nonce
+from tests.cable import Cable, cable
 
 #: Short, because everything is on this host.
 LINK = LinkOptions(
@@ -90,15 +92,18 @@ class Fleet(Rig):
 
 
 class DialledRig(Fleet):
-    """A rig like the one of trusted machines, but every link goes through a front."""
+    """A rig like the one of trusted machines, but every link goes through a front, over one cable."""
 
+    line: Cable
     _url = ""
 
     async def link(self, machine: str = "m", *, url: str | None = None) -> WebSocketLink:  # type: ignore[override]
         if url is not None:
             raise NotImplementedError("the way to the server is the front's")
         if not self._url:
-            self._url = (await self._stack.enter_async_context(self.front())).url
+            front = await self._stack.enter_async_context(self.front())
+            self.line = await self._stack.enter_async_context(cable(int(front.url.rpartition(":")[2])))
+            self._url = self.line.url
         return await self._stack.enter_async_context(self.dialling(self._url, machine))
 
 

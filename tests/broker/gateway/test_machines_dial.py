@@ -9,7 +9,8 @@ import aiohttp
 import msgspec
 import pytest
 
-from northstar.agent.websocket_link import BrokerRefused, WebSocketLink
+from northstar.agent.link_errors import BrokerRefused
+from northstar.agent.websocket_link import WebSocketLink
 from northstar.domain.machines import MachineDescription
 from northstar.domain.refusals import TokenRevoked
 from northstar.store import wire

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from northstar.agent.websocket_link import ProtocolUnknown
+from northstar.agent.link_errors import ProtocolUnknown
 from northstar.domain.machines import MachineDescription
 from northstar.store import wire
 from tests.agent.rig import PROFILE

@@ -14,8 +14,9 @@ import pytest
 
 from northstar.agent.dialing import CaFileUnusable, Dialling
 from northstar.agent.joining import JoinUnanswered, ask_to_join
+from northstar.agent.link_errors import BrokerUnreachable
 from northstar.agent.outputs import UploadedOutputs
-from northstar.agent.websocket_link import BrokerUnreachable, WebSocketLink
+from northstar.agent.websocket_link import WebSocketLink
 from northstar.connectors.contract import Output
 from northstar.connectors.secret import Secret
 from northstar.domain.machines import MachineDescription

@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from northstar.agent.websocket_link import BrokerRefused
+from northstar.agent.link_errors import BrokerRefused
 from northstar.broker.gateway import doorkeeper
 from northstar.broker.gateway.doorkeeper import Doorkeeper, TooManyWrongTokens
 from northstar.domain.admission import Admitted, Grant
