@@ -98,7 +98,7 @@ def _meet(connection: Connection, *, cell: str, cell_id: str, new_id: str) -> st
         return None
     # Whoever comes second waits for the first one's transaction, and then has its id.
     connection.execute(upsert(connection, identity).values(part="history", id=new_id).on_conflict_do_nothing())
-    return connection.execute(select(identity.c.id)).scalar_one()
+    return str(connection.execute(select(identity.c.id)).scalar_one())
 
 
 def _remember(connection: Connection, *, cell: str, cell_id: str) -> None:
