@@ -18,6 +18,8 @@ _TOKEN: Final = re.compile(r"\b(ns[im]_[a-z2-7]{16})_[a-z2-7]{8,}", re.IGNORECAS
 _HIDDEN: Final = "***"
 #: Libraries that tell at `info` what only their authors want to know.
 _CHATTY: Final = ("alembic", "gguf", "fsspec")
+#: Says a line for every connection, and a warning for every stranger that speaks no HTTP; who comes and goes is said by ourselves.
+_FLOODED: Final = "uvicorn"
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -79,6 +81,7 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
     root.setLevel(_LEVELS[level])
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(_FLOODED).setLevel(logging.ERROR)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**bound)
 

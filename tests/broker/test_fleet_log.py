@@ -30,6 +30,7 @@ def test_a_lost_machine_is_told_with_its_jobs_and_what_becomes_of_them() -> None
         "log_level": "warning",
         "cell": "c",
         "machine": "m",
+        "at": "1970-01-01T00:00:00+00:00",
         "noticed": "nothing was heard of it in time, or since its connection broke",
         "jobs": ["a", "b"],
         "now": "they are at the front of the queue again, no attempt charged",

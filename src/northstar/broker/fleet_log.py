@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -65,6 +66,7 @@ class FleetLog:
             "machine_lost",
             cell=self._cell,
             machine=event.subject,
+            at=_at(event),
             noticed=_NOTICED.get(reason, reason),
             **_jobs(named, count),
             now=now,
@@ -73,7 +75,19 @@ class FleetLog:
     def _left(self, event: Event) -> None:
         named, count = self._forget(event.subject)
         because = event.data.get("because") or ""
-        log.info("machine_left", cell=self._cell, machine=event.subject, because=because, **_jobs(named, count))
+        log.info(
+            "machine_left",
+            cell=self._cell,
+            machine=event.subject,
+            at=_at(event),
+            because=because,
+            **_jobs(named, count),
+        )
+
+
+def _at(event: Event) -> str:
+    """When it happened; a broker that was away tells what came to pass meanwhile."""
+    return datetime.fromtimestamp(event.at_ms / 1000, tz=UTC).isoformat(timespec="seconds")
 
 
 def _jobs(named: list[str], count: int) -> dict[str, Any]:

@@ -52,6 +52,7 @@ async def test_a_machine_that_joins_and_goes_is_told_on_both_sides(fleet: Fleet,
     assert joined["region"] == "(not said)"
     (ready,) = named(lines, "machine_ready")
     assert (ready["services"], ready["pools"], ready["slots"]) == (["waits"], ["standard"], joined["slots"])
+    assert named(lines, "machine_disconnected") == []  # it went in order
     (drains,) = named(lines, "machine_drains")
     assert drains["jobs"] == 0
     assert drains["up_to_s"] > 0

@@ -50,6 +50,8 @@ class Calls:
         self.leases: dict[str, str] = {}
         #: Whether the machine waits for work, as its latest claim left it.
         self.parked = False
+        #: Whether it has gone in order: then its connection is not missed.
+        self.left = False
         self._slots = 0
         self._models = ModelCalls(cell, machine=admitted.machine, session=session)
 
@@ -108,6 +110,7 @@ class Calls:
             again=body.again,
             **admitted_by,
         )
+        self.left = False
         self._registered(body)
         self._slots = body.slots
         self.leases = dict(reply.held)
@@ -207,6 +210,7 @@ class Calls:
         await self._cell.remove_machine(
             self._admitted.machine, because=body.because, lost=False, nonce=self._new_nonce(), session=self._session
         )
+        self.left = True
         return wire.Nothing()
 
 

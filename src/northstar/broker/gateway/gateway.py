@@ -123,7 +123,7 @@ class Gateway:
         finally:
             if self._conversations.get(admitted.machine) is conversation:
                 del self._conversations[admitted.machine]
-                if not self._stopping:
+                if not (self._stopping or calls.left):
                     await self._suspect(conversation)
 
     def _settle(self, conversation: Conversation, hello: wire.Hello, body: wire.Registration) -> None:

@@ -68,7 +68,11 @@ def invite(
 
 def _print(invitation: Invitation, terms: InviteTerms, command: str) -> None:
     machines = "one machine" if terms.uses == 1 else f"up to {counted(terms.uses, 'machine')}"
-    waits = ", which then wait for `northstar machines approve NAME`" if terms.approval else ""
+    waits = (
+        f", which then {'waits' if terms.uses == 1 else 'wait'} for `northstar machines approve NAME`"
+        if terms.approval
+        else ""
+    )
     until = moment(invitation.ends_ms)
     console().print(f"{invitation.invite.id}  invites {machines} until {until}{waits}. Run there:\n", markup=False)
     print_text(f"  {command}\n")  # never folded

@@ -8,7 +8,7 @@ import typer
 
 from northstar.surfaces.cli.exit_codes import UNAVAILABLE
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import moment_ms, print_error, print_json, print_table
+from northstar.surfaces.cli.printing import console, moment_ms, print_error, print_json, print_table
 
 if TYPE_CHECKING:
     from northstar.config import Settings
@@ -44,6 +44,10 @@ def events(
                 (moment_ms(step.at_ms), step.event, step.machine or "-", step.attempt or "-", step.what, step.why)
                 for step in steps
             ),
+        )
+    elif fault is None:
+        console().print(
+            f"{job_id}: no events are kept; the history begins after them, or has pruned them", markup=False
         )
     if fault is not None:
         print_error(fault, about="what is older is missing")
