@@ -85,8 +85,7 @@ def libraries(root: Path) -> None:
                 shutil.copy(path, own / name)
                 ahead.append(own / name)
         if foreign and not _C_LIBRARY.match(program.name):
-            place = os.path.relpath(own, program.parent)
-            _patchelf("--force-rpath", "--add-rpath", f"$ORIGIN/{place}", str(program))
+            _lead_to(own, program)
             if _interpreter(program):
                 _patchelf("--set-interpreter", str(loader), str(program))
     programs = [program for program in _programs(root) if not _C_LIBRARY.match(program.name)]
@@ -95,6 +94,14 @@ def libraries(root: Path) -> None:
         if lost:
             sys.exit(f"{program} still finds {', '.join(lost)} outside {root}")
     print(f"{len(programs)} programs and modules stand on their own")  # noqa: T201 -- the build's log is its reader
+
+
+def _lead_to(own: Path, program: Path) -> None:
+    """Let a program look beside itself and in `own`, and nowhere that an image might have something else."""
+    done = subprocess.run([_PATCHELF, "--print-rpath", program], capture_output=True, text=True, check=True)
+    beside = [place for place in done.stdout.strip().split(":") if place.startswith("$ORIGIN")]
+    places = dict.fromkeys([*beside, f"$ORIGIN/{os.path.relpath(own, program.parent)}"])
+    _patchelf("--force-rpath", "--set-rpath", ":".join(places), str(program))
 
 
 def _bring_loader(program: Path, own: Path) -> Path:
