@@ -176,7 +176,8 @@ async def test_room_is_made_as_soon_as_something_may_go(keeper: Keeper) -> None:
     await keeper.leave("waiting", ago_ms=2 * DAY_MS, size=101)
     await keeper.leave("a", ago_ms=HOUR_MS - 1_000, size=50)
     sweeper = keeper.retention(LIMIT_100)
-    assert ((await sweeper.turn()).jobs, keeper.pass_ms(1_000)) == (0, None)
+    assert (await sweeper.turn()).jobs == 0
+    keeper.pass_ms(1_000)
     assert (await sweeper.turn()).jobs == 1
     await keeper.cell.cancel(["waiting"], because="test")
     keeper.pass_ms(HOUR_MS)
