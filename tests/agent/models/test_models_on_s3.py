@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
+import msgspec
 import pytest
 
 from northstar.agent.models.fetch_errors import SourceMissing
@@ -17,6 +18,8 @@ from tests.agent.models.builders import QUICK, order, safetensors, sha256, store
 from tests.s3_server import BUCKET, s3_in_environment, s3_server
 
 DATA = safetensors(9_000_000)
+#: The first call loads the client, which takes its time on a busy host.
+PATIENCE = msgspec.structs.replace(QUICK, stall_s=30.0)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def bucket() -> Iterator[BucketOptions]:
 
 
 async def test_a_model_is_fetched_and_one_that_is_not_there_is_missing(tmp_path: Path, bucket: BucketOptions) -> None:
-    async with store(tmp_path, sources=SourceRules(bucket=bucket)) as models:
+    async with store(tmp_path, sources=SourceRules(bucket=bucket), patience=PATIENCE) as models:
         await models.fetch(order(f"s3://{BUCKET}/some/a.safetensors", DATA))
         with pytest.raises(SourceMissing):
             await models.fetch(order(f"s3://{BUCKET}/some/b.safetensors", DATA, name="b.safetensors"))
@@ -37,7 +40,7 @@ async def test_a_model_is_fetched_and_one_that_is_not_there_is_missing(tmp_path:
 
 
 async def test_a_fetch_goes_on_where_it_broke_off_unless_the_object_is_another_by_now(bucket: BucketOptions) -> None:
-    source = Sources(SourceRules(bucket=bucket), patience=QUICK).at(f"s3://{BUCKET}/some/a.safetensors", model="a")
+    source = Sources(SourceRules(bucket=bucket), patience=PATIENCE).at(f"s3://{BUCKET}/some/a.safetensors", model="a")
     async with source.open(Resume(0, "")) as body:
         version = body.validator
     async with source.open(Resume(1_000_000, version)) as body:

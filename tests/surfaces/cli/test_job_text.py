@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from northstar.domain.jobs import JobView
+from northstar.domain.jobs import JobStatus, JobView
 from northstar.surfaces.cli.job_text import describe_result
 
 
@@ -12,7 +12,7 @@ def finished(url: str) -> JobView:
     asset = {"url": url, "size_bytes": 4, "sha256": "0" * 64, "media_type": "image/png"}
     return JobView(
         id="j",
-        status="succeeded",  # type: ignore[arg-type]
+        status=JobStatus.SUCCEEDED,
         tenant="t",
         priority=50,
         attempts=0,
