@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from northstar.assembly.serve import running_serve
 from northstar.config import load
 from northstar.surfaces.http.server import open_door
@@ -11,9 +9,7 @@ from tests.acceptance.orders import ServeOrders, main
 
 
 async def work(orders: ServeOrders) -> None:
-    settings = load(
-        environment=os.environ, file=orders.settings, options={"valkey.url": orders.url, "cell": orders.cell}
-    )
+    settings = load(environment={}, file=orders.settings, options={"valkey.url": orders.url, "cell": orders.cell})
     async with running_serve(settings, open_door=open_door) as running:
         draft = orders.port.with_suffix(".draft")
         draft.write_text(running.front.url.rpartition(":")[2])

@@ -130,10 +130,10 @@ async def test_no_wake_up_is_lost_under_races_cut_bells_and_deaths(kill_server: 
         assert set(history.counted("job.succeeded").values()) == {1}
 
 
-async def everything_is_done(cell: Stage) -> None:
+async def everything_is_done(cell: Stage, *, within_s: float = 60) -> None:
     async def is_so() -> bool:
         with contextlib.suppress(Unavailable):
             return await cell.count("live") == 0
         return False
 
-    await eventually(is_so, what="every job is done", within_s=60)
+    await eventually(is_so, what="every job is done", within_s=within_s)
