@@ -21,6 +21,7 @@ from northstar.surfaces.cli import (
     machine_sheet,
     machines,
     model_orders,
+    outputs,
     pauses,
     serve,
     show,
@@ -81,6 +82,7 @@ for command in (
 
 jobs.app.command()(show.show)
 jobs.app.command()(watch.watch)
+jobs.app.command()(outputs.outputs)
 machines.app.command()(machine_sheet.show)
 jobs.app.command()(job_events.events)
 for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.approve, tokens.revoke, tokens.tokens):
