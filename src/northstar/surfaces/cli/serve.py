@@ -11,6 +11,7 @@ import typer
 
 from northstar.surfaces.cli.options import CellName, Config, DataDir, Valkey, run, settings_of
 from northstar.surfaces.cli.printing import console
+from northstar.surfaces.cli.staying import settled
 from northstar.surfaces.cli.up import LogJson, LogLevel, TakeHistory, _configure_log, _with_log, front_door
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ async def _serve(settings: Settings, *, take_history: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running_serve(settings, open_door=front_door(), take_history=take_history) as running:
+        settled()
         _greet(running)
         running.failure.add_done_callback(lambda _failure: stop.set())
         await stop.wait()

@@ -13,6 +13,7 @@ import typer
 
 from northstar.surfaces.cli.options import CellName, Config, DataDir, Valkey, run, settings_of
 from northstar.surfaces.cli.printing import console
+from northstar.surfaces.cli.staying import settled
 
 if TYPE_CHECKING:
     from northstar.assembly.front import OpenDoor
@@ -90,6 +91,7 @@ async def _up(settings: Settings, *, no_machines: bool, take_history: bool, same
         take_history=take_history,
     ) as stack:
         orders.stack = stack
+        settled()
         _greet(stack, same=same)
         stack.failure.add_done_callback(lambda _failure: stop.set())
         await stop.wait()
