@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -21,6 +22,7 @@ from northstar.connectors.errors import (
     EmptyOutput,
     EngineError,
     EngineGone,
+    EngineMisconfigured,
     EngineRejected,
     EngineTimeout,
     LimitExceeded,
@@ -151,6 +153,15 @@ async def test_an_operator_says_which_exit_codes_are_worth_another_try(make_job:
 async def test_a_program_that_is_killed_by_a_signal_says_which(make_job: MakeJob) -> None:
     with pytest.raises(ProgramFailed, match="ended with signal 11"):
         await run(program("import os; os.kill(os.getpid(), 11)"), make_job)
+
+
+async def test_where_no_folder_can_be_made_for_the_warm_up_the_reason_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    connector = CommandConnector(CommandSettings(service="s", arguments=("true",), warm_up={}, expects=("*",)))
+    with pytest.raises(EngineMisconfigured, match="let TMPDIR name one that may be written to"):
+        await connector.ready()
 
 
 async def test_a_program_that_is_not_there_is_an_engine_that_is_gone(make_job: MakeJob) -> None:

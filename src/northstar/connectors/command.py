@@ -21,6 +21,7 @@ from northstar.connectors.errors import (
     DeadlinePassed,
     EngineFailed,
     EngineGone,
+    EngineMisconfigured,
     EngineRejected,
     Limit,
     LimitExceeded,
@@ -87,7 +88,14 @@ class CommandConnector:
         Raises:
             EngineError: it did not.
         """
-        with tempfile.TemporaryDirectory(prefix="northstar-warm-up-") as folder:
+        try:
+            own = tempfile.TemporaryDirectory(prefix="northstar-warm-up-")
+        except OSError as exc:
+            reason = (
+                f"no folder for its warm-up can be made ({exc.strerror}); let TMPDIR name one that may be written to"
+            )
+            raise EngineMisconfigured(reason, service=self.service) from exc
+        with own as folder:
             job = ConnectorJob(
                 id="warm-up",
                 service=self.service,
