@@ -105,10 +105,12 @@ def test_a_machine_can_join_by_its_environment_alone(fleet: Fleet) -> None:
     fleet.becomes("a", "succeeded")
 
 
-def test_a_job_of_a_killed_agent_starts_elsewhere_within_seconds_and_costs_no_attempt(fleet: Fleet) -> None:
+def test_a_job_of_a_killed_agent_starts_elsewhere_within_seconds_and_costs_no_attempt(
+    fleet: Fleet, tmp_path: Path
+) -> None:
     _, url = fleet.serve("one")
     lost = fleet.agent("lost", url)
-    fleet.submit("a", steps=200)
+    fleet.submit("a", until=str(tmp_path / "never"))  # it cannot end by itself, however slow this host is
     fleet.becomes("a", "running")
     fleet.agent("other", url)
     lost.popen.kill()
@@ -135,10 +137,10 @@ def test_machines_of_a_killed_broker_go_on_with_its_successor(fleet: Fleet, tmp_
     assert (job["attempts"], job["recoveries"]) == (0, 0)
 
 
-def test_an_agent_that_is_told_to_stop_hands_back_what_it_cannot_finish(fleet: Fleet) -> None:
+def test_an_agent_that_is_told_to_stop_hands_back_what_it_cannot_finish(fleet: Fleet, tmp_path: Path) -> None:
     _, url = fleet.serve("one")
     agent = fleet.agent("machine", url)
-    fleet.submit("a", steps=400)
+    fleet.submit("a", until=str(tmp_path / "never"))
     fleet.becomes("a", "running")
     assert agent.stop(signal.SIGTERM) == 0
     job = fleet.becomes("a", "queued")

@@ -33,7 +33,7 @@ def worker_pid(up_pid: int) -> int:
     """The process of the machine `local` below `up`."""
 
     def found() -> list[int]:
-        return [pid for pid in descendants(up_pid) if b"agent\0local" in cmdline(pid)]
+        return [pid for pid in descendants(up_pid) if b"supervised\0local" in cmdline(pid)]
 
     eventually(lambda: bool(found()), what="a worker process runs")
     return found()[0]
