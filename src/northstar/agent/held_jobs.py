@@ -59,11 +59,13 @@ class HeldJobs:
         return job_id in self._jobs and self._jobs[job_id][0] == token
 
     def add(self, job_id: str, token: str, task: asyncio.Task[None]) -> None:
-        """A run begins. An older run of the same job, whose lease is lost, is stopped."""
+        """A run begins, and is held until its task is done. An older run of the same job, whose lease is lost, is stopped."""
         if job_id in self._jobs:
             self.stop(job_id, self._jobs[job_id][0])
         self._stopped.discard(job_id)
         self._jobs[job_id] = (token, task)
+        # The run itself cannot see to it: a task that is cancelled before its first step runs nothing, not even its `finally`.
+        task.add_done_callback(lambda _: self.remove(job_id, token))
 
     def remove(self, job_id: str, token: str) -> None:
         """A run ended."""

@@ -166,7 +166,9 @@ class Worker:
     def _start(self, jobs: Sequence[ClaimedJob], tasks: asyncio.TaskGroup) -> None:
         for job in jobs:
             if self._held.begin(job.token):
-                self._held.add(job.id, job.token, tasks.create_task(self._run_one(job), name=f"job-{job.id}"))
+                run = tasks.create_task(self._run_one(job), name=f"job-{job.id}")
+                self._held.add(job.id, job.token, run)
+                run.add_done_callback(lambda _: self._attention.set())
 
     async def _run_one(self, job: ClaimedJob) -> None:
         def report(progress: Progress) -> None:
@@ -186,7 +188,6 @@ class Worker:
         finally:
             self._held.tell_rest(self._link, job)
             self._held.remove(job.id, job.token)
-            self._attention.set()
 
     def _failed(self, job: ClaimedJob, code: str, message: str, *, retryable: bool) -> None:
         self._outbox.add_failure(Failure(job.id, job.token, code, message[:2048], retryable, self._jitter()))
