@@ -27,6 +27,7 @@ KEY_KINDS: dict[str, KeyKind] = {
     "lanes": "hash",  # lane -> packed record, and 'k' + canonical text -> lane
     "classes": "hash",  # the same for requirement classes
     "profiles": "hash",  # the same for machine profiles
+    "idle_profiles": "zset",  # profile that no machine has -> when it may be forgotten
     "fits": "hash",  # profile, class -> '1' | '0'
     "vocabulary": "hash",  # word -> who declared it
     "idle_lanes": "zset",  # lane -> when it may be forgotten

@@ -107,6 +107,8 @@ def furnish(cell: Cell) -> Furnished:
     for name in ("m1", "m2", "m3", "m4"):
         call("register_machine", **a_machine(name))
     call("register_machine", **a_machine("m5", profile="profile two"))
+    call("register_machine", **a_machine("m0", profile="profile of nobody"))
+    call("remove_machine", machine="m0", because="gone", lost=False, nonce="rm0")
     tokens: dict[str, str] = {}
     _jobs_that_ran(cell, tokens)
     _jobs_that_wait(cell)
@@ -421,6 +423,7 @@ SCENARIOS: list[Scenario] = [
         later_ms=40 * DAY_MS,
         before=_commit_events,
     ),
+    Scenario("tick", "a profile is forgotten", lambda f: {"nonce": "ti", "budget": 500}, later_ms=8 * DAY_MS),
     Scenario("tick", "history is behind", lambda f: {"nonce": "ti", "budget": 3}, later_ms=8 * DAY_MS),
     Scenario("pause", "the cell", lambda f: {"scope": "cell", "because": "x", "by": "me"}),
     Scenario("pause", "known", lambda f: {"scope": "pool:slow", "because": "x", "by": "me"}),

@@ -194,12 +194,14 @@ def _order(books: Books, cell: ReferenceCell) -> None:
         backlog.append(cell.kinds[jobs[0].lane.kind] + age + lane_id)
     assert books.texts("heads") == heads
     assert books.members("backlog") == sorted(backlog)
+    assert books.scores("idle_profiles") == cell.idle_profiles
+    assert set(books.records("profiles")) == set(cell.profiles.values())
     assert books.texts("fits") == {profile + kind: str(int(fits)) for (profile, kind), fits in cell.fits.items()}
     _class_ages(books, cell, by_lane)
 
 
 def _class_ages(books: Books, cell: ReferenceCell, by_lane: dict[str, list[Job]]) -> None:
-    served = {kind for (_, kind), fits in cell.fits.items() if fits}
+    served = cell.served | {kind for (_, kind), fits in cell.fits.items() if fits}
     oldest: dict[str, int] = {}
     for jobs in by_lane.values():
         kind = cell.kinds[jobs[0].lane.kind]

@@ -10,6 +10,9 @@ from tests.store.queue.expected_jobs import ExpectedJobs
 from tests.store.queue.reference import OFFERED, RUNNING, Machine, Refusal, Trace
 
 
+PROFILE_KEPT_MS = 7 * 86_400_000
+
+
 class ExpectedMachines(ExpectedJobs):
     """Machines come, change, go and hold models; operators pause and declare."""
 
@@ -37,15 +40,23 @@ class ExpectedMachines(ExpectedJobs):
         if machine is None:
             machine = Machine(request["machine"], request["session"], profile, 0, 0)
             self.machines[machine.name] = machine
+            self.idle_profiles.pop(profile, None)
         if machine.session != request["session"]:
             machine.wants = None
             self.expect_all_returned(trace, machine, "agent_restarted", charged=True)
             machine.fetches.clear()
             machine.nonce = ""
         if machine.profile != profile:
-            machine.profile, machine.candidates = profile, []
+            before, machine.profile, machine.candidates = machine.profile, profile, []
+            self.idle_profiles.pop(profile, None)
+            self._left(before)
         assert self.profiles.setdefault(request["profile"], profile) == profile
         return machine
+
+    def _left(self, profile: str) -> None:
+        """A machine has this profile no more; the last one's is kept for a week."""
+        if all(machine.profile != profile for machine in self.machines.values()):
+            self.idle_profiles[profile] = self.now + PROFILE_KEPT_MS
 
     def update_machine(self, request: Reply, trace: Trace, reply: Reply) -> None:
         machine = self.present(request)
@@ -76,6 +87,7 @@ class ExpectedMachines(ExpectedJobs):
         machine.wants = None
         self.expect_all_returned(trace, machine, because, charged=charged)
         del self.machines[machine.name]
+        self._left(machine.profile)
         assert trace.next(kind, machine.name).data == {"because": because}
         for name, (_, model, _) in machine.orders.items():
             told = {"order": name, "model": model, "outcome": "gone"}

@@ -115,7 +115,15 @@ class ExpectedTime(ExpectedMachines):
                 del self.lanes[lane.id]
                 for machine in self.machines.values():
                     machine.candidates = [choice for choice in machine.candidates if choice[0] != lane.id]
+        for profile in self._idle_profiles_due():
+            del self.idle_profiles[profile]
+            self.profiles = {key: known for key, known in self.profiles.items() if known != profile}
+            self.served |= {kind for (known, kind), fits in self.fits.items() if known == profile and fits}
+            self.fits = {pair: fits for pair, fits in self.fits.items() if pair[0] != profile}
         self.arrivals = {name: until for name, until in self.arrivals.items() if until > self.now}
+
+    def _idle_profiles_due(self) -> list[str]:
+        return [profile for profile, forget_at in self.idle_profiles.items() if forget_at <= self.now]
 
     def _over(self) -> list[Job]:
         """Finished jobs whose retention is over, in the order in which they go."""
@@ -133,7 +141,7 @@ class ExpectedTime(ExpectedMachines):
 
     def something_to_forget(self) -> bool:
         """Whether a tick now would drop finished jobs, idle lanes or idle deadlines, of which no event tells."""
-        if self._idle_deadlines():
+        if self._idle_deadlines() or self._idle_profiles_due():
             return True
         lanes = any(lane.forget_at is not None and lane.forget_at <= self.now for lane in self.lanes.values())
         return lanes or any(job.last_event <= self.committed for job in self._over()[:1])
@@ -143,6 +151,7 @@ class ExpectedTime(ExpectedMachines):
         parked = [self.changes_by_itself_at(machine) for machine in self.machines.values() if machine.parked]
         kept = [job.forget_at for job in self.jobs.values() if job.status in FINISHED]
         kept += [lane.forget_at for lane in self.lanes.values() if lane.forget_at is not None]
+        kept += self.idle_profiles.values()
         return [*self._tick_times(), *kept, *(at_ms for at_ms in parked if at_ms is not None)]
 
     def _tick_times(self) -> list[int]:

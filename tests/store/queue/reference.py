@@ -132,7 +132,9 @@ class ReferenceCell:
         self.lanes: dict[str, Lane] = {}
         self.kinds: dict[str, str] = {}  # requirement class: its key -> the id that the cell gave it
         self.profiles: dict[str, str] = {}
+        self.idle_profiles: dict[str, int] = {}  # id -> when it is forgotten
         self.fits: dict[tuple[str, str], bool] = {}  # profile id, class id
+        self.served: set[str] = set()  # classes that some profile could serve, though it may be forgotten by now
         self.tenants: dict[str, Tenant] = {}
         self.words: set[str] = set()
         self.idempotency: dict[tuple[str, str], tuple[str, str]] = {}

@@ -293,3 +293,36 @@ def test_a_new_session_of_a_machine_still_has_its_orders_and_a_lost_machine_has_
     shop.cell.call("remove_machine", machine="m", because="gone", lost=True, nonce="n")
     shop.register("m", session="s3")
     assert shop.cell.call("pending_orders", machine="m", session="s3")["orders"] == []
+
+
+# Profiles -----------------------------------------------------------------------------------------------------------
+
+WEEK_MS = 7 * 86_400_000
+
+
+def forgotten(shop: Shop, *, after_ms: int) -> None:
+    shop.later(after_ms)
+    shop.cell.call("tick", nonce="t", budget=500)
+
+
+def test_a_profile_that_no_machine_has_is_forgotten_after_a_week_with_what_was_decided_for_it(shop: Shop) -> None:
+    first = shop.register("other", profile="a rare one")["profile"]
+    shop.submit("a")
+    (kind,) = [name for name in shop.cell.node.execute_command("HKEYS", shop.cell.keys["classes"]) if name[:1] != b"k"]
+    shop.cell.call("decide_fits", fits=[[first, kind.decode(), True]])
+    shop.cell.call("remove_machine", machine="other", because="gone", lost=False, nonce="n")
+    forgotten(shop, after_ms=WEEK_MS - 1)
+    assert shop.register("back", profile="a rare one")["profile"] == first
+    shop.cell.call("remove_machine", machine="back", because="gone", lost=False, nonce="n")
+    forgotten(shop, after_ms=WEEK_MS)
+    assert shop.cell.node.execute_command("HEXISTS", shop.cell.keys["fits"], first + kind.decode()) == 0
+    assert shop.register("new", profile="a rare one")["profile"] > first
+
+
+def test_a_profile_stays_as_long_as_one_machine_has_it(shop: Shop) -> None:
+    profile = shop.register("left", profile="shared")["profile"]
+    shop.register("right", profile="shared")
+    shop.register("left", profile="another")
+    forgotten(shop, after_ms=1_000)
+    shop.cell.call("renew", machine="right", session="s", jobs=[])
+    assert shop.cell.node.execute_command("ZSCORE", shop.cell.keys["idle_profiles"], profile) is None

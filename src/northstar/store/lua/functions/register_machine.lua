@@ -1,6 +1,7 @@
 --[[ register_machine: a machine joins, or an agent comes back.
   KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines finished dead
-         vocabulary profiles machines descriptions candidates rankings parked wakes leases held alive fetches pauses tokens tokens_due events
+         vocabulary profiles idle_profiles machines descriptions candidates rankings parked wakes leases held alive fetches pauses
+         tokens tokens_due events
   FLAGS  allow-oom
   TAKES  machine, session (new for every start of the agent) · profile canonical text · fits list of {class, bool} decided by policy
          again true: only if this session of it is still the registered one
@@ -19,12 +20,6 @@ ns.takes.register_machine = {
   { 'words', ns.LIST, 500, each = ns.NAME, within = 512 }, ns.NONCE, { 'again', ns.FLAG, optional = true },
   { 'admitted_by', ns.WORD, 64, optional = true },
 }
-
-local function profile_of(cell, key)
-  local profile = cell:get('profiles', 'k' .. key)
-  if profile then return profile end
-  return ns.numbered(cell, 'profiles', 'profiles', key, { key }, cell.limits.max_profiles)
-end
 
 -- Classes that nobody has decided for this profile yet, at most 500.
 local function undecided(cell, profile)
@@ -52,7 +47,11 @@ local function machine_record(cell, request, profile)
     ns.forget_fetches(cell, request.machine)
     machine[M.nonce] = ''
   end
-  if machine and machine[M.profile] ~= profile then ns.set_choices(cell, request.machine, {}) end
+  if machine and machine[M.profile] ~= profile then
+    ns.set_choices(cell, request.machine, {})
+    ns.leave_profile(cell, machine[M.profile])
+  end
+  if not machine or machine[M.profile] ~= profile then ns.enter_profile(cell, profile) end
   if not machine then
     if cell:size('machines') >= cell.limits.max_machines then ns.refuse('NS_TOO_MANY_MACHINES', { 'limit', cell.limits.max_machines }) end
     cell.hot[H.machines] = cell.hot[H.machines] + 1
@@ -79,7 +78,7 @@ function ns.handlers.register_machine(cell, request)
   if request.again then ns.present_machine(cell, request) end
   if #request.description > 16384 then ns.refuse('NS_DESCRIPTION_TOO_LARGE', { 'limit', 16384 }) end
   if request.admitted_by then ns.expect_admitted(cell, request.admitted_by, request.machine) end
-  local profile = profile_of(cell, request.profile)
+  local profile = ns.profile_of(cell, request.profile)
   local machine = machine_record(cell, request, profile)
   machine[M.profile], machine[M.session], machine[M.holder] = profile, request.session, request.holder
   machine[M.slots], machine[M.vram_mb] = request.slots, request.vram_mb

@@ -1,5 +1,5 @@
 --[[ remove_machine: the machine is gone; its jobs go back to the front of their lanes.
-  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits profiles idle_profiles idle_lanes tenants deadlines
          finished dead leases held machines descriptions alive candidates rankings parked wakes residency holders
          fetches orders pauses tokens tokens_due events
   FLAGS  allow-oom

@@ -1,5 +1,5 @@
 --[[ revoke: a machine may not come any more; if it is here it goes at once, and its jobs go back, uncharged.
-  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants deadlines
+  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits profiles idle_profiles idle_lanes tenants deadlines
          finished dead leases held machines descriptions alive candidates rankings parked wakes residency holders
          fetches orders pauses invites tokens tokens_due events
   FLAGS  allow-oom

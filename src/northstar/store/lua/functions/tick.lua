@@ -1,5 +1,5 @@
 --[[ tick: do what time alone makes due. Any process may call it at any time; calling it twice does no harm.
-  KEYS   meta jobs bodies results waiting ages heads backlog class_ages lanes classes fits idle_lanes tenants
+  KEYS   meta jobs bodies results waiting ages heads backlog class_ages lanes classes fits profiles idle_profiles idle_lanes tenants
          idempotency delayed deadlines finished dead leases held machines descriptions alive candidates rankings
          parked wakes residency holders fetches orders arrivals pauses invites invites_due tokens tokens_due events
   FLAGS  allow-oom
@@ -77,6 +77,7 @@ function ns.handlers.tick(cell, request)
   each('wakes', 'wakes', cell.now, wake)
   each('purged', 'finished', cell.now, ns.purge)
   each('lanes', 'idle_lanes', cell.now, ns.drop_idle_lane)
+  each('profiles', 'idle_profiles', cell.now, ns.forget_profile)
   each('arrivals', 'arrivals', cell.now, function(_, id) cell:remove('arrivals', id) end)
   each('invites', 'invites_due', cell.now, ns.forget_invite)
   each('tokens', 'tokens_due', cell.now, ns.forget_token)

@@ -31,6 +31,9 @@ ns.L = positions { 'key', 'class', 'pool', 'vram_mb', 'live', 'anchors' }
 -- One requirement class: the hard part of a lane; `served` is 1 once some profile can serve it.
 ns.C = positions { 'key', 'pool', 'vram_mb', 'served' }
 
+-- One machine profile: its canonical text, and how many machines have it; no number in records from before it was counted, which stay.
+ns.P = positions { 'key', 'machines' }
+
 -- One tenant: finish tag of its latest job (virtual time) and how many of its jobs are unfinished.
 ns.T = positions { 'finish_tag', 'live' }
 

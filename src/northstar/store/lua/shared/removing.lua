@@ -1,5 +1,5 @@
 --[[ removing: a machine goes: lost, removed, or replaced by a new session of itself.
-  needs: machines leases ordered_index events admission orders ]]
+  needs: machines leases ordered_index events admission orders profiles ]]
 local J, M = ns.J, ns.M
 
 -- Its jobs go back to the front of their lanes; `charge` counts a recovery for those that were running.
@@ -43,6 +43,7 @@ function ns.remove_machine(cell, machine_id, event, because, charge)
   ns.set_choices(cell, machine_id, {})
   ns.forget_models(cell, machine_id)
   ns.forget_fetches(cell, machine_id)
+  ns.leave_profile(cell, machine[M.profile])
   cell:drop('machines', machine_id)
   cell:drop('descriptions', machine_id)
   ns.note_seen(cell, machine_id)
