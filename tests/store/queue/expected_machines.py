@@ -9,7 +9,6 @@ from tests.store.queue.calls import Reply
 from tests.store.queue.expected_jobs import ExpectedJobs
 from tests.store.queue.reference import OFFERED, RUNNING, Machine, Refusal, Trace
 
-
 PROFILE_KEPT_MS = 7 * 86_400_000
 
 
