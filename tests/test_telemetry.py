@@ -111,3 +111,18 @@ def test_a_traceback_shows_neither_variables_nor_logins(*, as_json: bool) -> Non
     assert said.count("ValueError: no answer from valkey://***@host/0") == 2
     assert "Traceback" in said
     assert word not in said
+
+
+def test_what_a_machine_writes_of_itself_gives_a_terminal_no_orders() -> None:
+    stream = io.StringIO()
+    telemetry.configure(stream=stream)
+    log = structlog.get_logger()
+    try:
+        raise ValueError("\x1b]0;owned\x07")
+    except ValueError:
+        log.exception("raised", agent="1.0\x1b[2J", region="eu\x9b1m\u202e", machine="m")
+    shown = stream.getvalue()
+    assert "agent=1.0?[2J" in shown
+    assert "region=eu?1m?" in shown
+    assert "ValueError: ?]0;owned?\n" in shown
+    assert all(letter.isprintable() or letter in "\n\t" for letter in shown)

@@ -46,6 +46,14 @@ def _hidden_in(value: Any) -> Any:
     return value
 
 
+def show_plainly(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace what a terminal would obey instead of showing: machines and their engines wrote some of these texts."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in value)
+    return event
+
+
 def configure(*, level: str = "info", json: bool = False, stream: TextIO | None = None, **bound: str) -> None:
     """Set up logging for this process, once, at its start. `bound` is said on every line (for example machine="m1").
 
@@ -62,7 +70,7 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
         [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(serializer=_as_json)]
         if json
         # As a traceback in plain text: the renderer's own way would print the variables of every frame.
-        else [structlog.processors.format_exc_info, hide_secrets, _for_people(colors=out.isatty())]
+        else [structlog.processors.format_exc_info, hide_secrets, show_plainly, _for_people(colors=out.isatty())]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import pytest_asyncio
 
+from northstar.agent import model_keeper
 from northstar.agent.kept_models import NoModels
 from northstar.agent.model_keeper import ModelKeeper
 from northstar.agent.model_runner import ModelRunner
+from northstar.agent.models.changes import ModelChange
+from northstar.agent.models.flights import FetchProgress
 from northstar.agent.models.store import ModelStore
 from northstar.broker.model_orders import order_eviction, order_fetch
 from northstar.domain.jobs import ClaimedJob, RetryRule
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld, ModelNeed, ModelOrder
 from northstar.domain.progress import Progress
+from northstar.domain.refusals import FetchInFlight, TooManyWords
 from northstar.domain.requirements import Requirements
 from northstar.store.snapshots import read_snapshot
 from tests.agent.models.builders import order, safetensors, store
@@ -209,6 +214,73 @@ async def test_a_fetch_by_order_is_known_while_it_goes_on_and_answered_when_the_
         return await site.fetches() == set()
 
     await eventually(landed, what="the cell knows that the fetch is over")
+
+
+async def test_a_fetch_under_way_is_told_again_to_a_broker_that_had_taken_the_machine_for_lost(site: Site) -> None:
+    site.server.gate = asyncio.Event()
+    await submit(site, "job", needing(site))
+    await site.server.half_sent.wait()
+
+    async def flies() -> bool:
+        return await site.fetches() == {"m"}
+
+    await eventually(flies, what="the cell knows of the fetch")
+    request = {"machine": "m", "because": "test", "lost": True, "nonce": nonce()}
+    wanted = order(f"{site.server.url}/a", DATA)
+    fetching = asyncio.create_task(site.models.fetch(wanted))  # somebody here still waits for it when the job is gone
+    await site.rig.cell.call("remove_machine", request, dict[str, Any])
+    await eventually(flies, what="the cell knows of the fetch again")
+    site.server.gate.set()
+    await fetching
+    site.runs.finish("job")
+    await site.rig.becomes("job", "succeeded")
+
+    async def landed() -> bool:
+        return await site.fetches() == set()
+
+    await eventually(landed, what="the cell knows that the fetch is over")
+
+
+class Full:
+    """A broker without room: it refuses whatever it is told of models."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def fetch_started(self, model: str, *, size_bytes: int, expected_ms: int) -> None:
+        self.heard.append(f"fetch {model} {size_bytes} {expected_ms}")
+        raise FetchInFlight({"model": model, "machine": "other"})
+
+    async def models_present(self, models: Sequence[ModelHeld]) -> None:
+        self.heard.append(f"models {len(models)}")
+        if len(self.heard) == 2:
+            raise TooManyWords({"limit": "1"})
+
+
+class Busy(NoModels):
+    """A store that fetches one model for ever."""
+
+    def held(self) -> tuple[ModelHeld, ...]:
+        return (ModelHeld("b", "disk", 1),)
+
+    def fetching(self) -> tuple[FetchProgress, ...]:
+        return (FetchProgress(name="a", received_bytes=0, total_bytes=5, bytes_per_s=0.0),)
+
+    async def changes(self) -> AsyncIterator[ModelChange]:
+        yield ModelChange(what="fetch_started", name="a", expected_ms=7)
+        await asyncio.Event().wait()
+
+
+async def test_a_broker_that_refuses_to_hear_of_models_ends_no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_keeper, "_REFUSED_S", 0.01)
+    broker = Full()
+    keeper = ModelKeeper(Busy(), broker, said=MachineDescription(), settle_s=0.0)  # type: ignore[arg-type]  # as far as it is asked
+    keeping = asyncio.create_task(keeper.run())
+    await soon(lambda: len(broker.heard) == 3, "what was refused is said again")
+    assert broker.heard == ["fetch a 5 7", "models 1", "models 1"]
+    assert not keeping.done()
+    keeping.cancel()
+    await asyncio.wait([keeping])
 
 
 async def test_an_evicted_model_is_gone_from_the_disk_and_from_the_brokers_picture(site: Site) -> None:

@@ -117,6 +117,29 @@ async def test_outputs_go_after_their_days_and_the_younger_ones_stay(keeper: Kee
     assert (caught.value.code, caught.value.retryable) == ("NS_ASSET_RETIRED", False)
 
 
+async def test_a_clock_of_the_servers_host_that_is_far_ahead_makes_nothing_old(keeper: Keeper) -> None:
+    kept = await keeper.leave("kept")
+    right_ms = keeper.now_ms
+    keeper.pass_ms(400 * DAY_MS)
+    by_both = OutputRetention(
+        keeper.cell, keeper.holdings, rule=KEEP_10_DAYS, name="one", every_s=60.0, wall_ms=lambda: right_ms
+    )
+    assert (await by_both.turn()).jobs == 0
+    assert len(await keeper.store.get(kept)) == 10
+    right_ms += 400 * DAY_MS
+    assert (await by_both.turn()).jobs == 1
+
+
+async def test_a_file_is_no_older_than_its_hour_whatever_its_disk_says(keeper: Keeper) -> None:
+    kept = await keeper.leave("kept", ago_ms=2 * HOUR_MS)
+    path = keeper.store.local_path(kept)
+    assert path is not None
+    os.utime(path, (1.0, 1.0))
+    rule = RetentionRule(keep_ms=10 * DAY_MS, limit_bytes=1, least_ms=3 * HOUR_MS)
+    assert (await keeper.turn(rule)).jobs == 0
+    assert keeper.jobs_left() == {"kept"}
+
+
 async def test_what_never_was_is_missing_and_not_retired(keeper: Keeper) -> None:
     await keeper.leave("old", ago_ms=11 * DAY_MS)
     ref = await keeper.leave("young")

@@ -60,11 +60,11 @@ async def test_a_lane_is_seen_with_its_anchors_and_whether_somebody_waits(rig: R
     assert snapshot.classes[lane.requirement_class].service == "waits"
 
 
-async def test_nonsense_that_a_machine_says_of_itself_spoils_nobodys_view(rig: Rig) -> None:
+@pytest.mark.parametrize("rate", ['"fast"', "-1.0", "1e300", "null"])
+async def test_nonsense_that_a_machine_says_of_itself_spoils_nobodys_view(rig: Rig, rate: str) -> None:
     await rig.joined("m")
-    await rig.cell.client.execute_command(
-        "HSET", rig.cell.keys["descriptions"], "m", '{"download_bytes_per_s": "fast"}'
-    )
+    said = f'{{"download_bytes_per_s": {rate}}}'
+    await rig.cell.client.execute_command("HSET", rig.cell.keys["descriptions"], "m", said)
     assert (await read_snapshot(rig.cell.client, rig.cell.keys)).machines["m"].download_bytes_per_s == 0.0
 
 

@@ -9,9 +9,16 @@ import msgspec
 import structlog
 
 from northstar.agent.orders import RETRY_S, Orders
-from northstar.domain.errors import Unavailable
+from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.models import ModelHeld, ModelOrder
-from northstar.domain.refusals import AlreadyFetching, MachineReplaced, NoSuchMachine, NotFetching
+from northstar.domain.refusals import (
+    AlreadyFetching,
+    FetchInFlight,
+    MachineReplaced,
+    NoSuchMachine,
+    NotFetching,
+    TooManyFetches,
+)
 from northstar.policy.fleet.announcement import merged_models
 from northstar.policy.fleet.residency import Residency
 
@@ -31,6 +38,8 @@ log = structlog.get_logger(__name__)
 SETTLE_S: Final = 0.3
 #: The measured rate of the line is told again when it differs so much from what was told.
 _WORTH_TELLING: Final = 0.2
+#: What the broker refused is said again after so long: it is full, and that lasts.
+_REFUSED_S: Final = 60.0
 #: What a fetch ended with is remembered for so many models until it was told.
 _REMEMBERED: Final = 1_024
 
@@ -65,6 +74,7 @@ class ModelKeeper:
         self._dirty = asyncio.Event()
         self._told_models: tuple[ModelHeld, ...] | None = None
         self._told_fetches: set[str] = set()
+        self._to_tell_again: set[str] = set()
         self._begun: dict[str, ModelChange] = {}
         self._outcomes: dict[str, str] = {}
 
@@ -79,7 +89,9 @@ class ModelKeeper:
     def models(self) -> Sequence[ModelHeld]:
         """What is there now. The broker that is told keeps it until it hears of a change."""
         self._told_models = self._held()
-        self._dirty.set()  # what is being fetched is said apart
+        # What is being fetched is said apart. A broker that had taken the machine for lost has forgotten it.
+        self._to_tell_again = set(self._told_fetches)
+        self._dirty.set()
         return self._told_models
 
     def _held(self) -> tuple[ModelHeld, ...]:
@@ -140,12 +152,13 @@ class ModelKeeper:
             self._dirty.clear()
             try:
                 await self._tell()
-            except Unavailable as exc:
-                log.info("models_not_told", code=exc.code, error=str(exc))
-                await asyncio.sleep(self._retry_s)
-                self._dirty.set()
             except (NoSuchMachine, MachineReplaced):
                 continue  # the worker registers anew and asks for everything, or ends
+            except NorthstarError as exc:
+                # The jobs that run here are worth more than a picture that is up to date.
+                log.warning("models_not_told", code=exc.code, error=str(exc))
+                await asyncio.sleep(self._retry_s if isinstance(exc, Unavailable) else _REFUSED_S)
+                self._dirty.set()
 
     async def _tell(self) -> None:
         """Whatever differs from what the broker was told."""
@@ -168,15 +181,17 @@ class ModelKeeper:
             self._told_fetches.discard(name)
             self._begun.pop(name, None)
             self._outcomes.pop(name, None)
-        for name in sorted(flying.keys() & self._begun.keys() - self._told_fetches):
+        for name in sorted(flying.keys() & self._begun.keys() - (self._told_fetches - self._to_tell_again)):
             begun = self._begun[name]
+            size_bytes = flying[name].total_bytes or begun.size_bytes
             try:
-                await self._link.fetch_started(
-                    name, size_bytes=flying[name].total_bytes or begun.size_bytes, expected_ms=begun.expected_ms
-                )
+                await self._link.fetch_started(name, size_bytes=size_bytes, expected_ms=begun.expected_ms)
             except AlreadyFetching:
                 log.debug("fetch_was_known", model=name)
+            except (FetchInFlight, TooManyFetches) as exc:
+                log.info("fetch_not_counted", model=name, code=exc.code)  # it goes on all the same
             self._told_fetches.add(name)
+            self._to_tell_again.discard(name)
 
     async def _carry_out(self, order: StoredOrder) -> None:
         if order.what == "evict":

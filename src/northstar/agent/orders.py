@@ -1,9 +1,11 @@
-"""Orders about models, from the broker's list to its answer: each carried out once, side by side, and answered even after a silence."""
+"""Orders about models, from the broker's list to its answer: each carried out once, and answered even after a silence.
+
+Those about one model in the order in which they were given, the others side by side.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -21,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 #: Pause before an answer, or a look at the list, that the broker did not take is tried again.
 RETRY_S: Final = 1.0
+#: As the worker says of a job in which something went wrong that nobody foresaw.
+_FAULT: Final = "NS_WORKER_FAULT"
 
 
 class Orders:
@@ -34,6 +38,7 @@ class Orders:
         self._retry_s = retry_s
         self._due = asyncio.Event()
         self._begun: dict[str, asyncio.Task[None]] = {}
+        self._latest: dict[str, asyncio.Task[None]] = {}
 
     def look(self) -> None:
         """There may be new ones; returns at once."""
@@ -47,24 +52,30 @@ class Orders:
                 self._due.clear()
                 try:
                     self._begin(await self._link.pending_orders(), tasks)
-                except Unavailable as exc:
+                except (NoSuchMachine, MachineReplaced):
+                    continue  # the worker learns it too, and registers anew or ends
+                except NorthstarError as exc:
                     log.info("orders_not_read", code=exc.code, error=str(exc))
                     await asyncio.sleep(self._retry_s)
                     self._due.set()
-                except (NoSuchMachine, MachineReplaced):
-                    continue  # the worker learns it too, and registers anew or ends
 
     def _begin(self, orders: Sequence[StoredOrder], tasks: asyncio.TaskGroup) -> None:
         for order in orders:
             if order.id not in self._begun:
-                self._begun[order.id] = tasks.create_task(self._do(order), name=f"order-{order.id}")
+                doing = self._do(order, after=self._latest.get(order.model))
+                task = tasks.create_task(doing, name=f"order-{order.id}")
+                self._begun[order.id] = self._latest[order.model] = task
 
-    async def _do(self, order: StoredOrder) -> None:
+    async def _do(self, order: StoredOrder, *, after: asyncio.Task[None] | None) -> None:
         try:
+            if after is not None:
+                await asyncio.wait({after})
             code, message = await self._outcome(order)
             await self._answer(order, code=code, message=message)
         finally:
-            del self._begun[order.id]
+            done = self._begun.pop(order.id)
+            if self._latest.get(order.model) is done:
+                del self._latest[order.model]
 
     async def _outcome(self, order: StoredOrder) -> tuple[str, str]:
         log.info("order_begun", order=order.id, what=order.what, model=order.model)
@@ -73,18 +84,23 @@ class Orders:
         except NorthstarError as exc:
             log.warning("order_failed", order=order.id, model=order.model, code=exc.code, error=str(exc))
             return exc.code, str(exc)
+        except Exception as exc:
+            # An order that cannot even be read would otherwise end this agent, and the next one that finds it on the list.
+            log.exception("order_raised", order=order.id, model=order.model)
+            return _FAULT, f"{type(exc).__name__}: {exc}"
         log.info("order_done", order=order.id, what=order.what, model=order.model)
         return "", ""
 
     async def _answer(self, order: StoredOrder, *, code: str, message: str) -> None:
         while True:
-            # Not on the list any more: the machine was taken for lost, or the answer before was heard after all.
-            with contextlib.suppress(NoSuchOrder, NoSuchMachine, MachineReplaced):
-                try:
-                    await self._link.order_ended(
-                        order.id, outcome="failed" if code else "done", code=code, message=message
-                    )
-                except Unavailable:
-                    await asyncio.sleep(self._retry_s)
-                    continue
-            return
+            try:
+                await self._link.order_ended(order.id, outcome="failed" if code else "done", code=code, message=message)
+            except Unavailable:
+                await asyncio.sleep(self._retry_s)
+            except (NoSuchOrder, NoSuchMachine, MachineReplaced):
+                return  # not on the list any more: the machine was taken for lost, or the answer before was heard after all
+            except NorthstarError as exc:
+                log.warning("order_answer_refused", order=order.id, code=exc.code, error=str(exc))
+                return
+            else:
+                return

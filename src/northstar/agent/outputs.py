@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Bytes of an answer to an upload.
 _MAX_ANSWER_BYTES: Final = 65_536
 _ATTEMPTS: Final = 5
+#: What the broker says of a file that was changed on the way: another try may bring it whole.
+_CHANGED_ON_THE_WAY: Final = "NS_OUTPUT_NOT_AS_ANNOUNCED"
 #: How long a finished job's files are held while there is no room for them. Doing the work again would cost more.
 ROOM_WITHIN_S: Final = 900.0
 _LEAST_PAUSE_S: Final = 0.05
@@ -163,7 +165,7 @@ class UploadedOutputs:
                 return msgspec.json.decode(answer, type=AssetRef)
             problem = _problem(answer)
             trouble = OSError(problem.sentence)
-            if status < 500 and status != 429:
+            if status < 500 and status != 429 and problem.title != _CHANGED_ON_THE_WAY:
                 raise OutputRefused(output.name, detail=problem.sentence)
             # The work is done, and older outputs go soon: waiting costs less than doing it again.
             is_full = problem.title == AssetStoreFull.code

@@ -49,7 +49,14 @@ async def retire_outputs(settings: Settings, cell: Cell) -> None:
         least_ms=int(wanted.at_least_s * 1000),
     )
     holdings = Holdings(asset_store(settings), cell=cell.name)
-    retention = OutputRetention(cell, holdings, rule=rule, name=new_id(), every_s=wanted.sweep_every_s)
+    retention = OutputRetention(
+        cell,
+        holdings,
+        rule=rule,
+        name=new_id(),
+        every_s=wanted.sweep_every_s,
+        wall_ms=lambda: int(time.time() * 1000),
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(retention.run(), name="retention")
         tasks.create_task(_empty_for_ever(incoming(settings)), name="incoming")

@@ -236,6 +236,9 @@ async def _work(
         await working
         if dead is not None and not stop.is_set():
             raise EngineEnded(ends[dead], exit_code=dead.result())
+        for part in (models, watching):
+            if part.done():
+                part.result()  # what ended it is this machine's end, and not to be passed over
     finally:
         for task in (working, watching, models, stopped, *ends):
             task.cancel()

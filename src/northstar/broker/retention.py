@@ -18,7 +18,7 @@ from northstar.store.asset_errors import AssetStoreFull
 from northstar.store.asset_names import HOUR_MS, begin_ms, hour_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from northstar.store.asset_holdings import HeldOutputs, Holdings
     from northstar.store.asset_notes import Note
@@ -59,8 +59,21 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 class OutputRetention:
     """Looks after the outputs of one cell."""
 
-    def __init__(self, cell: Cell, holdings: Holdings, *, rule: RetentionRule, name: str, every_s: float) -> None:
-        """`name` is this process, and nobody else."""
+    def __init__(
+        self,
+        cell: Cell,
+        holdings: Holdings,
+        *,
+        rule: RetentionRule,
+        name: str,
+        every_s: float,
+        wall_ms: Callable[[], int] | None = None,
+    ) -> None:
+        """`name` is this process, and nobody else. `wall_ms` is its own clock, ms since epoch.
+
+        What goes is gone for good, so it must be old by both clocks, the cell's and the own; None: the cell's alone counts.
+        """
+        self._wall_ms = wall_ms
         self._cell = cell
         self._holdings = holdings
         self._rule = rule
@@ -91,9 +104,10 @@ class OutputRetention:
         note = msgspec.structs.replace(note, by=self._name, until_ms=now_ms + lease_ms)
         await self._write(note)
         hours = await self._holdings.hours()
-        drafts = await self._drop_drafts(hours, now_ms)
-        is_surveyed = await self._survey(hours, now_ms)
-        retired = await self._retire(hours, note, now_ms=now_ms, is_surveyed=is_surveyed)
+        judged_ms = now_ms if self._wall_ms is None else min(now_ms, self._wall_ms())
+        drafts = await self._drop_drafts(hours, judged_ms)
+        is_surveyed = await self._survey(hours, judged_ms)
+        retired = await self._retire(hours, note, now_ms=judged_ms, is_surveyed=is_surveyed)
         is_full = self._excess_bytes() > 0 if is_surveyed else note.is_full
         if is_full != note.is_full:
             await self._write(msgspec.structs.replace(await self._holdings.note(), is_full=is_full))

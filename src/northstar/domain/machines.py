@@ -89,8 +89,8 @@ MAX_GPUS = 64
 class MachineDescription(msgspec.Struct, frozen=True, kw_only=True):
     """What a machine says of itself beside its profile; read by policy and people. A newer machine may say more, an older one less."""
 
-    #: Sustained download rate, bytes per second; 0 is unknown.
-    download_bytes_per_s: float = 0.0
+    #: Sustained download rate, bytes per second; 0 is unknown. Plans for all machines divide by it.
+    download_bytes_per_s: Annotated[float, msgspec.Meta(ge=0, le=1e15)] = 0.0
     region: str = ""
     #: What an hour of it costs, USD; 0 is unknown, or nothing.
     price_usd_per_hour: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0.0

@@ -33,18 +33,19 @@ class RemoteFolder:
         self.url = url.rstrip("/")
 
     def write(self, key: str, chunks: Iterator[bytes], *, sha256: str) -> None:
-        """Write, then read back; remove what is damaged."""
+        """Write, then read back; remove what is damaged.
+
+        Whatever else goes wrong, what is under this key stays: a call before or beside this one may have kept the same bytes there,
+        and a result may name them.
+        """
         place = self._at(key)
-        was_there = self._files.exists(place)
+        self._files.makedirs(place.rpartition("/")[0], exist_ok=True)
+        self._write(place, chunks)
         try:
-            self._files.makedirs(place.rpartition("/")[0], exist_ok=True)
-            self._write(place, chunks)
             check_written(self._files.open(place, "rb"), url=f"{self.url}/{key}", sha256=sha256)
-        except BaseException as error:
-            # What an earlier call kept under this key has the same hash, and a result may name it.
-            if not was_there or isinstance(error, AssetDamaged):
-                with contextlib.suppress(Exception):  # the first error is the one to tell
-                    self._files.rm_file(place)
+        except AssetDamaged:
+            with contextlib.suppress(Exception):  # the first error is the one to tell
+                self._files.rm_file(place)
             raise
 
     def _write(self, place: str, chunks: Iterator[bytes]) -> None:

@@ -46,7 +46,7 @@ class Holdings:
     async def of_hour(self, hour: str) -> list[HeldOutputs]:
         """What is there of an hour, by job."""
         files = await self._store.in_thread(lambda: self._store.place.files(f"{self._cell}/{hour}"))
-        return _by_job(files, unless_said_ms=(begin_ms(hour) or 0) + HOUR_MS)
+        return _by_job(files, began_ms=begin_ms(hour) or 0)
 
     async def remove(self, outputs: Sequence[HeldOutputs]) -> None:
         """Remove the files; those that are gone already are no error."""
@@ -76,7 +76,8 @@ def _is_job(name: str) -> bool:
     return True
 
 
-def _by_job(files: Iterable[StoredFile], *, unless_said_ms: int) -> list[HeldOutputs]:
+def _by_job(files: Iterable[StoredFile], *, began_ms: int) -> list[HeldOutputs]:
+    """The hour is the cell's, the time of a file that of its disk or bucket, whose clock may be wrong: no file is older than its hour."""
     jobs: dict[str, list[StoredFile]] = {}
     for file in files:
         named = read_key(file.key)
@@ -87,7 +88,7 @@ def _by_job(files: Iterable[StoredFile], *, unless_said_ms: int) -> list[HeldOut
             job=job,
             keys=tuple(file.key for file in some),
             size_bytes=sum(file.size_bytes for file in some),
-            written_ms=max(file.written_ms or unless_said_ms for file in some),
+            written_ms=max(began_ms, *(file.written_ms or began_ms + HOUR_MS for file in some)),
         )
         for job, some in jobs.items()
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -134,6 +136,24 @@ async def test_a_header_counts_only_from_a_proxy_that_is_trusted(fleet: Fleet) -
     async with fleet.front(wrong_tokens=1, wrong_token_every_s=30.0, trusted_proxies=("127.0.0.1",)) as front:
         found = [(await join(front.url, **{"X-Forwarded-For": f"203.0.113.{number}"}))[0] for number in (1, 2, 1)]
         assert found == [422, 422, 429]
+
+
+async def test_a_stranger_cannot_fill_the_brokers_memory_with_one_request(fleet: Fleet) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield b'{"invite": "'
+        while sent < 64 * 1024**2:
+            sent += 65_536
+            yield b"a" * 65_536
+
+    async with fleet.front() as front, aiohttp.ClientSession() as http:
+        headers = {"Content-Type": "application/json"}
+        with contextlib.suppress(aiohttp.ClientError):  # it may hang up while the rest is still on its way
+            async with http.post(f"{front.url}/agent/v1/join", data=endless(), headers=headers) as response:
+                assert response.status == 413
+        assert sent < 32 * 1024**2
 
 
 async def test_a_wrong_token_is_still_called_wrong(fleet: Fleet) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from litestar import Request, post
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 JOIN_PATH = "/agent/v1/join"
+#: Strangers ask before anybody knows them; what they may rightly say is far shorter.
+_MAX_BODY_BYTES: Final = 64 * 1024
 
 
 def join_route(admission: Admission, door: Door, refusals: RefusalLog, *, cell: str) -> HTTPRouteHandler:
     """Redeem an invite. Asking again with the same token is answered again, so a lost answer costs nothing."""
 
-    @post(JOIN_PATH, status_code=201)
+    @post(JOIN_PATH, status_code=201, request_max_body_size=_MAX_BODY_BYTES)
     async def join(request: Request[Any, Any, Any], data: JSONBody[JoinRequest]) -> Joined:
         opened = door.opened_for(request)
         about = f"{opened.address or '?'} {request.headers.get('user-agent') or ''}"

@@ -8,7 +8,7 @@
   COST   O(open orders) ]]
 local O = ns.O
 ns.takes.order_ended = { ns.MACHINE, ns.SESSION, { 'order', ns.WORD, 64 }, { 'outcome', ns.ONE_OF, { done = true, failed = true } },
-  { 'code', ns.NAME_OR_NONE, 64 }, { 'message', ns.TEXT, 2048 } }
+  { 'code', ns.NAME_OR_NONE, 64 }, { 'message', ns.TEXT, ns.MOST } } -- cut below: callers count letters, not bytes
 
 function ns.handlers.order_ended(cell, request)
   ns.present_machine(cell, request)
