@@ -9,7 +9,7 @@ import msgspec
 from northstar.domain.machines import MachineDescription, MachineProfile, read_profile
 from northstar.domain.models import ModelHeld
 from northstar.domain.refusals import NoSuchMachine
-from northstar.store.messages import MachineRecord
+from northstar.store.messages import MachineRecord, ProfileRecord
 from northstar.store.snapshots import read_at_once
 from northstar.store.stored_records import UNREADABLE
 from northstar.store.valkey import FAULTS, ValkeyClient, translate
@@ -93,6 +93,7 @@ async def read_machine_sheet(client: ValkeyClient, keys: CellKeys, machine: str)
 
 _read_machine = msgspec.msgpack.Decoder(MachineRecord).decode
 _read_description = msgspec.json.Decoder(MachineDescription).decode
+_read_profile_record = msgspec.msgpack.Decoder(ProfileRecord).decode
 _read_names = msgspec.msgpack.Decoder(list[str]).decode
 _read_each = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _read_held = msgspec.msgpack.Decoder(ModelHeld).decode
@@ -105,7 +106,7 @@ def _read_times(packed: bytes) -> tuple[int, int, int]:
 
 
 def _profile(packed: bytes) -> MachineProfile:
-    return read_profile(_read_names(packed)[0])
+    return read_profile(_read_profile_record(packed).key)
 
 
 def _held(packed: bytes | None) -> tuple[ModelHeld, ...]:

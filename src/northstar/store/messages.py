@@ -297,6 +297,12 @@ class ClassRecord(msgspec.Struct, array_like=True):
     vram_mb: int
 
 
+class ProfileRecord(msgspec.Struct, array_like=True):
+    """A machine profile's packed record; positions as `ns.P`. How many machines have it is the library's own affair."""
+
+    key: str
+
+
 class Leaving(msgspec.Struct, frozen=True, array_like=True):
     """What `transfer_out` gives for one job; `record` goes to the other cell as it is."""
 

@@ -16,7 +16,7 @@ from northstar.domain.machines import MachineDescription, read_profile
 from northstar.domain.models import ModelHeld
 from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
-from northstar.store.messages import Candidate, ClassRecord, LaneRecord, MachineRecord
+from northstar.store.messages import Candidate, ClassRecord, LaneRecord, MachineRecord, ProfileRecord
 from northstar.store.stored_records import StoredRecords, numbered
 from northstar.store.valkey import FAULTS, ValkeyClient, translate
 
@@ -35,7 +35,7 @@ _records = StoredRecords()
 _read_machine = msgspec.msgpack.Decoder(MachineRecord).decode
 _read_lane = msgspec.msgpack.Decoder(LaneRecord).decode
 _read_class_record = msgspec.msgpack.Decoder(ClassRecord).decode
-_read_texts = msgspec.msgpack.Decoder(list[str]).decode
+_read_profile_record = msgspec.msgpack.Decoder(ProfileRecord).decode
 _read_description = msgspec.json.Decoder(MachineDescription).decode
 _read_models = msgspec.msgpack.Decoder(list[ModelHeld]).decode
 _read_each = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
@@ -153,7 +153,7 @@ class _StoredCell:
 
 
 def _profile(_: str, value: bytes) -> MachineProfile:
-    return read_profile(_read_texts(value)[0])
+    return read_profile(_read_profile_record(value).key)
 
 
 def _class(_: str, value: bytes) -> RequirementClass:

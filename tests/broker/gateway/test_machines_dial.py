@@ -9,9 +9,11 @@ import aiohttp
 import msgspec
 import pytest
 
-from northstar.agent.link_errors import BrokerRefused
+from northstar.agent.link_errors import BrokerRefused, BrokerUnavailable
+from northstar.agent.model_link import DialledModelLink
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.domain.machines import MachineDescription
+from northstar.domain.models import ModelHeld
 from northstar.domain.refusals import TokenRevoked
 from northstar.store import wire
 from northstar.store.admission import revoke
@@ -198,3 +200,16 @@ async def test_a_machine_may_serve_only_what_it_was_invited_for(fleet: Fleet) ->
         profile = msgspec.structs.replace(PROFILE, pools=("enterprise",))
         with pytest.raises(BrokerRefused, match="NS_NOT_GRANTED"):
             await link.register(profile, MachineDescription(), slots=1, models=())
+
+
+async def test_a_machine_that_makes_up_names_for_ever_is_made_to_wait_and_no_other_is(fleet: Fleet) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link, fleet.dialling(front.url, "other") as other:
+        await registered(link)
+        await registered(other)
+        said = DialledModelLink(link)
+        for turn in range(5):
+            await said.models_present([ModelHeld(f"made-up-{turn}-{number}", "disk") for number in range(500)])
+        with pytest.raises(BrokerUnavailable, match="NS_TOO_MANY_NEW_WORDS"):
+            await said.models_present([ModelHeld(f"another-{number}", "disk") for number in range(500)])
+        await said.models_present([ModelHeld("made-up-0-1", "disk")])
+        await DialledModelLink(other).models_present([ModelHeld("its-own", "disk")])
