@@ -41,6 +41,7 @@ def test_a_function_without_writes_can_be_called_read_only_and_no_other(server: 
         "list_invites",
         "list_jobs",
         "list_tokens",
+        "look_at_invite",
         "pending_orders",
         "statistics",
     }
