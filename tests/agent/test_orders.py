@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Literal
 
 import pytest
 
@@ -37,7 +38,7 @@ class Book:
         del self.open[order]
 
 
-def stored(order: str, what: str, model: str) -> StoredOrder:
+def stored(order: str, what: Literal["fetch", "evict"], model: str) -> StoredOrder:
     return StoredOrder(order, what, model, "", 0)
 
 
@@ -83,7 +84,7 @@ async def test_orders_about_one_model_are_carried_out_in_the_order_in_which_they
         begun.append(order.id)
         return gates[order.id]
 
-    book = Book(*(stored(name, *name.split("-")) for name in gates))
+    book = Book(stored("fetch-a", "fetch", "a"), stored("evict-a", "evict", "a"), stored("evict-b", "evict", "b"))
     async with carrying_out(book, carry_out) as orders:
         await soon(lambda: begun == ["fetch-a", "evict-b"], "of each model the first has begun")
         orders.look()
