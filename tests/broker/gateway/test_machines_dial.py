@@ -229,3 +229,19 @@ async def test_profiles_that_nobody_had_are_counted_too(fleet: Fleet) -> None:
                 profile = msgspec.structs.replace(PROFILE, vram_mb=turn)
                 await link.register(profile, MachineDescription(), slots=1, models=())
         assert turn == 256
+
+
+async def test_a_fault_in_the_link_is_told_and_the_machine_dials_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    greet, faults = WebSocketLink._greet, [RuntimeError("a fault of ours")]
+
+    async def faulty(link: WebSocketLink, socket: aiohttp.ClientWebSocketResponse) -> wire.Welcome:
+        if faults:
+            raise faults.pop()
+        return await greet(link, socket)
+
+    monkeypatch.setattr(WebSocketLink, "_greet", faulty)
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await registered(link)
+    assert faults == []
