@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import msgspec
+import pytest
 import pytest_asyncio
 
+from northstar.agent.model_keeper import ModelKeeper
 from northstar.agent.readiness import EngineHealth
 from northstar.agent.worker import Worker
 from northstar.assembly.announcement import Announcer, announcement
@@ -284,3 +286,18 @@ async def test_a_job_that_needs_a_node_pack_goes_only_where_it_is_installed(
     assert sheet.description.price_usd_per_hour == 0.4
     (engine,) = sheet.description.engines
     assert (engine.kind, engine.version, engine.node_classes) == ("comfyui", "0.3.64", len(rich.classes))
+
+
+async def test_a_fault_beside_the_work_ends_the_machine_with_its_error_and_not_as_if_it_had_been_asked_to(
+    server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: ModelKeeper) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(ModelKeeper, "run", broken)
+    engine = FakeComfyUI()
+    async with Fleet(server.url, tmp_path / "fleet") as fleet, engine.serving(), fleet.front() as front:
+        settings = settings_of(tmp_path / "m", name="m", broker=front.url, comfyui=engine.url)
+        token = Secret(await fleet.token("m"))
+        with pytest.raises(RuntimeError, match="a fault of ours"):
+            await run_worker(settings, "m", engines={}, environment={}, stop=asyncio.Event(), token=token)

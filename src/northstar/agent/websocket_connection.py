@@ -119,6 +119,11 @@ class BrokerConnection:
                     self._up.set()  # whoever waits learns it
                     return
                 self._down(BrokerUnreachable(self._trouble))
+            except Exception as exc:
+                # A fault of ours must not leave an agent that looks alive and never dials again.
+                log.exception("link_raised")
+                self._trouble = f"{type(exc).__name__}: {exc}"
+                self._down(BrokerUnreachable(self._trouble))
             delay_s = self._options.backoff.delay_s(failures, self._jitter())
             failures += 1
             log.info("broker_not_connected", reason=self._trouble, again_in_s=round(delay_s, 2))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
-import structlog
 
 from northstar.agent.link_errors import BrokerUnreachable
 from northstar.agent.log_lines import ApprovalAwaited
@@ -25,15 +24,6 @@ if TYPE_CHECKING:
     from northstar.domain.models import ModelHeld
     from northstar.store.bells import Ring
     from northstar.store.messages import Done, Failure, Held, Outcome
-
-log = structlog.get_logger(__name__)
-
-Reply = TypeVar("Reply")
-
-#: Rings that wait to be heard; beyond them the machine looks for itself.
-_MAX_RINGS: Final = 256
-_read_frame: Callable[[bytes], wire.FromBroker] = msgspec.msgpack.Decoder(wire.FromBroker).decode
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class WebSocketLink(BrokerConnection):

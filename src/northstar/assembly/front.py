@@ -107,7 +107,13 @@ async def running_front(
     """
     wanted = settings.serve
     max_bytes = settings.assets.max_asset_mib * 1024**2
-    outputs = Outputs(cell, asset_store(settings), incoming=incoming(settings), max_bytes=max_bytes)
+    outputs = Outputs(
+        cell,
+        asset_store(settings),
+        incoming=incoming(settings),
+        max_bytes=max_bytes,
+        max_job_bytes=int(settings.assets.max_job_gib * 1024**3),
+    )
     gateway = Gateway(
         cell,
         serve=f"serve-{new_id()[:16]}",

@@ -85,6 +85,7 @@ class AssetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     url: str
     max_asset_mib: Annotated[int, msgspec.Meta(ge=1, le=16 * 1_048_576)]
+    max_job_gib: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
     keep_days: Annotated[float, msgspec.Meta(gt=0, le=36_500)]
     limit_gib: Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
     at_least_s: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)]

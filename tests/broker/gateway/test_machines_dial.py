@@ -9,12 +9,12 @@ import aiohttp
 import msgspec
 import pytest
 
-from northstar.agent.link_errors import BrokerRefused, BrokerUnavailable
+from northstar.agent.link_errors import BrokerRefused
 from northstar.agent.model_link import DialledModelLink
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld
-from northstar.domain.refusals import TokenRevoked
+from northstar.domain.refusals import TokenRevoked, TooMuchNews
 from northstar.store import wire
 from northstar.store.admission import revoke
 from northstar.store.bells import Connected, Offered
@@ -202,14 +202,46 @@ async def test_a_machine_may_serve_only_what_it_was_invited_for(fleet: Fleet) ->
             await link.register(profile, MachineDescription(), slots=1, models=())
 
 
-async def test_a_machine_that_makes_up_names_for_ever_is_made_to_wait_and_no_other_is(fleet: Fleet) -> None:
-    async with fleet.front() as front, fleet.dialling(front.url) as link, fleet.dialling(front.url, "other") as other:
+async def test_a_machine_that_says_something_else_every_minute_does_not_use_up_what_all_share(fleet: Fleet) -> None:
+    async with fleet.front() as front:
+        async with fleet.dialling(front.url, "m") as link:
+            with pytest.raises(TooMuchNews, match="m has brought more than 10000 words or 256 profiles"):  # noqa: PT012
+                for turn in range(30):
+                    packs = tuple(f"p{turn}-{number}" for number in range(400))
+                    profile = msgspec.structs.replace(PROFILE, node_packs=packs)
+                    await link.register(profile, MachineDescription(), slots=1, models=())
+            # What the cell knows already costs nothing, and the machine goes on with it.
+            await link.register(PROFILE, MachineDescription(), slots=1, models=())
+            models = tuple(ModelHeld(f"model-{number}", "disk") for number in range(500))
+            with pytest.raises(TooMuchNews):
+                await DialledModelLink(link).models_present(models)
+            assert (await link.renew(())).lost == []
+        async with fleet.dialling(front.url, "n") as other:
+            await other.register(
+                msgspec.structs.replace(PROFILE, node_packs=("new",)), MachineDescription(), slots=1, models=models
+            )
+
+
+async def test_profiles_that_nobody_had_are_counted_too(fleet: Fleet) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        with pytest.raises(TooMuchNews):  # noqa: PT012
+            for turn in range(300):
+                profile = msgspec.structs.replace(PROFILE, vram_mb=turn)
+                await link.register(profile, MachineDescription(), slots=1, models=())
+        assert turn == 256
+
+
+async def test_a_fault_in_the_link_is_told_and_the_machine_dials_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    greet, faults = WebSocketLink._greet, [RuntimeError("a fault of ours")]
+
+    async def faulty(link: WebSocketLink, socket: aiohttp.ClientWebSocketResponse) -> wire.Welcome:
+        if faults:
+            raise faults.pop()
+        return await greet(link, socket)
+
+    monkeypatch.setattr(WebSocketLink, "_greet", faulty)
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
         await registered(link)
-        await registered(other)
-        said = DialledModelLink(link)
-        for turn in range(5):
-            await said.models_present([ModelHeld(f"made-up-{turn}-{number}", "disk") for number in range(500)])
-        with pytest.raises(BrokerUnavailable, match="NS_TOO_MANY_NEW_WORDS"):
-            await said.models_present([ModelHeld(f"another-{number}", "disk") for number in range(500)])
-        await said.models_present([ModelHeld("made-up-0-1", "disk")])
-        await DialledModelLink(other).models_present([ModelHeld("its-own", "disk")])
+    assert faults == []

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
 
+from northstar.config import Settings
 from northstar.domain.machines import MachineDescription
 from northstar.store.assets import AssetRef
 from northstar.store.messages import Done
 from tests.agent.rig import PROFILE
 from tests.broker.gateway.rig import Fleet
+from tests.servers import RunningServer
 
 PICTURE = b"\x89PNG and so on"
 
@@ -103,3 +106,29 @@ async def test_one_job_cannot_name_the_files_of_another(fleet: Fleet) -> None:
         result = msgspec.json.encode({"outputs": [{"name": "x", "asset": ref}]}).decode()
         await link.complete([Done("b", tokens["b"], result)])
     assert (await fleet.record("b")).error_code == "NS_ASSET_NAME_REFUSED"
+
+
+class SmallShares(Fleet):
+    """A fleet whose jobs may leave forty bytes."""
+
+    def settings(self, **serve: Any) -> Settings:
+        settings = super().settings(**serve)
+        return msgspec.structs.replace(
+            settings, assets=msgspec.structs.replace(settings.assets, max_job_gib=40 / 1024**3)
+        )
+
+
+async def test_a_job_fills_no_store_with_many_files(gateway_server: RunningServer, tmp_path: Path) -> None:
+    async with SmallShares(gateway_server.url, tmp_path) as fleet, fleet.front() as front:
+        async with fleet.dialling(front.url) as link:
+            await link.register(PROFILE, MachineDescription(), slots=1, models=())
+            await fleet.plan()
+            await fleet.submit("a")
+            (job,) = (await link.claim(credits_=1)).jobs
+            holder = Holder(fleet, front.url, job.token)
+            # What was not kept does not count.
+            assert (await holder.put(sha256="0" * 64))[0] == 422
+            assert [(await holder.put(name=f"{number}.png"))[0] for number in range(3)] == [201, 201, 413]
+            status, problem = await holder.put(name="3.png")
+            assert (status, problem["title"]) == (413, "NS_OUTPUTS_TOO_LARGE")
+        assert len(list((tmp_path / "assets").rglob("*.png"))) == 2

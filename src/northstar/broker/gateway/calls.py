@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from northstar.broker.gateway.model_calls import MODEL_CALLS, ModelCalls, model_words
+from northstar.broker.gateway.model_calls import MODEL_CALLS, ModelCalls
 from northstar.broker.gateway.socket import FrameInvalid
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from northstar.broker.gateway.outputs import Outputs
-    from northstar.broker.gateway.vocabulary import Vocabulary
     from northstar.domain.admission import Admitted
     from northstar.store.cell import Cell
     from northstar.store.messages import ClaimReply, Done, Outcome, RenewReply
@@ -34,7 +33,6 @@ class Calls:
         session: str,
         holder: str,
         outputs: Outputs,
-        vocabulary: Vocabulary,
         new_nonce: Callable[[], str],
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
@@ -45,7 +43,6 @@ class Calls:
         self._session = session
         self._holder = holder
         self._outputs = outputs
-        self._vocabulary = vocabulary
         self._new_nonce = new_nonce
         self._registered = registered
         self._refused = refused
@@ -56,7 +53,7 @@ class Calls:
         #: Whether it has gone in order: then its connection is not missed.
         self.left = False
         self._slots = 0
-        self._models = ModelCalls(cell, machine=admitted.machine, session=session, vocabulary=vocabulary)
+        self._models = ModelCalls(cell, machine=admitted.machine, session=session)
 
     async def answer(self, call: wire.Call) -> Any:
         """What the call gives. Raises FrameInvalid, and what the cell refuses."""
@@ -98,7 +95,6 @@ class Calls:
     async def _register(self, body: wire.Registration) -> wire.Registered:
         machine, profile = self._admitted.machine, body.profile
         self._admitted.grant.check(machine, profile, region=body.description.region)
-        await self._vocabulary.admit(machine, (*profile.words(), *model_words(body.models)))
         admitted_by = {"admitted_by": self._admitted.token_id} if self._admitted.token_id else {}
         reply = await self._cell.register_machine(
             machine=machine,

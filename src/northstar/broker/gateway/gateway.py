@@ -14,7 +14,6 @@ from northstar.broker.gateway.calls import Calls
 from northstar.broker.gateway.conversation import Conversation, greeted, say_goodbye
 from northstar.broker.gateway.refusal_log import RefusalLog
 from northstar.broker.gateway.socket import ConnectionReplaced, GatewayFull, SocketClosed
-from northstar.broker.gateway.vocabulary import Vocabulary
 from northstar.domain.errors import NorthstarError
 from northstar.domain.refusals import MachineReplaced, TokenRevoked
 from northstar.store import wire
@@ -67,7 +66,6 @@ class Gateway:
         self._connections = 0
         #: Who was not let in, here or at the door where machines join.
         self.refusals = RefusalLog(time.monotonic)
-        self._vocabulary = Vocabulary(cell, monotonic=time.monotonic)
         self._stopping = False
 
     @property
@@ -113,7 +111,6 @@ class Gateway:
             session=hello.session,
             holder=self._serve,
             outputs=self._outputs,
-            vocabulary=self._vocabulary,
             new_nonce=self._new_nonce,
             registered=lambda body: self._settle(conversation, hello, body),
             refused=lambda error: self.refusals.refused(error, machine=admitted.machine),

@@ -9,27 +9,16 @@ import msgspec
 from northstar.store import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
-    from northstar.broker.gateway.vocabulary import Vocabulary
-    from northstar.domain.models import ModelHeld
     from northstar.store.cell import Cell
-
-#: Beyond as many as the library takes it refuses them all.
-_MOST_MODELS: Final = 501
-
-
-def model_words(models: Sequence[ModelHeld]) -> tuple[str, ...]:
-    """What submissions may ask for because a machine holds these."""
-    return tuple(f"model:{model.name}" for model in models[:_MOST_MODELS])
 
 
 class ModelCalls:
     """The calls of one connection that are about models."""
 
-    def __init__(self, cell: Cell, *, machine: str, session: str, vocabulary: Vocabulary) -> None:
+    def __init__(self, cell: Cell, *, machine: str, session: str) -> None:
         self._cell = cell
-        self._vocabulary = vocabulary
         self._machine = machine
         self._who = {"machine": machine, "session": session}
 
@@ -40,7 +29,6 @@ class ModelCalls:
 
     async def models_present(self, body: wire.ModelsPresent) -> wire.Nothing:
         """What it holds now."""
-        await self._vocabulary.admit(self._machine, model_words(body.models))
         return await self._tell("models_present", models=body.models)
 
     async def fetch_started(self, body: wire.FetchStarted) -> wire.Nothing:

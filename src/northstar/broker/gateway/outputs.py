@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from northstar.broker.gateway.shares import Shares
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.store.asset_errors import AssetStoreFull, AssetStoreUnavailable
 from northstar.store.assets import AssetRef
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from northstar.broker.gateway.incoming import Incoming
@@ -74,11 +75,15 @@ class _Result(msgspec.Struct, frozen=True):
 class Outputs:
     """Outputs of one cell's jobs."""
 
-    def __init__(self, cell: Cell, assets: AssetStore, *, incoming: Incoming, max_bytes: int) -> None:
+    def __init__(
+        self, cell: Cell, assets: AssetStore, *, incoming: Incoming, max_bytes: int, max_job_bytes: int
+    ) -> None:
+        """`max_bytes` of one file, `max_job_bytes` of all files of one lease that come through this process."""
         self._cell = cell
         self._assets = assets
         self._incoming = incoming
         self._max_bytes = max_bytes
+        self._shares = Shares(most_bytes=max_job_bytes)
 
     async def receive(
         self,
@@ -94,12 +99,12 @@ class Outputs:
         """Keep one file of a job that this machine holds. Nothing stays of one that is refused.
 
         Raises:
-            NotYourJob, OutputTooLarge, OutputNotAsAnnounced, or an asset store's error (AssetStoreFull: send it again later).
+            NotYourJob, OutputTooLarge, OutputsTooLarge, OutputNotAsAnnounced, or an asset store's error (AssetStoreFull: send it again later).
         """
         await self._expect_lease(machine=machine, job=job, lease=lease)
         await self._assets.expect_room(cell=self._cell.name)  # before its bytes have travelled
-        with self._incoming.draft() as draft:
-            found = await self._written(chunks, draft, name=name)
+        with self._incoming.draft() as draft, self._shares.sending(job=job, lease=lease) as came:
+            found = await self._written(chunks, draft, name=name, came=came)
             if found != sha256:
                 raise OutputNotAsAnnounced(name)
             # It may have taken long; a job that was given to another meanwhile gets no files from here.
@@ -119,7 +124,9 @@ class Outputs:
             if output.asset is not None:
                 await self._assets.expect(output.asset, cell=self._cell.name, job_id=job)
 
-    async def _written(self, chunks: AsyncIterator[bytes], draft: Path, *, name: str) -> str:
+    async def _written(
+        self, chunks: AsyncIterator[bytes], draft: Path, *, name: str, came: Callable[[int], None]
+    ) -> str:
         """Write what comes; gives its SHA-256."""
         digest, size_bytes, held = hashlib.sha256(), 0, bytearray()
         with draft.open("wb", buffering=0) as file:
@@ -127,6 +134,7 @@ class Outputs:
                 size_bytes += len(chunk)
                 if size_bytes > self._max_bytes:
                     raise OutputTooLarge(name, limit_bytes=self._max_bytes)
+                came(len(chunk))
                 held += chunk
                 if len(held) >= _DISK_CHUNK_BYTES:
                     await asyncio.to_thread(_append, file, digest, bytes(held))

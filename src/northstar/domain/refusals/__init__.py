@@ -66,6 +66,7 @@ from northstar.domain.refusals.machines import (
     TooManyMachines,
     TooManyOrders,
     TooManyProfiles,
+    TooMuchNews,
 )
 from northstar.domain.refusals.root import QueueRefusal
 from northstar.domain.refusals.submissions import (
@@ -144,6 +145,7 @@ __all__ = [
     "TooManyProfiles",
     "TooManyTokens",
     "TooManyWords",
+    "TooMuchNews",
     "TransferRefused",
     "UnknownWord",
     "refusal",

@@ -57,6 +57,16 @@ class LaneDoesNotFit(QueueRefusal, Refused):
     sentence = "machine {machine} cannot serve lane {lane}; plan again on a fresh snapshot"
 
 
+class TooMuchNews(QueueRefusal, Refused):
+    """A machine has brought more words and profiles that nobody knew than one machine may."""
+
+    code = "NS_TOO_MUCH_NEWS"
+    sentence = (
+        "machine {machine} has brought more than {words} words or {profiles} profiles that the cell did not know; "
+        "if that is right, invite it anew, else revoke it"
+    )
+
+
 class AlreadyFetching(QueueRefusal, Refused):
     """The machine fetches this model already."""
 

@@ -1,9 +1,9 @@
 --[[ models_present: what a machine holds, as it tells; the whole list each time.
-  KEYS   meta vocabulary machines residency holders events
+  KEYS   meta vocabulary machines residency holders tokens events
   FLAGS  allow-oom
   TAKES  machine, session · models list (≤ 500) of {model, 'resident' | 'disk', bytes}
   GIVES  changed: whether anything differs from what was known
-  REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED, NS_TOO_MANY_WORDS
+  REFUSES NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED, NS_TOO_MANY_WORDS, NS_TOO_MUCH_NEWS
   EVENTS machine.models when changed
   COST   O(models) ]]
 ns.takes.models_present = { ns.MACHINE, ns.SESSION, { 'models', ns.LIST, 500,
@@ -29,7 +29,7 @@ function ns.handlers.models_present(cell, request)
     cell:set_score('holders', model[1] .. '\0' .. request.machine, 0)
     words[position] = 'model:' .. model[1]
   end
-  ns.learn_words(cell, words, 'machine')
+  ns.note_news(cell, request.machine, ns.learn_words(cell, words, 'machine'), 0)
   if #models > 0 then cell:changed('residency', request.machine, models) else cell:drop('residency', request.machine) end
   cell:machine_event('machine.models', request.machine, { 'models', #models })
   return { changed = true }

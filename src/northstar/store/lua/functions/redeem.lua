@@ -25,7 +25,7 @@ local function join(cell, request)
   ns.keep_invite(cell, request.invite, invite)
   local status = invite[I.approval] == 1 and 'waiting' or 'approved'
   local token = { request.secret, request.machine, status, invite[I.pools], invite[I.region], invite[I.tags], invite[I.dedicated_to],
-    request.invite, cell.now, cell.now, invite[I.by], request.about, '', 0 }
+    request.invite, cell.now, cell.now, invite[I.by], request.about, '', 0, 0, 0 }
   ns.keep_token(cell, request.token, token)
   cell:put('tokens', '\0' .. request.machine, request.token)
   cell:machine_event('machine.joined', request.machine, { 'token', request.token, 'invite', request.invite, 'status', status,

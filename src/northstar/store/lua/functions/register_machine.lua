@@ -10,7 +10,7 @@
   GIVES  profile id · undecided list of classes that policy has to decide for this profile · held list of {id, token} it still has
   REFUSES with `again` NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED · with `admitted_by` NS_TOKEN_UNKNOWN, NS_TOKEN_REVOKED, NS_TOKEN_EXPIRED,
          NS_TOKEN_WAITING, NS_TOKEN_OF_ANOTHER_MACHINE · NS_TOO_MANY_WORDS, NS_TOO_MANY_MACHINES, NS_TOO_MANY_PROFILES,
-         NS_DESCRIPTION_TOO_LARGE
+         NS_DESCRIPTION_TOO_LARGE, NS_TOO_MUCH_NEWS
   EVENTS machine.registered; with a new session job.returned for what the one before held
   COST   O(classes new to the profile + jobs held). The same session again keeps its jobs, and stays drained. ]]
 local J, M, H = ns.J, ns.M, ns.H
@@ -78,14 +78,14 @@ function ns.handlers.register_machine(cell, request)
   if request.again then ns.present_machine(cell, request) end
   if #request.description > 16384 then ns.refuse('NS_DESCRIPTION_TOO_LARGE', { 'limit', 16384 }) end
   if request.admitted_by then ns.expect_admitted(cell, request.admitted_by, request.machine) end
-  local profile = ns.profile_of(cell, request.profile)
+  local profile, new_profiles = ns.profile_of(cell, request.profile)
   local machine = machine_record(cell, request, profile)
   machine[M.profile], machine[M.session], machine[M.holder] = profile, request.session, request.holder
   machine[M.slots], machine[M.vram_mb] = request.slots, request.vram_mb
   machine[M.wants] = 0
   cell:changed('machines', request.machine, machine)
   cell:put('descriptions', request.machine, request.description)
-  ns.learn_words(cell, request.words, 'machine')
+  ns.note_news(cell, request.machine, ns.learn_words(cell, request.words, 'machine'), new_profiles)
   for _, fit in ipairs(request.fits) do
     if cell:record('classes', fit[1]) then ns.decide_fit(cell, profile, fit[1], fit[2]) end
   end

@@ -4,10 +4,11 @@
 local P, H = ns.P, ns.H
 local KEPT_MS = 604800000 -- a week: a machine that is away for a night finds what was decided about its kind
 
+-- The profile's id, and how many are new: 0 or 1.
 function ns.profile_of(cell, key)
   local profile = cell:get('profiles', 'k' .. key)
-  if profile then return profile end
-  return ns.numbered(cell, 'profiles', 'profiles', key, { key, 0 }, cell.limits.max_profiles)
+  if profile then return profile, 0 end
+  return ns.numbered(cell, 'profiles', 'profiles', key, { key, 0 }, cell.limits.max_profiles), 1
 end
 
 function ns.enter_profile(cell, profile)

@@ -44,10 +44,11 @@ ns.I = positions {
 }
 
 -- One machine's token: digest of its secret, its machine, 'waiting' | 'approved' | 'revoked', the grants of its invite, who decided last,
--- what was known of who asked; and the secret before this one, which still counts until `previous_ends_ms`.
+-- what was known of who asked; the secret before this one, which still counts until `previous_ends_ms`; and how many words and
+-- profiles, which are never forgotten, the cell had not known before its machine brought them (both missing from older tokens).
 ns.K = positions {
   'secret', 'machine', 'status', 'pools', 'region', 'tags', 'dedicated_to', 'invite', 'joined_ms', 'seen_ms', 'by', 'about',
-  'previous', 'previous_ends_ms',
+  'previous', 'previous_ends_ms', 'words', 'profiles',
 }
 
 -- One open order to a machine about a model: its id, 'fetch' | 'evict', the model, what the agent reads, and since when it stands.

@@ -17,7 +17,7 @@ function ns.expect_words(cell, words)
   if word then ns.refuse('NS_UNKNOWN_WORD', { 'word', word }) end
 end
 
--- Words that machines bring; bounded like those that people declare.
+-- Words that machines bring; bounded like those that people declare. Gives how many nobody had brought before.
 function ns.learn_words(cell, words, by)
   cell:load('vocabulary', words)
   local new = 0
@@ -30,4 +30,5 @@ function ns.learn_words(cell, words, by)
   if new > 0 and cell:size('vocabulary') + new > cell.limits.max_words then
     ns.refuse('NS_TOO_MANY_WORDS', { 'limit', cell.limits.max_words })
   end
+  return new
 end
