@@ -179,6 +179,35 @@ async def test_an_engine_that_returns_with_other_nodes_is_announced_anew(server:
         await connector.close()
 
 
+async def test_a_machine_says_why_its_engine_takes_no_work_until_it_takes_some_again(server: RunningServer) -> None:
+    async with FakeComfyUI().serving() as fake, Rig(server.url) as rig:
+        connector = ComfyUIConnector(fake.url, service="waits", patience=CALM)
+        announcer = Announcer(
+            msgspec.structs.replace(MACHINE, services=("waits",)), {"waits": connector}, environment={"PATH": ""}
+        )
+        health = health_of({"waits": connector})
+        worker = rig.worker(await rig.link(), Runs())
+
+        async def trouble() -> str:
+            return (await read_machine_sheet(rig.cell.client, rig.cell.keys, "m")).description.trouble
+
+        async with rig.working(worker), offering(health, worker, announcer):
+            await rig.registered("m")
+            fake.answers["/prompt"] = (500, b"")
+            health.report_death("waits", "killed by the test")
+
+            async def is_said() -> bool:
+                return (await trouble()).startswith("waits takes no work now: ")
+
+            async def is_over() -> bool:
+                return not await trouble()
+
+            await eventually(is_said, what="the machine says what is wrong")
+            fake.answers.clear()
+            await eventually(is_over, what="the machine says nothing any more")
+        await connector.close()
+
+
 def health_of(connectors: Mapping[str, Connector]) -> EngineHealth:
     """Engines that have answered their warm-up; one that fails is asked again at once."""
     health = EngineHealth(

@@ -122,10 +122,13 @@ def test_the_shown_phase_never_goes_back_but_for_a_later_node_that_loads(news: l
     shown = [one for one in shown_of(*news) if one is not None]
     for before, after in itertools.pairwise(shown):
         is_turn = (before.phase, after.phase) == ("running", "loading")
-        assert is_turn or rank[after.phase] >= rank[before.phase]
+        waits_in_the_engine = (before.phase, after.phase) == ("fetching", None)
+        assert is_turn or waits_in_the_engine or rank[after.phase] >= rank[before.phase]
         if is_turn:
             assert after.node is not None
             assert before.node is None or after.node > before.node
+    phases = [phase for phase, _same in itertools.groupby(one.phase for one in shown)]
+    assert phases.count("fetching") <= 1
 
 
 @given(st.lists(reports, max_size=30))
@@ -181,6 +184,14 @@ def test_a_fraction_goes_on_within_a_stretch_and_begins_anew_in_the_next() -> No
         Progress(phase="storing"),
     )
     assert [one.fraction for one in shown_of(*news) if one] == [0.9, 0.1, 0.2, 0.2, 0.2, None]
+
+
+def test_a_job_that_waits_in_its_engine_after_a_fetch_is_not_shown_fetching() -> None:
+    fetching, waits = (
+        Progress(phase="fetching", model="a", fraction=1.0),
+        Progress(message="queued in the engine, 1 ahead"),
+    )
+    assert shown_of(fetching, waits, fetching, loading(1)) == [fetching, waits, None, loading(1)]
 
 
 def test_news_without_a_phase_keep_the_one_that_is_shown() -> None:

@@ -17,6 +17,7 @@ from northstar.agent.readiness import EngineNotReady
 from northstar.agent.renewal import Renewal, RenewalEvents
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
+from northstar.policy.fleet.announcement import with_trouble
 from northstar.store.bells import Canceled, Connected, Offered, Ordered
 from northstar.store.messages import Done, Failure, Held
 
@@ -72,13 +73,16 @@ class Worker:
         self._handed_back = 0
         self._strangers: list[Held] = []
         self._refused: list[Held] = []
-        self._offered = profile.services
+        self._offered, self._trouble = profile.services, ""
         self._offer_changed = False
         self._telling = LogLines(time.monotonic)
 
-    def offer(self, services: Sequence[str]) -> None:
-        """Take work for these services of the profile from now on; for none, take no work until told again."""
-        self._offered = tuple(services)
+    def offer(self, services: Sequence[str], *, trouble: str = "") -> None:
+        """Take work for these services of the profile from now on; for none, take no work until told again.
+
+        `trouble` says why the others take none, for people.
+        """
+        self._offered, self._trouble = tuple(services), trouble
         self._offer_changed = True
         self._attention.set()
 
@@ -246,7 +250,7 @@ class Worker:
                 profile = msgspec.structs.replace(self._profile, services=self._offered or self._profile.services)
                 still_held = await self._link.register(
                     profile,
-                    self._presence.description(),
+                    with_trouble(self._presence.description(), self._trouble),
                     slots=self._settings.slots,
                     models=self._presence.models(),
                 )

@@ -263,7 +263,7 @@ async def _offer_what_is_ready(
             health.changed.clear()
             now = health.offered
             if len(stayed := [service for service in now if service in known]) < len(known):
-                worker.offer(stayed)
+                worker.offer(stayed, trouble=_trouble(health))
             if asked := [service for service in now if service not in known or service in announcer.silent]:
                 said = await announcer.announcement_after(asked)
                 worker.announce(said.profile, said.description, models=said.models)
@@ -271,4 +271,10 @@ async def _offer_what_is_ready(
             ready = tuple(service for service in health.offered if service in now)
             if ready != known:
                 known = ready
-                worker.offer(known)
+                worker.offer(known, trouble=_trouble(health))
+
+
+def _trouble(health: EngineHealth) -> str:
+    """Which engines take no work now, and why, as an operator reads it with the machine."""
+    said = (f"{one.service} takes no work now: {one.reason}" for one in health.standings if one.reason)
+    return "; ".join(said)

@@ -101,12 +101,15 @@ class ProgressOrder:
     A run goes fetching → at work → storing, and at work it is loading or running. These two may take turns: a graph that
     needs a second model in its middle truly loads again after it has run. Such a turn back is believed only from a later node
     than the one shown, since then the work itself has moved on; any other report of loading after running was overtaken on
-    its way and is old news, and so is one from an earlier node. A newer run, known by its lease's token, starts anew.
+    its way and is old news, and so is one from an earlier node. A report without a phase belongs to the one that is shown,
+    except after fetching: then the job waits inside its engine, and fetches no more. A newer run, known by its lease's
+    token, starts anew.
     """
 
     def __init__(self) -> None:
         self._latest = LatestRun()
         self._shown: Progress | None = None
+        self._has_fetched = False
 
     @property
     def run(self) -> int:
@@ -123,8 +126,12 @@ class ProgressOrder:
         if self._latest.is_older(token):
             return None
         if self._latest.begins_with(token):
-            self._shown = None
-        if self._shown is None or may_follow(self._shown, news):
+            self._shown, self._has_fetched = None, False
+        if news.phase is None and self._shown is not None and self._shown.phase == "fetching":
+            self._shown, self._has_fetched = news, True
+            return self._shown
+        is_old = news.phase == "fetching" and self._has_fetched
+        if self._shown is None or (may_follow(self._shown, news) and not is_old):
             self._shown = _continued(self._shown, news)
             return self._shown
         return msgspec.structs.replace(self._shown, tokens=news.tokens, preview=None) if news.tokens else None

@@ -206,6 +206,7 @@ async def test_a_sampler_sends_the_same_steps_twice_and_fewer_nodes_the_second_t
 
 
 async def test_the_queue_deletes_and_interrupts_as_recorded(client: Client, fake: FakeComfyUI) -> None:
+    fake.pace_s = 0.3  # a node is still at work when the order to stop it comes
     ids = [(await client.submit(recorded(f"run_long{number}")["request"]))[1]["prompt_id"] for number in (1, 2, 3)]
     await until(lambda: fake.running is not None)
     assert shape((await client.call("GET", "/queue"))[2]) == shape(recorded("GET_queue_busy")["body"])

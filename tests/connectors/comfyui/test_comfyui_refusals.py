@@ -33,6 +33,18 @@ from tests.connectors.processes import until
         ("torch.OutOfMemoryError", "Allocation on device", EngineOutOfMemory),
         ("torch.cuda.OutOfMemoryError", "CUDA out of memory", EngineOutOfMemory),
         ("RuntimeError", "CUDA out of memory. Tried to allocate", EngineOutOfMemory),
+        (
+            "torch.AcceleratorError",
+            "CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation'",
+            EngineOutOfMemory,
+        ),
+        ("RuntimeError", "MPS backend out of memory (MPS allocated: 5.00 GB)", EngineOutOfMemory),
+        (
+            "RuntimeError",
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
+            EngineOutOfMemory,
+        ),
+        ("RuntimeError", "a prompt about a computer out of memory", NodeFailed),
         ("MemoryError", "", EngineOutOfMemory),
         ("torch.AcceleratorError", "CUDA error: an illegal memory access", NodeFailedForNow),
         ("RuntimeError", "CUDA error: device-side assert", NodeFailedForNow),
@@ -85,6 +97,21 @@ async def test_a_model_that_is_not_there_is_named_with_its_node(connect: Connect
     payload["prompt"]["1"]["inputs"]["ckpt_name"] = "sd15.safetensors"
     with pytest.raises(EngineRejected, match=r"node 1 \(CheckpointLoaderSimple\): value_not_in_list: ckpt_name: 'sd15"):
         await connect().run(make_job(payload), hear_nothing)
+
+
+@pytest.mark.parametrize(
+    ("is_newer", "words"),
+    [
+        (False, "invalid_prompt: Cannot execute because node NoSuchNode does not exist"),
+        (True, "missing_node_type: Node 'NoSuchNode' not found"),
+    ],
+)
+async def test_a_class_that_is_not_there_is_named_in_the_words_of_older_and_newer_servers(
+    fake: FakeComfyUI, connect: Connect, make_job: MakeJob, is_newer: bool, words: str
+) -> None:
+    fake.is_newer = is_newer
+    with pytest.raises(EngineRejected, match=words):
+        await connect().run(make_job({"prompt": {"7": {"class_type": "NoSuchNode", "inputs": {}}}}), hear_nothing)
 
 
 async def test_a_graph_that_would_be_done_only_in_part_is_refused_whole(

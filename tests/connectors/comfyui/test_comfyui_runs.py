@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from northstar.connectors.comfyui import ComfyBounds
+from northstar.connectors.comfyui.graph import marked
 from northstar.connectors.errors import (
     EngineRejected,
 )
@@ -64,12 +65,49 @@ async def test_the_order_names_the_run_and_never_a_number(
     assert body["prompt_id"] == str(uuid.UUID(body["prompt_id"])) == run_id(job.id)
 
 
-async def test_a_run_that_is_wholly_cached_still_delivers(connect: Connect, make_job: MakeJob) -> None:
+async def test_a_graph_that_ran_before_is_done_again_only_where_it_leaves_its_files(
+    connect: Connect, make_job: MakeJob
+) -> None:
     connector = connect()
     first = await connector.run(make_job(picture()), hear_nothing)
     second = await connector.run(make_job(picture()), hear_nothing)
-    assert second.summary["cached_nodes"] == 3
+    assert (first.summary["cached_nodes"], second.summary["cached_nodes"]) == (0, 2)
     assert second.outputs[0].sha256 == first.outputs[0].sha256
+    assert second.outputs[0].name != first.outputs[0].name
+
+
+async def test_a_graph_that_ran_before_delivers_though_the_outputs_were_deleted_since(
+    fake: FakeComfyUI, connect: Connect, make_job: MakeJob
+) -> None:
+    for leaf in ("SaveImage", "PreviewImage"):
+        for _time in range(2):
+            assert (await connect().run(make_job(picture(leaf=leaf)), hear_nothing)).outputs
+            fake.disk.files.clear()
+
+
+async def test_a_graph_that_ran_before_never_delivers_what_another_left_under_the_same_name(
+    fake: FakeComfyUI, connect: Connect, make_job: MakeJob
+) -> None:
+    fake.keeps_its_cache = True
+    connector = connect()
+    await connector.ready()
+    red, blue = picture(colour=0xFF0000), picture(colour=0x0000FF)
+    first = await connector.run(make_job(red), hear_nothing)
+    fake.disk.files.clear()
+    other = await connector.run(make_job(blue), hear_nothing)
+    again = await connector.run(make_job(red), hear_nothing)
+    assert first.outputs[0].name == other.outputs[0].name
+    assert first.outputs[0].sha256 == again.outputs[0].sha256 != other.outputs[0].sha256
+
+
+def test_every_node_that_leaves_outputs_is_told_the_run_and_no_other() -> None:
+    graph = picture(leaves=2)["prompt"]
+    graph["5"] = {"class_type": "SaveAndPass", "inputs": {"images": ["1", 0]}}
+    graph["1001"]["inputs"]["image"] = ["5", 0]
+    told = marked(graph, "run-1", saving={"SaveAndPass", "SaveImage"})
+    assert {node for node, entry in told.items() if entry["inputs"].get("northstar_run")} == {"5", "1000", "2000"}
+    assert {node: told[node] for node in ("1", "1001", "2001")} == {node: graph[node] for node in ("1", "1001", "2001")}
+    assert "northstar_run" not in graph["5"]["inputs"], "the job's own payload stays as it is"
 
 
 async def test_the_server_says_what_it_can_do(connect: Connect) -> None:

@@ -67,7 +67,7 @@ async def test_a_run_that_somebody_removed_from_the_queue_is_gone(
 async def test_a_newer_server_is_asked_to_cancel_by_id_and_nothing_else(
     fake: FakeComfyUI, connect: Connect, make_job: MakeJob
 ) -> None:
-    fake.has_jobs_api = True
+    fake.is_newer = True
     run = await Started(connect(), make_job).until_it_says("node 2 of")
     run.task.cancel()
     await asyncio.gather(run.task, return_exceptions=True)

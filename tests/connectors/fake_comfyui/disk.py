@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +15,6 @@ class FakeDisk:
     def __init__(self) -> None:
         self.files: dict[tuple[str, str, str], bytes] = {}
         self.breaks_off_after: int | None = None  # bytes of a transfer after which the connection breaks
-        self._stored = 0
 
     @property
     def uploads(self) -> tuple[str, ...]:
@@ -22,10 +22,14 @@ class FakeDisk:
         return tuple(f"{below}/{name}" if below else name for kind, below, name in self.files if kind == "input")
 
     def store(self, prefix: str, data: bytes, *, folder: str) -> dict[str, str]:
-        """Add a picture under the next number."""
-        self._stored += 1
+        """Add a picture under the number after the highest that is there."""
         below, _, name = prefix.rpartition("/")
-        filename = f"{name}_{self._stored:05}_.png"
+        numbers = [
+            int(number[1])
+            for kind, where, other in self.files
+            if (kind, where) == (folder, below) and (number := re.fullmatch(re.escape(name) + r"_(\d{5})_\.png", other))
+        ]
+        filename = f"{name}_{max(numbers, default=0) + 1:05}_.png"
         self.files[(folder, below, filename)] = data
         return {"filename": filename, "subfolder": below, "type": folder}
 

@@ -45,6 +45,7 @@ class Run:
         *,
         classes: Mapping[str, NodeClass],
         cache: dict[str, Any],
+        keeps_its_cache: bool,
         disk: Disk,
         send: Callable[[str, dict[str, Any]], None],
         send_bytes: Callable[[bytes], None] | None,
@@ -57,6 +58,7 @@ class Run:
         self._leaves = leaves
         self._classes = classes
         self._cache = cache
+        self._keeps_its_cache = keeps_its_cache
         self._disk = disk
         self._send = send
         self._send_bytes = send_bytes
@@ -81,7 +83,7 @@ class Run:
                 return False
             self._executed.append(node)
             self._cache[signatures[node]] = self.outputs.get(node)
-        kept = {signatures[node] for node in order}
+        kept = set(self._cache) if self._keeps_its_cache else {signatures[node] for node in order}
         for signature in set(self._cache) - kept:
             del self._cache[signature]
         self._say("execution_success")

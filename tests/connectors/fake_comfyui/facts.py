@@ -38,3 +38,17 @@ SYSTEM_STATS: dict[str, Any] = {
         }
     ],
 }
+
+
+def system_stats(*, is_newer: bool) -> dict[str, Any]:
+    """What `/system_stats` answers; newer servers say more of how they were installed."""
+    if not is_newer:
+        return SYSTEM_STATS
+    packages = [{"name": "comfyui-frontend-package", "installed": None, "required": "1.45.20"}]
+    newer = {
+        "os": "linux",
+        "comfyui_version": "0.27.0",
+        "comfy_package_versions": packages,
+        "deploy_environment": "local-git",
+    }
+    return SYSTEM_STATS | {"system": SYSTEM_STATS["system"] | newer}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMessage, web
 
-from tests.connectors.fake_comfyui.facts import FOLDERS, SYSTEM_STATS
-from tests.connectors.fake_comfyui.validation import Refused, outputs_to_run
+from tests.connectors.fake_comfyui.facts import FOLDERS, system_stats
+from tests.connectors.fake_comfyui.validation import Refused, check_run_id, outputs_to_run
 
 if TYPE_CHECKING:
     from tests.connectors.fake_comfyui.server import FakeComfyUI
@@ -24,7 +25,6 @@ class Routes:
 
     def all(self) -> list[web.RouteDef]:
         gets = {
-            "/system_stats": SYSTEM_STATS,
             "/embeddings": [],
             "/features": {"supports_preview_metadata": True, "max_upload_size": 104857600},
             "/users": {"storage": "server", "migrated": False},
@@ -35,6 +35,8 @@ class Routes:
         routes += [web.get(f"/api{path}", _constant(body)) for path, body in gets.items()]
         return [
             *routes,
+            web.get("/system_stats", self._get_system_stats),
+            web.get("/api/system_stats", self._get_system_stats),
             web.get("/ws", self._socket),
             web.get("/prompt", self._get_prompt),
             web.post("/prompt", self._post_prompt),
@@ -50,6 +52,7 @@ class Routes:
             web.get("/models/{folder}", self._get_models),
             web.get("/view", self._get_view),
             web.post("/upload/image", self._post_upload),
+            web.get("/api/jobs", self._get_jobs),
             web.post("/api/jobs/{id}/cancel", self._post_cancel),
         ]
 
@@ -94,6 +97,9 @@ class Routes:
             del self._fake.sockets[client_id]
         return socket
 
+    async def _get_system_stats(self, _request: web.Request) -> web.Response:
+        return web.json_response(system_stats(is_newer=self._fake.is_newer))
+
     async def _get_prompt(self, _request: web.Request) -> web.Response:
         return web.json_response(self._fake.status())
 
@@ -106,12 +112,16 @@ class Routes:
             self._fake.number += 1
             number = -number if body.get("front") else number
         try:
-            leaves, faults = outputs_to_run(body["prompt"], self._fake.classes)
+            if self._fake.is_newer:
+                check_run_id(body.get("prompt_id"))
+            leaves, faults = outputs_to_run(body["prompt"], self._fake.classes, is_newer=self._fake.is_newer)
         except Refused as refused:
             return web.json_response(refused.body, status=400)
         run_id = body.get("prompt_id") if self._fake.keeps_prompt_ids else None
         run_id = run_id or str(uuid.uuid4())
         extra_data = body.get("extra_data", {}) | {"client_id": body["client_id"]}
+        if self._fake.is_newer:
+            extra_data["create_time"] = time.time_ns() // 1_000_000
         async with self._fake.work:
             self._fake.pending.append([number, run_id, body["prompt"], extra_data, leaves])
             self._fake.send_status()
@@ -149,7 +159,7 @@ class Routes:
         return web.Response()
 
     async def _post_cancel(self, request: web.Request) -> web.Response:
-        if not self._fake.has_jobs_api:
+        if not self._fake.is_newer:
             return web.Response(status=405)
         run_id = request.match_info["id"]
         known = any(
@@ -158,6 +168,13 @@ class Routes:
         self._fake.delete([run_id])
         self._fake.interrupt(run_id)
         return web.json_response({"cancelled": known})
+
+    async def _get_jobs(self, _request: web.Request) -> web.Response:
+        if not self._fake.is_newer:
+            return web.Response(status=404)
+        jobs = [{"id": item[1], "status": "pending"} for item in self._fake.pending]
+        page = {"offset": 0, "limit": None, "total": len(jobs), "has_more": False}
+        return web.json_response({"jobs": jobs, "pagination": page})
 
     async def _post_nothing(self, _request: web.Request) -> web.Response:
         return web.Response()

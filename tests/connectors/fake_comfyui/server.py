@@ -26,7 +26,7 @@ class FakeComfyUI:
         self.disk = FakeDisk()
         self.url = ""
         #: What newer servers have, and what older ones lack.
-        self.has_jobs_api = False
+        self.is_newer = False  # as 0.27.0 answers; otherwise as 0.3.64
         self.reads_interrupt_id = True
         self.keeps_prompt_ids = True
         self.sends_previews = False
@@ -41,6 +41,7 @@ class FakeComfyUI:
         self.redirects: dict[str, str] = {}  # path to another address
         self.withholds_frames = False
         self.loses_history = False
+        self.keeps_its_cache = False  # of other graphs than the last one too, as with `--cache-lru`
         self.ignores_interruptions = False
         self.chatters = False  # an extension tells every client how the machine feels, many times a second
         #: What was asked for, as (method, path, body).
@@ -159,6 +160,7 @@ class FakeComfyUI:
             leaves,
             classes=self.classes,
             cache=self._cache,
+            keeps_its_cache=self.keeps_its_cache,
             disk=self.disk,
             send=lambda kind, data: self.send(kind, data, client_id),
             send_bytes=(lambda data: self._outbox.put_nowait((client_id, data))) if self.sends_previews else None,

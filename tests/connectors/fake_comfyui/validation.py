@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,23 @@ def is_link(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def outputs_to_run(graph: Graph, classes: Mapping[str, NodeClass]) -> tuple[list[str], dict[str, Any]]:
+def check_run_id(run_id: Any) -> None:
+    """Newer servers take no name but a UUID in its usual form.
+
+    Raises:
+        Refused: it is something else.
+    """
+    if run_id is not None and not _is_uuid(run_id):
+        details = (
+            "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
+            "omit it to let the server generate one"
+        )
+        raise _refused("invalid_prompt_id", "prompt_id must be a valid UUID", details)
+
+
+def outputs_to_run(
+    graph: Graph, classes: Mapping[str, NodeClass], *, is_newer: bool = False
+) -> tuple[list[str], dict[str, Any]]:
     """The output nodes that can be run, and what is wrong with the others.
 
     Raises:
@@ -28,10 +45,7 @@ def outputs_to_run(graph: Graph, classes: Mapping[str, NodeClass]) -> tuple[list
     """
     for node, description in graph.items():
         if description.get("class_type") not in classes:
-            name = description.get("class_type")
-            raise _refused(
-                "invalid_prompt", f"Cannot execute because node {name} does not exist.", f"Node ID '#{node}'"
-            )
+            raise _unknown_class(node, description.get("class_type"), is_newer=is_newer)
     leaves = [node for node, description in graph.items() if classes[description["class_type"]].is_output]
     if not leaves:
         raise _refused("prompt_no_outputs", "Prompt has no outputs")
@@ -48,6 +62,22 @@ def outputs_to_run(graph: Graph, classes: Mapping[str, NodeClass]) -> tuple[list
     if not good:
         raise _refused("prompt_outputs_failed_validation", "Prompt outputs failed validation", faults=faults)
     return good, faults
+
+
+def _is_uuid(run_id: Any) -> bool:
+    try:
+        return isinstance(run_id, str) and str(uuid.UUID(run_id)) == run_id
+    except ValueError:
+        return False
+
+
+def _unknown_class(node: str, name: Any, *, is_newer: bool) -> Refused:
+    where = f"Node ID '#{node}'"
+    if not is_newer:
+        return _refused("invalid_prompt", f"Cannot execute because node {name} does not exist.", where)
+    refused = _refused("missing_node_type", f"Node '{name}' not found. The custom node may not be installed.", where)
+    refused.body["error"]["extra_info"] = {"node_id": node, "class_type": name, "node_title": name}
+    return refused
 
 
 def _refused(kind: str, message: str, details: str = "", faults: dict[str, Any] | None = None) -> Refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -27,6 +28,11 @@ _REASON_CHARS: Final = 400
 _FAULTS_SHOWN: Final = 5
 #: Last parts of the names of exceptions that mean want of memory, in torch's several versions.
 _OUT_OF_MEMORY: Final = frozenset({"OutOfMemoryError", "MemoryError"})
+#: Exceptions of torch that may mean it too, and how their words then begin: on GPUs, on Apple's, on the processor.
+_ANY_FAULT: Final = frozenset({"RuntimeError", "AcceleratorError"})
+_FOR_WANT_OF_MEMORY: Final = re.compile(
+    r"(CUDA|HIP|cuDNN|CUBLAS|MPS) .{0,80}out of memory|\[enforce fail at \S{0,80}\] .{0,40}DefaultCPUAllocator: "
+)
 #: Exceptions that a graph cannot cause: the GPU, the disk, the network, or a damaged model file of this machine.
 _OF_THE_MACHINE: Final = frozenset(
     {
@@ -159,7 +165,7 @@ def _class_of(exception_type: str, reason: str) -> type[NodeFailed]:
     name = exception_type.rpartition(".")[2]
     # Before torch gave these faults a class of their own they were RuntimeErrors, and only their first words tell.
     old_style = name == "RuntimeError" and reason.startswith(("CUDA ", "HIP ", "cuDNN ", "CUBLAS "))
-    if name in _OUT_OF_MEMORY or (old_style and "out of memory" in reason[:100]):
+    if name in _OUT_OF_MEMORY or (name in _ANY_FAULT and _FOR_WANT_OF_MEMORY.match(reason)):
         return EngineOutOfMemory
     return NodeFailedForNow if name in _OF_THE_MACHINE or old_style else NodeFailed
 

@@ -16,7 +16,7 @@ from northstar.connectors.comfyui.answers import Ended, failure_of, node_faults
 from northstar.connectors.comfyui.facts import ComfyFacts, facts_of
 from northstar.connectors.comfyui.following import RunFollower
 from northstar.connectors.comfyui.frames import Frame
-from northstar.connectors.comfyui.graph import ComfyRequest, comfy_request, run_id_of, stored_name, with_inputs
+from northstar.connectors.comfyui.graph import ComfyRequest, comfy_request, marked, run_id_of, stored_name, with_inputs
 from northstar.connectors.comfyui.http import ComfyHttp
 from northstar.connectors.comfyui.inputs import InputSource
 from northstar.connectors.comfyui.outputs import fetched, outputs_of
@@ -78,6 +78,7 @@ class ComfyUIConnector:
             answer_s=self._patience.answer_s,
         )
         self._running = RunningJobs(service=service)
+        self._output_classes: frozenset[str] = frozenset()  # as the server last said
 
     def __repr__(self) -> str:
         return f"ComfyUIConnector({self._http!r}, service={self.service!r})"
@@ -107,7 +108,9 @@ class ComfyUIConnector:
         Raises:
             EngineError: it does not answer, or not as ComfyUI does.
         """
-        return await facts_of(self._http)
+        facts = await facts_of(self._http)
+        self._output_classes = facts.output_classes
+        return facts
 
     async def describe(self) -> EngineFacts:
         """The same in the words of all engines; raises as `facts`."""
@@ -200,7 +203,7 @@ class ComfyUIConnector:
         for name, description in request.inputs.items():
             data = await self._inputs.read(name, description)
             names[name] = await self._server.upload(stored_name(run_id, name), data)
-        graph = with_inputs(request.graph, names, service=self.service)
+        graph = marked(with_inputs(request.graph, names, service=self.service), run_id, saving=self._output_classes)
         body: dict[str, Json] = {"prompt": graph, "prompt_id": run_id, "client_id": client_id}
         return body | ({"extra_data": request.extra_data} if request.extra_data else {})
 

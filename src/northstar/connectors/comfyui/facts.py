@@ -46,6 +46,8 @@ class ComfyFacts(msgspec.Struct, frozen=True, kw_only=True):
     models: Mapping[str, tuple[str, ...]]
     #: Packs that brought node classes, as words that jobs may ask for.
     node_packs: frozenset[str] = frozenset()
+    #: Node classes whose outputs stand in the history.
+    output_classes: frozenset[str] = frozenset()
 
     def described(self) -> EngineFacts:
         """The same as any engine says it. ComfyUI does not tell which models are in memory."""
@@ -69,6 +71,7 @@ class _System(msgspec.Struct):
 
 class _NodeClass(msgspec.Struct):
     python_module: str | None = None
+    output_node: bool | None = None
 
 
 class _SystemStats(msgspec.Struct):
@@ -79,14 +82,16 @@ class _SystemStats(msgspec.Struct):
 async def facts_of(http: ComfyHttp) -> ComfyFacts:
     """Ask the server about itself. Raises `EngineError` if it does not answer as ComfyUI does."""
     stats = await http.ask("GET", "/system_stats", _SystemStats)
-    classes = await http.ask("GET", "/object_info", dict[str, msgspec.Raw])
+    entries = await http.ask("GET", "/object_info", dict[str, msgspec.Raw])
+    classes = {name: _node_class(entry) for name, entry in entries.items()}
     return ComfyFacts(
         version=stats.system.comfyui_version or "",
         pytorch_version=stats.system.pytorch_version or "",
         devices=stats.devices,
         node_classes=frozenset(classes),
         models=await _models(http),
-        node_packs=frozenset(pack for described in classes.values() if (pack := pack_of(described))),
+        node_packs=frozenset(pack for found in classes.values() if (pack := _pack(found))),
+        output_classes=frozenset(name for name, found in classes.items() if found.output_node),
     )
 
 
@@ -96,10 +101,18 @@ def pack_of(described: msgspec.Raw) -> str:
     >>> pack_of(msgspec.Raw(b'{"python_module": "custom_nodes.ComfyUI Impact-Pack"}'))
     'comfyui-impact-pack'
     """
+    return _pack(_node_class(described))
+
+
+def _node_class(described: msgspec.Raw) -> _NodeClass:
     try:
-        module = msgspec.json.decode(described, type=_NodeClass).python_module or ""
+        return msgspec.json.decode(described, type=_NodeClass)
     except msgspec.MsgspecError:  # one odd entry is no reason to know nothing of the others
-        return ""
+        return _NodeClass()
+
+
+def _pack(node_class: _NodeClass) -> str:
+    module = node_class.python_module or ""
     if not module.startswith(_PACK):
         return ""
     return _NOT_OF_A_WORD.sub("-", module.removeprefix(_PACK).lower()).strip("._/:+-")[:_WORD_CHARS]

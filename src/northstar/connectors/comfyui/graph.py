@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,8 @@ _MAX_NAME: Final = 200
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _MODEL_ENDINGS: Final = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin", ".onnx")
 _PARTS: Final = frozenset({"prompt", "inputs", "extra_data"})
+#: The input by which nodes that leave outputs are told apart from run to run; ComfyUI passes over inputs it does not know.
+_MARK: Final = "northstar_run"
 
 
 class ComfyRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +99,24 @@ def with_inputs(graph: Mapping[str, Json], names: Mapping[str, str], *, service:
     if unused := sorted(set(names) - used):
         raise EngineRejected(f"no node of the graph names the input {unused[0]!r}", service=service)
     return changed
+
+
+def marked(graph: Mapping[str, Json], run_id: str, *, saving: Collection[str]) -> dict[str, Json]:
+    """The graph with the run's id at every node that leaves outputs: the last ones, and those of the classes `saving`.
+
+    Else the server would answer a graph that it has run before with the names of that run's files, without looking: by
+    then they may be deleted, or be somebody else's. Whatever comes before those nodes still comes out of its cache.
+    """
+    linked = {value[0] for description in graph.values() for value in description["inputs"].values() if _is_link(value)}
+    changed: dict[str, Json] = dict(graph)
+    for node, description in graph.items():
+        if node not in linked or description["class_type"] in saving:
+            changed[node] = {**description, "inputs": {**description["inputs"], _MARK: run_id}}
+    return changed
+
+
+def _is_link(value: Json) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _is_model_file(value: Json) -> bool:

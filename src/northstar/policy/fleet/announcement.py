@@ -92,6 +92,14 @@ def announce(
     return Announcement(profile=profile, description=fitted(description), slots=slots, models=models)
 
 
+def with_trouble(description: MachineDescription, trouble: str) -> MachineDescription:
+    """The description with one more sentence of trouble before what it says already; unchanged without one."""
+    if not trouble:
+        return description
+    said = "; ".join(filter(None, (trouble, description.trouble)))
+    return fitted(msgspec.structs.replace(description, trouble=printable(said, most=_TROUBLE_CHARS)))
+
+
 def with_packs(profile: MachineProfile, packs: Iterable[str]) -> tuple[MachineProfile, int]:
     """The profile with these packs too, and how many had no room. Declared packs stay; of the others the first by name."""
     more = sorted(set(packs) - set(profile.node_packs))
