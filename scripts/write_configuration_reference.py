@@ -49,6 +49,9 @@ Settings come from four places, and the later one wins, key by key: the defaults
 command. A key that does not exist is an error that names it (`NS_INVALID_SETTINGS`), and so is a variable that begins with
 `NORTHSTAR_` and sets nothing. `[[machines]]` of a file replace those of the defaults as a whole, and so does each
 `[services.NAME]`.
+
+Three variables are no settings: `NORTHSTAR_CONFIG`, and for `northstar agent` `NORTHSTAR_JOIN` (the broker to join) and
+`NORTHSTAR_INVITE` (the invite to join by). In a variable the items of a list stand with commas between them.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from northstar.domain.errors import Refused
+from northstar.domain.errors import Refused, Unavailable
 from northstar.store.asset_names import checked_name
 from northstar.store.assets import AssetRef
 
@@ -38,6 +39,17 @@ class OutputExists(Refused):
         self.path = path
 
 
+class OutputNotSaved(Unavailable):
+    """The folder, or its disk, takes no file."""
+
+    code: ClassVar[str] = "NS_OUTPUT_NOT_SAVED"
+    retryable = False
+
+    def __init__(self, path: Path, *, reason: str) -> None:
+        super().__init__(f"{path} cannot be written ({reason}); name a folder that can by --out")
+        self.path = path
+
+
 class _Output(msgspec.Struct):
     name: str
     asset: AssetRef | None = None
@@ -62,6 +74,7 @@ async def save_outputs(job: JobView, store: AssetStore, folder: Path) -> list[Sa
     Raises:
         NoOutputs: the job has not succeeded.
         OutputExists: a file of that name is there. What was saved before it stays.
+        OutputNotSaved: the folder cannot be made or written to.
         NorthstarError: an output is missing, retired or damaged; see the asset store.
     """
     if job.status != "succeeded":
@@ -74,20 +87,38 @@ async def _saved(output: _Output, store: AssetStore, folder: Path) -> SavedOutpu
     # Short text has no file, and the name of its kind rarely an ending.
     name = output.name if output.asset is not None or "." in output.name else f"{output.name}.txt"
     path = folder / checked_name(name)
-    await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-    if path.exists():
-        raise OutputExists(path)
+    try:
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        if path.exists():
+            raise OutputExists(path)
+        size_bytes = await _placed(output, store, path)
+    except OSError as exc:
+        raise OutputNotSaved(path, reason=exc.strerror or str(exc)) from exc
+    return SavedOutput(name=output.name, path=str(path), size_bytes=size_bytes)
+
+
+async def _placed(output: _Output, store: AssetStore, path: Path) -> int:
+    """Write it beside its place, and name it when it is whole. Raises OutputExists, OSError, or what the store raises."""
     handle, draft = tempfile.mkstemp(prefix=".northstar-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             size_bytes = await _written(output, store, file)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            raise OutputExists(path) from None
+        await asyncio.to_thread(_named, Path(draft), path)
     finally:
         await asyncio.to_thread(Path(draft).unlink, missing_ok=True)
-    return SavedOutput(name=output.name, path=str(path), size_bytes=size_bytes)
+    return size_bytes
+
+
+def _named(draft: Path, path: Path) -> None:
+    """Give the file its name, over no other; where a file cannot have two names, as on some network disks, the look before must do."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise OutputExists(path) from None
+    except OSError as exc:
+        if exc.errno not in {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}:
+            raise
+        draft.rename(path)
 
 
 async def _written(output: _Output, store: AssetStore, file: IO[bytes]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import re
 import tomllib
@@ -145,7 +146,11 @@ def _set_from_text(merged: dict[str, Any], variable: str, text: str) -> None:
     source = f"environment variable {variable}"
     key = variables().get(variable)
     if key is None:
-        raise InvalidSettings("no setting has this name; docs/reference/configuration.md lists them all", source=source)
+        alike = difflib.get_close_matches(variable, [*variables(), *RESERVED], n=1)
+        hint = f"did you mean {alike[0]}? " if alike else ""
+        raise InvalidSettings(
+            f"no setting has this name; {hint}docs/reference/configuration.md lists them all", source=source
+        )
     default: Any = _defaults()
     for name in key.split("."):
         default = default[name]

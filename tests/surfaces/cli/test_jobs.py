@@ -50,6 +50,14 @@ def test_the_files_of_a_finished_job_are_brought_to_a_folder_and_overwrite_nothi
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["copy.txt"]
 
 
+def test_a_folder_that_cannot_be_written_to_is_said_in_a_sentence(running: Northstar, tmp_path: Path) -> None:
+    submit(running, "s-9", wait=True)
+    (tmp_path / "file").write_text("in the way")
+    for folder in (tmp_path / "file", Path("/proc/x")):
+        answer = running.run("jobs", "outputs", "s-9", "--out", str(folder))
+        assert (answer.code, answer.err.count("\n"), answer.err.partition(":")[0]) == (4, 1, "NS_OUTPUT_NOT_SAVED")
+
+
 def test_a_job_that_is_not_done_has_no_outputs_to_bring(running: Northstar, tmp_path: Path) -> None:
     submit(running, "s-6", payload={"until": str(tmp_path / "never")})
     answer = running.run("jobs", "outputs", "s-6")
