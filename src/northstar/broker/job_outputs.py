@@ -10,7 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from northstar.domain.errors import Refused
+from northstar.broker.gateway.outputs import ResultMalformed
+from northstar.domain.errors import InvalidRequest, Refused
 from northstar.store.asset_names import checked_name
 from northstar.store.assets import AssetRef
 
@@ -38,6 +39,16 @@ class OutputExists(Refused):
         self.path = path
 
 
+class OutputFolderUnusable(InvalidRequest):
+    """The files cannot be saved where they should."""
+
+    code: ClassVar[str] = "NS_OUTPUT_FOLDER_UNUSABLE"
+
+    def __init__(self, folder: Path, *, reason: str) -> None:
+        super().__init__(f"{folder} cannot take the files ({reason}); name another folder with --out")
+        self.folder = folder
+
+
 class _Output(msgspec.Struct):
     name: str
     asset: AssetRef | None = None
@@ -62,12 +73,21 @@ async def save_outputs(job: JobView, store: AssetStore, folder: Path) -> list[Sa
     Raises:
         NoOutputs: the job has not succeeded.
         OutputExists: a file of that name is there. What was saved before it stays.
+        OutputFolderUnusable: the folder cannot be written to, or is full.
+        ResultMalformed: the machine that ran the job did not say what it left.
         NorthstarError: an output is missing, retired or damaged; see the asset store.
     """
     if job.status != "succeeded":
         raise NoOutputs(job.id, status=job.status)
-    result: Any = job.result if isinstance(job.result, dict) else {}
-    return [await _saved(output, store, folder) for output in msgspec.convert(result, _Result).outputs]
+    told: Any = job.result if isinstance(job.result, dict) else {}
+    try:
+        result = msgspec.convert(told, _Result)
+    except msgspec.ValidationError as exc:
+        raise ResultMalformed(job.id, detail=str(exc)) from exc
+    try:
+        return [await _saved(output, store, folder) for output in result.outputs]
+    except OSError as exc:
+        raise OutputFolderUnusable(folder, reason=exc.strerror or str(exc)) from exc
 
 
 async def _saved(output: _Output, store: AssetStore, folder: Path) -> SavedOutput:
@@ -81,13 +101,24 @@ async def _saved(output: _Output, store: AssetStore, folder: Path) -> SavedOutpu
     try:
         with os.fdopen(handle, "wb") as file:
             size_bytes = await _written(output, store, file)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            raise OutputExists(path) from None
+        _name(Path(draft), path)
     finally:
         await asyncio.to_thread(Path(draft).unlink, missing_ok=True)
     return SavedOutput(name=output.name, path=str(path), size_bytes=size_bytes)
+
+
+def _name(draft: Path, path: Path) -> None:
+    """Give a whole file its name, unless another has it. Not every file system has links: there the name is taken first."""
+    try:
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            raise
+        except OSError:
+            path.open("xb").close()
+            draft.replace(path)
+    except FileExistsError:
+        raise OutputExists(path) from None
 
 
 async def _written(output: _Output, store: AssetStore, file: IO[bytes]) -> int:
