@@ -16,7 +16,7 @@ from northstar.store.assets import AssetStore
 
 
 def finished(result: Any) -> JobView:
-    numbers = dict.fromkeys(
+    numbers: dict[str, Any] = dict.fromkeys(
         ("priority", "attempts", "max_attempts", "recoveries", "submitted_ms", "started_ms", "finished_ms", "due_ms"), 0
     )
     return JobView(id="j", status=JobStatus.SUCCEEDED, tenant="t", machine="m", lane_key="", result=result, **numbers)
