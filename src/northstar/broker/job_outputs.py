@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import tempfile
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from northstar.domain.errors import Refused, Unavailable
+from northstar.broker.gateway.outputs import ResultMalformed
+from northstar.domain.errors import InvalidRequest, Refused
 from northstar.store.asset_names import checked_name
 from northstar.store.assets import AssetRef
 
@@ -39,15 +39,14 @@ class OutputExists(Refused):
         self.path = path
 
 
-class OutputNotSaved(Unavailable):
-    """The folder, or its disk, takes no file."""
+class OutputFolderUnusable(InvalidRequest):
+    """The files cannot be saved where they should."""
 
-    code: ClassVar[str] = "NS_OUTPUT_NOT_SAVED"
-    retryable = False
+    code: ClassVar[str] = "NS_OUTPUT_FOLDER_UNUSABLE"
 
-    def __init__(self, path: Path, *, reason: str) -> None:
-        super().__init__(f"{path} cannot be written ({reason}); name a folder that can by --out")
-        self.path = path
+    def __init__(self, folder: Path, *, reason: str) -> None:
+        super().__init__(f"{folder} cannot take the files ({reason}); name another folder with --out")
+        self.folder = folder
 
 
 class _Output(msgspec.Struct):
@@ -74,51 +73,52 @@ async def save_outputs(job: JobView, store: AssetStore, folder: Path) -> list[Sa
     Raises:
         NoOutputs: the job has not succeeded.
         OutputExists: a file of that name is there. What was saved before it stays.
-        OutputNotSaved: the folder cannot be made or written to.
+        OutputFolderUnusable: the folder cannot be written to, or is full.
+        ResultMalformed: the machine that ran the job did not say what it left.
         NorthstarError: an output is missing, retired or damaged; see the asset store.
     """
     if job.status != "succeeded":
         raise NoOutputs(job.id, status=job.status)
-    result: Any = job.result if isinstance(job.result, dict) else {}
-    return [await _saved(output, store, folder) for output in msgspec.convert(result, _Result).outputs]
+    told: Any = job.result if isinstance(job.result, dict) else {}
+    try:
+        result = msgspec.convert(told, _Result)
+    except msgspec.ValidationError as exc:
+        raise ResultMalformed(job.id, detail=str(exc)) from exc
+    try:
+        return [await _saved(output, store, folder) for output in result.outputs]
+    except OSError as exc:
+        raise OutputFolderUnusable(folder, reason=exc.strerror or str(exc)) from exc
 
 
 async def _saved(output: _Output, store: AssetStore, folder: Path) -> SavedOutput:
     # Short text has no file, and the name of its kind rarely an ending.
     name = output.name if output.asset is not None or "." in output.name else f"{output.name}.txt"
     path = folder / checked_name(name)
-    try:
-        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        if path.exists():
-            raise OutputExists(path)
-        size_bytes = await _placed(output, store, path)
-    except OSError as exc:
-        raise OutputNotSaved(path, reason=exc.strerror or str(exc)) from exc
-    return SavedOutput(name=output.name, path=str(path), size_bytes=size_bytes)
-
-
-async def _placed(output: _Output, store: AssetStore, path: Path) -> int:
-    """Write it beside its place, and name it when it is whole. Raises OutputExists, OSError, or what the store raises."""
+    await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+    if path.exists():
+        raise OutputExists(path)
     handle, draft = tempfile.mkstemp(prefix=".northstar-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             size_bytes = await _written(output, store, file)
-        await asyncio.to_thread(_named, Path(draft), path)
+        _name(Path(draft), path)
     finally:
         await asyncio.to_thread(Path(draft).unlink, missing_ok=True)
-    return size_bytes
+    return SavedOutput(name=output.name, path=str(path), size_bytes=size_bytes)
 
 
-def _named(draft: Path, path: Path) -> None:
-    """Give the file its name, over no other; where a file cannot have two names, as on some network disks, the look before must do."""
+def _name(draft: Path, path: Path) -> None:
+    """Give a whole file its name, unless another has it. Not every file system has links: there the name is taken first."""
     try:
-        os.link(draft, path)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            raise
+        except OSError:
+            path.open("xb").close()
+            draft.replace(path)
     except FileExistsError:
         raise OutputExists(path) from None
-    except OSError as exc:
-        if exc.errno not in {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}:
-            raise
-        draft.rename(path)
 
 
 async def _written(output: _Output, store: AssetStore, file: IO[bytes]) -> int:

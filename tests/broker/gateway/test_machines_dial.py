@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 
 import aiohttp
 import msgspec
@@ -12,9 +13,12 @@ import pytest
 from northstar.agent.link_errors import BrokerRefused
 from northstar.agent.model_link import DialledModelLink
 from northstar.agent.websocket_link import WebSocketLink
+from northstar.assembly.front import admission_to
+from northstar.domain.admission import InviteTerms
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld
 from northstar.domain.refusals import TokenRevoked, TooMuchNews
+from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, machine_token
 from northstar.store import wire
 from northstar.store.admission import revoke
 from northstar.store.bells import Connected, Offered
@@ -245,3 +249,18 @@ async def test_a_fault_in_the_link_is_told_and_the_machine_dials_again(
     async with fleet.front() as front, fleet.dialling(front.url) as link:
         await registered(link)
     assert faults == []
+
+
+async def test_a_machine_does_not_move_to_another_region_after_it_was_let_in(fleet: Fleet) -> None:
+    admission = admission_to(fleet.cell)
+    invite = (await admission.invite(InviteTerms(pools=("standard",), region="eu"), by="test")).invite
+    token = machine_token(
+        invite, id_bytes=secrets.token_bytes(ID_BYTES), secret_bytes=secrets.token_bytes(SECRET_BYTES)
+    )
+    await admission.redeem(invite.reveal(), token.reveal(), machine="m")
+    here, elsewhere = (MachineDescription(region=region) for region in ("eu", "us"))
+    async with fleet.front() as front, fleet.dialling(front.url, token=token.reveal()) as link:
+        await link.register(PROFILE, here, slots=1, models=())
+        await DialledModelLink(link).describe(here)
+        with pytest.raises(BrokerRefused, match="region us, and its token grants region eu"):
+            await DialledModelLink(link).describe(elsewhere)

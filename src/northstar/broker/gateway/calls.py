@@ -53,7 +53,7 @@ class Calls:
         #: Whether it has gone in order: then its connection is not missed.
         self.left = False
         self._slots = 0
-        self._models = ModelCalls(cell, machine=admitted.machine, session=session)
+        self._models = ModelCalls(cell, admitted, session=session)
 
     async def answer(self, call: wire.Call) -> Any:
         """What the call gives. Raises FrameInvalid, and what the cell refuses."""

@@ -6,24 +6,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from northstar.domain.admission import Announcement
 from northstar.store import wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from northstar.domain.admission import Admitted
     from northstar.store.cell import Cell
 
 
 class ModelCalls:
     """The calls of one connection that are about models."""
 
-    def __init__(self, cell: Cell, *, machine: str, session: str) -> None:
+    def __init__(self, cell: Cell, admitted: Admitted, *, session: str) -> None:
         self._cell = cell
-        self._machine = machine
-        self._who = {"machine": machine, "session": session}
+        self._machine = admitted.machine
+        self._grant = admitted.grant
+        self._who = {"machine": admitted.machine, "session": session}
 
     async def describe(self, body: wire.Describe) -> wire.Nothing:
-        """What the machine says of itself has changed."""
+        """What the machine says of itself has changed. Raises NotGranted: not the place where it may stand."""
+        self._grant.check_announced(self._machine, Announcement(region=body.description.region))
         description = msgspec.json.encode(body.description).decode()
         return await self._tell("update_machine", description=description)
 

@@ -58,7 +58,7 @@ async def bind(
     history = await database.write(partial(_meet, cell=cell.name, cell_id=cell_id, new_id=new_id()))
     if history is None:
         raise HistoryForeign(place=database.place, cell=cell.name)
-    request = {"history": history, "place": database.place[:500], "host": host[:128], "take": take}
+    request = {"history": history, "place": _cut(database.place, 500), "host": _cut(host, 128), "take": take}
     await cell.call("bind_history", request, BindReply)
     # Only now: a history that the cell does not want belongs to nobody.
     await database.write(partial(_remember, cell=cell.name, cell_id=cell_id))
@@ -85,10 +85,14 @@ async def note_trouble(cell: Cell, history: str, error: NorthstarError | None) -
 
     The cell may be what is in trouble; then nobody can be told, and whoever looks sees that by themselves.
     """
-    sentence = "" if error is None else str(error).encode()[:_MAX_SENTENCE_BYTES].decode(errors="ignore")
+    sentence = "" if error is None else _cut(str(error), _MAX_SENTENCE_BYTES)
     request = {"history": history, "code": "" if error is None else error.code, "sentence": sentence}
     with contextlib.suppress(NorthstarError):
         await cell.call("history_trouble", request, dict[str, bool])
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    return text.encode(errors="replace")[:most_bytes].decode(errors="ignore")
 
 
 def _meet(connection: Connection, *, cell: str, cell_id: str, new_id: str) -> str | None:

@@ -1,5 +1,6 @@
 --[[ bind_history: this history database takes the cell's events from now on, and no other one may trim them.
   KEYS   meta
+  FLAGS  allow-oom
   TAKES  history: id of the database · place, host: where it is and who says so, for people · take: also when another one had them
   GIVES  bound: false if it was bound to it already · former: place of the one that had them, '' if none had
   REFUSES NS_HISTORY_ELSEWHERE when another one has them, unless it shall be taken

@@ -1,6 +1,6 @@
 --[[ open_cell: make a cell, or join it; raise its epoch when the server is not the one it ran on.
   KEYS   meta events
-  FLAGS  creating
+  FLAGS  creating allow-oom
   TAKES  clock 'live' | 'virtual' · server run id of the server or primary · limits map, see `domain/limits.py` · configure: set limits of a
          cell that exists · id: what the cell is known by from now on, if it has no id yet
   GIVES  created, epoch, schema, limits, id ('' while nobody has given it one)
