@@ -55,7 +55,11 @@ def test_a_folder_that_cannot_be_written_to_is_said_in_a_sentence(running: North
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", Path("/proc/x")):
         answer = running.run("jobs", "outputs", "s-9", "--out", str(folder))
-        assert (answer.code, answer.err.count("\n"), answer.err.partition(":")[0]) == (2, 1, "NS_OUTPUT_FOLDER_UNUSABLE")
+        assert (answer.code, answer.err.count("\n"), answer.err.partition(":")[0]) == (
+            2,
+            1,
+            "NS_OUTPUT_FOLDER_UNUSABLE",
+        )
 
 
 def test_a_job_that_is_not_done_has_no_outputs_to_bring(running: Northstar, tmp_path: Path) -> None:
