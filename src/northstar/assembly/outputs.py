@@ -37,7 +37,7 @@ def asset_store(settings: Settings) -> AssetStore:
 
 def incoming(settings: Settings) -> Incoming:
     """Where this process puts files until they are whole."""
-    return Incoming(settings.data_path / "incoming")
+    return Incoming(settings.data_path / "incoming", keep_free_bytes=int(settings.assets.keep_free_gib * _GIB))
 
 
 async def retire_outputs(settings: Settings, cell: Cell) -> None:

@@ -19,6 +19,7 @@ from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase
 from northstar.store.library_loader import retire_unused
 from northstar.store.valkey import ServerFacts, check_server, connect
+from northstar.store.words import undeclared
 
 
 class Serve(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,9 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
         opened = await cell.open(settings.limits, new_id=new_id)
         await stack.enter_async_context(announced(cell, process=f"serve:{new_id()}"))
         await retire_unused(client, cell.library)
-        await cell.declare(["pool:standard"], by="serve")
+        # On a full server nothing new is declared, and only a broker that starts makes room there.
+        if new_words := await undeclared(client, cell.keys, ["pool:standard"]):
+            await cell.declare(new_words, by="serve")
         history = await running_history(settings, cell, stack, cell_id=opened.id, take=take_history, failure=failure)
         dispatcher = Dispatcher(
             cell,

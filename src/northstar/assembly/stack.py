@@ -28,6 +28,7 @@ from northstar.store.embedded.lock import DataDirectoryLock
 from northstar.store.history import HistoryDatabase
 from northstar.store.library_loader import retire_unused
 from northstar.store.valkey import ServerFacts, check_server, connect, redact
+from northstar.store.words import undeclared
 
 log = structlog.get_logger(__name__)
 
@@ -160,7 +161,9 @@ async def _declare_services(cell: Cell, settings: Settings) -> None:
     own = settings.services.keys() - default_services()  # the default ones need not run here
     of_machines = {word for machine in settings.machines for word in machine.profile().words()}
     # A job that names no pool asks for the standard one, and so does a machine.
-    words = sorted(of_machines | {f"service:{name}" for name in own} | {"pool:standard"})
+    wanted = sorted(of_machines | {f"service:{name}" for name in own} | {"pool:standard"})
+    # On a full server nothing new is declared, and only a broker that starts makes room there.
+    words = await undeclared(cell.client, cell.keys, wanted)
     for first in range(0, len(words), _WORDS_PER_CALL):
         await cell.declare(words[first : first + _WORDS_PER_CALL], by="up")
 

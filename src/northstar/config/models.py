@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -38,6 +38,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     least_kib_per_s: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
     attempts: Annotated[int, msgspec.Meta(ge=1, le=100)]
     source_folders: _Texts
+    jobs_may_fetch: Literal["none", "public", "any"]
     private_hosts: _Texts
     tokens: Annotated[tuple[_Token, ...], msgspec.Meta(max_length=64)]
     huggingface_url: _Url

@@ -67,6 +67,7 @@ class ModelNeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             sources=self.sources,
             sha256=self.sha256,
             size_bytes=self.size_bytes,
+            from_job=True,
         )
 
     def identity(self) -> ModelNeed:
@@ -102,6 +103,8 @@ class ModelOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64}|unknown)$")]
     #: Its size; 0 if it is not known.
     size_bytes: _Bytes = 0
+    #: Whether it comes with a job, whose sender is not the machine's owner: then the machine's rule for jobs holds.
+    from_job: bool = False
 
     @property
     def expected_sha256(self) -> str | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from northstar.store.valkey import FAULTS, ValkeyClient, translate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from northstar.store.keys import CellKeys
 
 #: Rounds of the scan, of so many words each; a cell may have learnt 100,000 words.
@@ -37,3 +39,14 @@ async def known_words(client: ValkeyClient, keys: CellKeys, kind: str) -> list[s
 
 def _text(word: bytes | str) -> str:
     return word.decode("utf-8", "replace") if isinstance(word, bytes) else word
+
+
+async def undeclared(client: ValkeyClient, keys: CellKeys, words: Sequence[str]) -> list[str]:
+    """Those of the words that the cell does not know yet. Raises Unavailable when the server does not answer."""
+    if not words:
+        return []
+    try:
+        known = await client.execute_command("HMGET", keys["vocabulary"], *words)
+    except FAULTS as exc:
+        raise translate(exc) from exc
+    return [word for word, by in zip(words, known, strict=True) if by is None]

@@ -42,6 +42,36 @@ async def test_a_hub_is_asked_for_the_file_of_a_revision_and_its_token_stays_the
         assert "Authorization" not in storage.asked[0].headers
 
 
+async def test_what_a_job_brings_along_is_fetched_without_a_token_of_this_machine(tmp_path: Path) -> None:
+    async with origin(DATA) as hub:
+        rules = SourceRules(
+            endpoints=Endpoints(huggingface=hub.url, civitai="https://civitai.test"),
+            huggingface_token=Secret("hf-quiet"),
+        )
+        async with store(tmp_path, sources=rules) as models:
+            await models.fetch(order("hf://org/repo/a.safetensors", DATA, from_job=True))
+        assert "Authorization" not in hub.asked[0].headers
+
+
+@pytest.mark.parametrize("source", ["file:///srv/models/a.safetensors", "s3://bucket/a.safetensors"])
+async def test_a_job_gets_nothing_out_of_this_machines_folders_and_buckets(tmp_path: Path, source: str) -> None:
+    rules = SourceRules(source_folders=(Path("/srv/models"),))
+    async with store(tmp_path, sources=rules) as models:
+        with pytest.raises(ModelSourceRefused, match="only what is public fetched by this machine"):
+            await models.fetch(order(source, DATA, from_job=True))
+
+
+async def test_where_jobs_may_have_nothing_fetched_what_is_there_already_serves_them(tmp_path: Path) -> None:
+    async with origin(DATA) as server:
+        rules = SourceRules(private_hosts=frozenset({"127.0.0.1"}), jobs_may_fetch="none")
+        async with store(tmp_path, sources=rules) as models:
+            with pytest.raises(ModelSourceRefused, match="jobs_may_fetch"):
+                await models.fetch(order(f"{server.url}/a", DATA, from_job=True))
+            await models.fetch(order(f"{server.url}/a", DATA))
+            await models.fetch(order(f"{server.url}/a", DATA, from_job=True))
+    assert len(server.asked) == 1
+
+
 async def test_civitai_is_asked_for_a_version_with_its_token_as_a_header(tmp_path: Path) -> None:
     async with origin(DATA) as civitai:
         rules = SourceRules(endpoints=Endpoints(civitai=civitai.url), civitai_token=Secret("civitai-quiet"))

@@ -92,3 +92,9 @@ def test_what_killed_processes_left_half_received_goes_and_what_arrives_now_stay
         assert incoming.drop_old(before_s=10.0) == 1
         assert under_way.exists()
     assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_nothing_is_received_where_the_brokers_own_disk_has_no_room_to_give(tmp_path: Path) -> None:
+    Incoming(tmp_path / "incoming").expect_room()
+    with pytest.raises(AssetStoreFull, match="incoming"):
+        Incoming(tmp_path / "incoming", keep_free_bytes=1 << 60).expect_room()

@@ -73,7 +73,9 @@ class Download:
         self._target = bench.layout.target(order)
         if suffix_of(order.name) in PICKLES and not bench.allow_pickle:
             raise ModelFormatRefused(order.name)
-        self._sources = [bench.sources.at(source, model=order.name) for source in order.sources]
+        self._sources = [
+            bench.sources.at(source, model=order.name, from_job=order.from_job) for source in order.sources
+        ]
 
     async def run(self) -> ModelFile:
         """Fetch, verify and publish; a file that another process has put there meanwhile is verified instead.

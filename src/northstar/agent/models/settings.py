@@ -64,6 +64,7 @@ def _sources(settings: ModelSettings, environment: Mapping[str, str]) -> SourceR
         tokens=tuple(_token(one, environment) for one in settings.tokens),
         private_hosts=frozenset(host.lower() for host in settings.private_hosts),
         source_folders=tuple(_path(one) for one in settings.source_folders),
+        jobs_may_fetch=settings.jobs_may_fetch,
         bucket=BucketOptions(endpoint=settings.s3_url, key=key, secret=secret),
     )
 

@@ -11,17 +11,7 @@ import structlog
 
 from northstar.broker.admission import TokenForeign
 from northstar.domain.errors import Refused
-from northstar.domain.refusals import (
-    InviteExpired,
-    InviteRevoked,
-    InviteUnknown,
-    InviteUsedUp,
-    TokenExpired,
-    TokenOfAnotherMachine,
-    TokenReplaced,
-    TokenRevoked,
-    TokenUnknown,
-)
+from northstar.domain.refusals import InviteUnknown, TokenUnknown
 from northstar.domain.tokens import TokenMalformed
 from northstar.policy.admission.wrong_tokens import Allowance, WrongTokenRule, after_a_wrong_one, pause_s
 
@@ -38,19 +28,9 @@ Found = TypeVar("Found")
 #: Addresses of which something wrong is remembered, and tokens of which something good is; the longest unused go.
 MAX_ADDRESSES: Final = 10_000
 MAX_GOOD: Final = 20_000
-_WRONG: Final = (
-    InviteExpired,
-    InviteRevoked,
-    InviteUnknown,
-    InviteUsedUp,
-    TokenExpired,
-    TokenForeign,
-    TokenMalformed,
-    TokenOfAnotherMachine,
-    TokenReplaced,
-    TokenRevoked,
-    TokenUnknown,
-)
+#: What somebody shows who guesses. A secret that was right once, of an invite that is over or a token that was replaced, is no guess: a few
+#: machines that start again and again with one must not keep out those behind the same address.
+_WRONG: Final = (InviteUnknown, TokenForeign, TokenMalformed, TokenUnknown)
 
 
 class TooManyWrongTokens(Refused):

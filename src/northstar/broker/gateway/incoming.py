@@ -10,15 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from northstar.store.asset_errors import AssetStoreFull, AssetStoreUnavailable
+
 _PREFIX: Final = "output-"
 
 
 class Incoming:
     """A folder that several processes of this host may share."""
 
-    def __init__(self, folder: Path) -> None:
-        """The folder is made when it is first needed."""
+    def __init__(self, folder: Path, *, keep_free_bytes: int = 0) -> None:
+        """The folder is made when it is first needed. On its disk, where more than files may lie, so many bytes stay free."""
         self._folder = folder
+        self._keep_free_bytes = keep_free_bytes
+
+    def expect_room(self) -> None:
+        """Raises AssetStoreFull where the disk has no more to give; blocks for a moment."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            free_bytes = shutil.disk_usage(self._folder).free
+        except OSError as exc:
+            raise AssetStoreUnavailable(f"{self._folder} cannot be used ({exc.strerror})") from exc
+        if free_bytes < self._keep_free_bytes:
+            raise AssetStoreFull(place=str(self._folder))
 
     @contextmanager
     def draft(self) -> Iterator[Path]:

@@ -103,6 +103,7 @@ class Outputs:
         """
         await self._expect_lease(machine=machine, job=job, lease=lease)
         await self._assets.expect_room(cell=self._cell.name)  # before its bytes have travelled
+        await asyncio.to_thread(self._incoming.expect_room)
         with self._incoming.draft() as draft, self._shares.sending(job=job, lease=lease) as came:
             found = await self._written(chunks, draft, name=name, came=came)
             if found != sha256:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -37,6 +37,8 @@ class SourceRules(msgspec.Struct, frozen=True, kw_only=True):
     #: Folders of this machine from which `file://` may copy.
     source_folders: tuple[Path, ...] = ()
     bucket: BucketOptions = BucketOptions()
+    #: What jobs may have fetched: nothing, what anybody could fetch (no token, bucket or folder of this machine), or all.
+    jobs_may_fetch: Literal["none", "public", "any"] = "public"
 
 
 class Sources:
@@ -52,10 +54,12 @@ class Sources:
         owners = ((hub, rules.huggingface_token), (civitai, rules.civitai_token))
         tokens = dict(rules.tokens) | {origin: token for origin, token in owners if token is not None}
         named = frozenset(f"{origin.host}:{origin.port}" for origin in (hub, civitai))
-        self._http = HttpSources(patience=patience, private_hosts=rules.private_hosts | named, tokens=tokens)
+        hosts = rules.private_hosts | named
+        self._http = HttpSources(patience=patience, private_hosts=hosts, tokens=tokens)
+        self._public = HttpSources(patience=patience, private_hosts=hosts, tokens={})
 
-    def at(self, source: str, *, model: str) -> Source:
-        """The source that a text means.
+    def at(self, source: str, *, model: str, from_job: bool = False) -> Source:
+        """The source that a text means; `from_job`: with no more than jobs may use.
 
         Raises:
             ModelSourceRefused: it means none, or one that is not allowed.
@@ -64,9 +68,14 @@ class Sources:
             address = address_of(source, endpoints=self._rules.endpoints)
         except ValueError as error:
             raise ModelSourceRefused(model, source=shown(source), reason=str(error)) from None
+        rule = self._rules.jobs_may_fetch if from_job else "any"
+        if rule == "none" or (rule == "public" and not isinstance(address, HttpAddress)):
+            allowed = "nothing" if rule == "none" else "only what is public"
+            reason = f"jobs may have {allowed} fetched by this machine; see models.jobs_may_fetch"
+            raise ModelSourceRefused(model, source=shown(source), reason=reason)
         match address:
             case HttpAddress():
-                return self._http.at(address, model=model)
+                return (self._http if rule == "any" else self._public).at(address, model=model)
             case BucketAddress():
                 return self._stream(lambda: open_object(address, files=self._bucket), shown=address.shown, model=model)
             case FileAddress():
@@ -78,6 +87,7 @@ class Sources:
     async def close(self) -> None:
         """Close what is open."""
         await self._http.close()
+        await self._public.close()
 
     def _stream(self, opened: Callable[[], Any], *, shown: str, model: str) -> StreamSource:
         return StreamSource(opened, shown=shown, model=model, stall_s=self._patience.stall_s)
