@@ -19,6 +19,7 @@ from northstar.connectors.contract import Output
 from northstar.connectors.secret import Secret
 from northstar.domain.jobs import ClaimedJob
 from northstar.domain.machines import MachineDescription
+from northstar.store.asset_errors import AssetStoreFull
 from northstar.store.asset_notes import Note
 from northstar.store.assets import AssetStore
 from northstar.store.messages import Done

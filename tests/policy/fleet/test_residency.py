@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from northstar.policy.fleet.residency import Residency
 
 GB = 1_000_000_000
@@ -49,23 +46,3 @@ def test_without_a_known_memory_nothing_is_claimed() -> None:
 def test_a_job_without_models_changes_nothing() -> None:
     after = CARD.used([("sdxl", 7 * GB)])
     assert after.used([]) == after
-
-
-def test_an_engine_that_can_tell_is_believed_whatever_would_fit() -> None:
-    after = CARD.used([("a", 7 * GB)]).used([("b", 7 * GB)]).told([("b", 7 * GB), ("c", 40 * GB)])
-    assert after.resident() == ("b", "c")
-    assert after.told([]).resident() == ()
-
-
-@given(
-    st.integers(0, 100),
-    st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 60)), max_size=4), max_size=12),
-)
-def test_what_is_said_to_be_in_memory_always_fits_and_was_used(vram: int, jobs: list[list[tuple[str, int]]]) -> None:
-    state, sizes = Residency(vram_bytes=vram), dict[str, int]()
-    for models in jobs:
-        state = state.used(models)
-        sizes |= dict(models)
-        assert sum(one.size_bytes for one in state.loaded) <= vram
-        assert set(state.resident()) <= set(sizes)
-        assert len(set(state.resident())) == len(state.resident())

@@ -1,7 +1,7 @@
 """Which models are in an engine's memory, as far as the jobs that it ran tell.
 
 Engines keep what they loaded until something else needs the room, and give up first what was used longest ago. So the
-models of the latest jobs are there, as far as they fit together. It is an estimate: an engine that can tell is believed instead.
+models of the latest jobs are there, as far as they fit together. It is an estimate, beside what engines that can tell say themselves.
 """
 
 from __future__ import annotations
@@ -37,14 +37,6 @@ class Residency(msgspec.Struct, frozen=True, kw_only=True):
         older = () if any(not one.size_bytes for one in latest.values()) else self.loaded
         entries = (*(one for one in older if one.name not in latest and one.size_bytes), *latest.values())
         return msgspec.structs.replace(self, loaded=self._fitting(entries))
-
-    def told(self, models: Iterable[tuple[str, int]]) -> Self:
-        """The engine itself says what is in its memory (name, bytes). It is believed, whatever fits; the order of use is kept."""
-        said = {name: _Loaded(name, size_bytes) for name, size_bytes in models}
-        known = [said[one.name] for one in self.loaded if one.name in said]
-        news = [one for name, one in said.items() if name not in {old.name for old in known}]
-        # What it loaded without a job of ours was used at a time that nobody knows: it goes first.
-        return msgspec.structs.replace(self, loaded=(*news, *known))
 
     def restarted(self) -> Self:
         """The engine began anew, with an empty memory."""
