@@ -129,7 +129,8 @@ async def test_a_file_without_room_is_held_until_there_is_some_or_the_wait_is_ov
         assets, cell="c", clock_ms=lambda: 0, pause_s=0.01, room_within_s=10.0 if room_comes else 0.05
     )
     engine = ConnectorRunner({"picture": Painter(paints)}, outputs=outputs, workspaces=tmp_path / "workspaces")
-    running = asyncio.create_task(engine.run(claimed(), lambda _: None))
+    told: list[Progress] = []
+    running = asyncio.create_task(engine.run(claimed(), told.append))
     if room_comes:
         await asyncio.wait({running}, timeout=0.1)
         assert not running.done()
@@ -138,3 +139,6 @@ async def test_a_file_without_room_is_held_until_there_is_some_or_the_wait_is_ov
     else:
         with pytest.raises(AssetStoreFull):
             await running
+    waiting = [news for news in told if news.message == "sky.png waits for room in the asset store"]
+    assert waiting
+    assert {news.phase for news in waiting} == {"storing"}

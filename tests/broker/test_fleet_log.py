@@ -56,3 +56,10 @@ def test_a_job_that_a_machine_lost_earlier_is_not_counted_again() -> None:
         ("machine.lost", "m", {"because": "silent"}),
     )
     assert (line["jobs"], line["now"]) == ([], "it ran nothing")
+
+
+def test_an_order_that_failed_is_told_with_its_reason_and_one_that_was_done_is_not() -> None:
+    said = {"order": "o", "model": "a.safetensors", "code": "NS_MODEL_WRONG_HASH", "message": "it is another file"}
+    (line,) = told(("order.ended", "m", {"outcome": "done"} | said), ("order.ended", "m", {"outcome": "failed"} | said))
+    assert (line["event"], line["log_level"], line["machine"], line["order"]) == ("order_failed", "warning", "m", "o")
+    assert (line["model"], line["code"], line["error"]) == ("a.safetensors", said["code"], "it is another file")

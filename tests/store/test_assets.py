@@ -18,6 +18,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from northstar.store.asset_errors import (
     AssetDamaged,
+    AssetElsewhere,
     AssetMissing,
     AssetNameRefused,
     AssetStoreExtraMissing,
@@ -129,12 +130,22 @@ async def test_cell_and_job_are_single_parts(store: AssetStore, part: str) -> No
 @pytest.mark.parametrize("tail", ["/../secret", "/eu-1/%2e%2e/%2e%2e/secret", "-other/a", ""])
 async def test_an_address_outside_the_store_is_refused(store: AssetStore, tail: str) -> None:
     ref = AssetRef(url=f"{store.url}{tail}", size_bytes=1, sha256="0" * 64, media_type="text/plain")
-    with pytest.raises(AssetNameRefused):
+    refusals = (AssetNameRefused, AssetElsewhere)
+    with pytest.raises(refusals):
         await store.get(ref)
-    with pytest.raises(AssetNameRefused):
+    with pytest.raises(refusals):
         await store.remove(ref)
-    with pytest.raises(AssetNameRefused):
+    with pytest.raises(refusals):
         store.local_path(ref)
+
+
+async def test_a_file_of_another_store_is_told_with_the_setting_that_is_wrong(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    ref = await AssetStore(tmp_path / "brokers").put(b"data", cell="c", job_id="j", name="n", at_ms=AT_MS)
+    with pytest.raises(AssetElsewhere, match=r"set assets\.url as the brokers have it") as refused:
+        await store.get(ref)
+    assert store.url in str(refused.value)
 
 
 async def test_sizes_are_bounded_on_the_way_in_and_out(tmp_path: Path) -> None:

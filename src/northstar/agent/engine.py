@@ -86,16 +86,21 @@ class ConnectorRunner:
             def sent(count: int, *, before: int = before, name: str = output.name) -> None:
                 report(_storing(before + count, total, name))
 
-            stored.append(await self._stored(job, output, sent))
+            def waits(*, before: int = before, name: str = output.name) -> None:
+                report(_storing(before, total, f"{name} waits for room in the asset store"))
+
+            stored.append(await self._stored(job, output, sent, waits))
             before += output.size_bytes if output.path is not None else 0
         return stored
 
-    async def _stored(self, job: ClaimedJob, output: Output, sent: Callable[[int], None]) -> dict[str, Any]:
+    async def _stored(
+        self, job: ClaimedJob, output: Output, sent: Callable[[int], None], waits: Callable[[], None]
+    ) -> dict[str, Any]:
         """An output as the result names it; text stays inside, files become references."""
         if output.path is None:
             return msgspec.structs.asdict(output) | {"path": None}
         sent(0)
-        ref = await self._outputs.store(job, output, output.path, sent=sent)
+        ref = await self._outputs.store(job, output, output.path, sent=sent, waits=waits)
         return {"name": output.name, "asset": msgspec.to_builtins(ref)}
 
 

@@ -69,13 +69,26 @@ class OutputNotSent(Unavailable):
         super().__init__(f"output {name} could not be sent to the broker: {detail}")
 
 
+def _unheard() -> None:
+    """For whoever does not want to know."""
+
+
 class OutputStore(Protocol):
     """Keeps what jobs leave."""
 
-    async def store(self, job: ClaimedJob, output: Output, path: Path, *, sent: Callable[[int], None]) -> AssetRef:
+    async def store(
+        self,
+        job: ClaimedJob,
+        output: Output,
+        path: Path,
+        *,
+        sent: Callable[[int], None],
+        waits: Callable[[], None] = _unheard,
+    ) -> AssetRef:
         """Keep the file; give the reference by which it is fetched. Raises a NorthstarError.
 
-        `sent` is told how many of its bytes have gone, from 0 again when the file is sent again.
+        `sent` is told how many of its bytes have gone, from 0 again when the file is sent again. `waits` is
+        called whenever there is no room for it, and it is held until there is some.
         """
         ...
 
@@ -99,7 +112,15 @@ class LocalOutputs:
         self._cell = cell
         self._clock_ms = clock_ms
 
-    async def store(self, job: ClaimedJob, output: Output, path: Path, *, sent: Callable[[int], None]) -> AssetRef:
+    async def store(
+        self,
+        job: ClaimedJob,
+        output: Output,
+        path: Path,
+        *,
+        sent: Callable[[int], None],
+        waits: Callable[[], None] = _unheard,
+    ) -> AssetRef:
         """Raises OutputChanged, or an asset store's error. The file goes as one piece, and is told of when it is stored."""
         for offers_left in reversed(range(self._offers)):
             try:
@@ -108,6 +129,7 @@ class LocalOutputs:
             except AssetStoreFull:
                 if not offers_left:
                     raise
+                waits()
                 await asyncio.sleep(self._pause_s)
         if ref.sha256 != output.sha256:
             await self._assets.remove(ref)
@@ -145,14 +167,22 @@ class UploadedOutputs:
         self._backoff = backoff
         self._jitter = jitter
 
-    async def store(self, job: ClaimedJob, output: Output, path: Path, *, sent: Callable[[int], None]) -> AssetRef:
+    async def store(
+        self,
+        job: ClaimedJob,
+        output: Output,
+        path: Path,
+        *,
+        sent: Callable[[int], None],
+        waits: Callable[[], None] = _unheard,
+    ) -> AssetRef:
         """Raises OutputChanged, OutputRefused, OutputNotSent."""
         trouble: Exception = TimeoutError("not tried")
-        failed, waits, waited_s = 0, 0, 0.0
+        failed, held, waited_s = 0, 0, 0.0
         while failed < _ATTEMPTS and waited_s <= self._room_within_s:
-            if failed or waits:
-                pause_s = max(_LEAST_PAUSE_S, self._backoff.delay_s(failed + waits - 1, self._jitter()))
-                waited_s += pause_s if waits else 0.0
+            if failed or held:
+                pause_s = max(_LEAST_PAUSE_S, self._backoff.delay_s(failed + held - 1, self._jitter()))
+                waited_s += pause_s if held else 0.0
                 await asyncio.sleep(pause_s)
             try:
                 async with asyncio.timeout(_LEAST_S + output.size_bytes / _LEAST_BYTES_PER_S):
@@ -169,7 +199,9 @@ class UploadedOutputs:
                 raise OutputRefused(output.name, detail=problem.sentence)
             # The work is done, and older outputs go soon: waiting costs less than doing it again.
             is_full = problem.title == AssetStoreFull.code
-            failed, waits = (failed, waits + 1) if is_full else (failed + 1, waits)
+            if is_full:
+                waits()
+            failed, held = (failed, held + 1) if is_full else (failed + 1, held)
         raise OutputNotSent(output.name, detail=connection_words(trouble))
 
     async def _sent(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 import msgspec
 import structlog
@@ -22,11 +23,21 @@ from northstar.policy.fleet.breaker import (
     ProbeBegan,
     ProbeFailed,
     ProbePassed,
+    What,
     Worked,
 )
 from northstar.policy.fleet.health import MachineHealth, Quarantine, judged, repaired
 
 log = structlog.get_logger(__name__)
+
+#: What is decided of an engine, as whoever reads a log understands it without knowing of circuit breakers.
+_DECIDED: Final[dict[What, str]] = {
+    "goes on": "goes on",
+    "asks": "is asked with the warm-up job",
+    "opens": "takes no work until it answers again",
+    "stays out": "still takes no work",
+    "closes": "takes work",
+}
 
 
 class EngineNotReady(NorthstarError):
@@ -194,7 +205,7 @@ class EngineHealth:
         self._health, decision = judged(before, service, event, self._rule)
         if decision.what == "goes on":
             return
-        log.info("engine_judged", service=service, decision=decision.what, reason=decision.reason)
+        log.info("engine_judged", service=service, decision=_DECIDED[decision.what], reason=decision.reason)
         if self._health.quarantine is not before.quarantine:
             self._log_quarantine(before)
         self._tell(offered_before=before.offered)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import resource
 import secrets
 import socket
@@ -15,6 +14,7 @@ from typing import ClassVar, Final
 import msgspec
 import structlog
 
+from northstar.assembly.listening import reachable
 from northstar.assembly.outputs import asset_store, incoming
 from northstar.assembly.session import new_id
 from northstar.broker.admission import Admission as CellAdmission
@@ -31,8 +31,6 @@ from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
 
-#: Connections that ask at one moment; a fleet that lost its broker comes back all at once.
-_BACKLOG: Final = 4_096
 #: Files that a process has open beside its machines' connections.
 _OTHER_FILES: Final = 512
 
@@ -48,16 +46,6 @@ class FrontPartMissing(Unavailable):
             f"the broker's front needs the package {package!r}, which is not installed; install it with: "
             "pip install 'northstar-broker[serve]'"
         )
-
-
-class AddressUnavailable(Unavailable):
-    """The front cannot listen where it should."""
-
-    code: ClassVar[str] = "NS_ADDRESS_UNAVAILABLE"
-    retryable = False
-
-    def __init__(self, host: str, port: int, *, reason: str) -> None:
-        super().__init__(f"{host}:{port} cannot be listened on ({reason}); set serve.host and serve.port to another")
 
 
 class BrokerStops(Unavailable):
@@ -98,13 +86,9 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def running_front(
-    settings: Settings, cell: Cell, admission: CellAdmission, *, open_door: OpenDoor
+    settings: Settings, cell: Cell, admission: CellAdmission, *, listening: socket.socket, open_door: OpenDoor
 ) -> AsyncIterator[Front]:
-    """Listen until the block ends; then machines are told to dial another.
-
-    Raises:
-        AddressUnavailable.
-    """
+    """Serve whoever dials the socket until the block ends; then machines are told to dial another."""
     wanted = settings.serve
     max_bytes = settings.assets.max_asset_mib * 1024**2
     outputs = Outputs(
@@ -134,20 +118,18 @@ async def running_front(
         max_output_bytes=max_bytes,
     )
     _allow_files(wanted.max_machines + _OTHER_FILES)
-    listening = _listening(wanted.host, wanted.port)
     passing = asyncio.create_task(gateway.run(), name="gateway")
     try:
         async with open_door(parts, listening, wanted):
             scheme = "https" if wanted.tls_certificate else "http"
             host, port = listening.getsockname()[:2]
             try:
-                yield Front(url=f"{scheme}://{_reachable(host)}:{port}", gateway=gateway, tokens=tokens, ended=passing)
+                yield Front(url=f"{scheme}://{reachable(host)}:{port}", gateway=gateway, tokens=tokens, ended=passing)
             finally:
                 gateway.hang_up(BrokerStops())
     finally:
         passing.cancel()
         await asyncio.wait({passing})
-        listening.close()
 
 
 def _wrong_tokens(wanted: ServeSettings) -> WrongTokenRule:
@@ -162,28 +144,6 @@ def _allow_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
         if most < wanted:
             log.warning("few_files_allowed", allowed=most, wanted=wanted, hint="raise the hard limit (ulimit -Hn)")
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(_BACKLOG)
-        listening.setblocking(False)  # noqa: FBT003 -- as the standard library has it
-    except OSError as exc:
-        listening.close()
-        reason = "it is in use" if exc.errno == errno.EADDRINUSE else exc.strerror or str(exc)
-        raise AddressUnavailable(host, port, reason=reason) from exc
-    return listening
-
-
-def _reachable(host: str) -> str:
-    """The address by which a process on this host reaches what listens on `host`."""
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 -- compared, not listened on
-        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"  # noqa: S104
-    return f"[{host}]" if ":" in host else host
 
 
 def admission_to(cell: Cell) -> CellAdmission:

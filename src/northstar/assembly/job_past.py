@@ -1,4 +1,4 @@
-"""The past of a cell's jobs for a command: the history of the settings, if it is this cell's and can be read from here."""
+"""The past of a cell's jobs and orders for a command: the history of the settings, if it is this cell's and can be read from here."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from northstar.assembly.session import Session
 from northstar.broker.job_past import JobPast
+from northstar.broker.order_past import OrderPast
 from northstar.domain.errors import InvalidRequest, Unavailable
 from northstar.store.history import Bond, HistoryDatabase, HistoryReader, history_id, read_bond
 
@@ -32,21 +33,38 @@ async def job_past(broker: Session) -> AsyncIterator[JobPast]:
     Raises:
         Unavailable: the cell does not answer.
     """
+    async with _history(broker) as (reader, fault):
+        yield JobPast(broker.cell, reader, fault=fault)
+
+
+@asynccontextmanager
+async def order_past(broker: Session) -> AsyncIterator[OrderPast]:
+    """The answered orders of the cell's machines until the block ends. Where the history cannot be read, `fault` says why.
+
+    Raises:
+        Unavailable: the cell does not answer.
+    """
+    async with _history(broker) as (reader, fault):
+        yield OrderPast(broker.cell, reader, fault=fault)
+
+
+@asynccontextmanager
+async def _history(broker: Session) -> AsyncIterator[tuple[HistoryReader | None, HistoryUnreadable | None]]:
+    """What reads the cell's history, or why nothing does."""
     bond = await read_bond(broker.cell)
     url = broker.settings.history_url
     async with AsyncExitStack() as stack:
         try:
             database = HistoryDatabase(url)
         except (Unavailable, InvalidRequest) as exc:
-            yield JobPast(broker.cell, None, fault=HistoryUnreadable(tried="history.url", bond=bond, reason=str(exc)))
+            yield None, HistoryUnreadable(tried="history.url", bond=bond, reason=str(exc))
             return
         stack.push_async_callback(database.close)
         reason = await _unfit(database, bond)
         if reason:
-            fault = HistoryUnreadable(tried=database.place, bond=bond, reason=reason)
-            yield JobPast(broker.cell, None, fault=fault)
+            yield None, HistoryUnreadable(tried=database.place, bond=bond, reason=reason)
         else:
-            yield JobPast(broker.cell, HistoryReader(database, cell=broker.cell.name))
+            yield HistoryReader(database, cell=broker.cell.name), None
 
 
 async def _unfit(database: HistoryDatabase, bond: Bond | None) -> str:

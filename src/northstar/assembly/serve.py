@@ -10,6 +10,7 @@ import msgspec
 
 from northstar.assembly.announcing import announced
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
+from northstar.assembly.listening import listening_on
 from northstar.assembly.outputs import retire_outputs
 from northstar.assembly.parts import part, running_history, told
 from northstar.assembly.session import find_place, new_id
@@ -38,11 +39,13 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
 
     Raises:
         NotRunning, UrlInvalid: there is no server to speak to. Unavailable: it cannot be used, or the history cannot.
-        AddressUnavailable.
+        AddressUnavailable, TlsFilesUnusable: it cannot listen; then nothing was changed.
     """
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     place = find_place(settings)
     async with AsyncExitStack() as stack:
+        # First of all: where it cannot listen, it must not have taken the cell's history either.
+        listening = stack.enter_context(listening_on(settings.serve))
         client = connect(place.url)
         stack.push_async_callback(client.aclose)
         facts = await check_server(client)
@@ -64,7 +67,7 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
         await stack.enter_async_context(
             part("the retention of outputs", retire_outputs(settings, cell), failure=failure)
         )
-        opening = running_front(settings, cell, admission_to(cell), open_door=open_door)
+        opening = running_front(settings, cell, admission_to(cell), listening=listening, open_door=open_door)
         front = await stack.enter_async_context(opening)
         front.ended.add_done_callback(told("the gateway", failure))
         yield Serve(cell=cell, front=front, facts=facts, history=history, failure=failure)

@@ -14,6 +14,7 @@ import structlog
 from northstar import __version__
 from northstar.assembly.announcing import announced
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
+from northstar.assembly.listening import listening_on
 from northstar.assembly.machines import LocalMachines
 from northstar.assembly.outputs import retire_outputs
 from northstar.assembly.parts import PartEnded, part, running_history, told
@@ -67,6 +68,7 @@ async def running_stack(
 
     Raises:
         DataDirectoryInUse: it runs already on this data directory.
+        AddressUnavailable, TlsFilesUnusable: it cannot listen; then nothing was changed.
         Unavailable: the server cannot be started, reached, or used; or the history cannot.
     """
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -76,6 +78,8 @@ async def running_stack(
         stack.callback(lock.close)
         # What a killed predecessor left would lead commands to a server that is gone.
         remove_run_file(settings.data_path)
+        # Before anything is started or bound: a start that cannot listen changes nothing.
+        listening = stack.enter_context(listening_on(settings.serve))
         url = settings.valkey.url or await _embedded(settings, stack, failure=failure)
         client = connect(url)
         stack.push_async_callback(client.aclose)
@@ -98,7 +102,7 @@ async def running_stack(
         await stack.enter_async_context(
             part("the retention of outputs", retire_outputs(settings, cell), failure=failure)
         )
-        opening = running_front(settings, cell, admission_to(cell), open_door=open_door)
+        opening = running_front(settings, cell, admission_to(cell), listening=listening, open_door=open_door)
         front = await stack.enter_async_context(opening)
         front.ended.add_done_callback(told("the gateway", failure))
         inherited = _for_machines(settings, front.url)

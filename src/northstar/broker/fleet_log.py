@@ -1,4 +1,4 @@
-"""What is said of machines that are lost or leave, from the cell's events: once a cell, by the process that wrote them."""
+"""What is said of machines that are lost, leave or fail an order, from the cell's events: once a cell, by the process that wrote them."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ class FleetLog:
                     self._left(event)
                 case "machine.registered":
                     self._forget(event.subject)
+                case "order.ended" if event.data.get("outcome") == "failed":
+                    self._order_failed(event)
                 case _:
                     pass
 
@@ -71,6 +73,11 @@ class FleetLog:
             **_jobs(named, count),
             now=now,
         )
+
+    def _order_failed(self, event: Event) -> None:
+        said = {name: str(event.data.get(name) or "") for name in ("order", "model", "code")}
+        error = str(event.data.get("message") or "")
+        log.warning("order_failed", cell=self._cell, machine=event.subject, at=_at(event), **said, error=error)
 
     def _left(self, event: Event) -> None:
         named, count = self._forget(event.subject)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.store.events import read_events
+from northstar.broker.waiting_events import waiting_events
 from northstar.store.history import BEGINNING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from northstar.domain.errors import NorthstarError
     from northstar.domain.events import Event
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from northstar.store.history import HistoryReader
 
 _PAGE: Final = 1_000
-#: Events looked through for those of some jobs, while the history is behind.
-_MAX_WAITING: Final = 50_000
 #: Events told of one job.
 MAX_EVENTS: Final = 10_000
 
@@ -40,7 +38,7 @@ class JobPast:
             Unavailable: cell or history do not answer.
         """
         # First what waits: it may be in the history, and nowhere else, a moment later.
-        waiting = await self._waiting({job_id})
+        waiting = await waiting_events(self._cell, {job_id})
         found: list[Event] = []
         after = BEGINNING
         while self._reader is not None and len(found) < MAX_EVENTS:
@@ -56,7 +54,7 @@ class JobPast:
         """The machines that ran finished jobs last, as far as they are known. Raises Unavailable."""
         if not job_ids:
             return {}
-        waiting = await self._waiting(set(job_ids))
+        waiting = await waiting_events(self._cell, set(job_ids))
         found = {} if self._reader is None else await self._reader.machines(job_ids)
         return found | {event.subject: str(event.data["machine"]) for event in waiting if event.data.get("machine")}
 
@@ -64,14 +62,3 @@ class JobPast:
         """Finished jobs with the machine that ran them last: their record has given it up with their lease. Raises Unavailable."""
         machines = await self.machines([view.id for view in views if view.status.is_final])
         return [msgspec.structs.replace(view, machine=view.machine or machines.get(view.id, "")) for view in views]
-
-    async def _waiting(self, job_ids: Collection[str]) -> list[Event]:
-        found: list[Event] = []
-        after = BEGINNING
-        for _ in range(0, _MAX_WAITING, _PAGE):
-            page = await read_events(self._cell.client, self._cell.keys, after=after, count=_PAGE)
-            found += [event for event in page if event.subject in job_ids]
-            if len(page) < _PAGE:
-                break
-            after = page[-1].id
-        return found

@@ -8,6 +8,9 @@ import msgspec
 
 from northstar.domain.errors import InvalidRequest
 from northstar.domain.models import ModelOrder
+from northstar.policy.models.addresses import shown
+from northstar.policy.models.names import why_refused
+from northstar.policy.models.sources import Endpoints, address_of
 from northstar.store.messages import StoredOrder
 
 if TYPE_CHECKING:
@@ -26,11 +29,19 @@ class ModelOrderInvalid(InvalidRequest):
 
 
 def read_order(wanted: Mapping[str, Any]) -> ModelOrder:
-    """A model to fetch, from what somebody wrote. Raises ModelOrderInvalid."""
+    """A model to fetch, from what somebody wrote, by the rules of the machines. Raises ModelOrderInvalid."""
     try:
-        return msgspec.convert(wanted, ModelOrder)
+        order = msgspec.convert(wanted, ModelOrder)
     except msgspec.ValidationError as exc:
         raise ModelOrderInvalid(str(exc)) from exc
+    if reason := why_refused(order.name):
+        raise ModelOrderInvalid(f"a file may not be called {order.name!r}: {reason}")
+    for source in order.sources:
+        try:
+            address_of(source, endpoints=Endpoints())
+        except ValueError as exc:
+            raise ModelOrderInvalid(f"from {shown(source)}: {exc}") from exc
+    return order
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from northstar.config.service_problems import service_problem
 from northstar.config.services import OpenAIService
 from northstar.config.settings import Settings
 from northstar.domain.errors import InvalidRequest
@@ -173,7 +174,9 @@ def _check(merged: dict[str, Any], *, source: str) -> Settings:
     try:
         return msgspec.convert(merged, Settings)
     except msgspec.ValidationError as exc:
-        raise InvalidSettings(_sentence(str(exc)), source=source) from exc
+        services = merged.get("services")
+        found = service_problem(services) if "`$.services[...]" in str(exc) and isinstance(services, dict) else None
+        raise InvalidSettings(found or _sentence(str(exc)), source=source) from exc
 
 
 def _sentence(problem: str) -> str:

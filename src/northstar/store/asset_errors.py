@@ -6,7 +6,8 @@ AssetStoreUnavailable            the store does not answer, or refuses
 └── AssetDamaged                 what was read back is not what was written
 AssetRefused                     the name, size or address can never work
 ├── AssetTooLarge
-└── AssetNameRefused
+├── AssetNameRefused
+└── AssetElsewhere               the file lies in another store
 AssetMissing                     there is no such asset
 └── AssetRetired                 there was, and it went because its time was over
 """
@@ -74,6 +75,18 @@ class AssetNameRefused(InvalidRequest):
         super().__init__(f"{what} {name[:120]!r} cannot be used in the asset store; use letters, digits, `.`, `-`, `_`")
         self.what = what
         self.name = name
+
+
+class AssetElsewhere(InvalidRequest):
+    """A file that is not in the store that these settings name: most often the brokers have another one."""
+
+    code = "NS_ASSET_ELSEWHERE"
+
+    def __init__(self, *, url: str, store: str) -> None:
+        super().__init__(
+            f"{url[:300]} lies outside the asset store of these settings, {store}; set assets.url as the brokers have it"
+        )
+        self.url = url
 
 
 class AssetTooLarge(InvalidRequest):

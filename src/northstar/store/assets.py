@@ -23,6 +23,7 @@ from northstar.domain.errors import NorthstarError
 from northstar.store.asset_bucket import place_at
 from northstar.store.asset_errors import (
     AssetDamaged,
+    AssetElsewhere,
     AssetMissing,
     AssetNameRefused,
     AssetRetired,
@@ -149,7 +150,7 @@ class AssetStore:
         """Make sure that an asset which somebody names is this job's, and is there to be fetched.
 
         Raises:
-            AssetNameRefused: it is not the job's, or lies outside the store.
+            AssetNameRefused: it is not the job's. AssetElsewhere: it lies outside the store.
             AssetMissing: it is not there.
             AssetDamaged: it is there with another size.
         """
@@ -206,7 +207,7 @@ class AssetStore:
         """The part of an address below the store; every part of it as strict as when it was written."""
         base = f"{self.place.url}/"
         if not url.startswith(base):
-            raise AssetNameRefused(what="the address", name=url)
+            raise AssetElsewhere(url=url, store=self.place.url)
         return checked_key(unquote(url[len(base) :]))
 
     async def in_thread(self, work: Callable[[], ResultT], *, url: str | None = None) -> ResultT:

@@ -17,6 +17,7 @@ from northstar.agent.dialing import Backoff, Dialling
 from northstar.agent.websocket_connection import LinkOptions
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.front import Front, admission_to, running_front
+from northstar.assembly.listening import listening_on
 from northstar.config import Settings, load
 from northstar.connectors.secret import Secret
 from northstar.domain.admission import InviteTerms
@@ -49,8 +50,10 @@ class Fleet(Rig):
         """One `serve`."""
         settings = self.settings(**serve)
         cell = await self.opened()
-        async with running_front(settings, cell, admission_to(cell), open_door=open_door) as front:
-            yield front
+        with listening_on(settings.serve) as listening:
+            opening = running_front(settings, cell, admission_to(cell), listening=listening, open_door=open_door)
+            async with opening as front:
+                yield front
 
     async def token(self, machine: str = "m") -> str:
         """The machine's token: it was invited, and has joined."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from northstar.agent.dialing import Backoff, Dialling
 from northstar.agent.outputs import OutputNotSent, UploadedOutputs
@@ -36,6 +37,7 @@ class Finished:
         data = os.urandom(24 * 1024 * 1024)
         path.write_bytes(data)
         self.fleet, self.job, self.path = fleet, job, path
+        self.waits: list[int] = []
         self.output = Output(
             name="1.bin",
             media_type="application/octet-stream",
@@ -50,7 +52,9 @@ class Finished:
     async def store(self, http: aiohttp.ClientSession, url: str, *, room_within_s: float) -> str:
         dialling = Dialling(http_url=url, token=Secret(await self.fleet.token()))
         outputs = UploadedOutputs(http, dialling, backoff=QUICK, jitter=random.random, room_within_s=room_within_s)
-        ref = await outputs.store(self.job, self.output, self.path, sent=lambda _: None)
+        ref = await outputs.store(
+            self.job, self.output, self.path, sent=lambda _: None, waits=lambda: self.waits.append(1)
+        )
         return msgspec.json.encode({"outputs": [{"name": "1.bin", "asset": ref}]}).decode()
 
 
@@ -58,6 +62,13 @@ class Finished:
 async def test_a_finished_job_waits_for_room_and_costs_no_attempt_unless_none_comes(
     fleet: Fleet, tmp_path: Path, room_comes: bool
 ) -> None:
+    with capture_logs() as lines:
+        await finish_without_room(fleet, tmp_path, room_comes=room_comes)
+    told = [line["event"] for line in lines if line["event"].startswith("outputs_")]
+    assert told == ["outputs_wait_for_room", "outputs_have_room_again"][: 1 + room_comes]
+
+
+async def finish_without_room(fleet: Fleet, tmp_path: Path, *, room_comes: bool) -> None:
     async with fleet.front() as front, fleet.dialling(front.url) as link, aiohttp.ClientSession() as http:
         await link.register(PROFILE, MachineDescription(), slots=1, models=())
         await fleet.plan()
@@ -73,6 +84,7 @@ async def test_a_finished_job_waits_for_room_and_costs_no_attempt_unless_none_co
             return
         await asyncio.wait({storing}, timeout=0.5)
         assert not storing.done()
+        assert len(finished.waits) > 1
         finished.set_full(is_full=False)
         (outcome,) = await link.complete([Done("a", job.token, await storing)])
         assert outcome.word == "ok"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
+import structlog
 
 from northstar.broker.gateway.shares import Shares
 from northstar.domain.errors import InvalidRequest, Refused
@@ -15,12 +17,14 @@ from northstar.store.asset_errors import AssetStoreFull, AssetStoreUnavailable
 from northstar.store.assets import AssetRef
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from northstar.broker.gateway.incoming import Incoming
     from northstar.store.assets import AssetStore
     from northstar.store.cell import Cell
+
+log = structlog.get_logger(__name__)
 
 _DISK_CHUNK_BYTES = 1024 * 1024
 
@@ -84,6 +88,7 @@ class Outputs:
         self._incoming = incoming
         self._max_bytes = max_bytes
         self._shares = Shares(most_bytes=max_job_bytes)
+        self._is_full = False
 
     async def receive(
         self,
@@ -102,6 +107,37 @@ class Outputs:
             NotYourJob, OutputTooLarge, OutputsTooLarge, OutputNotAsAnnounced, or an asset store's error (AssetStoreFull: send it again later).
         """
         await self._expect_lease(machine=machine, job=job, lease=lease)
+        with self._telling_of_room(machine=machine, job=job):
+            return await self._received(
+                chunks, machine=machine, job=job, lease=lease, name=name, media_type=media_type, sha256=sha256
+            )
+
+    @contextmanager
+    def _telling_of_room(self, *, machine: str, job: str) -> Iterator[None]:
+        """Say once that finished jobs wait for room, and once that they do no longer: each asks every few seconds."""
+        try:
+            yield
+        except AssetStoreFull as exc:
+            if not self._is_full:
+                hint = "finished jobs hold their files and their slots until there is room"
+                log.warning("outputs_wait_for_room", machine=machine, job=job, error=str(exc), hint=hint)
+            self._is_full = True
+            raise
+        if self._is_full:
+            log.info("outputs_have_room_again")
+        self._is_full = False
+
+    async def _received(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        machine: str,
+        job: str,
+        lease: str,
+        name: str,
+        media_type: str,
+        sha256: str,
+    ) -> AssetRef:
         await self._assets.expect_room(cell=self._cell.name)  # before its bytes have travelled
         await asyncio.to_thread(self._incoming.expect_room)
         with self._incoming.draft() as draft, self._shares.sending(job=job, lease=lease) as came:

@@ -60,4 +60,6 @@ class RefusalLog:
         for (name, code), times in counts.items():
             if times > 1:
                 said = {"machine": name or "(unknown)", "code": code} if code else {"machine": name}
-                log.warning("machine_refused_again", **said, times=times, within_s=within_s)
+                # One that waits for approval asks again and again, as it should.
+                tell = log.info if code == TokenWaiting.code else log.warning
+                tell("machine_refused_again", **said, times=times, within_s=within_s)

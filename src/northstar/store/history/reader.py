@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, Row, and_, func, or_, select, tuple_
 
 from northstar.domain.events import Event, EventId
 from northstar.store.history.continuity import BEGINNING, Gap
@@ -107,18 +107,22 @@ class HistoryReader:
             .order_by(events.c.epoch, events.c.sequence)
             .limit(count)
         )
-        found = [
-            Event(
-                id=EventId(row.epoch, row.sequence),
-                kind=row.kind,
-                subject=row.subject,
-                number=row.number,
-                at_ms=row.at_ms,
-                data=row.data,
-            )
-            for row in connection.execute(query)
-        ]
+        found = [_event(row) for row in connection.execute(query)]
         return EventPage(found, found[-1].id if len(found) == count else None)
+
+    async def latest_events(self, subject: str, *, kinds: Sequence[str], count: int = 100) -> list[Event]:
+        """What of some kinds happened last to a machine (or job, or scope), latest first. Raises HistoryQueryInvalid."""
+        _check_count(count)
+        return await self._database.read(partial(self._latest_events, subject=subject, kinds=kinds, count=count))
+
+    def _latest_events(self, connection: Connection, *, subject: str, kinds: Sequence[str], count: int) -> list[Event]:
+        query = (
+            select(events)
+            .where(events.c.cell == self._cell, events.c.subject == subject, events.c.kind.in_(kinds))
+            .order_by(events.c.epoch.desc(), events.c.sequence.desc())
+            .limit(count)
+        )
+        return [_event(row) for row in connection.execute(query)]
 
     async def machines(self, job_ids: Sequence[str]) -> dict[str, str]:
         """The machines that ran these jobs last, of those that have ended and ran at all; any number of them."""
@@ -185,6 +189,17 @@ class HistoryReader:
             )
             for row in connection.execute(query)
         ]
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(
+        id=EventId(row.epoch, row.sequence),
+        kind=row.kind,
+        subject=row.subject,
+        number=row.number,
+        at_ms=row.at_ms,
+        data=row.data,
+    )
 
 
 def _float(value: object) -> float | None:

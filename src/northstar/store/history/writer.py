@@ -130,7 +130,8 @@ class HistoryWriter:
         batch = await self._batch_of(self._offset, events)
         self._offset = None  # unknown until the commit is known to have happened
         if not await self._database.write(partial(write_batch, batch=batch)):
-            log.info("history_lost_race", cell=self._cell.name, offset=str(batch.offset))
+            # With several brokers over one cell this is everyday: one writes, the others find it written.
+            log.debug("history_lost_race", cell=self._cell.name, offset=str(batch.offset))
             return 0
         for gap in batch.gaps:
             self._report(gap)

@@ -1,23 +1,37 @@
-"""`northstar machines fetch`, `evict` and `orders`: which models a machine shall have."""
+"""`northstar machines fetch`, `evict` and `orders`: which models a machine shall have, and what became of it."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from northstar.surfaces.cli.exit_codes import FAILED, UNAVAILABLE
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, me, run, settings_of
-from northstar.surfaces.cli.printing import console, moment, print_json, print_table
+from northstar.surfaces.cli.printing import console, harmless, moment, print_error, print_json, print_table
 
 if TYPE_CHECKING:
+    from northstar.assembly.session import Session
     from northstar.broker.model_orders import Given
+    from northstar.broker.order_past import OrderEnded
     from northstar.config import Settings
+    from northstar.domain.errors import NorthstarError
     from northstar.store.messages import StoredOrder
 
 Machine = Annotated[str, typer.Argument(metavar="MACHINE")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Path below the folder of its kind.")]
 
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait until the machine has answered; exit code 1 if it could not do it.")
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=604_800, help="With --wait: no longer.")
+]
+_WAIT_S: Final = 600.0
+
 COLUMNS: Final = ("ORDER", "WHAT", "MODEL", "GIVEN (UTC)")
+ENDED_COLUMNS: Final = ("ORDER", "WHAT", "MODEL", "ENDED (UTC)", "OUTCOME", "CODE", "MESSAGE")
 
 
 def fetch(
@@ -34,13 +48,15 @@ def fetch(
         str, typer.Option("--folder", help="Below the models folder. Default: the usual one of its kind.")
     ] = "",
     size_bytes: Annotated[int, typer.Option("--size", metavar="BYTES", min=0, help="0: not known.")] = 0,
+    wait: Wait = False,
+    timeout_s: Timeout = _WAIT_S,
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """Tell a machine to fetch a model. It answers when it has it; `machines orders` shows what is open."""
+    """Tell a machine to fetch a model. It answers when it has it, or cannot have it: --wait waits for that, `machines orders --all` tells it later."""
     wanted = {
         "name": model,
         "kind": kind,
@@ -49,13 +65,16 @@ def fetch(
         "sha256": sha256,
         "size_bytes": size_bytes,
     }
-    given = run(_fetch(settings_of(config, data_dir, valkey, cell), machine, wanted))
-    _say(given, f"fetch {model}", as_json=as_json)
+    settings = settings_of(config, data_dir, valkey, cell)
+    given, ended = run(_fetch(settings, machine, wanted, wait_s=timeout_s if wait else None))
+    _say(given, ended, f"fetch {model}", as_json=as_json)
 
 
 def evict(
     machine: Machine,
     model: Model,
+    wait: Wait = False,
+    timeout_s: Timeout = _WAIT_S,
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,
@@ -63,57 +82,118 @@ def evict(
     cell: CellName = None,
 ) -> None:
     """Tell a machine to remove a model that it fetched. One that is in use stays, and so does a file that was only found there."""
-    given = run(_evict(settings_of(config, data_dir, valkey, cell), machine, model))
-    _say(given, f"evict {model}", as_json=as_json)
+    settings = settings_of(config, data_dir, valkey, cell)
+    given, ended = run(_evict(settings, machine, model, wait_s=timeout_s if wait else None))
+    _say(given, ended, f"evict {model}", as_json=as_json)
 
 
 def orders(
     machine: Machine,
+    every: Annotated[
+        bool, typer.Option("--all", help="Those that have ended too, the latest first, and why they failed.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, max=500, metavar="N", help="With --all: at most so many ended ones.")
+    ] = 20,
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """List what a machine was told to fetch or to evict and has not answered yet."""
-    found = run(_orders(settings_of(config, data_dir, valkey, cell), machine))
+    """List what a machine was told to fetch or to evict and has not answered yet; --all what it has answered, and how."""
+    settings = settings_of(config, data_dir, valkey, cell)
+    found, ended, fault = run(_orders(settings, machine, ended=limit if every else 0))
     if as_json:
-        print_json({"orders": [_row(order) for order in found]})
+        kept = {"ended": ended, "is_whole": fault is None} if every else {}
+        print_json({"orders": [_row(order) for order in found], **kept})
     else:
-        print_table(COLUMNS, (tuple(_row(order).values()) for order in found))
+        if found or not every:
+            print_table(COLUMNS, (tuple(_row(order).values()) for order in found))
+        if every:
+            print_table(ENDED_COLUMNS, map(_ended_cells, ended))
+        elif not found:
+            console().print("none is open; --all shows those that have ended", style="dim", markup=False)
+    if fault is not None:
+        print_error(fault, about="what is older is missing")
+        raise typer.Exit(UNAVAILABLE)
 
 
 def _row(order: StoredOrder) -> dict[str, Any]:
     return {"order": order.id, "what": order.what, "model": order.model, "given": moment(order.given_ms)}
 
 
-def _say(given: Given, what: str, *, as_json: bool) -> None:
+def _ended_cells(one: OrderEnded) -> tuple[object, ...]:
+    why = (one.code or "-", one.message or "-")
+    return one.order, one.what or "?", one.model, moment(one.ended_ms), one.outcome, *why
+
+
+def _say(given: Given, ended: OrderEnded | None, what: str, *, as_json: bool) -> None:
+    """What was ordered, or what became of it: then an order that was not carried out is the command's exit code."""
     if as_json:
-        print_json(given)
-    else:
+        print_json(given if ended is None else ended)
+    elif ended is None:
         state = "ordered" if given.new else "was ordered already"
         console().print(f"{given.machine}  {what}: {state} ({given.order})", markup=False)
+    elif ended.outcome == "done":
+        console().print(f"{given.machine}  {what}: done ({given.order})", markup=False)
+    elif ended.outcome == "failed":
+        sys.stderr.write(f"{harmless(ended.code)}: {given.machine} could not {what}: {harmless(ended.message)}\n")
+    else:
+        sys.stderr.write(f"{given.machine} left before it could {what}; order it again when it is back\n")
+    if ended is not None and ended.outcome != "done":
+        raise typer.Exit(FAILED)
 
 
-async def _fetch(settings: Settings, machine: str, wanted: dict[str, Any]) -> Given:
+async def _fetch(
+    settings: Settings, machine: str, wanted: dict[str, Any], *, wait_s: float | None
+) -> tuple[Given, OrderEnded | None]:
     from northstar.assembly.session import new_id, session
     from northstar.broker.model_orders import order_fetch, read_order
 
     order = read_order(wanted)
     async with session(settings) as broker:
-        return await order_fetch(broker.cell, machine, order, order_id=new_id(), by=me())
+        given = await order_fetch(broker.cell, machine, order, order_id=new_id(), by=me())
+        return given, await _answer(broker, given, wait_s=wait_s)
 
 
-async def _evict(settings: Settings, machine: str, model: str) -> Given:
+async def _evict(
+    settings: Settings, machine: str, model: str, *, wait_s: float | None
+) -> tuple[Given, OrderEnded | None]:
     from northstar.assembly.session import new_id, session
     from northstar.broker.model_orders import order_eviction
 
     async with session(settings) as broker:
-        return await order_eviction(broker.cell, machine, model, order_id=new_id(), by=me())
+        given = await order_eviction(broker.cell, machine, model, order_id=new_id(), by=me())
+        return given, await _answer(broker, given, wait_s=wait_s)
 
 
-async def _orders(settings: Settings, machine: str) -> list[StoredOrder]:
+async def _answer(broker: Session, given: Given, *, wait_s: float | None) -> OrderEnded | None:
+    """How the order ended; None where nobody waits for it."""
+    from northstar.assembly.job_past import order_past
+
+    if wait_s is None:
+        return None
+    async with order_past(broker) as past:
+        return await past.answer(given.machine, given.order, timeout_s=wait_s)
+
+
+async def _orders(
+    settings: Settings, machine: str, *, ended: int
+) -> tuple[list[StoredOrder], list[OrderEnded], NorthstarError | None]:
+    """The open ones; and at most `ended` of the others, unless that is 0, with the reason why older ones cannot be read."""
+    from northstar.assembly.job_past import order_past
     from northstar.assembly.session import session
+    from northstar.domain.refusals import NoSuchMachine
 
     async with session(settings) as broker:
-        return await broker.cell.pending_orders(machine)
+        if not ended:
+            return await broker.cell.pending_orders(machine), [], None
+        async with order_past(broker) as past:
+            answered = await past.ended(machine, count=ended)
+            try:
+                return await broker.cell.pending_orders(machine), answered, past.fault
+            except NoSuchMachine:
+                if not answered:
+                    raise  # nothing was ever heard of it
+                return [], answered, past.fault

@@ -16,7 +16,7 @@ from northstar.surfaces.cli.up import LogJson, LogLevel, TakeHistory, _configure
 
 if TYPE_CHECKING:
     from northstar.assembly.serve import Serve
-    from northstar.config import Settings
+    from northstar.config import ServeSettings, Settings
 
 
 def serve(
@@ -55,17 +55,20 @@ async def _serve(settings: Settings, *, take_history: bool) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running_serve(settings, open_door=front_door(), take_history=take_history) as running:
         settled()
-        _greet(running)
+        _greet(running, settings.serve)
         running.failure.add_done_callback(lambda _failure: stop.set())
         await stop.wait()
     if running.failure.done():
         running.failure.result()
 
 
-def _greet(running: Serve) -> None:
+def _greet(running: Serve, wanted: ServeSettings) -> None:
+    from northstar.surfaces.cli.broker_lines import broker_lines
+
     out = console()
     out.print(f"North Star serves: cell {running.cell.name}", style="bold", markup=False)
-    out.print(f"  broker    {running.front.url}, where machines dial", markup=False)
+    for label, line in broker_lines(running.front.url, wanted):
+        out.print(f"  {label:<10}{line}", style="yellow" if label == "warning" else "", markup=False)
     out.print(f"  server    {running.facts.sentence()}", markup=False)
     out.print(f"  history   {running.history.place}", markup=False)
     with contextlib.suppress(OSError):

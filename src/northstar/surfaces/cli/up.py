@@ -128,13 +128,15 @@ def front_door() -> OpenDoor:
 
 def _greet(stack: Stack, *, same: str) -> None:
     from northstar.store.valkey import redact
+    from northstar.surfaces.cli.broker_lines import broker_lines
 
     settings = stack.settings
     offered = sorted({name for machine in settings.machines for name in machine.services})
     out = console()
     out.print(f"North Star is up: cell {stack.cell.name}, data in {settings.data_path}", style="bold", markup=False)
     out.print(f"  server    {stack.facts.sentence()} at {redact(stack.url)}", markup=False)
-    out.print(f"  broker    {stack.front.url}, where machines dial", markup=False)
+    for label, line in broker_lines(stack.front.url, settings.serve):
+        out.print(f"  {label:<10}{line}", style="yellow" if label == "warning" else "", markup=False)
     out.print(f"  history   {stack.history.place}", markup=False)
     names = ", ".join(machine.name for machine in settings.machines) or "none on this host"
     out.print(f"  machines  {names}" + (f" (services: {', '.join(offered)})" if offered else ""), markup=False)

@@ -7,27 +7,18 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import ClassVar, Final
+from typing import Final
 
 import uvicorn
 
 from northstar.assembly.front import AppParts
+from northstar.assembly.listening import TlsFilesUnusable
 from northstar.config import ServeSettings
-from northstar.domain.errors import InvalidRequest
 from northstar.store.wire import MAX_FRAME_BYTES
 from northstar.surfaces.http.app import make_app
 
 #: Seconds that requests under way get at the end.
 _LAST_REQUESTS_S: Final = 2
-
-
-class TlsFilesUnusable(InvalidRequest):
-    """The certificate or its key cannot be used."""
-
-    code: ClassVar[str] = "NS_TLS_FILES_UNUSABLE"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"serve.tls_certificate and serve.tls_key cannot be used: {reason}")
 
 
 class _Server(uvicorn.Server):
