@@ -102,18 +102,6 @@ class MachineNameMissing(InvalidRequest):
         super().__init__("say which machine this is: northstar agent NAME")
 
 
-class InviteMissing(InvalidRequest):
-    """A machine that has not joined yet needs an invite."""
-
-    code = "NS_INVITE_MISSING"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "this machine has not joined there yet: add --token with the invite that `northstar machines invite` printed, "
-            "or put it into a file (--token-file) or into NORTHSTAR_INVITE"
-        )
-
-
 def _invite_in(path: Path) -> str:
     """The invite in a file. Raises FileUnreadable."""
     from northstar.surfaces.cli.submit import FileUnreadable
@@ -159,16 +147,14 @@ async def _joined(
     services: tuple[str, ...],
     announces: Announcement,
 ) -> Settings:
-    from northstar.assembly.joining import as_member, folder_of
+    from northstar.assembly.joining import as_member
     from northstar.assembly.joining import join as join_there
 
-    known = folder_of(settings, name).membership()
-    if invite is None and known is None:
-        raise InviteMissing
-    membership = await join_there(settings, name, url=url, invite=invite or "", announces=announces)
-    if membership.joined.status == "waiting":
+    entry = await join_there(settings, name, url=url, invite=invite or "", announces=announces)
+    # At a later start it may long have been approved; the link says it if it was not.
+    if entry.is_new and entry.membership.joined.status == "waiting":
         typer.echo(f"{name} has joined and waits for approval: northstar machines approve {name}", err=True)
-    return as_member(settings, name, membership, services=services)
+    return as_member(settings, name, entry.membership, services=services)
 
 
 def _with_broker(
@@ -180,13 +166,14 @@ def _with_broker(
     from northstar.assembly.joining import as_member, folder_of
     from northstar.assembly.run_file import read_run_file
 
-    known = settings.agent
     membership = folder_of(settings, name).membership()
-    if membership is not None and not (broker or known.broker):
-        return as_member(settings, name, membership, services=services)
+    said = broker or settings.agent.broker
+    if membership is not None:
+        settings = as_member(settings, name, membership, services=services)
+    known = settings.agent
     wanted = msgspec.structs.replace(
         known,
-        broker=broker or known.broker or read_run_file(settings.data_path).front,
+        broker=said or known.broker or read_run_file(settings.data_path).front,
         token_file=str(token_file) if token_file else known.token_file,
     )
     return msgspec.structs.replace(settings, agent=wanted)
