@@ -14,6 +14,7 @@ from northstar.agent.dialing import Dialling, broker_url
 from northstar.agent.joining import JoinFolder, JoinUnanswered, Membership, ask_to_join
 from northstar.agent.recognition import is_known_there
 from northstar.assembly.session import new_id
+from northstar.assembly.template import granted
 from northstar.config import MachineSettings, Settings
 from northstar.connectors.secret import Secret
 from northstar.domain.admission import Announcement
@@ -129,19 +130,22 @@ def _dialling(settings: Settings, address: str, token: Secret) -> Dialling:
     return Dialling(http_url=address, token=token, ca_file=ca_file)
 
 
-def as_member(settings: Settings, name: str, membership: Membership, *, services: tuple[str, ...]) -> Settings:
-    """The settings of a machine that has joined: where it dials, and, if they do not describe it, what it was invited for."""
+def as_member(
+    settings: Settings,
+    name: str,
+    membership: Membership,
+    *,
+    services: tuple[str, ...],
+    template: MachineSettings | None = None,
+) -> Settings:
+    """The settings of a machine that has joined: where it dials, and what it is.
+
+    If they do not describe it, it is as `template` says, or else offers `services` as it was invited.
+    """
     agent = msgspec.structs.replace(settings.agent, broker=membership.broker)
     settings = msgspec.structs.replace(settings, agent=agent)
     if settings.machine(name) is not None:
         return settings
-    grant = membership.joined.grant
-    machine = MachineSettings(
-        name=name,
-        services=services,
-        pools=grant.pools,
-        tags=grant.tags,
-        dedicated_to=grant.dedicated_to,
-        region=grant.region,
-    )
+    plain = template or MachineSettings(name=name, services=services)
+    machine = granted(plain, membership.joined.grant)
     return msgspec.structs.replace(settings, machines=(*settings.machines, machine))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,3 +105,22 @@ def test_that_it_waits_for_approval_is_said_when_it_joins_and_not_at_every_start
     with running.started(*started) as agent:
         until_it_works(running, "patient", agent)
     assert said.read_text().count(sentence) == 1
+
+
+def test_an_agent_without_a_broker_is_told_the_options_that_it_has(tmp_path: Path) -> None:
+    answer = Northstar(tmp_path).run("agent", "local")
+    assert (answer.code, answer.err.split(":")[0]) == (4, "NS_BROKER_MISSING"), answer
+    assert "--valkey" not in answer.err
+    assert "--join URL --token INVITE" in answer.err
+    assert "--broker URL" in answer.err
+
+
+def test_a_machine_whose_broker_is_gone_and_that_holds_nothing_ends_at_once(tmp_path: Path) -> None:
+    northstar = Northstar(tmp_path)
+    (folder := folder_of(northstar, "local")).mkdir(parents=True)
+    (folder / "token").write_text("nsm_none")
+    with northstar.started("agent", "--broker", "http://127.0.0.1:9") as agent:
+        agent.until(lambda: "broker_not_connected" in agent.words(), what="it dials in vain")
+        began = time.monotonic()
+        assert agent.stop() == 0
+        assert time.monotonic() - began < 2.0
