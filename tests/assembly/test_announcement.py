@@ -218,7 +218,7 @@ def health_of(connectors: Mapping[str, Connector]) -> EngineHealth:
         jitter=lambda: 0.0,
         probe_within_s=10.0,
     )
-    health.proven()
+    health.proven(health.connectors)
     return health
 
 

@@ -93,11 +93,16 @@ def trouble(exc: Exception) -> str:
             return connection_words(exc)
 
 
+_USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
 def broker_url(text: str) -> str:
-    """A broker's address as people write it (http, https, ws or wss), as an http address.
+    """A broker's address as people write it (http, https, ws or wss), as an http address; one place has one such text.
 
     >>> broker_url("wss://broker.example:8443/")
     'https://broker.example:8443'
+    >>> broker_url("WS://Broker.Example:80")
+    'http://broker.example'
 
     Raises:
         BrokerUrlInvalid: it is none.
@@ -110,7 +115,8 @@ def broker_url(text: str) -> str:
         raise BrokerUrlInvalid(text, reason="it names no host")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise BrokerUrlInvalid(text, reason="secrets, a query or a fragment have no place in it")
-    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+    place = parts.netloc.lower().removesuffix(_USUAL_PORTS[scheme])
+    return urlunsplit((scheme, place, parts.path.rstrip("/"), "", ""))
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):

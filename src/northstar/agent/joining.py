@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from northstar.agent.dialing import trouble
+from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, Refused, Unavailable
 from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, Token, TokenKind, machine_token
 from northstar.store.wire import Joined, JoinRequest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _ANSWER_WITHIN_S: Final = 30.0
 _MAX_BYTES: Final = 65_536
+_MAX_TOKEN_BYTES: Final = 1_024
 
 
 class JoinRefused(Refused):
@@ -56,7 +58,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 
     broker: str
     joined: Joined
-    #: The id of the invite by which it joined; another invite is a wish to join anew.
+    #: The id of the invite by which it joined; empty where an older version kept none.
     invite: str = ""
 
 
@@ -76,6 +78,18 @@ class JoinFolder:
                 return msgspec.json.decode(file.read(_MAX_BYTES), type=Membership)
         except (OSError, msgspec.MsgspecError):
             return None
+
+    def token(self) -> Secret | None:
+        """The token by which it joined; None if there is none."""
+        try:
+            with self.token_path.open("rb") as file:
+                return Secret(file.read(_MAX_TOKEN_BYTES).decode("ascii").strip())
+        except (OSError, ValueError):
+            return None
+
+    def moved(self, membership: Membership) -> None:
+        """The same cell is reached elsewhere. Raises JoinFolderUnusable."""
+        self._write(self._membership, msgspec.json.encode(membership))
 
     def pending_token(self, invite: Token, *, random_bytes: Callable[[int], bytes]) -> Token:
         """The token to ask with: the one of an earlier try by the same invite, else a new one; kept before it is given.

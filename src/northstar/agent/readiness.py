@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -102,9 +102,9 @@ class EngineHealth:
         """The services that may be offered now."""
         return self._health.offered
 
-    def proven(self) -> None:
-        """Every engine has just answered its warm-up job to whoever started it."""
-        for service in self._connectors:
+    def proven(self, services: Iterable[str]) -> None:
+        """These engines have just answered their warm-up job to whoever started them."""
+        for service in services:
             self._judge(service, ProbeBegan(at_s=self._clock()))
             self._judge(service, ProbePassed(at_s=self._clock()))
         self.changed.clear()
@@ -264,7 +264,7 @@ class EngineHealth:
             self._judge(service, ProbePassed(at_s=self._clock()))
 
     def _probe_failed(self, service: str, why: str, *, busy: bool = False) -> None:
-        self._judge(service, ProbeFailed(at_s=self._clock(), why=why, jitter=self._jitter(), busy=busy))
+        self._judge(service, ProbeFailed(at_s=self._clock(), why=why[:300], jitter=self._jitter(), busy=busy))
 
 
 class GuardedConnector:

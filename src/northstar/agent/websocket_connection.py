@@ -129,19 +129,33 @@ class BrokerConnection:
             log.info("broker_not_connected", reason=self._trouble, again_in_s=round(delay_s, 2))
             await asyncio.sleep(delay_s)
 
-    async def _once(self) -> None:
-        """Dial, and listen until the connection ends. Raises what ended it."""
-        options = self._options
-        async with asyncio.timeout(options.connect_s):
-            socket = await self._http.ws_connect(
+    async def greeted_once(self) -> wire.Welcome:
+        """Dial, be welcomed, and hang up before anything is registered: whether the broker knows this machine's token.
+
+        Raises what the broker says instead, and aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError.
+        """
+        socket = await self._dial()
+        try:
+            async with asyncio.timeout(self._options.connect_s):
+                return await self._greet(socket)
+        finally:
+            await socket.close()
+
+    async def _dial(self) -> aiohttp.ClientWebSocketResponse:
+        async with asyncio.timeout(self._options.connect_s):
+            return await self._http.ws_connect(
                 self._dialling.http_url + "/agent/v1/link",
                 headers={"Authorization": f"Bearer {self._dialling.token.reveal()}"},
-                heartbeat=options.ping_every_s,
+                heartbeat=self._options.ping_every_s,
                 max_msg_size=wire.MAX_FRAME_BYTES,
                 ssl=self._dialling.tls(),
             )
+
+    async def _once(self) -> None:
+        """Dial, and listen until the connection ends. Raises what ended it."""
+        socket = await self._dial()
         try:
-            async with asyncio.timeout(options.connect_s):
+            async with asyncio.timeout(self._options.connect_s):
                 welcome = await self._greet(socket)
             log.info(
                 "broker_connected",

@@ -95,6 +95,11 @@ class Worker:
         self._offer_changed = True
         self._attention.set()
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether no job runs here and no outcome waits to be told."""
+        return not (len(self._held) or len(self._outbox) or self._refused)
+
     def stop(self) -> None:
         """Take no more work, finish or hand back what runs, then return from `run`. May be called from a signal handler."""
         self._stopping = True

@@ -55,10 +55,11 @@ class Announcer:
             if not facts.kind and isinstance(self._connectors[service], Describing)
         )
 
-    async def announcement(self) -> Announcement:
-        """Look at the GPUs, ask every engine, and put it together."""
+    async def announcement(self, ready: Iterable[str] | None = None) -> Announcement:
+        """Look at the GPUs, ask every engine, or those that are `ready`, and put it together."""
         await self._find_gpus()
-        return await self.announcement_after(self._connectors)
+        self._facts = {service: EngineFacts(kind="") for service in self._connectors}
+        return await self.announcement_after(self._connectors if ready is None else ready)
 
     async def announcement_after(self, services: Iterable[str]) -> Announcement:
         """The same after the engines of these services have come, or come back: they are asked anew, the others are remembered.

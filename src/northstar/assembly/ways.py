@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar, Final
@@ -62,6 +62,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     outputs: OutputStore
     batch: int
     reclaim_every_s: float
+    #: Whether a farewell would be heard at this moment.
+    is_connected: Callable[[], bool] = lambda: True
 
 
 @asynccontextmanager
@@ -122,6 +124,7 @@ async def through_broker(settings: Settings, name: str, *, token: Secret | None)
                 outputs=UploadedOutputs(http, dialling, backoff=Backoff(), jitter=random.random),
                 batch=MAX_BATCH,
                 reclaim_every_s=max(settings.agent.reclaim_every_s, _RECLAIM_EVERY_S),
+                is_connected=lambda: link.connected,
             )
 
 

@@ -26,18 +26,17 @@ from northstar.agent.worker import Worker
 from northstar.agent.worker_settings import WorkerSettings
 from northstar.assembly.announcement import Announcer
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
+from northstar.assembly.getting_ready import until_ready
 from northstar.assembly.ways import Way, straight, through_broker
 from northstar.config import MachineSettings, OpenAIService, Settings
 from northstar.connectors.contract import Connector
-from northstar.connectors.errors import EngineMisconfigured
 from northstar.connectors.secret import Secret
-from northstar.domain.errors import InvalidRequest, NorthstarError, Unavailable
+from northstar.domain.errors import InvalidRequest, Unavailable
 from northstar.policy.fleet.announcement import Announcement
 from northstar.store.embedded.lock import DataDirectoryLock
 
 log = structlog.get_logger(__name__)
 
-_RETRY_S = 0.5
 #: An engine that works, but did not say what it is, is asked again so often.
 _ASK_AGAIN_S = 60.0
 
@@ -49,7 +48,7 @@ class NoSuchMachineSettings(InvalidRequest):
 
     def __init__(self, name: str, *, known: tuple[str, ...]) -> None:
         super().__init__(
-            f"no machine {name!r} is set up (known: {', '.join(known) or 'none'}); add [[machines]] to the settings"
+            f"no machine {name!r} is set up (known: {', '.join(known) or 'none'}); name one of these, or add [[machines]] to the settings"
         )
         self.name = name
 
@@ -91,7 +90,7 @@ async def run_worker(
     Raises:
         NoSuchMachineSettings, InvalidSettings, NotRunning: it is not set up.
         DataDirectoryInUse: it runs already on this data directory.
-        EngineError: an engine did not pass its warm-up in time. EngineEnded: it died later.
+        EngineError: no engine passed its warm-up in time. EngineEnded: it died later.
         MachineReplaced: another process has taken the name.
     """
     machine = settings.machine(name)
@@ -101,13 +100,13 @@ async def run_worker(
         ready = asyncio.create_task(_introduced(equipment, within_s=settings.agent.ready_within_s))
         if not await _unless_stopped(ready, stop):
             return
-        said = ready.result()
-        log.info("engines_ready", services=list(equipment.connectors))
+        services, said = ready.result()
+        log.info("engines_ready", services=list(services))
         way = through_broker(settings, name, token=token) if settings.agent.broker else straight(settings, name)
         async with AsyncExitStack() as stack:
             entering = asyncio.create_task(stack.enter_async_context(way))
             if await _unless_stopped(entering, stop):
-                await _work(entering.result(), settings, said, equipment=equipment, stop=stop)
+                await _work(entering.result(), settings, said, ready=services, equipment=equipment, stop=stop)
 
 
 @asynccontextmanager
@@ -150,27 +149,10 @@ async def _models(settings: Settings, stack: AsyncExitStack, *, environment: Map
     return await stack.enter_async_context(ModelStore(options_of(settings.models, environment=environment)))
 
 
-async def _introduced(equipment: MachineProcess, *, within_s: float) -> Announcement:
-    """What the machine says of itself, once its engines are ready."""
-    await _until_ready(equipment.connectors, within_s=within_s)
-    return await equipment.announcer.announcement()
-
-
-async def _until_ready(connectors: Mapping[str, Connector], *, within_s: float) -> None:
-    """Every engine has answered its warm-up job; one that is only loading is asked again until the time is over."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    for name, connector in connectors.items():
-        while True:
-            try:
-                await connector.ready()
-            except NorthstarError as exc:
-                hopeless = not exc.retryable or isinstance(exc, EngineMisconfigured)
-                if hopeless or asyncio.get_running_loop().time() >= deadline:
-                    raise
-                log.info("engine_not_ready", service=name, code=exc.code, error=str(exc))
-                await asyncio.sleep(_RETRY_S)
-            else:
-                break
+async def _introduced(equipment: MachineProcess, *, within_s: float) -> tuple[tuple[str, ...], Announcement]:
+    """Which engines are ready, at least one, and what the machine says of itself."""
+    ready = await until_ready(equipment.connectors, within_s=within_s)
+    return ready, await equipment.announcer.announcement(ready)
 
 
 async def _unless_stopped(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
@@ -189,7 +171,13 @@ async def _unless_stopped(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
 
 
 async def _work(
-    way: Way, settings: Settings, said: Announcement, *, equipment: MachineProcess, stop: asyncio.Event
+    way: Way,
+    settings: Settings,
+    said: Announcement,
+    *,
+    ready: tuple[str, ...],
+    equipment: MachineProcess,
+    stop: asyncio.Event,
 ) -> None:
     health = EngineHealth(
         equipment.connectors,
@@ -199,7 +187,7 @@ async def _work(
         jitter=random.random,
         probe_within_s=settings.agent.ready_within_s,
     )
-    health.proven()
+    health.proven(ready)
     keeper = ModelKeeper(
         equipment.models,
         way.models,
@@ -222,6 +210,8 @@ async def _work(
         ),
         jitter=random.random,
     )
+    if len(ready) < len(equipment.connectors):
+        worker.offer(ready, trouble=_trouble(health))
     working = asyncio.create_task(worker.run(), name="worker")
     models = asyncio.create_task(keeper.run(), name="models")
     watching = asyncio.create_task(_offer_what_is_ready(health, worker, equipment.announcer), name="engine-health")
@@ -233,7 +223,10 @@ async def _work(
         await asyncio.wait({working, watching, models, stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
         dead = next((task for task in ends if task.done()), None)
         worker.stop()
-        await working
+        if not working.done() and worker.holds_nothing and not way.is_connected():
+            log.info("machine_stopped_unheard")  # nobody would hear that it leaves, and nothing has to be handed back
+        else:
+            await working
         if dead is not None and not stop.is_set():
             raise EngineEnded(ends[dead], exit_code=dead.result())
         for part in (models, watching):
@@ -276,5 +269,5 @@ async def _offer_what_is_ready(
 
 def _trouble(health: EngineHealth) -> str:
     """Which engines take no work now, and why, as an operator reads it with the machine."""
-    said = (f"{one.service} takes no work now: {one.reason}" for one in health.standings if one.reason)
+    said = (f"{one.service} takes no work now: {one.reason[:300]}" for one in health.standings if one.reason)
     return "; ".join(said)

@@ -28,7 +28,7 @@ from northstar.config.settings import (
     Settings,
     ValkeySettings,
 )
-from northstar.config.sources import InvalidSettings, default_services, load, variables
+from northstar.config.sources import InvalidSettings, default_machines, default_services, load, variables
 
 __all__ = [
     "AgentSettings",
@@ -56,6 +56,7 @@ __all__ = [
     "StepTimeSettings",
     "TimeSettings",
     "ValkeySettings",
+    "default_machines",
     "default_services",
     "load",
     "variables",

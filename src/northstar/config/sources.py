@@ -15,7 +15,7 @@ import msgspec
 
 from northstar.config.service_problems import service_problem
 from northstar.config.services import OpenAIService
-from northstar.config.settings import Settings
+from northstar.config.settings import MachineSettings, Settings
 from northstar.domain.errors import InvalidRequest
 from northstar.policy.admission.addresses import network
 
@@ -92,6 +92,11 @@ def _defaults() -> dict[str, Any]:
 def default_services() -> frozenset[str]:
     """The services that exist without any file."""
     return frozenset(_defaults()["services"])
+
+
+def default_machines() -> tuple[MachineSettings, ...]:
+    """The machines of a host without any file, as far as what they need is installed."""
+    return _installed(_check(_defaults(), source="defaults.toml")).machines
 
 
 def _read(path: Path) -> dict[str, Any]:

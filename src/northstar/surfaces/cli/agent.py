@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from northstar.domain.errors import InvalidRequest
+from northstar.domain.errors import InvalidRequest, Unavailable
 from northstar.surfaces.cli.options import Config, DataDir, run, settings_of
 from northstar.surfaces.cli.up import LogJson, LogLevel, _with_log
 from northstar.surfaces.cli.worker import be_machine, with_machine
@@ -22,7 +23,11 @@ _MAX_INVITE_BYTES = 1_024
 
 def agent(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="The machine's name. Default with --join: the host's name.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="The machine's name. Default: the name by which it joined; without --join the settings' only machine; the host's name.",
+        ),
     ] = None,
     config: Config = None,
     data_dir: DataDir = None,
@@ -75,22 +80,58 @@ def agent(
     machine that is not in the settings can be made on the spot.
     """
     from northstar import telemetry
+    from northstar.assembly.template import tell_what_holds, template_for
 
-    name = name or (_host_name() if join else None)
-    if name is None:
-        raise MachineNameMissing
     settings = _with_log(settings_of(config, data_dir, None, None), log_json=log_json, log_level=log_level)
+    name = name or _usual_name(settings, joins=join is not None)
     telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
-    offered = tuple(service or _default_services(settings))
+    plan = _Plan(
+        name=name,
+        template=template_for(settings, name),
+        slots=slots,
+        pools=pool,
+        services=service,
+        offered=tuple(service or _default_services(settings)),
+    )
+    configured = settings
     if join is not None:
-        described = with_machine(settings, name, slots=slots, pools=pool, services=service)
         invite = token or (_invite_in(token_file) if token_file else None)
-        announces = _announcement(described.machine(name), known=settings.machine(name) is not None, pools=pool)
-        settings = run(_joined(settings, name, url=join, invite=invite, services=offered, announces=announces))
+        settings = run(_joined(settings, plan, url=join, invite=invite))
     else:
-        settings = _with_broker(settings, name, broker=broker, token_file=token_file, services=offered)
-    settings = with_machine(settings, name, slots=slots, pools=pool, services=service)
+        settings = _with_broker(settings, plan, broker=broker, token_file=token_file)
+    settings = plan.applied_to(settings)
+    tell_what_holds(configured, name)
     run(be_machine(settings, name), fast=True)
+
+
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Which machine this is to be, as the options say, and what holds for it where the settings have no such machine."""
+
+    name: str
+    template: MachineSettings | None
+    slots: int | None
+    pools: list[str] | None
+    services: list[str] | None
+    offered: tuple[str, ...]
+
+    def applied_to(self, settings: Settings) -> Settings:
+        """The settings with the machine. Raises InvalidSettings."""
+        if self.template is not None and settings.machine(self.name) is None:
+            settings = msgspec.structs.replace(settings, machines=(*settings.machines, self.template))
+        return with_machine(settings, self.name, slots=self.slots, pools=self.pools, services=self.services)
+
+    def announcement(self, settings: Settings) -> Announcement:
+        """What the machine will say of itself, as far as the settings or the options and not the invite decide it."""
+        from northstar.assembly.template import announced_by
+        from northstar.domain.admission import Announcement
+
+        machine = self.applied_to(settings).machine(self.name)
+        if machine is not None and settings.machine(self.name) is not None:
+            return Announcement(
+                pools=machine.pools, tags=machine.tags, dedicated_to=machine.dedicated_to, region=machine.region
+            )
+        said = Announcement() if machine is None or self.template is None else announced_by(machine)
+        return msgspec.structs.replace(said, pools=tuple(self.pools or said.pools))
 
 
 class MachineNameMissing(InvalidRequest):
@@ -102,15 +143,15 @@ class MachineNameMissing(InvalidRequest):
         super().__init__("say which machine this is: northstar agent NAME")
 
 
-class InviteMissing(InvalidRequest):
-    """A machine that has not joined yet needs an invite."""
+class BrokerMissing(Unavailable):
+    """It is not said which broker to dial, and none runs on the data directory."""
 
-    code = "NS_INVITE_MISSING"
+    code = "NS_BROKER_MISSING"
 
-    def __init__(self) -> None:
+    def __init__(self, data_dir: Path) -> None:
         super().__init__(
-            "this machine has not joined there yet: add --token with the invite that `northstar machines invite` printed, "
-            "or put it into a file (--token-file) or into NORTHSTAR_INVITE"
+            f"no broker is named, and no North Star runs on data directory {data_dir}: join one with --join URL --token INVITE, "
+            "or name the one that this machine has a token for with --broker URL"
         )
 
 
@@ -125,15 +166,21 @@ def _invite_in(path: Path) -> str:
         raise FileUnreadable(str(path), exc.strerror or str(exc)) from exc
 
 
-def _announcement(machine: MachineSettings | None, *, known: bool, pools: list[str] | None) -> Announcement:
-    """What the machine will say of itself, as far as the settings or the options and not the invite decide it."""
-    from northstar.domain.admission import Announcement
+def _usual_name(settings: Settings, *, joins: bool) -> str:
+    """The name of a machine that was given none. Raises MachineNameMissing.
 
-    if machine is None or not known:
-        return Announcement(pools=tuple(pools or ()))
-    return Announcement(
-        pools=machine.pools, tags=machine.tags, dedicated_to=machine.dedicated_to, region=machine.region
-    )
+    With --join it is the host's, because many containers share one settings file and no two machines a name.
+    """
+    from northstar.assembly.joining import folder_of
+    from northstar.assembly.template import only_machine
+
+    host, only = _host_name(), only_machine(settings)
+    names = [name for name in (host, only.name if only else "") if name]
+    usual = names if joins else names[::-1]
+    joined = [name for name in names if folder_of(settings, name).membership() is not None]
+    if not usual:
+        raise MachineNameMissing
+    return (joined or usual)[0]
 
 
 def _host_name() -> str:
@@ -150,43 +197,39 @@ def _default_services(settings: Settings) -> tuple[str, ...]:
     return settings.machines[0].services if settings.machines else ()
 
 
-async def _joined(
-    settings: Settings,
-    name: str,
-    *,
-    url: str,
-    invite: str | None,
-    services: tuple[str, ...],
-    announces: Announcement,
-) -> Settings:
-    from northstar.assembly.joining import as_member, folder_of
+async def _joined(settings: Settings, plan: _Plan, *, url: str, invite: str | None) -> Settings:
+    from northstar.assembly.joining import as_member
     from northstar.assembly.joining import join as join_there
 
-    known = folder_of(settings, name).membership()
-    if invite is None and known is None:
-        raise InviteMissing
-    membership = await join_there(settings, name, url=url, invite=invite or "", announces=announces)
-    if membership.joined.status == "waiting":
+    name = plan.name
+    entry = await join_there(settings, name, url=url, invite=invite or "", announces=plan.announcement(settings))
+    # At a later start it may long have been approved; the link says it if it was not.
+    if entry.is_new and entry.membership.joined.status == "waiting":
         typer.echo(f"{name} has joined and waits for approval: northstar machines approve {name}", err=True)
-    return as_member(settings, name, membership, services=services)
+    return as_member(settings, name, entry.membership, services=plan.offered, template=plan.template)
 
 
-def _with_broker(
-    settings: Settings, name: str, *, broker: str | None, token_file: Path | None, services: tuple[str, ...]
-) -> Settings:
-    """The settings with the broker as the options say, or what was joined, or the `up` on this host. Raises NotRunning."""
-    import msgspec
-
+def _with_broker(settings: Settings, plan: _Plan, *, broker: str | None, token_file: Path | None) -> Settings:
+    """The settings with the broker as the options say, or what was joined, or the `up` on this host. Raises BrokerMissing."""
     from northstar.assembly.joining import as_member, folder_of
-    from northstar.assembly.run_file import read_run_file
 
+    membership = folder_of(settings, plan.name).membership()
+    said = broker or settings.agent.broker
+    if membership is not None:
+        settings = as_member(settings, plan.name, membership, services=plan.offered, template=plan.template)
     known = settings.agent
-    membership = folder_of(settings, name).membership()
-    if membership is not None and not (broker or known.broker):
-        return as_member(settings, name, membership, services=services)
     wanted = msgspec.structs.replace(
         known,
-        broker=broker or known.broker or read_run_file(settings.data_path).front,
+        broker=said or known.broker or _broker_here(settings),
         token_file=str(token_file) if token_file else known.token_file,
     )
     return msgspec.structs.replace(settings, agent=wanted)
+
+
+def _broker_here(settings: Settings) -> str:
+    from northstar.assembly.run_file import NotRunning, read_run_file
+
+    try:
+        return read_run_file(settings.data_path).front
+    except NotRunning as exc:
+        raise BrokerMissing(settings.data_path) from exc
