@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ANSWER_WITHIN_S: Final = 30.0
 _MAX_BYTES: Final = 65_536
 _MAX_TOKEN_BYTES: Final = 1_024
+_NO_SUCH_PATH: Final = (b'"NS_NO_SUCH_PATH"', b'"NS_METHOD_NOT_ALLOWED"')
 
 
 class JoinRefused(Refused):
@@ -41,6 +42,26 @@ class JoinUnanswered(Unavailable):
     def __init__(self, url: str, *, detail: str) -> None:
         super().__init__(
             f"{url} did not answer ({detail}); run the same command again, the invite is not used up by it"
+        )
+
+
+class JoinPutOff(Unavailable):
+    """The broker answered that the machine shall ask again later."""
+
+    code: ClassVar[str] = "NS_JOIN_PUT_OFF"
+
+    def __init__(self, url: str, *, detail: str) -> None:
+        super().__init__(f"{url} takes no more machines right now ({detail}); run the same command again in a while")
+
+
+class JoinPathWrong(InvalidRequest):
+    """Something answers at the address, and it is not a broker."""
+
+    code: ClassVar[str] = "NS_JOIN_PATH_WRONG"
+
+    def __init__(self, url: str, *, status: int) -> None:
+        super().__init__(
+            f"there is no North Star at {url} (status {status}); copy the address after --join from `northstar machines invite`"
         )
 
 
@@ -128,7 +149,7 @@ class JoinFolder:
 
 
 async def ask_to_join(url: str, request: JoinRequest, *, agent: str, tls: ssl.SSLContext | bool) -> Joined:
-    """Ask the broker at `url`. Raises JoinRefused, JoinUnanswered."""
+    """Ask the broker at `url`. Raises JoinRefused, JoinPutOff, JoinPathWrong, JoinUnanswered."""
     timeout = aiohttp.ClientTimeout(total=_ANSWER_WITHIN_S)
     headers = {"User-Agent": agent, "Content-Type": "application/json"}
     try:
@@ -145,13 +166,18 @@ async def ask_to_join(url: str, request: JoinRequest, *, agent: str, tls: ssl.SS
             status, answer = response.status, await response.content.read(_MAX_BYTES)
     except (aiohttp.ClientError, OSError, TimeoutError) as exc:
         raise JoinUnanswered(url, detail=trouble(exc)) from exc
+    # A North Star, whose refusals have other codes, says so of a path below its own; another server in its own words.
+    if status in {404, 405} and (b'"NS_' not in answer or any(code in answer for code in _NO_SUCH_PATH)):
+        raise JoinPathWrong(url, status=status)
     try:
         if status == 201:
             return msgspec.json.decode(answer, type=Joined)
         problem = msgspec.json.decode(answer, type=_Problem)
     except msgspec.MsgspecError as exc:
         raise JoinUnanswered(url, detail=f"status {status}, and not in the broker's words") from exc
-    if status >= 500 or status == 429:
+    if status == 429:
+        raise JoinPutOff(url, detail=problem.detail)
+    if status >= 500:
         raise JoinUnanswered(url, detail=problem.detail)
     raise JoinRefused(request.machine, detail=f"{problem.detail} ({problem.title})")
 

@@ -72,6 +72,19 @@ async def test_a_broken_connection_is_told_with_the_jobs_and_what_happens_now(fl
     assert line["now"] == "it counts as lost unless it dials again within 0.5 s"
 
 
+def test_a_machine_that_waits_for_approval_and_asks_again_is_no_warning(lines: Lines) -> None:
+    clock = Clock()
+    refusals = RefusalLog(clock)
+    for _ in range(3):
+        refusals.refused(TokenWaiting({"machine": "m"}), machine="m")
+    clock.now_s += 60
+    refusals.flush()
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("machine_waits_for_approval", "info"),
+        ("machine_refused_again", "info"),
+    ]
+
+
 def test_a_refusal_is_told_at_once_and_a_flood_of_it_once_a_minute(lines: Lines) -> None:
     clock = Clock()
     refusals = RefusalLog(clock)

@@ -147,6 +147,13 @@ def test_nothing_listens_where_a_machine_should_join(running: Northstar) -> None
     )
 
 
+def test_an_address_with_a_path_that_is_not_the_brokers_is_told_as_such(running: Northstar) -> None:
+    joining = ("--join", front_of(running) + "/foo", "--service", "copy", "--token", invited(running)["token"])
+    answer = running.run("agent", "ten", *joining)
+    assert (answer.code, answer.err.partition(":")[0]) == (2, "NS_JOIN_PATH_WRONG")
+    assert "there is no North Star at " in answer.err
+
+
 def test_options_that_are_for_nobody_are_suggested_to_nobody(running: Northstar) -> None:
     answer = running.run("agent", "eleven", "--superviso", "1")
     assert answer.code == 2
@@ -167,7 +174,14 @@ def test_a_machine_that_needs_approval_waits_until_it_has_it(running: Northstar)
     assert not join(running, made["token"], "three", about="192.0.2.7").may_work
     waiting = running.good("machines", "tokens", "--waiting")["tokens"]
     assert [(entry["machine"], entry["about"]) for entry in waiting] == [("three", "192.0.2.7")]
+    told = " ".join(running.run("status").out.split())
+    assert "1 machine waits for approval: three (northstar machines approve NAME)" in told
+    shown = running.run("machines", "show", "three")
+    assert (shown.code, shown.err.partition(":")[0]) == (3, "NS_MACHINE_NOT_HERE")
+    assert "northstar machines approve three" in shown.err
     assert running.run("machines", "approve", "three").out == "three  approved\n"
+    assert running.good("status")["machines_waiting"] == []
+    assert "its token is good, and it was last seen" in running.run("machines", "show", "three").err
     assert running.run("machines", "approve", "three").out == "three  was approved already\n"
     assert running.good("machines", "tokens", "--waiting")["tokens"] == []
     assert entry_of(running, "three")["status"] == "approved"
@@ -186,6 +200,7 @@ def test_a_machine_is_revoked_and_the_way_back_by_its_invite_is_pointed_out(runn
     assert again == {"machine": "four", "changed": False, "returned": 0, "open_invite": None}
     assert running.good("machines", "uninvite", made["invite"]) == {"invite": made["invite"], "changed": False}
     assert entry_of(running, "four")["status"] == "revoked"
+    assert "its token was revoked by" in running.run("machines", "show", "four").err
     still_open = [entry["id"] for entry in running.good("machines", "invites", "--open")["invites"]]
     assert made["invite"] not in still_open
 

@@ -37,10 +37,15 @@ def show(
 
 async def _sheet(settings: Settings, name: str) -> MachineSheet:
     from northstar.assembly.session import session
+    from northstar.domain.refusals import NoSuchMachine
     from northstar.store.machine_sheets import read_machine_sheet
+    from northstar.surfaces.cli.absent_machines import not_here
 
     async with session(settings) as broker:
-        return await read_machine_sheet(broker.cell.client, broker.cell.keys, name)
+        try:
+            return await read_machine_sheet(broker.cell.client, broker.cell.keys, name)
+        except NoSuchMachine as exc:
+            raise await not_here(broker.cell, name) or exc from None
 
 
 def as_document(sheet: MachineSheet) -> dict[str, Any]:

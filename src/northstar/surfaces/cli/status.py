@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import console, counted, moment, print_json, print_table, span
+from northstar.surfaces.cli.printing import console, counted, harmless, moment, print_json, print_table, span
 
 if TYPE_CHECKING:
     from northstar.config import Settings
@@ -35,6 +35,7 @@ async def _status(settings: Settings, *, lanes: int) -> dict[str, Any]:
     from northstar.assembly.session import session
     from northstar.store.history.state import read_history_state
     from northstar.store.pauses import read_pauses
+    from northstar.surfaces.cli.absent_machines import waiting_machines
     from northstar.surfaces.cli.machines import machine_rows
 
     async with session(settings) as broker:
@@ -57,6 +58,7 @@ async def _status(settings: Settings, *, lanes: int) -> dict[str, Any]:
             "history": await read_history_state(cell, now_ms=counts["now_ms"]),
             "lanes": [msgspec.structs.asdict(lane) for lane in reply.lanes],
             "machines": await machine_rows(cell),
+            "machines_waiting": await waiting_machines(cell),
             "pauses": await read_pauses(cell.client, cell.keys),
         }
 
@@ -82,6 +84,10 @@ def _show(seen: dict[str, Any]) -> None:
         print_table(COLUMNS, map(machine_cells, seen["machines"]))
     else:
         out.print("no machines", style="yellow")
+    if seen["machines_waiting"]:
+        from northstar.surfaces.cli.absent_machines import waiting_line
+
+        out.print(harmless(waiting_line(seen["machines_waiting"])), style="yellow", markup=False)
 
 
 def _show_history(state: HistoryState, *, behind: int) -> None:
