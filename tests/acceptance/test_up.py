@@ -217,7 +217,7 @@ def test_a_worker_that_is_not_set_up_says_which_are(northstar: Northstar) -> Non
     answer = northstar.run("worker", "elsewhere")
     assert (answer.code, answer.err) == (
         2,
-        "NS_NO_SUCH_MACHINE_SETTINGS: no machine 'elsewhere' is set up (known: local); add [[machines]] to the settings\n",
+        "NS_NO_SUCH_MACHINE_SETTINGS: no machine 'elsewhere' is set up (known: local); name one of these, or add [[machines]] to the settings\n",
     )
 
 

@@ -50,7 +50,7 @@ def test_a_misspelt_kind_of_failure_is_refused(tmp_path: Path) -> None:
 
 
 def test_ollama_needs_a_model_and_may_have_a_key(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSettings, match="missing required field `model`"):
+    with pytest.raises(InvalidSettings, match="`model` is missing"):
         settings(tmp_path, 'connector = "ollama"\n')
     made = connector(tmp_path, 'connector = "ollama"\nmodel = "llama3.2"\napi_key_variable = "KEY"\n', KEY="k3y")
     assert isinstance(made, OllamaConnector)

@@ -112,10 +112,11 @@ class Dispatcher:
 
     async def plan(self) -> int:
         """Decide open fits and write candidates that differ from those in the cell; gives for how many machines."""
-        snapshot = await self._decided()
         # Compared with what is in the cell, not with what was written last: submissions add candidates, machines that
-        # leave lose them, and other dispatchers write too.
+        # leave lose them, and other dispatchers write too. Read before the cell itself: a lane that a submission has placed
+        # meanwhile is then in both, or looks like something to add; the other way round it would be taken away again.
         known = await read_candidates(self._cell.client, self._cell.keys)
+        snapshot = await self._decided()
         changed = await _aside(snapshot, lambda: changed_candidates(snapshot, known, self._rule))
         for first in range(0, len(changed), MACHINES_PER_CALL):
             await self._cell.set_candidates(changed[first : first + MACHINES_PER_CALL], nonce=self._new_nonce())

@@ -42,19 +42,19 @@ def test_a_result_is_shown_with_the_place_of_its_file(running: Northstar) -> Non
 def test_the_files_of_a_finished_job_are_brought_to_a_folder_and_overwrite_nothing(
     running: Northstar, tmp_path: Path
 ) -> None:
-    submit(running, "s-5", wait=True, payload={"text": "abc"})
-    (saved,) = running.good("jobs", "outputs", "s-5", "--out", str(tmp_path / "new"))["outputs"]
+    submit(running, "o-5", wait=True, payload={"text": "abc"})
+    (saved,) = running.good("jobs", "outputs", "o-5", "--out", str(tmp_path / "new"))["outputs"]
     assert (saved["name"], saved["size_bytes"], Path(saved["path"]).read_text()) == ("copy.txt", 9, "abcabcabc")
-    again = running.run("jobs", "outputs", "s-5", "--out", str(tmp_path / "new"))
+    again = running.run("jobs", "outputs", "o-5", "--out", str(tmp_path / "new"))
     assert (again.code, again.err.partition(":")[0]) == (3, "NS_OUTPUT_EXISTS")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["copy.txt"]
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_in_a_sentence(running: Northstar, tmp_path: Path) -> None:
-    submit(running, "s-9", wait=True)
+    submit(running, "o-9", wait=True)
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", Path("/proc/x")):
-        answer = running.run("jobs", "outputs", "s-9", "--out", str(folder))
+        answer = running.run("jobs", "outputs", "o-9", "--out", str(folder))
         assert (answer.code, answer.err.count("\n"), answer.err.partition(":")[0]) == (
             2,
             1,
@@ -63,10 +63,10 @@ def test_a_folder_that_cannot_be_written_to_is_said_in_a_sentence(running: North
 
 
 def test_a_job_that_is_not_done_has_no_outputs_to_bring(running: Northstar, tmp_path: Path) -> None:
-    submit(running, "s-6", payload={"until": str(tmp_path / "never")})
-    answer = running.run("jobs", "outputs", "s-6")
+    submit(running, "o-6", payload={"until": str(tmp_path / "never")})
+    answer = running.run("jobs", "outputs", "o-6")
     assert (answer.code, answer.err.partition(":")[0]) == (3, "NS_NO_OUTPUTS")
-    running.good("jobs", "cancel", "s-6")
+    running.good("jobs", "cancel", "o-6")
 
 
 def test_a_text_is_printed_as_it_is_however_long_its_lines_are(running: Northstar) -> None:
