@@ -374,7 +374,20 @@ def test_a_machine_that_is_unknown_is_refused(running: Northstar) -> None:
 
 def test_status_joins_jobs_lanes_and_machines(running: Northstar) -> None:
     seen = running.good("status")
-    assert set(seen) == {"cell", "now_ms", "jobs", "totals", "history_behind", "history", "lanes", "machines", "pauses"}
+    assert set(seen) == {
+        *(
+            "cell",
+            "now_ms",
+            "jobs",
+            "totals",
+            "history_behind",
+            "history",
+            "lanes",
+            "machines",
+            "machines_waiting",
+            "pauses",
+        )
+    }
     assert (seen["machines"][0]["id"], seen["machines"][0]["services"]) == ("local", ["copy"])
     for_people = running.run("status").out
     assert "cell default at " in for_people
