@@ -81,34 +81,15 @@ async def running_stack(
         # Before anything is started or bound: a start that cannot listen changes nothing.
         listening = stack.enter_context(listening_on(settings.serve))
         url = settings.valkey.url or await _embedded(settings, stack, failure=failure)
-        client = connect(url)
-        stack.push_async_callback(client.aclose)
-        facts = await check_server(client)
-        cell = Cell(client, settings.cell_name)
-        opened = await cell.open(settings.limits, configure=True, new_id=new_id)
-        await stack.enter_async_context(announced(cell, process=f"up:{new_id()}"))
-        await retire_unused(client, cell.library)
-        await _declare_services(cell, settings)
+        facts, cell, cell_id = await _opened(url, settings, stack)
         if no_machines:
             settings = msgspec.structs.replace(settings, machines=())
-        history = await running_history(settings, cell, stack, cell_id=opened.id, take=take_history, failure=failure)
-        dispatcher = Dispatcher(
-            cell,
-            new_nonce=_nonce,
-            plan_every_s=settings.dispatch.plan_every_s,
-            tick_at_least_every_s=settings.dispatch.tick_every_s,
-        )
-        await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
-        await stack.enter_async_context(
-            part("the retention of outputs", retire_outputs(settings, cell), failure=failure)
-        )
+        history = await running_history(settings, cell, stack, cell_id=cell_id, take=take_history, failure=failure)
+        await _keep_moving(cell, settings, stack, failure=failure)
         opening = running_front(settings, cell, admission_to(cell), listening=listening, open_door=open_door)
         front = await stack.enter_async_context(opening)
         front.ended.add_done_callback(told("the gateway", failure))
-        inherited = _for_machines(settings, front.url)
-        machines = LocalMachines(inherited, mint=_minting(front, settings), restart=restart_machines)
-        stack.push_async_callback(machines.stop)
-        machines.start(settings.machines)
+        machines = _started_machines(settings, front, stack, restart=restart_machines)
         write_run_file(
             settings.data_path, RunFile(url=url, front=front.url, cell=cell.name, pid=os.getpid(), version=__version__)
         )
@@ -123,6 +104,41 @@ async def running_stack(
             history=history,
             failure=failure,
         )
+
+
+async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[ServerFacts, Cell, str]:
+    """What the server is, the cell on it with the settings' limits and words, and the cell's id."""
+    client = connect(url)
+    stack.push_async_callback(client.aclose)
+    facts = await check_server(client)
+    cell = Cell(client, settings.cell_name)
+    opened = await cell.open(settings.limits, configure=True, new_id=new_id)
+    await stack.enter_async_context(announced(cell, process=f"up:{new_id()}"))
+    await retire_unused(client, cell.library)
+    await _declare_services(cell, settings)
+    return facts, cell, opened.id
+
+
+async def _keep_moving(cell: Cell, settings: Settings, stack: AsyncExitStack, *, failure: asyncio.Future[None]) -> None:
+    """What time makes due, who may take what, and outputs whose time is over."""
+    dispatcher = Dispatcher(
+        cell,
+        new_nonce=_nonce,
+        plan_every_s=settings.dispatch.plan_every_s,
+        tick_at_least_every_s=settings.dispatch.tick_every_s,
+    )
+    await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
+    await stack.enter_async_context(part("the retention of outputs", retire_outputs(settings, cell), failure=failure))
+
+
+def _started_machines(
+    settings: Settings, front: Front, stack: AsyncExitStack, *, restart: RestartPolicy | None
+) -> LocalMachines:
+    inherited = _for_machines(settings, front.url)
+    machines = LocalMachines(inherited, mint=_minting(front, settings), restart=restart)
+    stack.push_async_callback(machines.stop)
+    machines.start(settings.machines)
+    return machines
 
 
 async def _embedded(settings: Settings, stack: AsyncExitStack, *, failure: asyncio.Future[None]) -> str:

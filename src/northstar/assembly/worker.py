@@ -170,16 +170,8 @@ async def _unless_stopped(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
         await asyncio.wait({task, stopped})
 
 
-async def _work(
-    way: Way,
-    settings: Settings,
-    said: Announcement,
-    *,
-    ready: tuple[str, ...],
-    equipment: MachineProcess,
-    stop: asyncio.Event,
-) -> None:
-    health = EngineHealth(
+def _health_of(equipment: MachineProcess, settings: Settings) -> EngineHealth:
+    return EngineHealth(
         equipment.connectors,
         rule=settings.health.rule,
         clock=time.monotonic,
@@ -187,16 +179,20 @@ async def _work(
         jitter=random.random,
         probe_within_s=settings.agent.ready_within_s,
     )
-    health.proven(ready)
-    keeper = ModelKeeper(
-        equipment.models,
-        way.models,
-        said=said.description,
-        of_engines=said.models,
-        vram_bytes=said.profile.vram_mb * 1_000_000,
-    )
+
+
+def _worker_of(
+    way: Way,
+    settings: Settings,
+    said: Announcement,
+    *,
+    health: EngineHealth,
+    keeper: ModelKeeper,
+    equipment: MachineProcess,
+) -> Worker:
+    """Models first, then the engine as its health allows, then the outputs on their way."""
     runner = ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces)
-    worker = Worker(
+    return Worker(
         way.link,
         ModelRunner(runner, equipment.models, used=keeper.used),
         profile=said.profile,
@@ -210,6 +206,27 @@ async def _work(
         ),
         jitter=random.random,
     )
+
+
+async def _work(
+    way: Way,
+    settings: Settings,
+    said: Announcement,
+    *,
+    ready: tuple[str, ...],
+    equipment: MachineProcess,
+    stop: asyncio.Event,
+) -> None:
+    health = _health_of(equipment, settings)
+    health.proven(ready)
+    keeper = ModelKeeper(
+        equipment.models,
+        way.models,
+        said=said.description,
+        of_engines=said.models,
+        vram_bytes=said.profile.vram_mb * 1_000_000,
+    )
+    worker = _worker_of(way, settings, said, health=health, keeper=keeper, equipment=equipment)
     if len(ready) < len(equipment.connectors):
         worker.offer(ready, trouble=_trouble(health))
     working = asyncio.create_task(worker.run(), name="worker")
