@@ -13,7 +13,7 @@ from typing import Any, Self
 from northstar.agent.direct_link import DirectLink
 from northstar.agent.engine import JobRunner
 from northstar.agent.link import BrokerLink
-from northstar.agent.model_link import DialledModelLink, DirectModelLink, ModelLink
+from northstar.agent.model_link import DialledModelLink, ModelLink
 from northstar.agent.presence import FixedPresence, Presence
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.agent.worker import Worker
@@ -27,6 +27,7 @@ from northstar.domain.models import ModelHeld
 from northstar.domain.progress import Progress
 from northstar.store.cell import Cell
 from northstar.store.messages import JobRecord
+from northstar.store.model_reports import ModelReports
 from northstar.store.valkey import ValkeyClient, connect
 from tests.servers import eventually
 
@@ -109,7 +110,7 @@ class Rig:
         if isinstance(link, WebSocketLink):
             return DialledModelLink(link)
         assert isinstance(link, DirectLink)
-        return DirectModelLink(self.cell, machine=link.machine, session=link.session)
+        return ModelReports(self.cell, machine=link.machine, session=link.session)
 
     async def joined(self, machine: str = "m", *, slots: int = 4, url: str | None = None) -> DirectLink:
         link = await self.link(machine, url=url)

@@ -14,7 +14,6 @@ from northstar.broker.admission import Admission
 from northstar.broker.dead_letters import DeadLetters
 from northstar.broker.submission import Submitter
 from northstar.config import Settings
-from northstar.store.assets import AssetStore
 from northstar.store.cell import Cell
 from northstar.store.valkey import connect
 
@@ -37,10 +36,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: DeadLetters
     admission: Admission
     settings: Settings
-
-    def assets(self) -> AssetStore:
-        """Where the outputs of jobs are. Raises an asset store's error."""
-        return AssetStore(self.settings.assets_url)
 
 
 def find_place(settings: Settings) -> Place:

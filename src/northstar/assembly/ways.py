@@ -18,7 +18,7 @@ from northstar import __version__
 from northstar.agent.dialing import Backoff, Dialling, broker_url
 from northstar.agent.direct_link import DirectLink
 from northstar.agent.link import BrokerLink
-from northstar.agent.model_link import DialledModelLink, DirectModelLink, ModelLink
+from northstar.agent.model_link import DialledModelLink, ModelLink
 from northstar.agent.outputs import LocalOutputs, OutputStore, UploadedOutputs
 from northstar.agent.websocket_connection import LinkOptions
 from northstar.agent.websocket_link import WebSocketLink
@@ -29,6 +29,7 @@ from northstar.config import Settings
 from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, Unavailable
 from northstar.store.cell import Cell
+from northstar.store.model_reports import ModelReports
 from northstar.store.valkey import connect
 from northstar.store.wire import MAX_BATCH
 
@@ -82,7 +83,7 @@ async def straight(settings: Settings, name: str) -> AsyncIterator[Way]:
             session = new_id()
             yield Way(
                 link=DirectLink(cell, machine=name, session=session, new_nonce=_nonce),
-                models=DirectModelLink(cell, machine=name, session=session),
+                models=ModelReports(cell, machine=name, session=session),
                 outputs=LocalOutputs(
                     asset_store(settings), cell=cell.name, clock_ms=lambda: time.time_ns() // 1_000_000
                 ),

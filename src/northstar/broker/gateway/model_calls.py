@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from northstar.domain.admission import Announcement
 from northstar.store import wire
+from northstar.store.model_reports import ModelReports
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,52 +19,40 @@ class ModelCalls:
     """The calls of one connection that are about models."""
 
     def __init__(self, cell: Cell, admitted: Admitted, *, session: str) -> None:
-        self._cell = cell
         self._machine = admitted.machine
         self._grant = admitted.grant
-        self._who = {"machine": admitted.machine, "session": session}
+        self._reports = ModelReports(cell, machine=admitted.machine, session=session)
 
     async def describe(self, body: wire.Describe) -> wire.Nothing:
         """What the machine says of itself has changed. Raises NotGranted: not the place where it may stand."""
         self._grant.check_announced(self._machine, Announcement(region=body.description.region))
-        description = msgspec.json.encode(body.description).decode()
-        return await self._tell("update_machine", description=description)
+        await self._reports.describe(body.description)
+        return wire.Nothing()
 
     async def models_present(self, body: wire.ModelsPresent) -> wire.Nothing:
         """What it holds now."""
-        return await self._tell("models_present", models=body.models)
+        await self._reports.models_present(body.models)
+        return wire.Nothing()
 
     async def fetch_started(self, body: wire.FetchStarted) -> wire.Nothing:
-        """It fetches, because it was told to or because a job needs it: whether others do, too, was decided before."""
-        return await self._tell(
-            "fetch_started",
-            model=body.model,
-            bytes=body.size_bytes,
-            expected_ms=body.expected_ms,
-            copies=_ANY_NUMBER,
-        )
+        """It fetches, because it was told to or because a job needs it."""
+        await self._reports.fetch_started(body.model, size_bytes=body.size_bytes, expected_ms=body.expected_ms)
+        return wire.Nothing()
 
     async def fetch_ended(self, body: wire.FetchEnded) -> wire.Nothing:
         """It fetches no more."""
-        return await self._tell("fetch_ended", model=body.model, outcome=body.outcome)
+        await self._reports.fetch_ended(body.model, outcome=body.outcome)
+        return wire.Nothing()
 
     async def pending_orders(self, _: wire.PendingOrders) -> wire.Orders:
         """What it is to do."""
-        return wire.Orders(tuple(await self._cell.pending_orders(self._machine, session=self._who["session"])))
+        return wire.Orders(tuple(await self._reports.pending_orders()))
 
     async def order_ended(self, body: wire.OrderEnded) -> wire.Nothing:
         """It did it, or could not."""
-        return await self._tell(
-            "order_ended", order=body.order, outcome=body.outcome, code=body.code, message=body.message[:2_000]
-        )
-
-    async def _tell(self, function: str, **fields: Any) -> wire.Nothing:
-        await self._cell.call(function, self._who | fields, dict[str, Any])
+        await self._reports.order_ended(body.order, outcome=body.outcome, code=body.code, message=body.message)
         return wire.Nothing()
 
-
-#: As many copies at a time as the library lets a caller allow.
-_ANY_NUMBER: Final = 500
 
 #: By name: the type of the body, and what answers.
 MODEL_CALLS: Final[dict[str, tuple[type[Any], Callable[[ModelCalls, Any], Awaitable[Any]]]]] = {
