@@ -1,0 +1,63 @@
+"""Decisions with their reasons: what was chosen, what was not, and why. Words and data are one: sentences are made of these fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from northstar.domain.estimates import DurationEstimate
+from northstar.domain.requirements import Pool
+
+_Sentence = Annotated[str, msgspec.Meta(max_length=400)]
+
+#: How a job came to the pool in which it waits.
+#: matrix: the matrix's own choice · pinned: its submitter named the pool · fallback: the matrix's pool has no fit machine, another
+#: has · waiting: no pool has one, so it waits where the matrix wants it · uniform: pools are switched off, or this one is not
+#: introduced for this job yet.
+Route = Literal["matrix", "pinned", "fallback", "waiting", "uniform"]
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody or something that was not chosen. `code` is for programs and stable; `reason` is the sentence for people."""
+
+    #: A pool, a machine, or a group of machines that are alike.
+    subject: Annotated[str, msgspec.Meta(max_length=160)]
+    code: Annotated[str, msgspec.Meta(max_length=48)]
+    reason: _Sentence
+    #: How many machines it speaks of, for a group.
+    count: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class PoolChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What the decision matrix says, before anybody looks at machines."""
+
+    pool: Pool
+    #: Name of the matrix row that accepted the job, as in the docs.
+    row: Annotated[str, msgspec.Meta(max_length=64)]
+    because: _Sentence
+    rejected: tuple[Rejection, ...] = ()
+    #: Whether the terms of its tenant promise the pool (spec, "Guaranteed Routing"): then it never falls back to another.
+    guaranteed: bool = False
+
+
+class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a job waits in the pool in which it waits; stored with the job and in the history."""
+
+    pool: Pool
+    route: Route
+    #: What the matrix would have chosen, had every pool a fit machine.
+    optimal: Pool
+    row: Annotated[str, msgspec.Meta(max_length=64)]
+    because: _Sentence
+    estimate: DurationEstimate
+    #: Pools that were passed over, in the order in which they were looked at.
+    rejected: tuple[Rejection, ...] = ()
+    guaranteed: bool = False
+    #: Machines of the chosen pool that could run it when it was routed, and those that held all its models.
+    fit_machines: Annotated[int, msgspec.Meta(ge=0)] = 0
+    holders: Annotated[int, msgspec.Meta(ge=0)] = 0
+    #: What would have to change before anybody can run it; empty: somebody can.
+    unservable: _Sentence = ""
+    #: What was done or seen beside that: a fetch ordered, a model that nobody declared.
+    notes: tuple[_Sentence, ...] = ()

@@ -1,0 +1,30 @@
+"""Tenants: whom work is done for, and what they were promised."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from northstar.domain.requirements import Word
+
+Region = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class TenantTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds for a tenant's jobs whatever they ask for themselves. The empty terms are everybody's."""
+
+    #: Enterprise terms: its jobs go to the Enterprise pool whatever they are, and nowhere else.
+    enterprise: bool = False
+    #: Sovereignty: the only regions whose machines may run its jobs; empty: anywhere.
+    regions: Annotated[tuple[Region, ...], msgspec.Meta(max_length=64)] = ()
+    #: Set: its jobs run only on machines dedicated to this name.
+    isolation: Word | None = None
+    #: Its part of a fair share, beside others' 1.
+    weight: Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)] = 1.0
+    #: Its jobs get at least this priority, 0 to 100.
+    priority_at_least: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+
+
+#: Of a tenant that nobody has agreed anything with.
+NO_TERMS = TenantTerms()
