@@ -164,9 +164,19 @@ class Cell:
         request = {"nonce": nonce, "jobs": [{"id": job_id, "lane": lane} for job_id, lane in jobs]}
         return (await self.call("replay", request, _Jobs[m.Outcome])).jobs
 
-    async def inspect(self, job_ids: Sequence[str], *, bodies: bool = False, results: bool = False) -> m.InspectReply:
+    async def reroute(
+        self, jobs: Sequence[m.Rerouted], *, lanes: Sequence[m.WantedLane], because: str, nonce: str
+    ) -> list[m.Outcome]:
+        """Send waiting jobs (at most 500) to other lanes; words: ok, same, or a refusal's name."""
+        request = {"nonce": nonce, "because": because, "lanes": lanes, "jobs": jobs}
+        return (await self.call("reroute", request, _Jobs[m.Outcome])).jobs
+
+    async def inspect(
+        self, job_ids: Sequence[str], *, bodies: bool = False, results: bool = False, decisions: bool = False
+    ) -> m.InspectReply:
         """Jobs as they are; unknown ones are left out."""
-        return await self.call("inspect", {"jobs": job_ids, "bodies": bodies, "results": results}, m.InspectReply)
+        request = {"jobs": job_ids, "bodies": bodies, "results": results, "decisions": decisions}
+        return await self.call("inspect", request, m.InspectReply)
 
     async def list_jobs(self, index: m.JobIndex, *, after: str = "", count: int = 100) -> m.ListReply:
         """Ids of jobs in one state, a page at a time."""

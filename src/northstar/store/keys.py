@@ -19,6 +19,7 @@ KEY_KINDS: dict[str, KeyKind] = {
     "jobs": "hash",  # job -> packed record
     "bodies": "hash",  # job -> what was submitted, JSON
     "results": "hash",  # job -> what came back, JSON
+    "decisions": "hash",  # job -> why it waits where it waits, JSON
     "waiting": "zset",  # lane, order, job: by text
     "ages": "zset",  # lane, submitted, sequence, job: by text
     "heads": "hash",  # lane -> order of its first job and age of its oldest

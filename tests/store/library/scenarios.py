@@ -61,6 +61,7 @@ def a_job(name: str, **changes: Any) -> Request:
         "idempotency_key": "",
         "digest": f"digest-{name}",
         "body": f'{{"prompt": "{name}"}}',
+        "decision": '{"pool":"fast"}',
     }
     return job | changes
 
@@ -259,8 +260,8 @@ def _done(furnished: Furnished, *names: str) -> list[Request]:
 
 def _moved(furnished: Furnished) -> list[Request]:
     record = furnished.record("wait-3")
-    known = {"transfer": "tr-in", "record": record, "body": "{}", "lane": FAST}
-    fresh = {"id": "m-new", "transfer": "tr-2", "record": record, "body": "{}", "lane": NEW_LANE}
+    known = {"transfer": "tr-in", "record": record, "body": "{}", "decision": "{}", "lane": FAST}
+    fresh = {"id": "m-new", "transfer": "tr-2", "record": record, "body": "{}", "decision": "{}", "lane": NEW_LANE}
     return [fresh, known | {"id": "arrived"}, known | {"id": "wait-1", "transfer": "tr-9"}]
 
 
@@ -407,6 +408,20 @@ SCENARIOS: list[Scenario] = [
         "transfer_out",
         "every status",
         lambda f: {"target": "other", "jobs": [{"id": n, "transfer": f"t-{n}"} for n in ALL_JOBS]},
+    ),
+    Scenario(
+        "reroute",
+        "every status",
+        lambda f: {
+            "nonce": "rr",
+            "because": "nobody there",
+            "lanes": [NEW_LANE, SLOW],
+            "jobs": [
+                {"id": name, "from": f.record(name)[1] if name != "nobody" else "000001", "lane": 1, "decision": "{}"}
+                for name in ALL_JOBS
+            ]
+            + [{"id": "paused", "from": "00ffff", "lane": 2}],
+        },
     ),
     Scenario("transfer_in", "three", lambda f: {"nonce": "ti", "jobs": _moved(f)}),
     Scenario(

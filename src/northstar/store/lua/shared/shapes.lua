@@ -7,6 +7,8 @@ ns.NONCE, ns.TOKEN = { 'nonce', ns.WORD, 64 }, { 'token', ns.TEXT, 256 }
 ns.TRANSFER = { 'transfer', ns.NAME, 128 }
 ns.INVITE, ns.TOKEN_ID, ns.SECRET = { 'invite', ns.WORD, 64 }, { 'token', ns.WORD, 64 }, { 'secret', ns.WORD, 64 }
 ns.BY = { 'by', ns.TEXT, 128 }
+-- Why policy sends a job where it waits, JSON; beside a small body it must not be the larger part.
+ns.DECISION = { 'decision', ns.TEXT, 4096, optional = true }
 ns.HELD = { ns.JOB_ID, ns.TOKEN }
 ns.DONE = { ns.JOB_ID, ns.TOKEN, { 'result', ns.TEXT, ns.MOST } } -- its size is judged by the cell's own limit
 
