@@ -179,6 +179,8 @@ class RegisterReply(msgspec.Struct, frozen=True):
     profile: str
     undecided: list[tuple[str, str]]
     held: list[tuple[str, str]]
+    #: The list of node classes that the profile names was not told yet.
+    node_set_wanted: bool = False
 
 
 class TickReply(msgspec.Struct, frozen=True):

@@ -51,3 +51,5 @@ class CellSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     profiles: dict[str, MachineProfile] = {}
     classes: dict[str, RequirementClass] = {}
     fits: dict[tuple[str, str], bool] = {}
+    #: Node classes by the digest that profiles name.
+    node_sets: dict[str, frozenset[str]] = {}
