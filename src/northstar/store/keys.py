@@ -59,6 +59,7 @@ KEY_KINDS: dict[str, KeyKind] = {
     "invites_due": "zset",  # invite -> when it may be forgotten
     "tokens": "hash",  # token -> packed record, and NUL, machine -> its latest token
     "tokens_due": "zset",  # token -> when it may be forgotten
+    "documents": "hash",  # kind, NUL, name -> packed record of what operators declared, and 'state' -> their version, number and bytes
     "events": "stream",  # what happened, numbered by epoch and sequence
 }
 

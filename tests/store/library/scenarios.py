@@ -1,8 +1,8 @@
 """One furnished cell, and for every function the calls that matter in it.
 
-In the cell: machines m1 (busy, slots free), m2 (holds an offer), m3 (parked), m4 (draining), m5 (another profile, which names node classes); jobs in
-every status; a pause, a fetch in flight, orders, models, candidates, words, an arrival; an invite, and the tokens of m6 (approved), m7 (waiting)
-and m8 (revoked), none of which is there.
+In the cell: machines m1 (busy, slots free), m2 (holds an offer), m3 (parked), m4 (draining), m5 (another profile, which names node
+classes); jobs in every status; a pause, a fetch in flight, orders, models, candidates, words, an arrival, two documents; an invite, and the
+tokens of m6 (approved), m7 (waiting) and m8 (revoked), none of which is there.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ HEAVY = FAST | {
 
 
 DIGEST = "0123456789abcdef"
+A_DOCUMENT = {"kind": "model", "name": "one", "body": '{"size": 1}'}
 AN_ORDER = {"id": "o9", "what": "fetch", "model": "d", "body": '{"sources": ["https://x.test/d"]}'}
 
 
@@ -116,6 +117,7 @@ def furnish(cell: Cell) -> Furnished:
     _jobs_that_wait(cell)
     _machines_that_wait(cell)
     _machines_that_may_join(cell)
+    call("put_documents", documents=[A_DOCUMENT, A_DOCUMENT | {"name": "two"}], by="admin")
     return Furnished(cell, tokens)
 
 
@@ -521,5 +523,27 @@ SCENARIOS: list[Scenario] = [
     Scenario("remove_machine", "with a token", lambda f: _gone("m6"), before=_at_work_by_a_token),
     Scenario("list_tokens", "two", lambda f: {"after": "", "count": 2}),
     Scenario("list_invites", "all", lambda f: {"after": "", "count": 500}),
+    Scenario(
+        "put_documents",
+        "new, changed and the same",
+        lambda f: {
+            "by": "me",
+            "documents": [
+                A_DOCUMENT | {"name": "new", "expected": 0},
+                A_DOCUMENT | {"body": "[]", "expected": 1},
+                A_DOCUMENT | {"name": "two", "expected": 9},
+            ],
+        },
+    ),
+    Scenario("put_documents", "the same", lambda f: {"by": "me", "documents": [A_DOCUMENT]}),
+    Scenario(
+        "drop_documents",
+        "one of two",
+        lambda f: {
+            "by": "me",
+            "documents": [{"kind": "model", "name": "one", "expected": 1}, {"kind": "pools", "name": "one"}],
+        },
+    ),
+    Scenario("drop_documents", "unknown", lambda f: {"by": "me", "documents": [{"kind": "model", "name": "none"}]}),
     Scenario("statistics", "with lanes", lambda f: {"lanes": 500, "after": ""}),
 ]

@@ -40,6 +40,12 @@ from northstar.domain.refusals.cells import (
     TooManyPauses,
     TooManyWords,
 )
+from northstar.domain.refusals.documents import (
+    DocumentChanged,
+    DocumentsTooLarge,
+    DocumentTooLarge,
+    TooManyDocuments,
+)
 from northstar.domain.refusals.jobs import (
     JobCanceled,
     JobFinished,
@@ -96,6 +102,9 @@ __all__ = [
     "ClockArgument",
     "ClockMismatch",
     "DescriptionTooLarge",
+    "DocumentChanged",
+    "DocumentTooLarge",
+    "DocumentsTooLarge",
     "EventsBacklog",
     "FetchInFlight",
     "HistoryElsewhere",
@@ -141,6 +150,7 @@ __all__ = [
     "TokenWaiting",
     "TooManyCandidates",
     "TooManyClasses",
+    "TooManyDocuments",
     "TooManyFetches",
     "TooManyInvites",
     "TooManyLanes",

@@ -55,6 +55,11 @@ ns.K = positions {
 -- One open order to a machine about a model: its id, 'fetch' | 'evict', the model, what the agent reads, and since when it stands.
 ns.O = positions { 'id', 'what', 'model', 'body', 'given_ms' }
 
+-- One document: the cell's version of documents when it was last changed, its JSON text, who changed it and when. And of all documents
+-- of the cell: that version, how many there are, their bytes in all, and when the version last moved.
+ns.D = positions { 'version', 'body', 'by', 'at_ms' }
+ns.DS = positions { 'version', 'count', 'bytes', 'at_ms' }
+
 -- Counters of the cell that nearly every call changes; kept in one field so that a call writes them once.
 ns.H = positions {
   'last_ms', 'skipped_ms', 'sequence', 'event', 'committed_event', 'virtual_time', 'next_due_ms',
