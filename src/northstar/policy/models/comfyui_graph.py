@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from northstar.policy.models.comfyui_graph_arithmetic import worked_out
 from northstar.policy.models.comfyui_graph_classes import traits_of
 
+_T = TypeVar("_T")
+
 #: Most nodes that are read, subgraphs unfolded; ComfyUI's own graphs stay far below it.
 MAX_NODES: Final = 5_000
 MAX_UNREAD: Final = 20
+MAX_CLASS_NAME: Final = 256
 #: Larger numbers are taken for nonsense.
 MAX_NUMBER: Final = 10**15
 #: A value that is handed on through more nodes than this counts as unknown; each formula and switch on the way halves it.
@@ -46,13 +49,17 @@ class ComfyGraph(msgspec.Struct, frozen=True, kw_only=True):
 
     nodes: Mapping[str, GraphNode] = {}
     unread: tuple[str, ...] = ()
+    #: What formulas and switches give, by their node: each is looked at once, however many ask.
+    _found: dict[str, Any] = {}
 
     def value(self, node: GraphNode, name: str) -> Any:
         """What an input is set to, also through nodes that only hold a value or work one out; None if the graph does not tell."""
-        return self._value(node, name, hops=_MAX_HOPS)
+        return self._value(node, name, hops=_MAX_HOPS) if name in node.links else node.values.get(name)
 
     def number(self, node: GraphNode, name: str) -> float | None:
         """What an input is set to, if that is a number that can be reckoned with, from 0 up."""
+        if name not in node.links and name not in node.values:
+            return None
         value = self.value(node, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_NUMBER:
             return None
@@ -92,13 +99,14 @@ class ComfyGraph(msgspec.Struct, frozen=True, kw_only=True):
         for left in range(hops, 0, -1):
             if name not in node.links:
                 return node.values.get(name)
-            source = self.nodes.get(node.links[name].node)
+            identity = node.links[name].node
+            source = self.nodes.get(identity)
             if source is None:
                 return None
             if source.class_type == _FORMULA:
-                return self._worked_out(source, hops=left // 2)
+                return self._once(identity, self._worked_out, hops=left // 2)
             if source.class_type == _SWITCH:
-                name = self._chosen(source, hops=left // 2)
+                name = self._once(identity, self._chosen, hops=left // 2)
             elif "value" in source.values or "value" in source.links:
                 name = "value"
             else:
@@ -106,7 +114,14 @@ class ComfyGraph(msgspec.Struct, frozen=True, kw_only=True):
             node = source
         return None
 
-    def _worked_out(self, node: GraphNode, *, hops: int) -> float | None:
+    def _once(self, identity: str, find: Callable[[GraphNode, int], _T], *, hops: int) -> _T:
+        if identity not in self._found:
+            self._found[identity] = ""  # what it is to itself, should it lead back there
+            self._found[identity] = find(self.nodes[identity], hops)
+        found: _T = self._found[identity]
+        return found
+
+    def _worked_out(self, node: GraphNode, hops: int) -> float | None:
         formula = node.values.get("expression")
         if not isinstance(formula, str):
             return None
@@ -117,16 +132,22 @@ class ComfyGraph(msgspec.Struct, frozen=True, kw_only=True):
                 names[key.removeprefix("values.")] = value
         return worked_out(formula, names)
 
+    def unused(self) -> frozenset[str]:
+        """Ids of the nodes that no other node takes anything from."""
+        return frozenset(self.nodes).difference(
+            link.node for node in self.nodes.values() for link in node.links.values()
+        )
+
     def _ends(self) -> list[str]:
-        linked = {link.node for node in self.nodes.values() for link in node.links.values()}
+        unused = self.unused()
         ends = [
             identity
             for identity, node in self.nodes.items()
-            if traits_of(node.class_type).leaves or (identity not in linked and not traits_of(node.class_type).is_inner)
+            if (traits := traits_of(node.class_type)).leaves or (not traits.is_inner and identity in unused)
         ]
         return ends or list(self.nodes)
 
-    def _chosen(self, switch: GraphNode, *, hops: int = _MAX_HOPS) -> str:
+    def _chosen(self, switch: GraphNode, hops: int = _MAX_HOPS) -> str:
         """The input that a switch hands on; empty if the graph does not tell."""
         flag = self._value(switch, "switch", hops=hops)
         return ("on_true" if flag else "on_false") if isinstance(flag, bool) else ""
@@ -141,10 +162,10 @@ def api_graph(prompt: Mapping[str, Any]) -> ComfyGraph:
             odd.append(f"the graph has more than {MAX_NODES} nodes; the rest was not read")
             break
         match described:
-            case {"class_type": str(class_type), "inputs": dict(inputs)}:
+            case {"class_type": str(class_type), "inputs": dict(inputs)} if 0 < len(class_type) <= MAX_CLASS_NAME:
                 nodes[identity] = _api_node(class_type, inputs, prompt)
             case _:
-                odd.append(f"node {str(identity)[:40]!r} has no `class_type` and `inputs`")
+                odd.append(f"node {str(identity)[:40]!r} has no usable `class_type` and `inputs`")
     return ComfyGraph(nodes=nodes, unread=tuple(odd[:MAX_UNREAD]))
 
 

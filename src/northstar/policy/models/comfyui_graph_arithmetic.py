@@ -39,7 +39,7 @@ def worked_out(formula: str, names: Mapping[str, float]) -> float | None:
     >>> worked_out("a ** 999999", {"a": 9.0}) is None
     True
     """
-    tree = _parsed(formula)
+    tree = _parsed(formula) if len(formula) <= _MAX_CHARS else None
     if tree is None:
         return None
     try:
@@ -51,8 +51,6 @@ def worked_out(formula: str, names: Mapping[str, float]) -> float | None:
 
 @lru_cache(maxsize=1_024)
 def _parsed(formula: str) -> ast.expr | None:
-    if len(formula) > _MAX_CHARS:
-        return None
     try:
         return ast.parse(formula.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -25,7 +25,9 @@ _MEDIA: Final[tuple[tuple[Modality, re.Pattern[str]], ...]] = (
     ("image", re.compile(r"Image|SVG|PNG|Jpe?g|Picture|Mask|EXR|image")),
     ("text", re.compile(r"Text|String|Txt|JSON|Caption|text|string")),
 )
-_SAVES: Final = re.compile(r"^(Save|Export|Write|Upload)|(Image|Video|Audio|Text)\s?Save|VideoCombine|[a-z]Save\w*Image")
+_SAVES: Final = re.compile(
+    r"^(Save|Export|Write|Upload)|(Image|Video|Audio|Text)\s?Save|VideoCombine|[a-z]Save\w*Image"
+)
 _KEEPS_NO_MEDIUM: Final = re.compile(r"Lo[Rr][Aa]|Latent|Checkpoint|Model(?!3D|To)|Conditioning")
 _SHOWS: Final = re.compile(r"^(Mask)?Preview|^(Show|Display)|Compare[r]?\b")
 _TRAINS: Final = re.compile(r"(?<![a-z])[Tt]rain(er|ing)?(?![a-z])")
@@ -37,13 +39,30 @@ _ANIMATES: Final = re.compile(r"AnimateDiff|^ADE_")
 
 #: Nodes that make a medium by themselves, often through somebody else's service.
 _MAKERS: Final[tuple[tuple[Modality, re.Pattern[str]], ...]] = (
-    ("video", re.compile(r"ToVideo(?!Latent)|Video(Node|Api|Edit|Generat|Translate)|Lip[Ss]ync|MotionControl|(?<![A-Z])[IT]2V")),
-    ("audio", re.compile(r"TextTo(Speech|Music|Dialogue|Sound|Audio|SFX)|TTS|(?<!Video)ToAudio|Music(Gen|Node)|GenerateMusic")),
+    (
+        "video",
+        re.compile(
+            r"ToVideo(?!Latent)|Video(Node|Api|Edit|Generat|Translate)|Lip[Ss]ync|MotionControl|(?<![A-Z])[IT]2V"
+        ),
+    ),
+    (
+        "audio",
+        re.compile(
+            r"TextTo(Speech|Music|Dialogue|Sound|Audio|SFX)|TTS|(?<!Video)ToAudio|Music(Gen|Node)|GenerateMusic"
+        ),
+    ),
     ("3d", re.compile(r"To(3D|Mesh)(?!\w*Latent)|(Image|Text|view)ToModel|Rodin3D|ModelTo3D|GaussianSplat")),
-    ("text", re.compile(r"LLM|TextGenerate|Chat(Node|Completion)|^(Gemini|Claude)Node|QwenVL|Florence2Run|Captioner|Whisper")),
+    (
+        "text",
+        re.compile(
+            r"LLM|TextGenerate|Chat(Node|Completion)|^(Gemini|Claude)Node|QwenVL|Florence2Run|Captioner|Whisper"
+        ),
+    ),
     (
         "image",
-        re.compile(r"TextToImage|GPTImage|DallE|Image(Edit|Generat|Modify)\w*(Node|Api)|(?<!Style)(?<!Prompt)ImageNode|NanoBanana"),
+        re.compile(
+            r"TextToImage|GPTImage|DallE|Image(Edit|Generat|Modify)\w*(Node|Api)|(?<!Style)(?<!Prompt)ImageNode|NanoBanana"
+        ),
     ),
 )
 #: Where a sampler begins: what is in the latent.

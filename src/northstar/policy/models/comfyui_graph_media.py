@@ -7,10 +7,18 @@ from typing import Final
 
 from northstar.domain.workloads import Modality
 from northstar.policy.models.comfyui_graph import ComfyGraph, GraphNode
-from northstar.policy.models.comfyui_graph_classes import traits_of
+from northstar.policy.models.comfyui_graph_classes import NodeTraits, traits_of
 
 #: Inputs by which a latent comes to a sampler.
-_LATENT_INPUTS: Final = ("latent_image", "samples", "latent", "latents", "latent_samples", "video_latent", "image_embeds")
+_LATENT_INPUTS: Final = (
+    "latent_image",
+    "samples",
+    "latent",
+    "latents",
+    "latent_samples",
+    "video_latent",
+    "image_embeds",
+)
 _MAX_HOPS: Final = 100
 _TYPES: Final[dict[str, Modality]] = {
     "IMAGE": "image",
@@ -29,19 +37,18 @@ def modalities_of(graph: ComfyGraph, running: Sequence[str]) -> tuple[Modality, 
     What is saved counts, and what a sampler or a model makes on the way: a picture that is then brought to life is made as well. What
     is only shown counts where nothing else does, since many graphs show a mask or a prompt beside their result.
     """
-    nodes = [graph.nodes[identity] for identity in running]
-    made = {medium for node in nodes if (medium := _made(graph, node)) is not None}
-    if any(traits_of(node.class_type).animates for node in nodes):
+    nodes = [(graph.nodes[identity], traits_of(graph.nodes[identity].class_type)) for identity in running]
+    made = {medium for node, traits in nodes if (medium := _made(graph, node, traits)) is not None}
+    if any(traits.animates for _, traits in nodes):
         made.discard("image")
-    made |= {traits.medium for node in nodes if (traits := traits_of(node.class_type)).saves and traits.medium is not None}
-    made |= set(_left_open(graph, nodes))
+    made |= {traits.medium for _, traits in nodes if traits.saves and traits.medium is not None}
+    made |= set(_left_open(graph, running))
     if not made:
-        made = {medium for node in nodes if traits_of(node.class_type).shows and (medium := _shown(graph, node)) is not None}
+        made = {medium for node, traits in nodes if traits.shows and (medium := _shown(graph, node)) is not None}
     return tuple(sorted(made))
 
 
-def _made(graph: ComfyGraph, node: GraphNode) -> Modality | None:
-    traits = traits_of(node.class_type)
+def _made(graph: ComfyGraph, node: GraphNode, traits: NodeTraits) -> Modality | None:
     if traits.makes is not None:
         # A node that readies a video for a sampler makes none by itself: with one frame it is a picture.
         return None if traits.latent is not None else traits.makes
@@ -65,13 +72,12 @@ def _sampled(graph: ComfyGraph, sampler: GraphNode) -> Modality | None:
     return None
 
 
-def _left_open(graph: ComfyGraph, nodes: Iterable[GraphNode]) -> Iterable[Modality]:
+def _left_open(graph: ComfyGraph, running: Sequence[str]) -> Iterable[Modality]:
     """Media of nodes that leave something although their name does not say that they save."""
-    linked = {link.node for node in graph.nodes.values() for link in node.links.values()}
-    ends = {id(node) for identity, node in graph.nodes.items() if identity not in linked}
-    for node in nodes:
+    for identity in graph.unused().intersection(running):
+        node = graph.nodes[identity]
         traits = traits_of(node.class_type)
-        if id(node) in ends and not traits.leaves and not traits.is_inner:
+        if not traits.leaves and not traits.is_inner:
             yield from (medium for kind in node.output_types if (medium := _medium_of(kind)) is not None)
 
 

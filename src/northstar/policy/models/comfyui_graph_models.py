@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from northstar.domain.models import ModelKind
@@ -16,6 +16,7 @@ MAX_MODELS: Final = 500
 _MAX_NAME: Final = 256
 _MAX_URL: Final = 4_096
 _ENDINGS: Final = (*PLAIN, *PICKLES)
+_ENDING_CHARS: Final = max(map(len, _ENDINGS))
 _FOLDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\ud800-\udfff]")
@@ -56,9 +57,8 @@ def models_of(
     odd = 0
     for identity in running:
         node = graph.nodes[identity]
-        for key in (*node.values, *node.links):
-            value = graph.value(node, key)
-            if not isinstance(value, str) or not value.lower().endswith(_ENDINGS):
+        for key, value in _words(graph, node):
+            if not is_model_file(value):
                 continue
             name = value.replace("\\", "/")
             if len(name) > _MAX_NAME or _UNPRINTABLE.search(name) or len(found) >= MAX_MODELS:
@@ -67,6 +67,16 @@ def models_of(
                 found[name] = _kind(name, key, node, folders)
     unread = (f"{odd} names of models are too long, not printable or too many",) if odd else ()
     return tuple(sorted(ModelUse(name, kind) for name, kind in found.items())), unread
+
+
+def is_model_file(text: str) -> bool:
+    """Whether a text is the name of a model file, by its ending.
+
+    >>> is_model_file("styles/ink.SafeTensors"), is_model_file("ink.png")
+    (True, False)
+    """
+    # Prompts are long and many: only their end is looked at.
+    return text[-_ENDING_CHARS:].lower().endswith(_ENDINGS)
 
 
 def downloads_of(nodes: Iterable[Mapping[str, Any]]) -> tuple[tuple[ModelDownload, ...], tuple[str, ...]]:
@@ -84,6 +94,19 @@ def downloads_of(nodes: Iterable[Mapping[str, Any]]) -> tuple[tuple[ModelDownloa
                 found[one] = None
     unread = (f"{odd} entries of lists of models have no usable name and address, or are too many",) if odd else ()
     return tuple(found), unread
+
+
+def _words(graph: ComfyGraph, node: GraphNode) -> Iterator[tuple[str, str]]:
+    """The texts that a node's inputs are set to."""
+    for key, value in node.values.items():
+        if isinstance(value, str):
+            yield key, value
+        elif isinstance(value, dict) and value.get("on") is not False:
+            # Loaders with a list of rows write each as an object with a switch of its own.
+            yield from ((key, one) for one in value.values() if isinstance(one, str))
+    for key in node.links:
+        if isinstance(value := graph.value(node, key), str):
+            yield key, value
 
 
 def _kind(name: str, key: str, node: GraphNode, folders: Mapping[str, str]) -> ModelKind:

@@ -66,7 +66,7 @@ def _unfolded(root: Scope, definitions: Mapping[str, Definition], unread: list[s
                 continue
             total += len(definition.nodes) + 1
             if scope.depth == _MAX_DEPTH or total > 2 * MAX_NODES:
-                unread.append(f"the subgraph at node {(scope.path + identity)[:60]} lies too deep or is too large")
+                unread.append(f"the subgraph at node {(scope.path + identity)[:60]!r} lies too deep or is too large")
                 continue
             inner = Scope(
                 definition=definition, parent=scope, at=identity, path=f"{scope.path}{identity}:", depth=scope.depth + 1
@@ -89,7 +89,9 @@ def _read(scope: Scope, identity: str, node: Mapping[str, Any]) -> GraphNode:
             case _Fixed(value):
                 values[name] = value
     types = tuple(
-        entry["type"] for entry in list_of(node, "outputs") if isinstance(entry, dict) and isinstance(entry.get("type"), str)
+        entry["type"]
+        for entry in list_of(node, "outputs")
+        if isinstance(entry, dict) and isinstance(entry.get("type"), str)
     )
     return GraphNode(class_type=node["type"], values=values, links=links, output_types=types)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from northstar.policy.models.comfyui_graph import MAX_CLASS_NAME
 from northstar.policy.models.comfyui_graph_widgets import named_values, widget_inputs
 
 #: Most subgraphs of a workflow that are looked at, and how deep they may be defined in each other.
@@ -82,10 +83,11 @@ def definition_of(written: Mapping[str, Any]) -> Definition:
     nodes: dict[str, Mapping[str, Any]] = {}
     odd = 0
     for node in list_of(written, "nodes"):
-        if isinstance(node, dict) and isinstance(node.get("type"), str) and isinstance(node.get("id"), int | str):
-            nodes[str(node["id"])] = node
-        else:
-            odd += 1
+        match node:
+            case {"type": str(class_type), "id": int() | str() as identity} if 0 < len(class_type) <= MAX_CLASS_NAME:
+                nodes[str(identity)] = node
+            case _:
+                odd += 1
     links: dict[str, tuple[str, int]] = {}
     exits: dict[int, str] = {}
     entry, leave = _end(written, "inputNode", _ENTRY), _end(written, "outputNode", _EXIT)
@@ -93,14 +95,20 @@ def definition_of(written: Mapping[str, Any]) -> Definition:
         match link:
             case [identity, origin, int(slot), target, target_slot, *_]:
                 pass
-            case {"id": identity, "origin_id": origin, "origin_slot": int(slot), "target_id": target, "target_slot": target_slot}:
+            case {
+                "id": identity,
+                "origin_id": origin,
+                "origin_slot": int(slot),
+                "target_id": target,
+                "target_slot": target_slot,
+            }:
                 pass
             case _:
                 continue
-        links[str(identity)] = (str(origin), slot)
-        if str(target) == leave and isinstance(target_slot, int):
-            exits[target_slot] = str(identity)
-    inputs = tuple(str(entry.get("name")) if isinstance(entry, dict) else "" for entry in list_of(written, "inputs"))
+        links[_id(identity)] = (_id(origin), slot)
+        if _id(target) == leave and isinstance(target_slot, int):
+            exits[target_slot] = _id(identity)
+    inputs = tuple(_id(entry.get("name")) if isinstance(entry, dict) else "" for entry in list_of(written, "inputs"))
     return Definition(nodes=nodes, links=links, exits=exits, inputs=inputs, entry=entry, odd=odd)
 
 
@@ -118,7 +126,7 @@ def subgraphs_of(workflow: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str
                     return
                 if isinstance(found, dict):
                     inner.append(found)
-                    yield str(found.get("id")), found
+                    yield _id(found.get("id")), found
         level = inner
 
 
@@ -154,7 +162,12 @@ def _proxies(user: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Inner node and input for each value that a use of a subgraph shows."""
     properties = user.get("properties")
     found = list_of(properties, "proxyWidgets") if isinstance(properties, dict) else []
-    return [(str(pair[0]), str(pair[1])) for pair in found if isinstance(pair, list) and len(pair) >= 2]
+    return [(_id(pair[0]), _id(pair[1])) for pair in found if isinstance(pair, list) and len(pair) >= 2]
+
+
+def _id(value: Any) -> str:
+    """An id as a text; empty for what cannot be one."""
+    return str(value) if isinstance(value, int | str) else ""
 
 
 def _end(written: Mapping[str, Any], key: str, usual: str) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from northstar.policy.models.comfyui_graph import ComfyGraph, GraphNode
-from northstar.policy.models.names import PICKLES, PLAIN
+import msgspec
+
+from northstar.policy.models.comfyui_graph import MAX_NUMBER, ComfyGraph, GraphNode
+from northstar.policy.models.comfyui_graph_models import is_model_file
 
 _DIGEST_CHARS: Final = 20
 _MAX_WORD: Final = 64
-_ENDINGS: Final = (*PLAIN, *PICKLES)
 #: Inputs whose numbers change how long a node runs. Strengths, guidance and the like are turned all the time and do not.
 _NUMBERS: Final = re.compile(
     r"step|width|height|length|frame|batch|amount|count|scale|size|megapixel|duration|second|fps|tile|overlap|resolution|factor|"
@@ -28,6 +29,12 @@ _WORDS: Final = re.compile(
 )
 #: Guidance of 1 spares every sampler half of its work.
 _GUIDANCE: Final = re.compile(r"^cfg$|cfg_scale")
+
+
+class _Use(msgspec.Struct, frozen=True, kw_only=True):
+    words: bool
+    numbers: bool
+    is_guidance: bool
 
 
 def shape_of(graph: ComfyGraph, running: Sequence[str]) -> str:
@@ -46,36 +53,37 @@ def shape_of(graph: ComfyGraph, running: Sequence[str]) -> str:
 
 
 def _digest(graph: ComfyGraph, node: GraphNode, digests: Mapping[str, bytes]) -> bytes:
-    parts = [node.class_type.encode(errors="replace")]
-    for name in sorted({*node.values, *node.links}):
-        link = node.links.get(name)
-        if link is not None and link.node in digests:
-            parts.append(b"%s<%d" % (name.encode(errors="replace"), link.slot) + digests[link.node])
-            continue
-        said = _said(name, graph.value(node, name) if link is not None else node.values[name])
-        if said:
-            parts.append(f"{name}={said}".encode(errors="replace"))
-    return hashlib.sha256(b"\0".join(parts)).digest()
+    parts: list[str] = []
+    for name, value in node.values.items():
+        if said := _said(name, value):
+            parts.append(f"{name}={said}")
+    for name, link in node.links.items():
+        if (source := digests.get(link.node)) is not None:
+            parts.append(f"{name}<{link.slot}{source.hex()}")
+        if said := _said(name, graph.value(node, name)):
+            parts.append(f"{name}={said}")
+    parts.sort()
+    return hashlib.sha256("\0".join([node.class_type, *parts]).encode(errors="replace")).digest()
 
 
 def _said(name: str, value: Any) -> str:
     """What of a value counts; empty if nothing does."""
+    if isinstance(value, str):
+        if is_model_file(value):
+            return value.replace("\\", "/")
+        return value if len(value) <= _MAX_WORD and _use(name[:_MAX_WORD]).words else ""
     if isinstance(value, bool):
         return str(value)
-    if isinstance(value, int | float):
-        kind = _kind(name)
-        if kind == "guidance":
+    if isinstance(value, int | float) and abs(value) <= MAX_NUMBER:
+        use = _use(name[:_MAX_WORD])
+        if use.is_guidance:
             return "1" if value == 1 else "more"
-        return f"{value:.6g}" if kind == "number" else ""
-    if not isinstance(value, str) or not value:
-        return ""
-    if value.lower().endswith(_ENDINGS):
-        return value.replace("\\", "/")
-    return value if len(value) <= _MAX_WORD and _WORDS.search(name) else ""
+        return f"{value:.6g}" if use.numbers else ""
+    return ""
 
 
 @lru_cache(maxsize=4_096)
-def _kind(name: str) -> str:
-    if _GUIDANCE.search(name):
-        return "guidance"
-    return "number" if _NUMBERS.search(name) and not _NOT_NUMBERS.search(name) else ""
+def _use(name: str) -> _Use:
+    """What of an input of this name counts."""
+    numbers = bool(_NUMBERS.search(name)) and not _NOT_NUMBERS.search(name)
+    return _Use(words=bool(_WORDS.search(name)), numbers=numbers, is_guidance=bool(_GUIDANCE.search(name)))

@@ -50,9 +50,7 @@ def sizes_of(graph: ComfyGraph, running: Sequence[str]) -> Sizes:
     if animates:
         frames = max(frames, *(one.batch for one in made.values()))
     pixels = max((one.pixels for one in made.values()), default=0.0)
-    return Sizes(
-        pixels=int(pixels), frames=frames, images=min(images, MAX_NUMBER), unknown=tuple(sorted(unknown))
-    )
+    return Sizes(pixels=int(pixels), frames=frames, images=min(images, MAX_NUMBER), unknown=tuple(sorted(unknown)))
 
 
 def _made(graph: ComfyGraph, node: GraphNode, traits: NodeTraits, made: dict[str, _Made]) -> _Made:

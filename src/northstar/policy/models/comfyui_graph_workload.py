@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from northstar.domain.workloads import Workload
 from northstar.policy.models.comfyui_graph import MAX_UNREAD, ComfyGraph, api_graph
@@ -15,8 +15,6 @@ from northstar.policy.models.comfyui_graph_shape import shape_of
 from northstar.policy.models.comfyui_graph_sizes import Sizes, sizes_of
 from northstar.policy.models.comfyui_graph_steps import Steps, steps_of
 from northstar.policy.models.workload_of_hints import Hints, hints_of
-
-_MAX_CLASS_NAME: Final = 256
 
 
 def comfyui_workload(prompt: Any, *, extra_data: Any = None) -> Workload:
@@ -45,7 +43,7 @@ def _workload(graph: ComfyGraph, *, workflow: Mapping[str, Any], hints: Hints) -
     downloads, odd_downloads = downloads_of(all_nodes(workflow))
     models, odd_models = models_of(graph, running, downloads)
     unread = (*graph.unread, *odd_downloads, *odd_models, *_worked_out(sizes, steps), *hints.unread)
-    modalities = modalities_of(graph, running)
+    modalities = modalities_of(graph, running) or hints.modalities
     return Workload(
         modalities=modalities,
         shape=shape_of(graph, running),
@@ -57,7 +55,8 @@ def _workload(graph: ComfyGraph, *, workflow: Mapping[str, Any], hints: Hints) -
         frames=sizes.frames if "video" in modalities else 0,
         images=sizes.images,
         speciality=hints.speciality,
-        is_training=any(traits_of(graph.nodes[identity].class_type).trains for identity in running),
+        is_training=hints.is_training
+        or any(traits_of(graph.nodes[identity].class_type).trains for identity in running),
         is_experimental=hints.is_experimental,
         unread=unread[:MAX_UNREAD],
     )
@@ -73,7 +72,7 @@ def _carried(extra_data: Any) -> Mapping[str, Any]:
 
 def _class_names(graph: ComfyGraph) -> Iterator[str]:
     for node in graph.nodes.values():
-        if 0 < len(node.class_type) <= _MAX_CLASS_NAME and node.class_type.isprintable():
+        if node.class_type.isprintable():
             yield node.class_type
 
 
