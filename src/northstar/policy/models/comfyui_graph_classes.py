@@ -26,10 +26,10 @@ _MEDIA: Final[tuple[tuple[Modality, re.Pattern[str]], ...]] = (
     ("text", re.compile(r"Text|String|Txt|JSON|Caption|text|string")),
 )
 _SAVES: Final = re.compile(
-    r"^(Save|Export|Write|Upload)|(Image|Video|Audio|Text)\s?Save|VideoCombine|[a-z]Save\w*Image"
+    r"^(Save|Export|Write|Upload)|(Image|Video|Audio|Text)\s?Save|VideoCombine|[a-z]Save\w*Image|(Checkpoint|Model|VAE|CLIP)Save$"
 )
 _KEEPS_NO_MEDIUM: Final = re.compile(r"Lo[Rr][Aa]|Latent|Checkpoint|Model(?!3D|To)|Conditioning")
-_SHOWS: Final = re.compile(r"^(Mask)?Preview|^(Show|Display)|Compare[r]?\b")
+_SHOWS: Final = re.compile(r"^(Mask)?Preview|^(Show|Display)|Image ?Compare")
 _TRAINS: Final = re.compile(r"(?<![a-z])[Tt]rain(er|ing)?(?![a-z])")
 _SAMPLES: Final = re.compile(r"Sampler(?!Select|Selector)")
 #: `SamplerLCM` and the like describe a way to sample and do not sample.
@@ -37,39 +37,32 @@ _WAY_TO_SAMPLE: Final = re.compile(r"^Sampler(?!Custom)")
 _INNER: Final = re.compile(r"Loader|^Load(?!3D)|^Primitive|^Empty|Encode|Conditioning|Select(or)?$|^Get|^Note")
 _ANIMATES: Final = re.compile(r"AnimateDiff|^ADE_")
 
-#: Nodes that make a medium by themselves, often through somebody else's service.
-_MAKERS: Final[tuple[tuple[Modality, re.Pattern[str]], ...]] = (
-    (
-        "video",
-        re.compile(
-            r"ToVideo(?!Latent)|Video(Node|Api|Edit|Generat|Translate)|Lip[Ss]ync|MotionControl|(?<![A-Z])[IT]2V"
+#: Nodes that make a medium by themselves, often through somebody else's service; `|` between the words, blanks mean nothing.
+_MAKERS: Final[tuple[tuple[Modality, re.Pattern[str]], ...]] = tuple(
+    (modality, re.compile(words, re.VERBOSE))
+    for modality, words in (
+        (
+            "video",
+            "ToVideo(?!Latent) | Video(Node|Api|Edit|Generat|Translate) | Lip[Ss]ync | MotionControl | (?<![A-Z])[IT]2V",
         ),
-    ),
-    (
-        "audio",
-        re.compile(
-            r"TextTo(Speech|Music|Dialogue|Sound|Audio|SFX)|TTS|(?<!Video)ToAudio|Music(Gen|Node)|GenerateMusic"
+        (
+            "text",
+            "LLM | TextGenerate | Chat(Node|Completion) | ^(Gemini|Claude)Node | QwenVL | Florence2Run | Captioner | ToText$",
         ),
-    ),
-    ("3d", re.compile(r"To(3D|Mesh)(?!\w*Latent)|(Image|Text|view)ToModel|Rodin3D|ModelTo3D|GaussianSplat")),
-    (
-        "text",
-        re.compile(
-            r"LLM|TextGenerate|Chat(Node|Completion)|^(Gemini|Claude)Node|QwenVL|Florence2Run|Captioner|Whisper"
+        ("audio", "To(Speech|Music|Dialogue|Sound|Audio|SFX) | TTS | Music(Gen|Node) | GenerateMusic"),
+        ("3d", r"To(3D|Mesh)(?!\w*Latent) | (Image|Text|view)ToModel | Rodin3D | ModelTo3D | GaussianSplat"),
+        (
+            "image",
+            r"""TextToImage | GPTImage | DallE | NanoBanana | Image(Edit|Generat|Modify)\w*(Node|Api)
+                | (?<!Style)(?<!Prompt)(?<!Talking)ImageNode""",
         ),
-    ),
-    (
-        "image",
-        re.compile(
-            r"TextToImage|GPTImage|DallE|Image(Edit|Generat|Modify)\w*(Node|Api)|(?<!Style)(?<!Prompt)ImageNode|NanoBanana"
-        ),
-    ),
+    )
 )
 #: Where a sampler begins: what is in the latent.
 _LATENTS: Final[tuple[tuple[Modality, re.Pattern[str]], ...]] = (
     ("audio", re.compile(r"Empty\w*Audio")),
     ("3d", re.compile(r"Empty\w*(3D|Trellis|Structure)")),
-    ("video", re.compile(r"Empty\w*Video|ToVideo|Img2Vid|img2vid|ImgToVideo")),
+    ("video", re.compile(r"Empty\w*Video|ToVideo(Latent|Inplace|Extend)?$|[Ii]mg2[Vv]id|ImgToVideo")),
     ("image", re.compile(r"^Empty\w*Latent")),
 )
 #: Nodes whose width and height speak of what they make; those of others place something, or tell a text encoder a size.
