@@ -15,6 +15,7 @@ from northstar.agent.log_lines import LogLines
 from northstar.agent.outbox import Outbox
 from northstar.agent.readiness import EngineNotReady
 from northstar.agent.renewal import Renewal, RenewalEvents
+from northstar.agent.run_meter import RunMeters
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
 from northstar.policy.fleet.announcement import with_trouble
@@ -50,8 +51,9 @@ class Worker:
         settings: WorkerSettings,
         jitter: Callable[[], float],
         node_set: NodeSet | None = None,
+        meters: RunMeters | None = None,
     ) -> None:
-        """`presence` says what the machine holds, and hears when there may be orders about models."""
+        """`presence` says what the machine holds, and hears when there may be orders about models; `meters` measure the runs."""
         self._link = link
         self._runner = runner
         self._profile, self._node_set = profile, node_set
@@ -59,6 +61,7 @@ class Worker:
         self._settings = settings
         self._jitter = jitter
         self._held = HeldJobs()
+        self._meters = meters or RunMeters(time.monotonic)
         self._outbox = Outbox(link, batch=settings.batch)
         self._attention = asyncio.Event()
         self._renewal = Renewal(
@@ -188,14 +191,22 @@ class Worker:
 
     async def _run_one(self, job: ClaimedJob) -> None:
         def report(progress: Progress) -> None:
+            self._meters.hear(job.token, progress)
             self._held.tell(self._link, job, progress)
 
+        self._meters.begin(job.token)
         try:
             result = await self._runner.run(job, report)
-            self._outbox.add_result(Done(job.id, job.token, result))
+            self._outbox.add_result(Done(job.id, job.token, result, self._meters.end(job.token)))
         except EngineNotReady as exc:
             log.info("job_handed_back", job=job.id, code=exc.code, reason=exc.reason)
-            self._refused.append(Held(job.id, job.token))
+            self._refused.append(Held(job.id, job.token, self._meters.end(job.token)))
+        except asyncio.CancelledError:
+            if not self._stopping:
+                self._meters.end(
+                    job.token
+                )  # the run is nobody's any more; one that is handed back at the end is asked for
+            raise
         except NorthstarError as exc:
             self._failed(job, exc.code, str(exc), retryable=exc.retryable)
         except Exception as exc:
@@ -206,7 +217,10 @@ class Worker:
             self._held.remove(job.id, job.token)
 
     def _failed(self, job: ClaimedJob, code: str, message: str, *, retryable: bool) -> None:
-        self._outbox.add_failure(Failure(job.id, job.token, code, message[:2048], retryable, self._jitter()))
+        took = self._meters.end(job.token)
+        self._outbox.add_failure(
+            Failure(job.id, job.token, code, message[:2048], retryable, self._jitter(), report=took)
+        )
 
     # Leases and bells -------------------------------------------------------------------------------------------------
 
@@ -299,6 +313,7 @@ class Worker:
                 await self._finish()
         rest = self._held.named()
         await self._held.end_all(within_s=self._settings.cancel_s)
+        rest = [Held(held.id, held.token, self._meters.end(held.token)) for held in rest]
         if rest:
             with contextlib.suppress(Unavailable):
                 await self._link.release(rest, because="machine stops")

@@ -22,6 +22,7 @@ from northstar.agent.model_runner import ModelRunner
 from northstar.agent.models.settings import options_of
 from northstar.agent.models.store import ModelStore
 from northstar.agent.readiness import EngineHealth
+from northstar.agent.run_meter import RunMeters
 from northstar.agent.worker import Worker
 from northstar.agent.worker_settings import WorkerSettings
 from northstar.assembly.announcement import Announcer
@@ -191,10 +192,11 @@ def _worker_of(
     equipment: MachineProcess,
 ) -> Worker:
     """Models first, then the engine as its health allows, then the outputs on their way."""
+    meters = RunMeters(time.monotonic)
     runner = ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces)
     return Worker(
         way.link,
-        ModelRunner(runner, equipment.models, used=keeper.used),
+        ModelRunner(runner, equipment.models, used=keeper.used, meters=meters),
         profile=said.profile,
         presence=keeper,
         settings=WorkerSettings(
@@ -206,6 +208,7 @@ def _worker_of(
         ),
         jitter=random.random,
         node_set=said.node_set,
+        meters=meters,
     )
 
 

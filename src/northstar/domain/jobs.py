@@ -12,6 +12,8 @@ from northstar.domain.requirements import LaneKey, Pool, Requirements, Word, lan
 
 JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Tenant = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")]
+#: What a tenant calls one of its own, a user or a session; it says nothing to us and is only ever compared.
+Label = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
 
 
@@ -62,6 +64,11 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     pool: Pool = "standard"
     requires: Requirements = _NOTHING_ASKED
     tenant: Tenant = "default"
+    #: Who of the tenant asked, and in which sitting, as the tenant calls them: what durations are learned by, and costs told by.
+    user: Label = ""
+    session: Label = ""
+    #: The job whose work led to this one.
+    parent: JobId | None = None
     #: 0 to 100; higher goes first.
     priority: Annotated[int, msgspec.Meta(ge=0, le=100)] = 50
     #: Expected run time in seconds; what the job counts for in its tenant's fair share.
@@ -88,6 +95,9 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 pool=self.pool,
                 requires=self.requires,
                 finish_within_s=self.finish_within_s,
+                user=self.user,
+                session=self.session,
+                parent=self.parent,
             )
         )
 
@@ -105,6 +115,9 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pool: str = "standard"
     requires: Requirements = _NOTHING_ASKED
     finish_within_s: float | None = None
+    user: str = ""
+    session: str = ""
+    parent: str | None = None
 
     def lane(self) -> LaneKey:
         """The lane of the request that this is a part of."""

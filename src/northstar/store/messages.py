@@ -87,16 +87,17 @@ class Submitted(msgspec.Struct, frozen=True, array_like=True):
     replayed: bool
 
 
-class Done(msgspec.Struct, frozen=True):
-    """A finished job and its result, JSON."""
+class Done(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A finished job and its result, JSON. `report` is what the run took (`domain.run_reports`), empty where nobody measured it."""
 
     id: str
     token: str
     result: str
+    report: str = ""
 
 
-class Failure(msgspec.Struct, frozen=True):
-    """A failed job. `jitter` in [0, 1) is random."""
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A failed job. `jitter` in [0, 1) is random; `report` as in `Done`."""
 
     id: str
     token: str
@@ -104,13 +105,15 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
     retryable: bool
     jitter: float
+    report: str = ""
 
 
-class Held(msgspec.Struct, frozen=True):
-    """A job under a lease, as its machine names it."""
+class Held(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A job under a lease, as its machine names it; one that is handed back may bear a `report`, as in `Done`."""
 
     id: str
     token: str
+    report: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):

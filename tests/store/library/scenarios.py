@@ -258,8 +258,11 @@ def _in_trouble(furnished: Furnished) -> None:
     furnished.cell.call("history_trouble", **TROUBLE)
 
 
+REPORT = '{"running_s":2.5}'
+
+
 def _done(furnished: Furnished, *names: str) -> list[Request]:
-    return furnished.held(*names, result='{"x": 1}')
+    return furnished.held(*names, result='{"x": 1}', report=REPORT)
 
 
 def _moved(furnished: Furnished) -> list[Request]:
@@ -413,11 +416,16 @@ SCENARIOS: list[Scenario] = [
         "both ways",
         lambda f: of(
             "m1",
-            jobs=[*f.held("run-1", **FAILURE, retryable=True), *f.held("run-3", "dead", **FAILURE, retryable=False)],
+            jobs=[
+                *f.held("run-1", **FAILURE, retryable=True, report=REPORT),
+                *f.held("run-3", "dead", **FAILURE, retryable=False),
+            ],
         ),
     ),
     Scenario(
-        "release", "two", lambda f: of("m1", nonce="re", because="shutdown", jobs=f.held("run-1", "run-3", "dead"))
+        "release",
+        "two",
+        lambda f: of("m1", nonce="re", because="shutdown", jobs=f.held("run-1", "run-3", "dead", report=REPORT)),
     ),
     Scenario("renew", "one of three", lambda f: of("m1", jobs=f.held("run-1", "done")), later_ms=1_000),
     Scenario("cancel", "every status", lambda f: {"jobs": ALL_JOBS, "because": "no longer wanted"}),

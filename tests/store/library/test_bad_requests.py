@@ -31,7 +31,7 @@ FULLEST["claim"] = next(s for s in SCENARIOS if str(s) == "claim-with-candidates
 #: What may be left out, or be null.
 OPTIONAL = {
     "admitted_by", "bodies", "candidates", "configure", "decision", "decisions", "description", "expected", "holder", "lost", "node_set", "park",
-    "results", "slots", "vram_mb", "withdraw",
+    "report", "results", "slots", "vram_mb", "withdraw",
 }  # fmt: skip
 LONG = "x" * 70_000
 GARBAGE: list[Any] = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.store.queue.calls import Reply
-from tests.store.queue.expected_steps import ExpectedSteps
+from tests.store.queue.expected_steps import ExpectedSteps, run_of
 from tests.store.queue.reference import (
     DELAYED,
     FINISHED,
@@ -158,7 +158,7 @@ class ExpectedJobs(ExpectedSteps):
         if len(done["result"]) > self.limits["max_body_bytes"]:
             return "NS_RESULT_TOO_LARGE"
         job = self.jobs[done["id"]]
-        assert trace.next("job.succeeded", job.id).data["machine"] == job.machine
+        assert trace.next("job.succeeded", job.id).data == {"machine": job.machine} | run_of(job, done)
         job.settled, job.result = ("complete", done["token"]), done["result"]
         self.finish(job, "succeeded")
         return "ok"
@@ -181,8 +181,9 @@ class ExpectedJobs(ExpectedSteps):
             return verdict, 0
         job = self.jobs[failure["id"]]
         job.settled, job.attempts = ("fail", failure["token"]), job.attempts + 1
+        told = {"code": failure["code"], "attempts": job.attempts, "machine": job.machine} | run_of(job, failure)
         if not failure["retryable"] or job.attempts >= job.wanted["max_attempts"]:
-            assert trace.next("job.failed", job.id).data["code"] == failure["code"]
+            assert trace.next("job.failed", job.id).data == told
             self.finish(job, "failed")
             return "failed", 0
         full_ms = min(job.wanted["backoff_cap_ms"], job.wanted["backoff_base_ms"] * 2 ** (job.attempts - 1))
@@ -191,8 +192,7 @@ class ExpectedJobs(ExpectedSteps):
         )
         self.end_lease(job)
         job.status, job.due_ms = DELAYED, due_ms
-        event = trace.next("job.retrying", job.id)
-        assert event.data == {"code": failure["code"], "attempts": job.attempts, "due_ms": due_ms}
+        assert trace.next("job.retrying", job.id).data == told | {"due_ms": due_ms}
         return "retrying", due_ms
 
     def release(self, request: Reply, trace: Trace, reply: Reply) -> None:
@@ -202,7 +202,7 @@ class ExpectedJobs(ExpectedSteps):
             outcomes.append([given["id"], verdict])
             if verdict == "ok":
                 self.jobs[given["id"]].settled = ("release", given["token"])
-                self.expect_return(trace, self.jobs[given["id"]], request["because"], charged=False)
+                self.expect_return(trace, self.jobs[given["id"]], request["because"], charged=False, request=given)
         assert reply == {"jobs": outcomes}
         self.expect_offers(trace)
 
@@ -238,7 +238,8 @@ class ExpectedJobs(ExpectedSteps):
             return "NS_JOB_IN_TRANSFER"
         if job.status in FINISHED:
             return "NS_JOB_FINISHED"
-        assert trace.next("job.canceled", job_id).data["machine"] == job.machine
+        event = trace.next("job.canceled", job_id)
+        assert (event.data["machine"], event.data.get("claim")) == (job.machine, run_of(job).get("claim"))
         self.finish(job, "canceled")
         return "canceled"
 

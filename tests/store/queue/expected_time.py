@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.store.queue.calls import Event, Reply
 from tests.store.queue.expected_machines import ExpectedMachines
+from tests.store.queue.expected_steps import run_of
 from tests.store.queue.reference import (
     DELAYED,
     FINISHED,
@@ -68,6 +69,7 @@ class ExpectedTime(ExpectedMachines):
         codes = {"NS_NOT_STARTED_IN_TIME": late_start, "NS_NOT_FINISHED_IN_TIME": late_end}
         event = trace.next("job.expired", job.id)
         assert codes[event.data["code"]], f"{event} of a job that is {job.status}, not late"
+        assert event.data == {"code": event.data["code"], "machine": job.machine} | run_of(job)
         self.finish(job, "expired")
 
     def _explain_retry(self, job: Job, trace: Trace) -> None:

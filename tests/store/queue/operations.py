@@ -13,6 +13,8 @@ from tests.store.queue.reference import FINISHED, LEAVING, RUNNING
 from tests.store.queue.state_machine import LANES, MACHINES, PROFILES, READY_AFTER_MS, WORDS, Steps, seeds
 
 JUMPS_MS = (1, 250, 250, 700, 700, 1_000, 1_000, 2_100, 5_000, 13_000, 45_000, -30_000)
+#: What every run took; its event repeats it word by word.
+REPORT = '{"running_s":1.5}'
 
 #: How often each operation is drawn, so that most of them meet a cell in which there is something to do.
 WEIGHTS = {
@@ -205,7 +207,7 @@ class QueueMachine(Steps):
     def _done(self, side: int, rng: random.Random) -> list[Reply]:
         tokens = self.some_tokens(side, rng, 3)
         result = "{}" if rng.random() < 0.97 else "x" * 41
-        return [{"id": job, "token": token, "result": result} for job, token in tokens]
+        return [{"id": job, "token": token, "result": result, "report": REPORT} for job, token in tokens]
 
     def complete(self, rng: random.Random) -> None:
         side = self.side(rng)
@@ -225,13 +227,14 @@ class QueueMachine(Steps):
             "message": "it broke",
             "retryable": rng.random() < 0.7,
             "jitter": rng.choice([0.0, 0.5, 0.999]),
+            "report": REPORT,
         }
         if jobs := [{"id": job, "token": token} | failure for job, token in tokens]:
             self.step(side, "fail", **self.caller(side, rng), jobs=jobs)
 
     def release(self, rng: random.Random) -> None:
         side = self.side(rng)
-        if jobs := [{"id": job, "token": token} for job, token in self.some_tokens(side, rng, 2)]:
+        if jobs := [{"id": job, "token": token, "report": REPORT} for job, token in self.some_tokens(side, rng, 2)]:
             self.step(side, "release", **self.caller(side, rng), nonce=self.name("n"), because="shutdown", jobs=jobs)
 
     def renew(self, rng: random.Random) -> None:

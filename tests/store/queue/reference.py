@@ -54,6 +54,7 @@ class Job:
     settled: tuple[str, str] = ("", "")
     lease_until: int = 0
     due_ms: int = 0
+    started_ms: int = 0
     start_by_ms: int = 0
     finish_by_ms: int = 0
     events: int = 0
@@ -249,7 +250,7 @@ class ReferenceCell:
     def begin(self, job: Job) -> None:
         """It has started in time, whatever becomes of its machine."""
         self.deadlines -= {("s", job.id)}
-        job.start_by_ms = 0
+        job.start_by_ms, job.started_ms = 0, self.now
 
     def end_lease(self, job: Job) -> None:
         machine = self.machines[job.machine]

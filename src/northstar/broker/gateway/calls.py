@@ -10,6 +10,7 @@ from northstar.broker.gateway.model_calls import MODEL_CALLS, ModelCalls
 from northstar.broker.gateway.socket import FrameInvalid
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
+from northstar.domain.run_reports import believed
 from northstar.store import wire
 from northstar.store.messages import Failure, Held
 
@@ -166,9 +167,11 @@ class Calls:
             except Unavailable:
                 raise
             except NorthstarError as exc:
-                bad.append(Failure(one.id, one.token, exc.code, str(exc)[:2048], retryable=True, jitter=0.5))
+                took = believed(one.report)
+                why = str(exc)[:2048]
+                bad.append(Failure(one.id, one.token, exc.code, why, retryable=True, jitter=0.5, report=took))
             else:
-                good.append(one)
+                good.append(msgspec.structs.replace(one, report=believed(one.report)))
         return good, bad
 
     async def _settled(self, done: tuple[Done, ...], kept: list[Outcome], bad: list[Failure]) -> list[Outcome]:
@@ -182,7 +185,8 @@ class Calls:
 
     async def fail(self, body: wire.Fail) -> wire.Outcomes:
         """The work failed."""
-        outcomes = await self._cell.fail(machine=self._admitted.machine, session=self._session, failures=body.failures)
+        failures = [msgspec.structs.replace(one, report=believed(one.report)) for one in body.failures]
+        outcomes = await self._cell.fail(machine=self._admitted.machine, session=self._session, failures=failures)
         self._forget(outcomes)
         return wire.Outcomes(tuple(outcomes))
 
@@ -191,7 +195,7 @@ class Calls:
         outcomes = await self._cell.release(
             machine=self._admitted.machine,
             session=self._session,
-            held=body.held,
+            held=[msgspec.structs.replace(one, report=believed(one.report)) for one in body.held],
             because=body.because,
             nonce=self._new_nonce(),
         )

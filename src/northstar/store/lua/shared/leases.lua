@@ -99,17 +99,29 @@ function ns.leased(cell, id, token, machine_id, verb)
   return nil, 'NS_LEASE_LOST'
 end
 
+-- Adds to the data of an event which run ends with it: its claim, since when, and what its machine measured. Asked while the lease
+-- stands; an offer that nobody accepted was no run.
+function ns.tell_run(data, job, report)
+  if job[J.status] ~= 'running' then return data end
+  local at = #data
+  data[at + 1], data[at + 2], data[at + 3], data[at + 4] = 'claim', job[J.claims], 'started_ms', job[J.started_ms]
+  if report and report ~= '' then data[at + 5], data[at + 6] = 'report', report end
+  return data
+end
+
 -- Back to the front of its lane: the machine was lost, said no, or did not answer; `charge` counts it as a recovery.
-function ns.give_back(cell, id, job, because, charge)
+function ns.give_back(cell, id, job, because, charge, report)
   local machine_id = job[J.machine]
   if charge then job[J.recoveries] = job[J.recoveries] + 1 end
   if charge and job[J.recoveries] > job[J.max_recoveries] then
+    local told = ns.tell_run({ 'code', 'NS_MACHINES_LOST', 'machine', machine_id }, job)
     ns.finish(cell, id, job, 'failed', 'NS_MACHINES_LOST', 'lost with ' .. job[J.recoveries] .. ' machines while running')
-    cell:job_event('job.failed', id, job, { 'code', 'NS_MACHINES_LOST', 'machine', machine_id })
+    cell:job_event('job.failed', id, job, told)
   else
+    local told = ns.tell_run({ 'because', because, 'machine', machine_id, 'recoveries', job[J.recoveries] }, job, report)
     ns.detach(cell, id, job)
     ns.push(cell, id, job, true)
-    cell:job_event('job.returned', id, job, { 'because', because, 'machine', machine_id, 'recoveries', job[J.recoveries] })
+    cell:job_event('job.returned', id, job, told)
   end
   cell:changed('jobs', id, job)
 end

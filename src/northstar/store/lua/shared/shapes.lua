@@ -10,7 +10,10 @@ ns.BY = { 'by', ns.TEXT, 128 }
 -- Why policy sends a job where it waits, JSON; beside a small body it must not be the larger part.
 ns.DECISION = { 'decision', ns.TEXT, 4096, optional = true }
 ns.HELD = { ns.JOB_ID, ns.TOKEN }
-ns.DONE = { ns.JOB_ID, ns.TOKEN, { 'result', ns.TEXT, ns.MOST } } -- its size is judged by the cell's own limit
+-- What a run took, JSON as `domain/run_reports.py` writes it; it goes into the event of the run's end and nowhere else. Older agents send none.
+ns.REPORT = { 'report', ns.TEXT, 1024, optional = true }
+ns.RETURNED = { ns.JOB_ID, ns.TOKEN, ns.REPORT }
+ns.DONE = { ns.JOB_ID, ns.TOKEN, { 'result', ns.TEXT, ns.MOST }, ns.REPORT } -- the result's size is judged by the cell's own limit
 
 -- {lane, ready_after_ms, preference}
 ns.CANDIDATE = { { 1, ns.NAME, 16 }, { 2, ns.COUNT, ns.LONGEST_MS }, { 3, ns.COUNT, ns.MOST } }
