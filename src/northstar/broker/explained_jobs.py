@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -20,13 +21,15 @@ from northstar.store.lane_waits import read_lane_waits
 from northstar.store.model_fetches import read_model_fetches
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from northstar.broker.job_past import JobPast
     from northstar.broker.queue_places import QueuePlaces
     from northstar.domain.decisions import RoutingDecision
     from northstar.domain.events import Event
+    from northstar.domain.explanations import KnownModel
     from northstar.domain.jobs import JobBody, JobView
+    from northstar.domain.models import ModelNeed
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 
 #: The decision that was stored with a job; None if there is none.
 DecisionOf: TypeAlias = "Callable[[str], Awaitable[RoutingDecision | None]]"
+
+#: What the catalogue says of the model that has this name or alias; None if nothing.
+KnownOf: TypeAlias = "Callable[[str], Awaitable[KnownModel | None]]"
 
 #: Tokens looked through for machines that wait for approval.
 _MOST_TOKENS: Final = 2_000
@@ -56,12 +62,14 @@ class JobExplainer:
         places: QueuePlaces,
         rule: PatienceRule,
         decision_of: DecisionOf | None = None,
+        known_of: KnownOf | None = None,
     ) -> None:
         self._cell = cell
         self._past = past
         self._places = places
         self._rule = rule
         self._decision_of = decision_of
+        self._known_of = known_of
 
     async def explain(self, job_id: str) -> JobExplanation:
         """Everything that is known of why the job is where it is.
@@ -116,7 +124,8 @@ class JobExplainer:
             return told
         reasons = reasons_of(wait, snapshot, self._rule)
         fitting = [machine for machine, reason in reasons if reason.code != "does_not_fit"]
-        models = where_of(body.requires.models, fitting, fetching=[fetch.model for fetch in told.fetches])
+        needs, fetching = body.requires.models, [fetch.model for fetch in told.fetches]
+        models = where_of(needs, fitting, fetching=fetching, known=await self._known(needs))
         not_approved = () if any(machine.active for machine in fitting) else await self._not_approved()
         standstill = standstill_of(wait, reasons, snapshot, models=models, not_approved=not_approved)
         return msgspec.structs.replace(
@@ -126,6 +135,13 @@ class JobExplainer:
             unservable=standstill.because,
             actions=standstill.actions,
         )
+
+    async def _known(self, needs: Sequence[ModelNeed]) -> dict[str, KnownModel]:
+        """What the catalogue says of the models, asked side by side."""
+        if self._known_of is None:
+            return {}
+        found = await asyncio.gather(*(self._known_of(need.name) for need in needs))
+        return {need.name: known for need, known in zip(needs, found, strict=True) if known is not None}
 
     async def _wait_of(
         self,

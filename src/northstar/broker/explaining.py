@@ -10,7 +10,6 @@ from northstar.broker.explained_jobs import JobExplainer, job_events
 from northstar.domain.decisions import RoutingDecision
 from northstar.domain.explanations import (
     JobExplanation,
-    KnownModel,
     MachineCode,
     MachineExplanation,
     ModelExplanation,
@@ -36,7 +35,7 @@ from northstar.store.words import undeclared
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from northstar.broker.explained_jobs import DecisionOf
+    from northstar.broker.explained_jobs import DecisionOf, KnownOf
     from northstar.broker.job_past import JobPast
     from northstar.broker.queue_places import QueuePlaces
     from northstar.policy.routing.explain_idle import LaneWait
@@ -64,7 +63,8 @@ def read_decision(text: str) -> RoutingDecision | None:
 class Explainer:
     """Explains what is in one cell.
 
-    `decision_of` gives the decision that was stored with a job; without it, no job has one.
+    `decision_of` gives the decision that was stored with a job, `known_of` what the catalogue says of a model; without them
+    there is neither.
     """
 
     def __init__(
@@ -75,22 +75,25 @@ class Explainer:
         places: QueuePlaces,
         rule: PatienceRule | None = None,
         decision_of: DecisionOf | None = None,
+        known_of: KnownOf | None = None,
     ) -> None:
         self._cell = cell
         self._past = past
         self._places = places
         self._rule = rule or PatienceRule()
-        self._jobs = JobExplainer(cell, past=past, places=places, rule=self._rule, decision_of=decision_of)
+        self._known_of = known_of
+        self._jobs = JobExplainer(
+            cell, past=past, places=places, rule=self._rule, decision_of=decision_of, known_of=known_of
+        )
 
-    async def kinds_of(self, name: str, *, known: KnownModel | None = None) -> list[Kind]:
-        """What is called so here. A model is one that a machine holds or a job asked for, or that is `known`. Raises Unavailable."""
+    async def kinds_of(self, name: str) -> list[Kind]:
+        """What is called so here. A model is one that a machine holds, a job asks for, or the catalogue knows. Raises Unavailable."""
         kinds: list[Kind] = []
         if _is(name, JobId) and (await self._is_in_queue(name) or await job_events(self._past, name)):
             kinds.append("job")
         if _is(name, MachineId) and (await self._is_here(name) or await self._token_of(name) is not None):
             kinds.append("machine")
-        is_word = _is(name, ModelName) and not await undeclared(self._cell.client, self._cell.keys, [f"model:{name}"])
-        if known is not None or is_word or await self._is_asked_for(name):
+        if _is(name, ModelName) and await self._is_model(name):
             kinds.append("model")
         return kinds
 
@@ -168,11 +171,10 @@ class Explainer:
         ]
         return (*running, *ordered)
 
-    async def model(self, name: str, *, known: KnownModel | None = None) -> ModelExplanation:
-        """Where a model is, and why not elsewhere; one of which nothing is known is nowhere. Raises Unavailable.
-
-        `known` is what the catalogue says of it.
-        """
+    async def model(self, name: str) -> ModelExplanation:
+        """Where a model is, and why not elsewhere; one of which nothing is known is nowhere. Raises Unavailable."""
+        known = None if self._known_of is None else await self._known_of(name)
+        name = name if known is None else known.name
         now_ms = (await self._cell.inspect([])).now_ms
         snapshot, _ = await self._places.view()
         fetches = await read_model_fetches(self._cell.client, self._cell.keys, [name])
@@ -211,7 +213,11 @@ class Explainer:
         snapshot, _ = await self._places.view()
         return machine in snapshot.machines
 
-    async def _is_asked_for(self, model: str) -> bool:
+    async def _is_model(self, model: str) -> bool:
+        if not await undeclared(self._cell.client, self._cell.keys, [f"model:{model}"]):
+            return True
+        if self._known_of is not None and await self._known_of(model) is not None:
+            return True
         snapshot, _ = await self._places.view()
         return bool(lanes_asking(model, snapshot)) or any(model in one.held for one in snapshot.machines.values())
 

@@ -106,9 +106,7 @@ def _turn(job: JobExplanation) -> Iterator[Line]:
 def _model(model: ModelWhere) -> str:
     size = f" ({bytes_text(model.size_bytes)})" if model.size_bytes else ""
     where = f"{model.in_memory} in memory, {model.on_disk} on disk, {model.fetching} fetching"
-    source = (
-        "the job says from where to fetch it" if model.can_be_fetched else "the job does not say from where to fetch it"
-    )
+    source = "it is known from where to fetch it" if model.can_be_fetched else "nobody said from where to fetch it"
     return printable(f"{model.name}{size}: on machines that fit {where}; {source}")
 
 

@@ -48,6 +48,8 @@ def describe_reason(reason: Reason) -> str:
             text = f"{reason.scope.replace(':', ' ')} is paused: {reason.says}"
         case "out_of_work" if reason.says:
             text = f"fits, and asks for no work: {reason.says}"
+        case "no_room":
+            text = f"fits, and has {reason.free_mb} MB of its memory free now, the job needs {reason.needs_mb}"
         case "others_first" if reason.ahead:
             comes = "job comes" if reason.ahead == 1 else "jobs come"
             text = f"fits and has room; {reason.ahead} {comes} first"
@@ -58,6 +60,7 @@ def describe_reason(reason: Reason) -> str:
 
 _PLAIN: Final[dict[str, str]] = {
     "busy": "fits, and all its slots are busy",
+    "overdue_first": "fits, and keeps its room for a job that is overdue and needs more memory than is free",
     "draining": "fits, and drains: it gets no new work",
     "out_of_work": "fits, and asks for no work at this moment",
     "leaves_to_holders": "fits, and leaves it to machines that hold its models",

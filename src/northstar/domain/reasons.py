@@ -17,12 +17,22 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 Need = Literal["pool", "service", "vram", "node_packs", "node_classes", "tags", "region", "isolation", "other"]
 
 #: Why a machine does not run a job now.
-#: does_not_fit: see `lacks` · busy: it fits, and no slot is free · leaves_to_holders: it fits and is free, and leaves the job to
+#: does_not_fit: see `lacks` · busy: it fits, and no slot is free · no_room: it fits, and so much memory is promised to jobs that
+#: run there that `needs_mb` are not free · overdue_first: it keeps its room for an overdue job that needs more · leaves_to_holders: it fits and is free, and leaves the job to
 #: machines that hold its models for a while, see `patience` · draining: it gets no new work · paused: nothing of `scope` is given
 #: out · out_of_work: it is registered and asks for no work, see `says` · others_first: it takes work for which it is better
 #: placed, or which comes first · takes_it: nothing is against it, the job is its next.
 ReasonCode = Literal[
-    "does_not_fit", "busy", "leaves_to_holders", "draining", "paused", "out_of_work", "others_first", "takes_it"
+    "does_not_fit",
+    "busy",
+    "no_room",
+    "overdue_first",
+    "leaves_to_holders",
+    "draining",
+    "paused",
+    "out_of_work",
+    "others_first",
+    "takes_it",
 ]
 
 
@@ -59,6 +69,9 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: str = ""
     #: What a pause's author or the machine itself says.
     says: str = ""
+    #: Memory that the job needs and that is free, MB.
+    needs_mb: _Count = 0
+    free_mb: _Count = 0
     #: Jobs that come before this one.
     ahead: _Count = 0
 

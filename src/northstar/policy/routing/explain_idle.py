@@ -11,7 +11,7 @@ from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN, Reason
 from northstar.policy.fleet.health import QUARANTINED
 from northstar.policy.routing.candidates import holders_of
 from northstar.policy.routing.explain_fit import lacks_of
-from northstar.policy.routing.explain_machines import Wait, patience_of
+from northstar.policy.routing.explain_machines import Wait, no_room_for, patience_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Of a lane whose class this version cannot read.
 _UNREADABLE: Final = Reason(code="out_of_work", says="a newer version wrote what its jobs ask for")
+
+
+_OVERDUE_FIRST: Final = Reason(code="overdue_first")
 
 
 class LaneWait(msgspec.Struct, frozen=True):
@@ -54,9 +57,7 @@ class Idleness(msgspec.Struct, frozen=True, kw_only=True):
 def idleness_of(machine: MachineState, demand: Demand, snapshot: CellSnapshot, rule: PatienceRule) -> Idleness:
     """What the machine may take of the cell's demand, and why not the rest."""
     judged = _Judgement(machine, demand, snapshot, rule).lanes()
-    open_ = [
-        lane for lane in judged if lane.reason is not None and lane.reason.code in {"takes_it", "leaves_to_holders"}
-    ]
+    open_ = [lane for lane in judged if _is_open(lane)]
     open_.sort(key=_left_s)
     code = _code_of(machine, judged, open_)
     pools = _pools(machine, judged, demand, snapshot)
@@ -79,7 +80,9 @@ class _Judgement:
         self._snapshot = snapshot
         self._rule = rule
         self._lacks: dict[str, tuple[Lack, ...]] = {}
-        self._fitting: dict[str, list[MachineState]] = {}
+        self._holding: dict[str, list[MachineState]] | None = None
+        #: An overdue job fits the machine and not what is free there, so that nothing younger may take that room.
+        self._keeps_room = False
 
     def lanes(self) -> list[LaneDemand]:
         """All of them, with the reason why this machine does not take them, or that it does."""
@@ -88,7 +91,9 @@ class _Judgement:
             lane = self._snapshot.lanes.get(name)
             if lane is not None and counted.waiting:
                 found.append(demand_of(lane, counted.waiting, self._snapshot, reason=self._reason(lane, counted)))
-        return found
+        if not self._keeps_room:
+            return found
+        return [msgspec.structs.replace(lane, reason=_OVERDUE_FIRST) if _is_open(lane) else lane for lane in found]
 
     def _reason(self, lane: LaneState, counted: LaneWait) -> Reason:
         name = lane.requirement_class
@@ -110,17 +115,28 @@ class _Judgement:
         )
         if (paused := wait.paused) is not None:
             return paused
-        patience = patience_of(self._machine, wait, holders_of(self._fits(name), lane.anchors), self._rule)
+        if (no_room := no_room_for(self._machine, wanted)) is not None:
+            self._keeps_room |= counted.oldest_ms + self._demand.overdue_ms <= self._demand.now_ms
+            return no_room
+        holders = holders_of(self._possible_holders(lane), lane.anchors)
+        patience = patience_of(self._machine, wait, holders, self._rule)
         return Reason(code="takes_it") if patience is None else Reason(code="leaves_to_holders", patience=patience)
 
-    def _fits(self, name: str) -> list[MachineState]:
-        """Machines that fit a class; what nobody has decided yet counts as no fit."""
-        if name not in self._fitting:
-            fits = self._snapshot.fits
-            self._fitting[name] = [
-                machine for machine in self._snapshot.machines.values() if fits.get((machine.profile, name), False)
-            ]
-        return self._fitting[name]
+    def _possible_holders(self, lane: LaneState) -> list[MachineState]:
+        """Machines that fit a lane and hold its first model; what nobody has decided yet counts as no fit.
+
+        Among all machines of the cell these are few, so that a thousand lanes cost little more than one.
+        """
+        if not lane.anchors:
+            return []
+        if self._holding is None:
+            self._holding = {}
+            for machine in self._snapshot.machines.values():
+                for model in machine.held:
+                    self._holding.setdefault(model, []).append(machine)
+        first, fits = lane.anchors[0][0], self._snapshot.fits
+        able = self._holding.get(first, [])
+        return [machine for machine in able if fits.get((machine.profile, lane.requirement_class), False)]
 
 
 def demand_of(lane: LaneState, waiting: int, snapshot: CellSnapshot, *, reason: Reason | None = None) -> LaneDemand:
@@ -195,6 +211,11 @@ def _actions(
     for scope in ("cell", *(f"pool:{pool.pool}" for pool in pools)):
         if scope in pauses:
             yield Action(f"end the pause of {scope}", f"northstar resume {scope}")
+
+
+def _is_open(lane: LaneDemand) -> bool:
+    """Whether the machine takes such jobs, now or after a while."""
+    return lane.reason is not None and lane.reason.code in {"takes_it", "leaves_to_holders"}
 
 
 def _left_s(lane: LaneDemand) -> float:

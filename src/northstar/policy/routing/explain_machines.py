@@ -24,7 +24,9 @@ _ORDER: Final[tuple[ReasonCode, ...]] = (
     "takes_it",
     "others_first",
     "leaves_to_holders",
+    "no_room",
     "busy",
+    "overdue_first",
     "out_of_work",
     "paused",
     "draining",
@@ -85,10 +87,20 @@ def _reason(
         return Reason(code="busy")
     if not machine.parked:
         return Reason(code="out_of_work", says=machine.description.trouble)
+    if (no_room := no_room_for(machine, wait.wanted)) is not None:
+        return no_room
     patience = patience_of(machine, wait, holders, rule)
     if patience is not None:
         return Reason(code="leaves_to_holders", patience=patience)
     return Reason(code="others_first", ahead=wait.ahead) if wait.ahead else Reason(code="takes_it")
+
+
+def no_room_for(machine: MachineState, wanted: RequirementClass) -> Reason | None:
+    """What of the machine's memory is free, if a job of the class needs more."""
+    free_mb = max(0, machine.vram_mb - machine.vram_used_mb)
+    if wanted.vram_mb <= free_mb:
+        return None
+    return Reason(code="no_room", needs_mb=wanted.vram_mb, free_mb=free_mb)
 
 
 def patience_of(machine: MachineState, wait: Wait, holders: Holders, rule: PatienceRule) -> Patience | None:

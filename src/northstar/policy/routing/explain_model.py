@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +17,7 @@ from northstar.policy.routing.explain_idle import LaneWait, demand_of
 from northstar.policy.routing.explain_remedies import order_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from northstar.domain.models import ModelNeed
     from northstar.domain.reasons import Lack
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Names of holders that are told.
 _MOST_HOLDERS = 10
+#: Where there is no catalogue.
+NOTHING_KNOWN: Mapping[str, KnownModel] = MappingProxyType({})
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +90,17 @@ def placement_of(
     )
 
 
-def where_of(needs: Sequence[ModelNeed], able: Sequence[MachineState], *, fetching: Sequence[str]) -> list[ModelWhere]:
-    """Where the models of a job are, among the machines that could run it; `fetching` are models that are under way."""
+def where_of(
+    needs: Sequence[ModelNeed],
+    able: Sequence[MachineState],
+    *,
+    fetching: Sequence[str],
+    known: Mapping[str, KnownModel] = NOTHING_KNOWN,
+) -> list[ModelWhere]:
+    """Where the models of a job are, among the machines that could run it.
+
+    `fetching` are models that are under way, one entry a machine; `known` is what the catalogue says of some of them.
+    """
     found = []
     for need in needs:
         states = [machine.held.get(need.name) for machine in able]
@@ -98,7 +111,7 @@ def where_of(needs: Sequence[ModelNeed], able: Sequence[MachineState], *, fetchi
                 in_memory=states.count("resident"),
                 on_disk=states.count("disk"),
                 fetching=Counter(fetching)[need.name],
-                can_be_fetched=bool(need.sources),
+                can_be_fetched=bool(need.sources or (need.name in known and known[need.name].sources)),
             )
         )
     return found

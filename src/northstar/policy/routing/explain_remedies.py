@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from northstar.policy.routing.explain_machines import Wait
     from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 
+#: The pool of jobs for which pools are switched off: any machine that is not kept for somebody serves it.
+EVERY_POOL: Final = "uniform"
 #: As many as are worth reading.
 MOST_ACTIONS: Final = 8
 #: Machines named for the same action.
@@ -47,7 +49,7 @@ def standstill_of(
         actions.append(Action(f"end the pause of {paused.scope}", f"northstar resume {paused.scope}"))
     fitting = [(machine, reason) for machine, reason in reasons if reason.code != "does_not_fit"]
     if not any(machine.active for machine, _ in fitting):
-        because.append(why_nobody(wait.wanted, snapshot))
+        because.append(_nobody(wait.wanted, snapshot))
         actions += _approvals(not_approved)
         actions += _undrained(fitting) or _for_the_closest(wait.wanted, reasons)
     actions += _mended(fitting)
@@ -56,6 +58,19 @@ def standstill_of(
             because.append(f"no machine that fits holds model {model.name}, and nobody said from where it can be had")
             actions.append(order_of(model.name, fitting[0][0].id if fitting else "MACHINE"))
     return Standstill(because="; ".join(because), actions=tuple(dict.fromkeys(actions))[:MOST_ACTIONS])
+
+
+def _nobody(wanted: RequirementClass, snapshot: CellSnapshot) -> str:
+    """Why no machine takes such a job: no machine of its pool at all, or the need that keeps the closest one away."""
+    pools = {pool for machine in snapshot.machines.values() for pool in _pools_of(machine, snapshot)}
+    if snapshot.machines and wanted.pool not in pools and wanted.pool != EVERY_POOL:
+        return f"no machine serves pool {wanted.pool} (there are {', '.join(sorted(pools)) or 'none'})"
+    return why_nobody(wanted, snapshot)
+
+
+def _pools_of(machine: MachineState, snapshot: CellSnapshot) -> tuple[str, ...]:
+    profile = snapshot.profiles.get(machine.profile)
+    return profile.pools if profile else ()
 
 
 def order_of(model: str, machine: str, *, source: str = "URL", sha256: str = "HEX") -> Action:
