@@ -15,6 +15,7 @@ from northstar.surfaces.cli import (
     agent,
     dead,
     demo,
+    explain,
     invites,
     job_events,
     jobs,
@@ -75,6 +76,7 @@ for command in (
     worker.worker,
     submit.submit,
     status.status,
+    explain.explain,
     pauses.pause,
     pauses.resume,
 ):

@@ -1,0 +1,152 @@
+"""What would have to change before a job runs: concrete things to do, with the commands to type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from northstar.domain.explanations import ModelWhere
+from northstar.domain.machines import MachineDescription
+from northstar.policy.routing.explain_machines import Wait, reasons_of
+from northstar.policy.routing.explain_remedies import MOST_ACTIONS, Standstill, standstill_of
+from northstar.policy.routing.ready_after import PatienceRule
+from northstar.policy.routing.snapshot import CellSnapshot, MachineState
+from tests.policy.routing.builders import cell, lane, machine, profile, wanted
+
+RULE = PatienceRule()
+
+
+def standstill(snapshot: CellSnapshot, *, pauses: dict[str, str] | None = None, **changes: Any) -> Standstill:
+    models = changes.pop("models", ())
+    not_approved = changes.pop("not_approved", ())
+    asked = Wait(
+        lane=lane("l"),
+        wanted=wanted(**changes),
+        now_ms=0,
+        submitted_ms=0,
+        oldest_ms=0,
+        overdue_ms=60_000,
+        pauses=pauses or {},
+    )
+    return standstill_of(asked, reasons_of(asked, snapshot, RULE), snapshot, models=models, not_approved=not_approved)
+
+
+def test_a_job_that_somebody_can_run_stands_still_for_no_reason() -> None:
+    """A busy machine is a wait, not a standstill."""
+    assert standstill(cell(machine("m", used=1))) == Standstill()
+
+
+@pytest.mark.parametrize(
+    ("changes", "because", "commands"),
+    [
+        (
+            {"vram_mb": 48_000},
+            "no machine fits now: m has 24000 MB of VRAM, the job needs 48000",
+            ["northstar machines invite --pool standard"] * 2,
+        ),
+        (
+            {"pool": "heavy"},
+            "no machine serves pool heavy (there are standard)",
+            ["northstar machines invite --pool heavy"] * 2,
+        ),
+        (
+            {"node_packs": ("impact",)},
+            "no machine fits now: m lacks node packs impact",
+            ["northstar machines show m", "northstar machines invite --pool standard"],
+        ),
+        (
+            {"tags": ("eu",)},
+            "no machine fits now: m lacks tags eu",
+            ["northstar machines invite --pool standard --tag eu"] * 2,
+        ),
+        (
+            {"isolation": "acme"},
+            "no machine fits now: m is dedicated to nobody, the job to acme",
+            ["northstar machines invite --pool standard --dedicated-to acme"] * 2,
+        ),
+        (
+            {"service": "video"},
+            "no machine fits now: m does not offer service video",
+            ["northstar machines show m", "northstar machines invite --pool standard"],
+        ),
+    ],
+)
+def test_the_closest_machine_and_what_it_lacks_come_with_what_to_do(
+    changes: dict[str, Any], because: str, commands: list[str]
+) -> None:
+    """One row a need."""
+    found = standstill(cell(machine("m")), **changes)
+    assert found.because == because
+    assert [action.command for action in found.actions] == commands
+
+
+def test_of_several_machines_the_one_that_lacks_least_is_named() -> None:
+    """What it takes to serve the job is least there."""
+    snapshot = msgspec.structs.replace(
+        cell(machine("a", profile="other"), machine("b")), profiles={"p": profile(), "other": profile(pools=("fast",))}
+    )
+    found = standstill(snapshot, vram_mb=48_000)
+    assert found.actions[0].what == "use a larger GPU than that of b, which has 24000 MB of VRAM, the job needs 48000"
+
+
+def test_without_any_machine_one_is_invited_or_started_here() -> None:
+    """The first thing that a newcomer meets."""
+    found = standstill(CellSnapshot())
+    assert found.because == "no machine is here"
+    assert [action.command for action in found.actions] == ["northstar machines invite --pool standard", "northstar up"]
+
+
+def test_a_machine_that_waits_for_approval_is_the_first_thing_to_look_at() -> None:
+    """It may be the one that is missing."""
+    assert standstill(CellSnapshot(), not_approved=("new",)).actions[0].command == "northstar machines approve new"
+
+
+def test_machines_that_fit_and_drain_are_given_work_again() -> None:
+    """Nothing else is wanted of them."""
+    found = standstill(cell(machine("m", active=False)))
+    assert found.because == "1 fit, but take no new work now"
+    assert [action.command for action in found.actions] == ["northstar machines drain m --undo"]
+
+
+def test_a_pause_is_ended_by_whoever_wants_the_job_to_run() -> None:
+    """Somebody can run it afterwards, so it does not stand still for good."""
+    found = standstill(cell(machine("m")), pauses={"cell": "upkeep"})
+    assert (found.because, [action.command for action in found.actions]) == ("", ["northstar resume cell"])
+
+
+def test_a_machine_whose_engine_is_out_is_to_be_mended() -> None:
+    """With its own words."""
+    said = MachineDescription(trouble="picture takes no work now: it died")
+    (action,) = standstill(cell(machine("m", parked=False, description=said))).actions
+    assert action.what == "mend m: picture takes no work now: it died"
+
+
+@pytest.mark.parametrize(
+    ("model", "stuck"),
+    [
+        (ModelWhere(name="my flux"), True),
+        (ModelWhere(name="my flux", on_disk=1), False),
+        (ModelWhere(name="my flux", fetching=1), False),
+        (ModelWhere(name="my flux", can_be_fetched=True), False),
+    ],
+)
+def test_a_model_that_nobody_holds_and_nobody_can_fetch_is_ordered(model: ModelWhere, stuck: bool) -> None:
+    """Anything else is only a matter of time."""
+    found = standstill(cell(machine("m")), models=(model,))
+    assert bool(found.because) == stuck
+    orders = ["northstar machines fetch m 'my flux' --from URL --sha256 HEX"] if stuck else []
+    assert [action.command for action in found.actions] == orders
+
+
+def test_a_large_fleet_in_trouble_gives_no_endless_list() -> None:
+    """As many things to do as are worth reading, each once."""
+    fleet: list[MachineState] = [
+        machine(f"m{number:03}", parked=False, description=MachineDescription(trouble="broken"))
+        for number in range(500)
+    ]
+    models = tuple(ModelWhere(name=f"model{number}") for number in range(30))
+    found = standstill(cell(*fleet), models=models)
+    assert len(found.actions) == MOST_ACTIONS
+    assert len(set(found.actions)) == MOST_ACTIONS
