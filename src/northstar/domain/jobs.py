@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from northstar.domain.requirements import LaneKey, Pool, Requirements, Word, lane_of
+from northstar.domain.workloads import Speciality
 
 JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Tenant = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")]
@@ -51,6 +52,8 @@ class RetryRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_recoveries: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 10
 
 
+#: Where a job waits that names no pool, when nobody routes it.
+UNROUTED: Final = "standard"
 #: One value for all, so that a body can tell by identity that nothing is asked, and leave it out.
 _NOTHING_ASKED = Requirements()
 
@@ -61,7 +64,10 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     service: Word
     payload: dict[str, Any] = {}
     id: JobId | None = None
-    pool: Pool = "standard"
+    #: The pool in which it shall run; empty: the one that North Star chooses.
+    pool: Pool | None = None
+    #: What of the Standard pool's specialities it is; empty: what its payload says, if it does.
+    speciality: Speciality | None = None
     requires: Requirements = _NOTHING_ASKED
     tenant: Tenant = "default"
     #: Who of the tenant asked, as the tenant calls them: what durations are learned by, and costs told by.
@@ -72,8 +78,8 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     parent: JobId | None = None
     #: 0 to 100; higher goes first.
     priority: Annotated[int, msgspec.Meta(ge=0, le=100)] = 50
-    #: Expected run time in seconds; what the job counts for in its tenant's fair share.
-    expected_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 1.0
+    #: Expected run time in seconds; empty: what North Star expects. What the job counts for in its tenant's fair share.
+    expected_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] | None = None
     retry: RetryRule = RetryRule()
     #: Give up unless it has started, or finished, so many seconds after submit.
     start_within_s: _Seconds | None = None
@@ -84,8 +90,8 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")] | None = None
 
     def lane(self) -> LaneKey:
-        """The lane in which it waits."""
-        return lane_of(pool=self.pool, service=self.service, requires=self.requires)
+        """The lane in which it waits; of one that nobody has routed, that of the Standard pool."""
+        return lane_of(pool=self.pool or UNROUTED, service=self.service, requires=self.requires)
 
     def body(self) -> bytes:
         """What the machine gets."""
@@ -93,7 +99,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             JobBody(
                 service=self.service,
                 payload=self.payload,
-                pool=self.pool,
+                pool=self.pool or UNROUTED,
                 requires=self.requires,
                 finish_within_s=self.finish_within_s,
                 user=self.user,
@@ -113,7 +119,7 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     service: str
     payload: dict[str, Any]
-    pool: str = "standard"
+    pool: str = UNROUTED
     requires: Requirements = _NOTHING_ASKED
     finish_within_s: float | None = None
     user: str = ""
