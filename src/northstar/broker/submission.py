@@ -6,6 +6,7 @@ import difflib
 import math
 from typing import TYPE_CHECKING
 
+from northstar.broker.needs import ResolvedRequest, resolve_requests
 from northstar.broker.requests import check_batch
 from northstar.domain.refusals import UnknownWord
 from northstar.domain.requirements import read_anchors, read_class
@@ -19,6 +20,7 @@ from northstar.store.words import known_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from northstar.broker.catalogue_view import CatalogueView
     from northstar.domain.jobs import JobRequest
     from northstar.domain.requirements import LaneKey
     from northstar.store.cell import Cell
@@ -33,8 +35,14 @@ def _ms(seconds: float | None) -> int:
     return 0 if seconds is None else max(1, math.ceil(seconds * 1000))
 
 
-def wanted_job(request: JobRequest, *, job_id: str, lane: int, weight: float) -> WantedJob:
-    """A request as the function library takes it."""
+def wanted_job(
+    request: JobRequest, *, job_id: str, lane: int, weight: float, resolved: ResolvedRequest | None = None
+) -> WantedJob:
+    """A request as the function library takes it; `resolved` is what its machine gets, where that is more than was sent.
+
+    The digest is that of what was sent: a job that is sent again is the same job, whatever the catalogue says by then.
+    """
+    whole = resolved or ResolvedRequest(request=request)
     return WantedJob(
         id=job_id,
         lane=lane,
@@ -51,7 +59,7 @@ def wanted_job(request: JobRequest, *, job_id: str, lane: int, weight: float) ->
         retention_ms=_ms(request.retention_s),
         idempotency_key=request.idempotency_key or "",
         digest=request.digest(),
-        body=request.body().decode(),
+        body=whole.request.body(declared=whole.declared).decode(),
     )
 
 
@@ -79,7 +87,8 @@ def wanted_lane(lane: LaneKey, snapshot: CellSnapshot | None, rule: PatienceRule
 class Submitter:
     """Submits to one cell. Ids, nonces and the clock are given, so that a run can be repeated exactly.
 
-    Policy's view of the machines is read only for lanes that are not placed yet, and at most every `view_s` seconds.
+    Policy's view of the machines is read only for lanes that are not placed yet, and at most every `view_s` seconds. With a
+    `catalogue`, models that jobs only name are filled in from it.
     """
 
     def __init__(
@@ -91,6 +100,7 @@ class Submitter:
         weights: dict[str, float] | None = None,
         rule: PatienceRule | None = None,
         view_s: float = 1.0,
+        catalogue: CatalogueView | None = None,
     ) -> None:
         self._cell = cell
         self._new_id = new_id
@@ -98,6 +108,7 @@ class Submitter:
         self._weights = weights or {}
         self._rule = rule or PatienceRule()
         self._view_s = view_s
+        self._catalogue = catalogue
         self._view: CellSnapshot | None = None
         self._viewed_s = -math.inf
         self._placed: dict[str, float] = {}
@@ -109,20 +120,23 @@ class Submitter:
 
         Raises:
             BatchTooLarge, DuplicateId, and the refusals of `submit.lua` (`northstar.domain.refusals`)
+            ModelNotForTenant, InvalidJob: what the catalogue says no to (`broker.needs`)
         """
         check_batch(list(requests))
-        lane_keys = [request.lane() for request in requests]
+        whole = await resolve_requests(requests, self._catalogue)
+        lane_keys = [one.request.lane() for one in whole]
         view = await self._view_for({lane.key for lane in lane_keys})
         numbers: dict[str, int] = {}
         lanes: list[WantedLane] = []
         jobs: list[WantedJob] = []
-        for request, lane in zip(requests, lane_keys, strict=True):
+        for request, resolved, lane in zip(requests, whole, lane_keys, strict=True):
             if lane.key not in numbers:
                 lanes.append(wanted_lane(lane, None if self._is_placed(lane.key) else view, self._rule))
                 numbers[lane.key] = len(lanes)
             job_id = request.id or f"job_{self._new_id()}"
             weight = self._weights.get(request.tenant, 1.0)
-            jobs.append(wanted_job(request, job_id=job_id, lane=numbers[lane.key], weight=weight))
+            number = numbers[lane.key]
+            jobs.append(wanted_job(request, job_id=job_id, lane=number, weight=weight, resolved=resolved))
         try:
             accepted = await self._cell.submit(jobs=jobs, lanes=lanes, nonce=self._new_id()[-16:])
         except UnknownWord as exc:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from northstar.domain.models import ModelName
 from northstar.domain.requirements import LaneKey, Pool, Requirements, Word, lane_of
 
 JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -79,8 +80,8 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """The lane in which it waits."""
         return lane_of(pool=self.pool, service=self.service, requires=self.requires)
 
-    def body(self) -> bytes:
-        """What the machine gets."""
+    def body(self, *, declared: tuple[ModelName, ...] = ()) -> bytes:
+        """What the machine gets. `declared` names the models whose sources are the operator's word and not the sender's."""
         return msgspec.json.encode(
             JobBody(
                 service=self.service,
@@ -88,6 +89,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 pool=self.pool,
                 requires=self.requires,
                 finish_within_s=self.finish_within_s,
+                declared=declared,
             )
         )
 
@@ -105,6 +107,9 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pool: str = "standard"
     requires: Requirements = _NOTHING_ASKED
     finish_within_s: float | None = None
+    #: Models that are required, and whose sources the broker has from the catalogue: a machine may use its tokens, buckets and folders
+    #: for them. A request has no such field, so no client can say it.
+    declared: tuple[ModelName, ...] = ()
 
     def lane(self) -> LaneKey:
         """The lane of the request that this is a part of."""
