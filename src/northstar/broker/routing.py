@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from northstar.broker.needs import ResolvedRequest, resolve_request
 from northstar.domain.decisions import RoutingDecision
 from northstar.domain.job_profiles import JobProfile
 from northstar.domain.jobs import JobRequest
 from northstar.domain.models import ModelNeed
-from northstar.domain.requirements import read_class
+from northstar.domain.requirements import VRAM_CLASSES_MB, read_class
 from northstar.policy.models.core_nodes import CORE_NODE_CLASSES
+from northstar.policy.models.resolve import MAX_NEEDS
+from northstar.policy.models.vram import vram_mb_of
 from northstar.policy.models.workload_of import workload_of
 from northstar.policy.routing.decision_matrix import choose_pool
 from northstar.policy.routing.pool_capacity import FleetCapacity, ModelWanted
@@ -23,7 +26,7 @@ from northstar.policy.routing.snapshot import CellSnapshot
 from northstar.policy.routing.terms import priority_within, within_terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from northstar.domain.decisions import PoolChoice
     from northstar.domain.estimates import DurationEstimate
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from northstar.domain.requirements import Requirements
     from northstar.domain.tenancy import TenantTerms
     from northstar.domain.workloads import Workload
+    from northstar.policy.models.catalogue_index import CatalogueIndex
     from northstar.policy.routing.pool_fallback import PoolCapacity, PoolRoute
 
 #: As long as a stored decision may be, bytes; as the function library bounds it.
@@ -52,26 +56,10 @@ class Estimates(Protocol):
         ...
 
 
-class KnownModels(Protocol):
-    """Says what operators have declared of models."""
-
-    def resolve(self, needs: tuple[ModelNeed, ...]) -> tuple[tuple[ModelNeed, ...], tuple[str, ...]]:
-        """The needs with what is declared of their models, and notes for people."""
-        ...
-
-    def knows(self, name: str) -> bool:
-        """Whether a model of that name or alias is declared."""
-        ...
-
-    def vram_mb(self, needs: tuple[ModelNeed, ...]) -> int:
-        """Memory of a GPU that work with these models takes, MB; 0 is not known."""
-        ...
-
-
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
     """A job with its pool and needs decided, and why. `deploys`: its models are to be brought to the pool."""
 
-    request: JobRequest
+    resolved: ResolvedRequest
     decision: RoutingDecision
     deploys: bool = False
 
@@ -86,7 +74,7 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Router:
-    """Routes the jobs of one cell. `pools`, `terms` and `models` are asked at each job, so that changes count at once."""
+    """Routes the jobs of one cell. `pools`, `terms` and `catalogue` are asked at each job, so that changes count at once."""
 
     def __init__(
         self,
@@ -94,13 +82,13 @@ class Router:
         pools: Callable[[], Pools],
         terms: Callable[[str], TenantTerms],
         estimates: Estimates,
-        models: Callable[[], KnownModels],
+        catalogue: Callable[[], CatalogueIndex],
         rule: FallbackRule | None = None,
     ) -> None:
         self._pools = pools
         self._terms = terms
         self._estimates = estimates
-        self._models = models
+        self._catalogue = catalogue
         self._rule = rule
         self._fleet = FleetCapacity(CellSnapshot())
 
@@ -117,57 +105,69 @@ class Router:
 
         Raises:
             PoolRefusesJob, NoPoolTakesJob: no pool takes such work, or not the one that it asks for.
-            RegionNotAllowed, IsolationNotAllowed: it asks for what its tenant may not have.
+            RegionNotAllowed, IsolationNotAllowed, ModelNotForTenant: it asks for what its tenant may not have.
+            InvalidJob: its models are more files than a job may need.
         """
         pools, terms = self._pools(), self._terms(request.tenant)
         workload = workload_of(request.service, request.payload, kind=self._fleet.engine_kind(request.service))
         notes: list[str] = list(workload.unread)
-        requires = within_terms(self._needs(request, workload, notes), terms, tenant=request.tenant)
+        found = resolve_request(self._with_models(request, workload, notes), self._catalogue())
+        requires = self._requires(found.request, workload, notes)
+        requires = within_terms(requires, terms, tenant=request.tenant)
         profile = self._profile(request, workload, requires, key=key, pools=pools, terms=terms)
         choice = choose_pool(profile, pools)
         capacity = self._capacity(request, requires)
         route = route_to_pool(profile, choice, pools, capacity, self._rule)
         spec = pools.get(route.pool)
+        whole = msgspec.structs.replace(
+            request,
+            pool=route.pool,
+            requires=requires,
+            priority=priority_within(request.priority, terms, boost=spec.scaling.priority_boost if spec else 0),
+            expected_s=request.expected_s or max(0.001, profile.estimate.p50_s),
+        )
         return Routed(
-            request=msgspec.structs.replace(
-                request,
-                pool=route.pool,
-                requires=requires,
-                priority=priority_within(request.priority, terms, boost=spec.scaling.priority_boost if spec else 0),
-                expected_s=request.expected_s or max(0.001, profile.estimate.p50_s),
-            ),
+            resolved=ResolvedRequest(request=whole, declared=found.declared, notes=found.notes),
             decision=_decision(choice, route, profile, capacity.get(route.pool, NO_CAPACITY), notes),
             deploys=route.deploys,
         )
 
-    def _needs(self, request: JobRequest, workload: Workload, notes: list[str]) -> Requirements:
-        """What the job asks for, with what its payload shows that it needs, as far as somebody can have it."""
-        models = self._models()
-        asked = request.requires
-        named = {need.name for need in asked.models}
-        found = [*asked.models, *self._models_of(workload, named, models, notes)]
-        resolved, said = models.resolve(tuple(found))
-        notes.extend(said)
-        return msgspec.structs.replace(
-            asked,
-            models=resolved,
-            vram_mb=asked.vram_mb or models.vram_mb(resolved),
-            node_classes=asked.node_classes or self._nodes_of(request.service, workload, notes),
-        )
+    def _with_models(self, request: JobRequest, workload: Workload, notes: list[str]) -> JobRequest:
+        """The request with the models that its payload names, as far as somebody has heard of them.
 
-    def _models_of(
-        self, workload: Workload, named: set[str], models: KnownModels, notes: list[str]
-    ) -> Iterator[ModelNeed]:
-        """Models that the payload names. One of which nobody has heard is left to the engine, which may know it by another name."""
+        One that is unknown is left to the engine, which may know it by another name.
+        """
+        named, catalogue = {need.name for need in request.requires.models}, self._catalogue()
+        found = []
         for use in workload.models:
             if use.name in named:
                 continue
-            if models.knows(use.name) or self._fleet.holds(use.name):
-                yield ModelNeed(name=use.name, kind=use.kind)
+            if self._fleet.holds(use.name) or catalogue.find(use.name) is not None:
+                found.append(ModelNeed(name=use.name, kind=use.kind))
             else:
                 notes.append(
                     f"model {use.name} is declared nowhere and no machine says that it has it; its engine decides"
                 )
+        if not found:
+            return request
+        models = (*request.requires.models, *found)[:MAX_NEEDS]
+        return msgspec.structs.replace(request, requires=msgspec.structs.replace(request.requires, models=models))
+
+    def _requires(self, request: JobRequest, workload: Workload, notes: list[str]) -> Requirements:
+        """What a machine must have: memory for the models where the catalogue knows it, and the nodes that not every server has."""
+        asked = request.requires
+        return msgspec.structs.replace(
+            asked,
+            vram_mb=asked.vram_mb or self._vram_mb(asked),
+            node_classes=asked.node_classes or self._nodes_of(request.service, workload, notes),
+        )
+
+    def _vram_mb(self, requires: Requirements) -> int:
+        """The most that one of the models takes by the catalogue, as a class; 0 where it does not know them."""
+        catalogue = self._catalogue()
+        found = (catalogue.find(need.name, kind=need.kind) for need in requires.models)
+        most = max((vram_mb_of(one.version) for one in found if one is not None), default=0)
+        return min(most, VRAM_CLASSES_MB[-1])
 
     def _nodes_of(self, service: str, workload: Workload, notes: list[str]) -> tuple[str, ...]:
         special = [name for name in workload.node_classes if name not in CORE_NODE_CLASSES]

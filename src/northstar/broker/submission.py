@@ -6,6 +6,7 @@ import difflib
 import math
 from typing import TYPE_CHECKING
 
+from northstar.broker.needs import ResolvedRequest, resolve_requests
 from northstar.broker.requests import check_batch
 from northstar.domain.refusals import UnknownWord
 from northstar.domain.requirements import read_anchors, read_class
@@ -19,6 +20,7 @@ from northstar.store.words import known_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.routing import Router
     from northstar.domain.jobs import JobRequest
     from northstar.domain.requirements import LaneKey
@@ -37,9 +39,20 @@ def _ms(seconds: float | None) -> int:
 
 
 def wanted_job(
-    request: JobRequest, *, job_id: str, lane: int, weight: float, digest: str = "", decision: str = ""
+    request: JobRequest,
+    *,
+    job_id: str,
+    lane: int,
+    weight: float,
+    resolved: ResolvedRequest | None = None,
+    decision: str = "",
 ) -> WantedJob:
-    """A request as the function library takes it. `digest` is that of the request as it came, before it was routed."""
+    """A request as the function library takes it; `resolved` is what its machine gets, where that is more than was sent.
+
+    The digest is that of what was sent: a job that is sent again is the same job, whatever is made of it by then.
+    """
+    sent, declared = request, () if resolved is None else resolved.declared
+    request = sent if resolved is None else resolved.request
     return WantedJob(
         id=job_id,
         lane=lane,
@@ -55,8 +68,8 @@ def wanted_job(
         backoff_cap_ms=math.ceil(request.retry.backoff_cap_s * 1000),
         retention_ms=_ms(request.retention_s),
         idempotency_key=request.idempotency_key or "",
-        digest=digest or request.digest(),
-        body=request.body().decode(),
+        digest=sent.digest(),
+        body=request.body(declared=declared).decode(),
         decision=decision,
     )
 
@@ -86,7 +99,8 @@ class Submitter:
     """Submits to one cell. Ids, nonces and the clock are given, so that a run can be repeated exactly.
 
     With a router every job's pool and needs are decided first; without, they are what the request says. Policy's view of the
-    machines is read at most every `view_s` seconds, and without a router only for lanes that are not placed yet.
+    machines is read at most every `view_s` seconds, and without a router only for lanes that are not placed yet. With a
+    `catalogue`, models that jobs only name are filled in from it.
     """
 
     def __init__(
@@ -99,6 +113,7 @@ class Submitter:
         rule: PatienceRule | None = None,
         view_s: float = 1.0,
         router: Router | None = None,
+        catalogue: CatalogueView | None = None,
     ) -> None:
         self._router = router
         self._cell = cell
@@ -107,6 +122,7 @@ class Submitter:
         self._weights = weights or {}
         self._rule = rule or PatienceRule()
         self._view_s = view_s
+        self._catalogue = catalogue
         self._view: CellSnapshot | None = None
         self._viewed_s = -math.inf
         self._placed: dict[str, float] = {}
@@ -118,24 +134,24 @@ class Submitter:
 
         Raises:
             BatchTooLarge, DuplicateId, and the refusals of `submit.lua` (`northstar.domain.refusals`)
+            ModelNotForTenant, InvalidJob: what the catalogue says no to (`broker.needs`)
+            and what the router says no to (`broker.routing.Router.route`)
         """
         check_batch(list(requests))
         ids = [request.id or f"job_{self._new_id()}" for request in requests]
-        routed = await self._routed(requests, ids)
-        lane_keys = [request.lane() for request, _ in routed]
+        whole = await self._whole(requests, ids)
+        lane_keys = [one.request.lane() for one, _ in whole]
         view = await self._view_for({lane.key for lane in lane_keys})
         numbers: dict[str, int] = {}
         lanes: list[WantedLane] = []
         jobs: list[WantedJob] = []
-        for job_id, asked, (request, decision), lane in zip(ids, requests, routed, lane_keys, strict=True):
+        for job_id, request, (resolved, decision), lane in zip(ids, requests, whole, lane_keys, strict=True):
             if lane.key not in numbers:
                 lanes.append(wanted_lane(lane, None if self._is_placed(lane.key) else view, self._rule))
                 numbers[lane.key] = len(lanes)
-            # Known again by what came: what was made of it may differ from one time to the next.
-            digest, weight = asked.digest(), self._weight(request.tenant)
-            lane_number = numbers[lane.key]
+            number, weight = numbers[lane.key], self._weight(request.tenant)
             jobs.append(
-                wanted_job(request, job_id=job_id, lane=lane_number, weight=weight, digest=digest, decision=decision)
+                wanted_job(request, job_id=job_id, lane=number, weight=weight, resolved=resolved, decision=decision)
             )
         try:
             accepted = await self._cell.submit(jobs=jobs, lanes=lanes, nonce=self._new_id()[-16:])
@@ -151,14 +167,16 @@ class Submitter:
             return given
         return self._router.weight(tenant) if self._router is not None else 1.0
 
-    async def _routed(self, requests: Sequence[JobRequest], ids: Sequence[str]) -> list[tuple[JobRequest, str]]:
-        """Each request as it shall wait, and why."""
+    async def _whole(self, requests: Sequence[JobRequest], ids: Sequence[str]) -> list[tuple[ResolvedRequest, str]]:
+        """Each request with all that its machine needs to know, where it shall wait, and why."""
         if self._router is None:
-            return [(request, "") for request in requests]
+            return [(one, "") for one in await resolve_requests(requests, self._catalogue)]
+        if self._catalogue is not None:
+            await self._catalogue.current()
         await self._look()
         router, keys = self._router, [one.idempotency_key or job_id for one, job_id in zip(requests, ids, strict=True)]
         routed = [router.route(request, key=key) for request, key in zip(requests, keys, strict=True)]
-        return [(one.request, one.stored()) for one in routed]
+        return [(one.resolved, one.stored()) for one in routed]
 
     async def _with_known_words(self, error: UnknownWord) -> UnknownWord:
         """The same refusal, and which words of its kind there are, the most alike first."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from northstar.domain.models import ModelName
 from northstar.domain.requirements import LaneKey, Pool, Requirements, Word, lane_of
 from northstar.domain.workloads import Speciality
 
@@ -93,8 +94,8 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """The lane in which it waits; of one that nobody has routed, that of the Standard pool."""
         return lane_of(pool=self.pool or UNROUTED, service=self.service, requires=self.requires)
 
-    def body(self) -> bytes:
-        """What the machine gets."""
+    def body(self, *, declared: tuple[ModelName, ...] = ()) -> bytes:
+        """What the machine gets. `declared` names the models whose sources are the operator's word and not the sender's."""
         return msgspec.json.encode(
             JobBody(
                 service=self.service,
@@ -105,6 +106,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 user=self.user,
                 session=self.session,
                 parent=self.parent,
+                declared=declared,
             )
         )
 
@@ -125,6 +127,9 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: str = ""
     session: str = ""
     parent: str | None = None
+    #: Models that are required, and whose sources the broker has from the catalogue: a machine may use its tokens, buckets and folders
+    #: for them. A request has no such field, so no client can say it.
+    declared: tuple[ModelName, ...] = ()
 
     def lane(self) -> LaneKey:
         """The lane of the request that this is a part of."""
