@@ -106,6 +106,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 user=self.user,
                 session=self.session,
                 parent=self.parent,
+                speciality=self.speciality,
                 declared=declared,
             )
         )
@@ -127,6 +128,7 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: str = ""
     session: str = ""
     parent: str | None = None
+    speciality: Speciality | None = None
     #: Models that are required, and whose sources the broker has from the catalogue: a machine may use its tokens, buckets and folders
     #: for them. A request has no such field, so no client can say it.
     declared: tuple[ModelName, ...] = ()

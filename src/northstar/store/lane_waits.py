@@ -36,15 +36,21 @@ async def read_lane_waits(client: ValkeyClient, keys: CellKeys, lanes: Sequence[
     }
 
 
-async def read_first_job(client: ValkeyClient, keys: CellKeys, lane: str) -> str | None:
-    """The id of the job that is next in a lane; None if nobody waits there. Raises Unavailable."""
+async def read_first_jobs(client: ValkeyClient, keys: CellKeys, lane: str, *, count: int) -> list[str]:
+    """The ids of the first jobs of a lane, in the order in which they will be taken. Raises Unavailable."""
     try:
         answer: Any = await client.execute_command(
-            "ZRANGEBYLEX", keys["waiting"], f"[{lane}", b"(" + lane.encode() + b"\xff", "LIMIT", 0, 1
+            "ZRANGEBYLEX", keys["waiting"], f"[{lane}", b"(" + lane.encode() + b"\xff", "LIMIT", 0, count
         )
     except FAULTS as exc:
         raise translate(exc) from exc
-    return answer[0][_LANE_AND_ORDER:].decode() if answer else None
+    return [member[_LANE_AND_ORDER:].decode() for member in answer]
+
+
+async def read_first_job(client: ValkeyClient, keys: CellKeys, lane: str) -> str | None:
+    """The id of the job that is next in a lane; None if nobody waits there. Raises Unavailable."""
+    first = await read_first_jobs(client, keys, lane, count=1)
+    return first[0] if first else None
 
 
 #: Characters before a job's id in `waiting`: six of its lane, 27 of its order.
