@@ -78,6 +78,7 @@ class WebSocketLink(BrokerConnection):
         if reply.node_set_wanted and node_set is not None:
             with refused_node_set(self.machine):
                 await self.call("tell_node_set", wire.TellNodeSet(node_set), wire.Nothing)
+        self.hear_terms(reply.terms)
         return list(reply.held)
 
     async def claim(self, *, credits_: int) -> ClaimReply:

@@ -15,6 +15,7 @@ from northstar.domain.admission import Announcement, Grant
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
 from northstar.domain.node_sets import NodeSet
+from northstar.domain.pool_terms import NO_POOL_TERMS, PoolTerms
 from northstar.store.messages import Done, Failure, Held, Outcome, StoredOrder
 
 #: Versions of these frames that this build speaks, oldest and newest.
@@ -114,6 +115,8 @@ class Registered(msgspec.Struct, frozen=True):
 
     held: tuple[Held, ...]
     node_set_wanted: bool = False
+    #: What follows from the pools that the machine serves.
+    terms: PoolTerms = NO_POOL_TERMS
 
 
 class Claim(msgspec.Struct, frozen=True):
