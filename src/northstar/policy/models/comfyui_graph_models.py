@@ -61,11 +61,11 @@ def models_of(
             if not is_model_file(value):
                 continue
             name = value.replace("\\", "/")
-            if len(name) > _MAX_NAME or _UNPRINTABLE.search(name) or len(found) >= MAX_MODELS:
+            if _UNPRINTABLE.search(name) or len(found) >= MAX_MODELS:
                 odd += 1
             elif found.get(name, "other") == "other":
                 found[name] = _kind(name, key, node, folders)
-    unread = (f"{odd} names of models are too long, not printable or too many",) if odd else ()
+    unread = (f"{odd} names of models are not printable or too many",) if odd else ()
     return tuple(sorted(ModelUse(name, kind) for name, kind in found.items())), unread
 
 
@@ -75,8 +75,8 @@ def is_model_file(text: str) -> bool:
     >>> is_model_file("styles/ink.SafeTensors"), is_model_file("ink.png")
     (True, False)
     """
-    # Prompts are long and many: only their end is looked at.
-    return text[-_ENDING_CHARS:].lower().endswith(_ENDINGS)
+    # Prompts are long and many: they are told by their length, or by their last letters.
+    return len(text) <= _MAX_NAME and text[-_ENDING_CHARS:].lower().endswith(_ENDINGS)
 
 
 def downloads_of(nodes: Iterable[Mapping[str, Any]]) -> tuple[tuple[ModelDownload, ...], tuple[str, ...]]:
@@ -104,8 +104,8 @@ def _words(graph: ComfyGraph, node: GraphNode) -> Iterator[tuple[str, str]]:
         elif isinstance(value, dict) and value.get("on") is not False:
             # Loaders with a list of rows write each as an object with a switch of its own.
             yield from ((key, one) for one in value.values() if isinstance(one, str))
-    for key in node.links:
-        if isinstance(value := graph.value(node, key), str):
+    for key, link in node.links.items():
+        if link.node in graph.tellers and isinstance(value := graph.value(node, key), str):
             yield key, value
 
 

@@ -18,7 +18,7 @@ _MAX_WORD: Final = 64
 #: Inputs whose numbers change how long a node runs. Strengths, guidance and the like are turned all the time and do not.
 _NUMBERS: Final = re.compile(
     r"step|width|height|length|frame|batch|amount|count|scale|size|megapixel|duration|second|fps|tile|overlap|resolution|factor|"
-    r"num_|loops?$|iterations|^n$|^value$|max_tokens|face|polygon",
+    r"num_|loops?$|iterations|^n$|max_tokens|face|polygon",
     re.IGNORECASE,
 )
 _NOT_NUMBERS: Final = re.compile(r"seed|strength|weight|noise|bucket", re.IGNORECASE)
@@ -42,44 +42,43 @@ def shape_of(graph: ComfyGraph, running: Sequence[str]) -> str:
 
     `running` has sources before what uses them; a node's digest holds those of its sources, so that their order does not matter.
     """
-    digests: dict[str, bytes] = {}
+    digests: dict[str, str] = {}
     used: set[str] = set()
     for identity in running:
         node = graph.nodes[identity]
         digests[identity] = _digest(graph, node, digests)
         used.update(link.node for link in node.links.values())
     ends = sorted(digest for identity, digest in digests.items() if identity not in used)
-    return hashlib.sha256(b"".join(ends)).hexdigest()[:_DIGEST_CHARS] if ends else ""
+    return hashlib.sha256("".join(ends).encode()).hexdigest()[:_DIGEST_CHARS] if ends else ""
 
 
-def _digest(graph: ComfyGraph, node: GraphNode, digests: Mapping[str, bytes]) -> bytes:
-    parts: list[str] = []
-    for name, value in node.values.items():
-        if said := _said(name, value):
-            parts.append(f"{name}={said}")
+def _digest(graph: ComfyGraph, node: GraphNode, digests: Mapping[str, str]) -> str:
+    parts = [f"{name}={said}" for name, value in node.values.items() if (said := _said(name, value)) is not None]
     for name, link in node.links.items():
-        if (source := digests.get(link.node)) is not None:
-            parts.append(f"{name}<{link.slot}{source.hex()}")
-        if said := _said(name, graph.value(node, name)):
-            parts.append(f"{name}={said}")
+        value = graph.value(node, name) if link.node in graph.tellers else None
+        if value is not None:
+            # It makes no difference whether a number stands in the node or in another one for it.
+            said = _said(name, value)
+            parts += [] if said is None else [f"{name}={said}"]
+        elif (source := digests.get(link.node)) is not None:
+            parts.append(f"{name}<{link.slot}{source}")
     parts.sort()
-    return hashlib.sha256("\0".join([node.class_type, *parts]).encode(errors="replace")).digest()
+    return hashlib.sha256("\0".join([node.class_type, *parts]).encode(errors="replace")).hexdigest()
 
 
-def _said(name: str, value: Any) -> str:
-    """What of a value counts; empty if nothing does."""
+def _said(name: str, value: Any) -> str | float | None:
+    """What of a value counts; None if nothing does."""
     if isinstance(value, str):
         if is_model_file(value):
             return value.replace("\\", "/")
-        return value if len(value) <= _MAX_WORD and _use(name[:_MAX_WORD]).words else ""
-    if isinstance(value, bool):
-        return str(value)
+        return value if 0 < len(value) <= _MAX_WORD and _use(name[:_MAX_WORD]).words else None
     if isinstance(value, int | float) and abs(value) <= MAX_NUMBER:
         use = _use(name[:_MAX_WORD])
         if use.is_guidance:
             return "1" if value == 1 else "more"
-        return f"{value:.6g}" if use.numbers else ""
-    return ""
+        # A switch counts whatever it is called; of `2` and `2.0` editors write now this, now that.
+        return float(value) if use.numbers or isinstance(value, bool) else None
+    return None
 
 
 @lru_cache(maxsize=4_096)

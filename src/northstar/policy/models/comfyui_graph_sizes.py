@@ -54,9 +54,11 @@ def sizes_of(graph: ComfyGraph, running: Sequence[str]) -> Sizes:
 
 
 def _made(graph: ComfyGraph, node: GraphNode, traits: NodeTraits, made: dict[str, _Made]) -> _Made:
-    before = [made[link.node] for link in node.links.values() if link.node in made]
-    pixels = max((one.pixels for one in before), default=0.0)
-    batch = max((one.batch for one in before), default=0)
+    pixels, batch = 0.0, 0
+    for link in node.links.values():
+        before = made.get(link.node, _NOTHING)
+        if before is not _NOTHING:
+            pixels, batch = max(pixels, before.pixels), max(batch, before.batch)
     if traits.is_sized:
         pixels = _resized(graph, node, pixels)
     if "batch_size" in node.values or "batch_size" in node.links:
