@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -75,15 +75,12 @@ class ComfyGraph(msgspec.Struct, frozen=True, kw_only=True):
         number = self.number(node, name)
         return None if number is None else int(number)
 
-    def sources(self, node: GraphNode) -> Iterator[Link]:
+    def sources(self, node: GraphNode) -> Collection[Link]:
         """Outputs that must be there before a node can run."""
-        if node.class_type == _SWITCH:
-            chosen = self._chosen(node)
-            if chosen in node.links:
-                yield node.links[chosen]
-            if chosen:
-                return
-        yield from node.links.values()
+        chosen = self._chosen(node) if node.class_type == _SWITCH else ""
+        if not chosen:
+            return node.links.values()
+        return [node.links[chosen]] if chosen in node.links else []
 
     def running(self) -> tuple[str, ...]:
         """Ids of the nodes that run: those that leave something, and all that they need, the needed before the needing."""
@@ -97,7 +94,7 @@ class ComfyGraph(msgspec.Struct, frozen=True, kw_only=True):
             elif identity not in seen and identity in self.nodes:
                 seen.add(identity)
                 stack.append((identity, True))
-                stack.extend((link.node, False) for link in self.sources(self.nodes[identity]))
+                stack += [(link.node, False) for link in self.sources(self.nodes[identity])]
         return tuple(order)
 
     def _value(self, node: GraphNode, name: str, *, hops: int) -> Any:

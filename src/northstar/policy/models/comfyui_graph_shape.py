@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-import msgspec
-
 from northstar.policy.models.comfyui_graph import MAX_NUMBER, ComfyGraph, GraphNode
 from northstar.policy.models.comfyui_graph_models import is_model_file
 
 _DIGEST_CHARS: Final = 20
 _MAX_WORD: Final = 64
+_MAX_NAME: Final = 256
+_BACKSLASH: Final = "\\"
 #: Inputs whose numbers change how long a node runs. Strengths, guidance and the like are turned all the time and do not.
 _NUMBERS: Final = re.compile(
     r"step|width|height|length|frame|batch|amount|count|scale|size|megapixel|duration|second|fps|tile|overlap|resolution|factor|"
@@ -29,12 +29,6 @@ _WORDS: Final = re.compile(
 )
 #: Guidance of 1 spares every sampler half of its work.
 _GUIDANCE: Final = re.compile(r"^cfg$|cfg_scale")
-
-
-class _Use(msgspec.Struct, frozen=True, kw_only=True):
-    words: bool
-    numbers: bool
-    is_guidance: bool
 
 
 def shape_of(graph: ComfyGraph, running: Sequence[str]) -> str:
@@ -53,36 +47,41 @@ def shape_of(graph: ComfyGraph, running: Sequence[str]) -> str:
 
 
 def _digest(graph: ComfyGraph, node: GraphNode, digests: Mapping[str, str]) -> str:
-    parts = [f"{name}={said}" for name, value in node.values.items() if (said := _said(name, value)) is not None]
+    parts = [node.class_type]
+    for name, value in node.values.items():
+        if part := _part(name, value):
+            parts.append(part)
     for name, link in node.links.items():
-        value = graph.value(node, name) if link.node in graph.tellers else None
-        if value is not None:
+        if link.node not in graph.tellers or (value := graph.value(node, name)) is None:
+            parts.append(f"{name}<{link.slot}{digests.get(link.node, '')}")
+        elif part := _part(name, value):
             # It makes no difference whether a number stands in the node or in another one for it.
-            said = _said(name, value)
-            parts += [] if said is None else [f"{name}={said}"]
-        elif (source := digests.get(link.node)) is not None:
-            parts.append(f"{name}<{link.slot}{source}")
-    parts.sort()
-    return hashlib.sha256("\0".join([node.class_type, *parts]).encode(errors="replace")).hexdigest()
+            parts.append(part)
+    parts[1:] = sorted(parts[1:])
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
 
 
-def _said(name: str, value: Any) -> str | float | None:
-    """What of a value counts; None if nothing does."""
+def _part(name: str, value: Any) -> str:
+    """What of a value counts, with its name; empty if nothing does. Prompts are long, and are not even looked at."""
+    if (
+        not isinstance(value, str | int | float)
+        or len(name) > _MAX_WORD
+        or (isinstance(value, str) and len(value) > _MAX_NAME)
+    ):
+        return ""
+    return _known_part(name, value)
+
+
+@lru_cache(maxsize=8_192, typed=True)
+def _known_part(name: str, value: str | float) -> str:
     if isinstance(value, str):
-        if is_model_file(value):
-            return value.replace("\\", "/")
-        return value if 0 < len(value) <= _MAX_WORD and _use(name[:_MAX_WORD]).words else None
-    if isinstance(value, int | float) and abs(value) <= MAX_NUMBER:
-        use = _use(name[:_MAX_WORD])
-        if use.is_guidance:
-            return "1" if value == 1 else "more"
-        # A switch counts whatever it is called; of `2` and `2.0` editors write now this, now that.
-        return float(value) if use.numbers or isinstance(value, bool) else None
-    return None
-
-
-@lru_cache(maxsize=4_096)
-def _use(name: str) -> _Use:
-    """What of an input of this name counts."""
-    numbers = bool(_NUMBERS.search(name)) and not _NOT_NUMBERS.search(name)
-    return _Use(words=bool(_WORDS.search(name)), numbers=numbers, is_guidance=bool(_GUIDANCE.search(name)))
+        counts = is_model_file(value) or (len(value) <= _MAX_WORD and _WORDS.search(name))
+        return f"{name}={value.replace(_BACKSLASH, '/')}" if counts else ""
+    # A switch counts whatever it is called.
+    if isinstance(value, bool):
+        return f"{name}={value}"
+    if _GUIDANCE.search(name):
+        return f"{name}={value == 1}"
+    counts = _NUMBERS.search(name) and not _NOT_NUMBERS.search(name) and abs(value) <= MAX_NUMBER
+    # Of `2` and `2.0` editors write now this, now that.
+    return f"{name}={float(value)}" if counts else ""
