@@ -65,6 +65,10 @@ def test_a_row_of_a_loader_that_is_switched_off_loads_nothing() -> None:
     assert kinds(read(graph)) == {"ink.safetensors": "lora"}
 
 
+def test_what_people_write_names_no_model() -> None:
+    assert "old.ckpt" not in kinds(read(graphs.sdxl(prompt="old.ckpt")))
+
+
 def test_what_leads_to_no_output_is_not_loaded_but_its_class_is_needed() -> None:
     """ComfyUI runs only what an output needs, yet it refuses a graph with any class that it does not know."""
     graph = graphs.sdxl() | {

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from northstar.policy.models.comfyui_graph import MAX_NUMBER, ComfyGraph, GraphNode
-from northstar.policy.models.comfyui_graph_models import is_model_file
+from northstar.policy.models.comfyui_graph_models import names_model
 
 _DIGEST_CHARS: Final = 20
 _MAX_WORD: Final = 64
@@ -75,7 +75,7 @@ def _part(name: str, value: Any) -> str:
 @lru_cache(maxsize=8_192, typed=True)
 def _known_part(name: str, value: str | float) -> str:
     if isinstance(value, str):
-        counts = is_model_file(value) or (len(value) <= _MAX_WORD and _WORDS.search(name))
+        counts = names_model(name, value) or (len(value) <= _MAX_WORD and _WORDS.search(name))
         return f"{name}={value.replace(_BACKSLASH, '/')}" if counts else ""
     # A switch counts whatever it is called.
     if isinstance(value, bool):
