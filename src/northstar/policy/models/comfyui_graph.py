@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -49,12 +49,17 @@ class ComfyGraph(msgspec.Struct, frozen=True, kw_only=True):
 
     nodes: Mapping[str, GraphNode] = {}
     unread: tuple[str, ...] = ()
+    #: Nodes that may tell before they run what they give.
+    tellers: frozenset[str] = frozenset()
     #: What formulas and switches give, by their node: each is looked at once, however many ask.
     _found: dict[str, Any] = {}
 
     def value(self, node: GraphNode, name: str) -> Any:
         """What an input is set to, also through nodes that only hold a value or work one out; None if the graph does not tell."""
-        return self._value(node, name, hops=_MAX_HOPS) if name in node.links else node.values.get(name)
+        link = node.links.get(name)
+        if link is None:
+            return node.values.get(name)
+        return self._value(node, name, hops=_MAX_HOPS) if link.node in self.tellers else None
 
     def number(self, node: GraphNode, name: str) -> float | None:
         """What an input is set to, if that is a number that can be reckoned with, from 0 up."""
@@ -70,15 +75,12 @@ class ComfyGraph(msgspec.Struct, frozen=True, kw_only=True):
         number = self.number(node, name)
         return None if number is None else int(number)
 
-    def sources(self, node: GraphNode) -> Iterator[Link]:
+    def sources(self, node: GraphNode) -> Collection[Link]:
         """Outputs that must be there before a node can run."""
-        if node.class_type == _SWITCH:
-            chosen = self._chosen(node)
-            if chosen in node.links:
-                yield node.links[chosen]
-            if chosen:
-                return
-        yield from node.links.values()
+        chosen = self._chosen(node) if node.class_type == _SWITCH else ""
+        if not chosen:
+            return node.links.values()
+        return [node.links[chosen]] if chosen in node.links else []
 
     def running(self) -> tuple[str, ...]:
         """Ids of the nodes that run: those that leave something, and all that they need, the needed before the needing."""
@@ -92,7 +94,7 @@ class ComfyGraph(msgspec.Struct, frozen=True, kw_only=True):
             elif identity not in seen and identity in self.nodes:
                 seen.add(identity)
                 stack.append((identity, True))
-                stack.extend((link.node, False) for link in self.sources(self.nodes[identity]))
+                stack += [(link.node, False) for link in self.sources(self.nodes[identity])]
         return tuple(order)
 
     def _value(self, node: GraphNode, name: str, *, hops: int) -> Any:
@@ -161,15 +163,28 @@ def api_graph(prompt: Mapping[str, Any]) -> ComfyGraph:
         if len(nodes) == MAX_NODES:
             odd.append(f"the graph has more than {MAX_NODES} nodes; the rest was not read")
             break
-        match described:
-            case {"class_type": str(class_type), "inputs": dict(inputs)} if 0 < len(class_type) <= MAX_CLASS_NAME:
-                nodes[identity] = _api_node(class_type, inputs, prompt)
-            case _:
-                odd.append(f"node {str(identity)[:40]!r} has no usable `class_type` and `inputs`")
-    return ComfyGraph(nodes=nodes, unread=tuple(odd[:MAX_UNREAD]))
+        node = _api_node(described, prompt) if isinstance(described, dict) else None
+        if node is not None:
+            nodes[identity] = node
+        else:
+            odd.append(f"node {identity[:40]!r} has no usable `class_type` and `inputs`")
+    return graph_of(nodes, odd)
 
 
-def _api_node(class_type: str, inputs: Mapping[str, Any], prompt: Mapping[str, Any]) -> GraphNode:
+def graph_of(nodes: Mapping[str, GraphNode], unread: Sequence[str]) -> ComfyGraph:
+    """A graph of these nodes."""
+    tellers = frozenset(
+        identity
+        for identity, node in nodes.items()
+        if "value" in node.values or "value" in node.links or node.class_type in {_SWITCH, _FORMULA}
+    )
+    return ComfyGraph(nodes=nodes, unread=tuple(unread[:MAX_UNREAD]), tellers=tellers)
+
+
+def _api_node(described: Mapping[str, Any], prompt: Mapping[str, Any]) -> GraphNode | None:
+    class_type, inputs = described.get("class_type"), described.get("inputs")
+    if not isinstance(class_type, str) or not 0 < len(class_type) <= MAX_CLASS_NAME or not isinstance(inputs, dict):
+        return None
     values: dict[str, Any] = {}
     links: dict[str, Link] = {}
     for name, value in inputs.items():

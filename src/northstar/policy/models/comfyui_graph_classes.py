@@ -37,27 +37,22 @@ _WAY_TO_SAMPLE: Final = re.compile(r"^Sampler(?!Custom)")
 _INNER: Final = re.compile(r"Loader|^Load(?!3D)|^Primitive|^Empty|Encode|Conditioning|Select(or)?$|^Get|^Note")
 _ANIMATES: Final = re.compile(r"AnimateDiff|^ADE_")
 
-#: Nodes that make a medium by themselves, often through somebody else's service; `|` between the words, blanks mean nothing.
-_MAKERS: Final[tuple[tuple[Modality, re.Pattern[str]], ...]] = tuple(
-    (modality, re.compile(words, re.VERBOSE))
-    for modality, words in (
-        (
-            "video",
-            "ToVideo(?!Latent) | Video(Node|Api|Edit|Generat|Translate) | Lip[Ss]ync | MotionControl | (?<![A-Z])[IT]2V",
-        ),
-        (
-            "text",
-            "LLM | TextGenerate | Chat(Node|Completion) | ^(Gemini|Claude)Node | QwenVL | Florence2Run | Captioner | ToText$",
-        ),
-        ("audio", "To(Speech|Music|Dialogue|Sound|Audio|SFX) | TTS | Music(Gen|Node) | GenerateMusic"),
-        ("3d", r"To(3D|Mesh)(?!\w*Latent) | (Image|Text|view)ToModel | Rodin3D | ModelTo3D | GaussianSplat"),
-        (
-            "image",
-            r"""TextToImage | GPTImage | DallE | NanoBanana | Image(Edit|Generat|Modify)\w*(Node|Api)
-                | (?<!Style)(?<!Prompt)(?<!Talking)ImageNode""",
-        ),
-    )
+#: Words of nodes that make a medium by themselves, often through somebody else's service; blanks between them mean nothing.
+_MAKING_WORDS: Final[tuple[tuple[Modality, str], ...]] = (
+    (
+        "video",
+        "ToVideo(?!Latent) | Video(Node|Api|Edit|Generat|Translate) | Lip[Ss]ync | MotionControl | (?<![A-Z])[IT]2V",
+    ),
+    (
+        "text",
+        "LLM | TextGenerate | Chat(Node|Completion) | ^(Gemini|Claude)Node | QwenVL | Florence2Run | Captioner | ToText$",
+    ),
+    ("audio", "To(Speech|Music|Dialogue|Sound|Audio|SFX) | TTS | Music(Gen|Node) | GenerateMusic"),
+    ("3d", r"To(3D|Mesh)(?!\w*Latent) | (Image|Text|view)ToModel | Rodin3D | ModelTo3D | GaussianSplat"),
+    ("image", r"TextToImage | GPTImage | DallE | NanoBanana | Image(Edit|Generat|Modify)\w*(Node|Api)"),
+    ("image", "(?<!Style)(?<!Prompt)(?<!Talking)ImageNode"),
 )
+_MAKERS: Final = tuple((modality, re.compile(words, re.VERBOSE)) for modality, words in _MAKING_WORDS)
 #: Where a sampler begins: what is in the latent.
 _LATENTS: Final[tuple[tuple[Modality, re.Pattern[str]], ...]] = (
     ("audio", re.compile(r"Empty\w*Audio")),

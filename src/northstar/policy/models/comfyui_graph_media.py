@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from northstar.domain.workloads import Modality
@@ -19,7 +19,6 @@ _LATENT_INPUTS: Final = (
     "video_latent",
     "image_embeds",
 )
-_MAX_HOPS: Final = 100
 _TYPES: Final[dict[str, Modality]] = {
     "IMAGE": "image",
     "SVG": "image",
@@ -37,39 +36,40 @@ def modalities_of(graph: ComfyGraph, running: Sequence[str]) -> tuple[Modality, 
     What is saved counts, and what a sampler or a model makes on the way: a picture that is then brought to life is made as well. What
     is only shown counts where nothing else does, since many graphs show a mask or a prompt beside their result.
     """
-    nodes = [(graph.nodes[identity], traits_of(graph.nodes[identity].class_type)) for identity in running]
-    made = {medium for node, traits in nodes if (medium := _made(graph, node, traits)) is not None}
-    if any(traits.animates for _, traits in nodes):
+    nodes = [(identity, graph.nodes[identity]) for identity in running]
+    traits = {identity: traits_of(node.class_type) for identity, node in nodes}
+    made = {one.makes for one in traits.values() if one.makes is not None and one.latent is None}
+    made |= _sampled(graph, nodes, traits)
+    if any(one.animates for one in traits.values()):
         made.discard("image")
-    made |= {traits.medium for _, traits in nodes if traits.saves and traits.medium is not None}
-    made |= set(_left_open(graph, running))
+    made |= {one.medium for one in traits.values() if one.saves and one.medium is not None}
     if not made:
-        made = {medium for node, traits in nodes if traits.shows and (medium := _shown(graph, node)) is not None}
+        made = set(_left_open(graph, running))
+    if not made:
+        shown = (_shown(graph, node) for identity, node in nodes if traits[identity].shows)
+        made = {medium for medium in shown if medium is not None}
     return tuple(sorted(made))
 
 
-def _made(graph: ComfyGraph, node: GraphNode, traits: NodeTraits) -> Modality | None:
-    if traits.makes is not None:
-        # A node that readies a video for a sampler makes none by itself: with one frame it is a picture.
-        return None if traits.latent is not None else traits.makes
-    return _sampled(graph, node) if traits.samples else None
-
-
-def _sampled(graph: ComfyGraph, sampler: GraphNode) -> Modality | None:
-    """What a sampler works on, by where its latent comes from; None if that is another picture or video."""
-    node = sampler
-    for _ in range(_MAX_HOPS):
-        link = next((node.links[name] for name in _LATENT_INPUTS if name in node.links), None)
-        source = graph.nodes.get(link.node) if link is not None else None
-        if source is None:
-            return None
-        latent = traits_of(source.class_type).latent
-        if latent == "video" and graph.count(source, "length") == 1:
-            return "image"
-        if latent is not None:
-            return latent
-        node = source
-    return None
+def _sampled(
+    graph: ComfyGraph, nodes: Iterable[tuple[str, GraphNode]], traits: Mapping[str, NodeTraits]
+) -> set[Modality]:
+    """What samplers work on, by where their latents begin; nothing of those that begin with a picture or a video that was there."""
+    begun: dict[str, Modality] = {}
+    found: set[Modality] = set()
+    for identity, node in nodes:
+        medium = traits[identity].latent
+        if medium is None:
+            source = next((node.links[name].node for name in _LATENT_INPUTS if name in node.links), "")
+            medium = begun.get(source)
+        elif medium == "video" and graph.count(node, "length") == 1:
+            # Models for videos paint single pictures as well.
+            medium = "image"
+        if medium is not None:
+            begun[identity] = medium
+            if traits[identity].samples:
+                found.add(medium)
+    return found
 
 
 def _left_open(graph: ComfyGraph, running: Sequence[str]) -> Iterable[Modality]:

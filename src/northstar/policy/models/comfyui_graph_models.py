@@ -21,6 +21,10 @@ _FOLDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\ud800-\udfff]")
 
+#: Inputs for what people write, whatever it ends with.
+_PROMPTS: Final = re.compile(
+    r"text(_[a-z0-9])?|prompt(_[0-9]+)?|.*_prompt|string(_[a-z])?|caption|lyrics|tags|positive|negative|filename_prefix"
+)
 #: By the input that names the file.
 _INPUTS: Final[tuple[tuple[ModelKind, re.Pattern[str]], ...]] = (
     ("checkpoint", re.compile(r"^ckpt")),
@@ -58,25 +62,26 @@ def models_of(
     for identity in running:
         node = graph.nodes[identity]
         for key, value in _words(graph, node):
-            if not is_model_file(value):
+            if not names_model(key, value):
                 continue
             name = value.replace("\\", "/")
-            if len(name) > _MAX_NAME or _UNPRINTABLE.search(name) or len(found) >= MAX_MODELS:
+            if _UNPRINTABLE.search(name) or len(found) >= MAX_MODELS:
                 odd += 1
             elif found.get(name, "other") == "other":
                 found[name] = _kind(name, key, node, folders)
-    unread = (f"{odd} names of models are too long, not printable or too many",) if odd else ()
+    unread = (f"{odd} names of models are not printable or too many",) if odd else ()
     return tuple(sorted(ModelUse(name, kind) for name, kind in found.items())), unread
 
 
-def is_model_file(text: str) -> bool:
-    """Whether a text is the name of a model file, by its ending.
+def names_model(key: str, text: str) -> bool:
+    """Whether what an input is set to is the name of a model file: by its ending, unless the input is for people's words.
 
-    >>> is_model_file("styles/ink.SafeTensors"), is_model_file("ink.png")
-    (True, False)
+    >>> names_model("lora_name", "styles/ink.SafeTensors"), names_model("image", "ink.png"), names_model("text", "no .ckpt")
+    (True, False, False)
     """
-    # Prompts are long and many: only their end is looked at.
-    return text[-_ENDING_CHARS:].lower().endswith(_ENDINGS)
+    # Prompts are long and many: they are told by their length, or by their last letters.
+    is_file = len(text) <= _MAX_NAME and text[-_ENDING_CHARS:].lower().endswith(_ENDINGS)
+    return is_file and not _PROMPTS.fullmatch(key)
 
 
 def downloads_of(nodes: Iterable[Mapping[str, Any]]) -> tuple[tuple[ModelDownload, ...], tuple[str, ...]]:
@@ -104,8 +109,8 @@ def _words(graph: ComfyGraph, node: GraphNode) -> Iterator[tuple[str, str]]:
         elif isinstance(value, dict) and value.get("on") is not False:
             # Loaders with a list of rows write each as an object with a switch of its own.
             yield from ((key, one) for one in value.values() if isinstance(one, str))
-    for key in node.links:
-        if isinstance(value := graph.value(node, key), str):
+    for key, link in node.links.items():
+        if link.node in graph.tellers and isinstance(value := graph.value(node, key), str):
             yield key, value
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from northstar.policy.models.comfyui_graph import MAX_NODES, MAX_UNREAD, ComfyGraph, GraphNode, Link
+from northstar.policy.models.comfyui_graph import MAX_NODES, ComfyGraph, GraphNode, Link, graph_of
 from northstar.policy.models.comfyui_graph_scopes import (
     Definition,
     Scope,
@@ -47,12 +47,12 @@ def saved_graph(workflow: Mapping[str, Any]) -> ComfyGraph:
                 continue
             if len(nodes) == MAX_NODES:
                 unread.append(f"the workflow has more than {MAX_NODES} nodes; the rest was not read")
-                return ComfyGraph(nodes=nodes, unread=tuple(unread[:MAX_UNREAD]))
+                return graph_of(nodes, unread)
             nodes[scope.path + identity] = _read(scope, identity, node)
     odd = sum(definition.odd for definition in (root.definition, *definitions.values()))
     if odd:
         unread.append(f"{odd} nodes of the workflow have no type or no id")
-    return ComfyGraph(nodes=nodes, unread=tuple(unread[:MAX_UNREAD]))
+    return graph_of(nodes, unread)
 
 
 def _unfolded(root: Scope, definitions: Mapping[str, Definition], unread: list[str]) -> list[Scope]:

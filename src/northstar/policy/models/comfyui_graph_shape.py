@@ -8,17 +8,17 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-import msgspec
-
 from northstar.policy.models.comfyui_graph import MAX_NUMBER, ComfyGraph, GraphNode
-from northstar.policy.models.comfyui_graph_models import is_model_file
+from northstar.policy.models.comfyui_graph_models import names_model
 
 _DIGEST_CHARS: Final = 20
 _MAX_WORD: Final = 64
+_MAX_NAME: Final = 256
+_BACKSLASH: Final = "\\"
 #: Inputs whose numbers change how long a node runs. Strengths, guidance and the like are turned all the time and do not.
 _NUMBERS: Final = re.compile(
     r"step|width|height|length|frame|batch|amount|count|scale|size|megapixel|duration|second|fps|tile|overlap|resolution|factor|"
-    r"num_|loops?$|iterations|^n$|^value$|max_tokens|face|polygon",
+    r"num_|loops?$|iterations|^n$|max_tokens|face|polygon",
     re.IGNORECASE,
 )
 _NOT_NUMBERS: Final = re.compile(r"seed|strength|weight|noise|bucket", re.IGNORECASE)
@@ -31,59 +31,57 @@ _WORDS: Final = re.compile(
 _GUIDANCE: Final = re.compile(r"^cfg$|cfg_scale")
 
 
-class _Use(msgspec.Struct, frozen=True, kw_only=True):
-    words: bool
-    numbers: bool
-    is_guidance: bool
-
-
 def shape_of(graph: ComfyGraph, running: Sequence[str]) -> str:
     """Digest the nodes that run, without their ids, texts, seeds and names of files that they read.
 
     `running` has sources before what uses them; a node's digest holds those of its sources, so that their order does not matter.
     """
-    digests: dict[str, bytes] = {}
+    digests: dict[str, str] = {}
     used: set[str] = set()
     for identity in running:
         node = graph.nodes[identity]
         digests[identity] = _digest(graph, node, digests)
         used.update(link.node for link in node.links.values())
     ends = sorted(digest for identity, digest in digests.items() if identity not in used)
-    return hashlib.sha256(b"".join(ends)).hexdigest()[:_DIGEST_CHARS] if ends else ""
+    return hashlib.sha256("".join(ends).encode()).hexdigest()[:_DIGEST_CHARS] if ends else ""
 
 
-def _digest(graph: ComfyGraph, node: GraphNode, digests: Mapping[str, bytes]) -> bytes:
-    parts: list[str] = []
+def _digest(graph: ComfyGraph, node: GraphNode, digests: Mapping[str, str]) -> str:
+    parts = [node.class_type]
     for name, value in node.values.items():
-        if said := _said(name, value):
-            parts.append(f"{name}={said}")
+        if part := _part(name, value):
+            parts.append(part)
     for name, link in node.links.items():
-        if (source := digests.get(link.node)) is not None:
-            parts.append(f"{name}<{link.slot}{source.hex()}")
-        if said := _said(name, graph.value(node, name)):
-            parts.append(f"{name}={said}")
-    parts.sort()
-    return hashlib.sha256("\0".join([node.class_type, *parts]).encode(errors="replace")).digest()
+        if link.node not in graph.tellers or (value := graph.value(node, name)) is None:
+            parts.append(f"{name}<{link.slot}{digests.get(link.node, '')}")
+        elif part := _part(name, value):
+            # It makes no difference whether a number stands in the node or in another one for it.
+            parts.append(part)
+    parts[1:] = sorted(parts[1:])
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
 
 
-def _said(name: str, value: Any) -> str:
-    """What of a value counts; empty if nothing does."""
+def _part(name: str, value: Any) -> str:
+    """What of a value counts, with its name; empty if nothing does. Prompts are long, and are not even looked at."""
+    if (
+        not isinstance(value, str | int | float)
+        or len(name) > _MAX_WORD
+        or (isinstance(value, str) and len(value) > _MAX_NAME)
+    ):
+        return ""
+    return _known_part(name, value)
+
+
+@lru_cache(maxsize=8_192, typed=True)
+def _known_part(name: str, value: str | float) -> str:
     if isinstance(value, str):
-        if is_model_file(value):
-            return value.replace("\\", "/")
-        return value if len(value) <= _MAX_WORD and _use(name[:_MAX_WORD]).words else ""
+        counts = names_model(name, value) or (len(value) <= _MAX_WORD and _WORDS.search(name))
+        return f"{name}={value.replace(_BACKSLASH, '/')}" if counts else ""
+    # A switch counts whatever it is called.
     if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, int | float) and abs(value) <= MAX_NUMBER:
-        use = _use(name[:_MAX_WORD])
-        if use.is_guidance:
-            return "1" if value == 1 else "more"
-        return f"{value:.6g}" if use.numbers else ""
-    return ""
-
-
-@lru_cache(maxsize=4_096)
-def _use(name: str) -> _Use:
-    """What of an input of this name counts."""
-    numbers = bool(_NUMBERS.search(name)) and not _NOT_NUMBERS.search(name)
-    return _Use(words=bool(_WORDS.search(name)), numbers=numbers, is_guidance=bool(_GUIDANCE.search(name)))
+        return f"{name}={value}"
+    if _GUIDANCE.search(name):
+        return f"{name}={value == 1}"
+    counts = _NUMBERS.search(name) and not _NOT_NUMBERS.search(name) and abs(value) <= MAX_NUMBER
+    # Of `2` and `2.0` editors write now this, now that.
+    return f"{name}={float(value)}" if counts else ""

@@ -10,7 +10,9 @@ import msgspec
 from northstar.policy.models.comfyui_graph import MAX_NUMBER, ComfyGraph, GraphNode
 from northstar.policy.models.comfyui_graph_classes import NodeTraits, traits_of
 
-_FRAMES: Final = ("length", "num_frames", "video_frames", "frame_count")
+_FRAMES: Final = frozenset({"length", "num_frames", "video_frames", "frame_count"})
+_SIDES: Final = frozenset({"width", "height"})
+_ALL: Final = _FRAMES | _SIDES
 _MEGAPIXEL: Final = 1_024 * 1_024
 
 
@@ -42,9 +44,9 @@ def sizes_of(graph: ComfyGraph, running: Sequence[str]) -> Sizes:
     animates = any(traits.animates for _, _, traits in nodes)
     for identity, node, traits in nodes:
         made[identity] = _made(graph, node, traits, made)
-        if traits.is_framed:
+        if traits.is_framed and not (_FRAMES.isdisjoint(node.values) and _FRAMES.isdisjoint(node.links)):
             frames = max(frames, _frames(graph, node))
-        if traits.is_sized or traits.is_framed:
+        if (traits.is_sized or traits.is_framed) and not _ALL.isdisjoint(node.links):
             unknown.update(_worked_out(graph, node, traits))
         images += _saved(traits, made[identity], is_animation=animates)
     if animates:
@@ -54,9 +56,11 @@ def sizes_of(graph: ComfyGraph, running: Sequence[str]) -> Sizes:
 
 
 def _made(graph: ComfyGraph, node: GraphNode, traits: NodeTraits, made: dict[str, _Made]) -> _Made:
-    before = [made[link.node] for link in node.links.values() if link.node in made]
-    pixels = max((one.pixels for one in before), default=0.0)
-    batch = max((one.batch for one in before), default=0)
+    pixels, batch = 0.0, 0
+    for link in node.links.values():
+        before = made.get(link.node, _NOTHING)
+        if before is not _NOTHING:
+            pixels, batch = max(pixels, before.pixels), max(batch, before.batch)
     if traits.is_sized:
         pixels = _resized(graph, node, pixels)
     if "batch_size" in node.values or "batch_size" in node.links:
@@ -83,11 +87,14 @@ def _frames(graph: ComfyGraph, node: GraphNode) -> int:
 
 def _worked_out(graph: ComfyGraph, node: GraphNode, traits: NodeTraits) -> list[str]:
     """What a node takes from others that the graph does not tell."""
-    named = {"pixels": ("width", "height") if traits.is_sized else (), "frames": _FRAMES if traits.is_framed else ()}
+    named = {
+        "pixels": _SIDES if traits.is_sized else frozenset(),
+        "frames": _FRAMES if traits.is_framed else frozenset(),
+    }
     return [
         what
         for what, inputs in named.items()
-        if any(name in node.links and graph.number(node, name) is None for name in inputs)
+        if any(graph.number(node, name) is None for name in inputs.intersection(node.links))
     ]
 
 

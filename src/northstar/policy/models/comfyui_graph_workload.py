@@ -49,7 +49,7 @@ def _workload(graph: ComfyGraph, *, workflow: Mapping[str, Any], hints: Hints) -
         shape=shape_of(graph, running),
         models=models,
         downloads=downloads,
-        node_classes=tuple(sorted(set(_class_names(graph)))),
+        node_classes=_class_names(graph),
         steps=steps.known,
         pixels=sizes.pixels,
         frames=sizes.frames if "video" in modalities else 0,
@@ -70,10 +70,9 @@ def _carried(extra_data: Any) -> Mapping[str, Any]:
             return {}
 
 
-def _class_names(graph: ComfyGraph) -> Iterator[str]:
-    for node in graph.nodes.values():
-        if node.class_type.isprintable():
-            yield node.class_type
+def _class_names(graph: ComfyGraph) -> tuple[str, ...]:
+    named = {node.class_type for node in graph.nodes.values()}
+    return tuple(sorted(name for name in named if name.isprintable()))
 
 
 def _worked_out(sizes: Sizes, steps: Steps) -> Iterator[str]:
