@@ -92,7 +92,7 @@ _ABSENT: Final[dict[AbsenceCode, str]] = {
 
 def _model_lines(model: ModelExplanation) -> Iterator[Line]:
     size = f" ({bytes_text(model.size_bytes)})" if model.size_bytes else ""
-    held = f"{model.in_memory} machines hold it in memory, {model.on_disk} on disk"
+    held = f"in memory on {counted(model.in_memory, 'machine')}, on disk on {counted(model.on_disk, 'machine')}"
     yield Line("model", printable(f"{model.name}{size}: {held if model.holders else 'no machine holds it'}"))
     yield from action_lines(model.actions)
     yield Line("known", _known(model.known))

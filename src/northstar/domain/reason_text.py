@@ -49,7 +49,7 @@ def describe_reason(reason: Reason) -> str:
         case "out_of_work" if reason.says:
             text = f"fits, and asks for no work: {reason.says}"
         case "no_room":
-            text = f"fits, and has {reason.free_mb} MB of its memory free now, the job needs {reason.needs_mb}"
+            text = f"fits, and has {reason.free_mb} MB of VRAM free, the job needs {reason.needs_mb}"
         case "others_first" if reason.ahead:
             comes = "job comes" if reason.ahead == 1 else "jobs come"
             text = f"fits and has room; {reason.ahead} {comes} first"

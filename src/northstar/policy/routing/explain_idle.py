@@ -9,8 +9,8 @@ import msgspec
 from northstar.domain.explanations import Action, Blocked, LaneDemand, MachineCode, PoolDemand
 from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN, Reason
 from northstar.policy.fleet.health import QUARANTINED
-from northstar.policy.routing.candidates import holders_of
 from northstar.policy.routing.explain_fit import lacks_of
+from northstar.policy.routing.explain_holders import HolderCounts
 from northstar.policy.routing.explain_machines import Wait, no_room_for, patience_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class _Judgement:
         self._snapshot = snapshot
         self._rule = rule
         self._lacks: dict[str, tuple[Lack, ...]] = {}
-        self._holding: dict[str, list[MachineState]] | None = None
+        self._holders = HolderCounts(snapshot)
         #: An overdue job fits the machine and not what is free there, so that nothing younger may take that room.
         self._keeps_room = False
 
@@ -118,25 +118,9 @@ class _Judgement:
         if (no_room := no_room_for(self._machine, wanted)) is not None:
             self._keeps_room |= counted.oldest_ms + self._demand.overdue_ms <= self._demand.now_ms
             return no_room
-        holders = holders_of(self._possible_holders(lane), lane.anchors)
+        holders = self._holders.of(name, lane.anchors)
         patience = patience_of(self._machine, wait, holders, self._rule)
         return Reason(code="takes_it") if patience is None else Reason(code="leaves_to_holders", patience=patience)
-
-    def _possible_holders(self, lane: LaneState) -> list[MachineState]:
-        """Machines that fit a lane and hold its first model; what nobody has decided yet counts as no fit.
-
-        Among all machines of the cell these are few, so that a thousand lanes cost little more than one.
-        """
-        if not lane.anchors:
-            return []
-        if self._holding is None:
-            self._holding = {}
-            for machine in self._snapshot.machines.values():
-                for model in machine.held:
-                    self._holding.setdefault(model, []).append(machine)
-        first, fits = lane.anchors[0][0], self._snapshot.fits
-        able = self._holding.get(first, [])
-        return [machine for machine in able if fits.get((machine.profile, lane.requirement_class), False)]
 
 
 def demand_of(lane: LaneState, waiting: int, snapshot: CellSnapshot, *, reason: Reason | None = None) -> LaneDemand:

@@ -55,7 +55,9 @@ def standstill_of(
     actions += _mended(fitting)
     for model in models:
         if not (model.in_memory or model.on_disk or model.fetching or model.can_be_fetched):
-            because.append(f"no machine that fits holds model {model.name}, and nobody said from where it can be had")
+            because.append(
+                f"no machine that fits tells of model {model.name}, and nobody said from where it can be had"
+            )
             actions.append(order_of(model.name, fitting[0][0].id if fitting else "MACHINE"))
     return Standstill(because="; ".join(because), actions=tuple(dict.fromkeys(actions))[:MOST_ACTIONS])
 
