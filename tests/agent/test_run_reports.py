@@ -125,4 +125,4 @@ async def test_an_agent_that_reports_nothing_is_served_as_before(rig: Rig) -> No
     (job,) = (await link.claim(credits_=1)).jobs
     await link.complete([Done(job.id, job.token, "1")])
     (data,) = await ends(rig, "job.succeeded")
-    assert sorted(data) == ["claim", "machine", "started_ms"]
+    assert sorted(data) == ["attempt", "claim", "machine", "started_ms"]

@@ -14,7 +14,7 @@ _numbers = st.floats() | st.integers(-(10**20), 10**20).map(float)
 _models = st.lists(
     st.builds(
         ModelUsed,
-        st.text(st.characters(min_codepoint=32, exclude_categories=("Cs",)), min_size=1, max_size=256),
+        st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1, max_size=256),
         st.integers(0, 10**15),
         st.just("0123456789abcdef"),
     ),

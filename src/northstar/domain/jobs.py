@@ -71,9 +71,9 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     speciality: Speciality | None = None
     requires: Requirements = _NOTHING_ASKED
     tenant: Tenant = "default"
-    #: Who of the tenant asked, as the tenant calls them: what durations are learned by, and costs told by.
+    #: Who of the tenant asked, as the tenant calls them: durations are learned for each.
     user: Label = ""
-    #: The sitting in which it was asked for, as the tenant calls it.
+    #: The sitting in which it was asked, as the tenant calls it.
     session: Label = ""
     #: The job whose work led to this one.
     parent: JobId | None = None

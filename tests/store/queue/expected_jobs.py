@@ -180,8 +180,8 @@ class ExpectedJobs(ExpectedSteps):
         if verdict != "ok":
             return verdict, 0
         job = self.jobs[failure["id"]]
+        told = {"code": failure["code"], "attempts": job.attempts + 1, "machine": job.machine} | run_of(job, failure)
         job.settled, job.attempts = ("fail", failure["token"]), job.attempts + 1
-        told = {"code": failure["code"], "attempts": job.attempts, "machine": job.machine} | run_of(job, failure)
         if not failure["retryable"] or job.attempts >= job.wanted["max_attempts"]:
             assert trace.next("job.failed", job.id).data == told
             self.finish(job, "failed")

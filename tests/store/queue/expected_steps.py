@@ -13,7 +13,8 @@ def run_of(job: Job, request: dict[str, Any] | None = None) -> dict[str, Any]:
     if job.status != RUNNING:
         return {}
     report = (request or {}).get("report")
-    return {"claim": job.claims, "started_ms": job.started_ms} | ({"report": report} if report else {})
+    run = {"claim": job.claims, "attempt": job.attempts + 1, "started_ms": job.started_ms}
+    return run | ({"report": report} if report else {})
 
 
 class ExpectedSteps(ReferenceCell):
@@ -58,7 +59,7 @@ class ExpectedSteps(ReferenceCell):
         self, trace: Trace, job: Job, because: str, *, charged: bool, request: dict[str, Any] | None = None
     ) -> None:
         machine, charged = job.machine, charged and job.status == RUNNING
-        run = run_of(job, request)
+        run, lost = run_of(job, request), {"lost": True} if charged else {}
         job.recoveries += charged
         if charged and job.recoveries > job.wanted["max_recoveries"]:
             event = trace.next("job.failed", job.id)
@@ -66,7 +67,7 @@ class ExpectedSteps(ReferenceCell):
             self.finish(job, "failed")
             return
         event = trace.next("job.returned", job.id)
-        assert event.data == {"because": because, "machine": machine, "recoveries": job.recoveries} | run
+        assert event.data == {"because": because, "machine": machine, "recoveries": job.recoveries} | run | lost
         self.put_back(job, returned=True)
 
     def expect_all_returned(self, trace: Trace, machine: Machine, because: str, *, charged: bool) -> None:

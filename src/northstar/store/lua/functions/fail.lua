@@ -30,9 +30,9 @@ local function fail_one(cell, failure, machine_id)
   if not job then return refusal, 0 end
   local message = ns.cut(failure.message, 2048)
   job[J.settled] = 'fail ' .. failure.token
+  local told = ns.tell_run({ 'code', failure.code, 'attempts', job[J.attempts] + 1, 'machine', machine_id }, job, failure.report)
   job[J.attempts] = job[J.attempts] + 1
   job[J.error_code], job[J.error_message] = failure.code, message
-  local told = ns.tell_run({ 'code', failure.code, 'attempts', job[J.attempts], 'machine', machine_id }, job, failure.report)
   if failure.retryable and job[J.attempts] < job[J.max_attempts] then return retry(cell, failure, job, told) end
   ns.finish(cell, failure.id, job, 'failed', failure.code, message)
   cell:job_event('job.failed', failure.id, job, told)

@@ -99,13 +99,14 @@ function ns.leased(cell, id, token, machine_id, verb)
   return nil, 'NS_LEASE_LOST'
 end
 
--- Adds to the data of an event which run ends with it: its claim, since when, and what its machine measured. Asked while the lease
--- stands; an offer that nobody accepted was no run.
+-- Adds to the data of an event which run ends with it: its claim, which attempt of the work it was, since when, and what its machine
+-- measured. Asked while the lease stands and before a failure is charged; an offer that nobody accepted was no run.
 function ns.tell_run(data, job, report)
   if job[J.status] ~= 'running' then return data end
   local at = #data
-  data[at + 1], data[at + 2], data[at + 3], data[at + 4] = 'claim', job[J.claims], 'started_ms', job[J.started_ms]
-  if report and report ~= '' then data[at + 5], data[at + 6] = 'report', report end
+  data[at + 1], data[at + 2], data[at + 3], data[at + 4] = 'claim', job[J.claims], 'attempt', job[J.attempts] + 1
+  data[at + 5], data[at + 6] = 'started_ms', job[J.started_ms]
+  if report and report ~= '' then data[at + 7], data[at + 8] = 'report', report end
   return data
 end
 
@@ -119,6 +120,7 @@ function ns.give_back(cell, id, job, because, charge, report)
     cell:job_event('job.failed', id, job, told)
   else
     local told = ns.tell_run({ 'because', because, 'machine', machine_id, 'recoveries', job[J.recoveries] }, job, report)
+    if charge then told[#told + 1], told[#told + 2] = 'lost', true end
     ns.detach(cell, id, job)
     ns.push(cell, id, job, true)
     cell:job_event('job.returned', id, job, told)
