@@ -30,6 +30,17 @@ class InvalidPools(InvalidRequest):
         self.problem = problem
 
 
+class NoSuchPool(InvalidRequest):
+    """There is no pool of this name."""
+
+    code = "NS_NO_SUCH_POOL"
+
+    def __init__(self, name: str, *, known: tuple[str, ...]) -> None:
+        super().__init__(f"there is no pool {name!r}; there are {', '.join(known)}")
+        self.name = name
+        self.known = known
+
+
 def told(exc: msgspec.ValidationError, *, table: str, kind: type[msgspec.Struct], source: str) -> InvalidPools:
     """The library's words about a table that should be a `kind`, as the place and what to do."""
     what, _, where = str(exc).partition(" - at `")

@@ -24,6 +24,7 @@ from northstar.surfaces.cli import (
     model_orders,
     outputs,
     pauses,
+    pools,
     serve,
     show,
     status,
@@ -94,6 +95,7 @@ for of_models in (model_orders.fetch, model_orders.evict, model_orders.orders):
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dead.app, name="dead")
 app.add_typer(machines.app, name="machines")
+app.add_typer(pools.app, name="pools")
 
 
 def _end_as_first_process() -> None:
