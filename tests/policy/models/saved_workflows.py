@@ -48,7 +48,7 @@ class Draft:
         """From an output of a node to an input, by its name."""
         number = len(self.links) + 1
         identity, name = target
-        entries = next((node["inputs"] for node in self.nodes if node["id"] == identity), [])
+        entries: list[Saved] = next((node["inputs"] for node in self.nodes if node["id"] == identity), [])
         slot = next(
             (at for at, entry in enumerate(entries) if entry["name"] == name), int(name) if name.isdigit() else 0
         )

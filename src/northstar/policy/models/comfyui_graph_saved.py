@@ -15,7 +15,6 @@ from northstar.policy.models.comfyui_graph_scopes import (
     is_bypassed,
     is_off,
     list_of,
-    passed_on,
     subgraphs_of,
 )
 from northstar.policy.models.comfyui_graph_widgets import named_values
@@ -23,7 +22,7 @@ from northstar.policy.models.comfyui_graph_widgets import named_values
 #: Subgraphs in subgraphs.
 _MAX_DEPTH: Final = 16
 #: Links that are followed from one input to the node that feeds it.
-_MAX_HOPS: Final = 200
+_MAX_HOPS: Final = 64
 #: Nodes that the editor keeps to itself.
 _EDITOR_ONLY: Final = frozenset({"Note", "MarkdownNote", "Reroute", "PrimitiveNode"})
 
@@ -117,9 +116,9 @@ def _beyond(scope: Scope, origin: str, slot: int) -> tuple[Scope, Any] | Link | 
     if node is None or (is_off(node) and not is_bypassed(node)):
         return None
     if is_bypassed(node):
-        return scope, passed_on(node, slot)
+        return scope, scope.definition.passing(origin).at(slot)
     if node["type"] == "Reroute":
-        return scope, passed_on(node, 0)
+        return scope, scope.definition.passing(origin).at(0)
     if node["type"] == "PrimitiveNode":
         values = list_of(node, "widgets_values")
         return _Fixed(values[0]) if values else None
@@ -133,10 +132,8 @@ def _outside(scope: Scope, slot: int) -> tuple[Scope, Any] | _Fixed | None:
     if scope.parent is None or not 0 <= slot < len(scope.definition.inputs):
         return None
     name = scope.definition.inputs[slot]
-    user = scope.parent.definition.nodes[scope.at]
-    for entry in list_of(user, "inputs"):
-        if isinstance(entry, dict) and entry.get("name") == name and entry.get("link") is not None:
-            return scope.parent, entry["link"]
+    if (link := scope.own_links().get(name)) is not None:
+        return scope.parent, link
     own = scope.own_values()
     return _Fixed(own[name]) if name in own else None
 

@@ -17,8 +17,29 @@ _MAX_DEFINED: Final = 16
 _ENTRY: Final = "-10"
 _EXIT: Final = "-20"
 #: Modes of a node: it does not run, or what goes in comes out.
+_ANY: Final = "*"
 _MUTED: Final = 2
 _BYPASSED: Final = 4
+
+
+class Passing(msgspec.Struct, frozen=True):
+    """The links that lead into a node, by place and by type, and the types that come out of it."""
+
+    places: tuple[tuple[str, Any], ...]
+    first: Mapping[str, tuple[int, Any]]
+    out: tuple[str, ...]
+
+    def at(self, slot: int) -> Any:
+        """The link that an output hands on if the node is bypassed: that of its input of the same place, or the first of its type."""
+        kind = self.out[slot] if 0 <= slot < len(self.out) else _ANY
+        if 0 <= slot < len(self.places):
+            same, link = self.places[slot]
+            if link is not None and (same == _ANY or kind in {_ANY, same}):
+                return link
+        firsts = (
+            self.first.values() if kind == _ANY else [self.first[name] for name in (kind, _ANY) if name in self.first]
+        )
+        return min(firsts, key=lambda found: found[0], default=(0, None))[1]
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +54,13 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     entry: str = _ENTRY
     #: Nodes that cannot be read.
     odd: int = 0
+    _passing: dict[str, Passing] = {}
+
+    def passing(self, identity: str) -> Passing:
+        """What a bypassed node hands on; looked at once for each node, since many links may lead through it."""
+        if identity not in self._passing:
+            self._passing[identity] = _passing_of(self.nodes[identity])
+        return self._passing[identity]
 
 
 class Scope(msgspec.Struct, kw_only=True):
@@ -47,6 +75,13 @@ class Scope(msgspec.Struct, kw_only=True):
     inner: dict[str, Scope] = {}
     _own: dict[str, Any] | None = None
     _over: dict[str, dict[str, Any]] | None = None
+    _links: dict[str, Any] | None = None
+
+    def own_links(self) -> dict[str, Any]:
+        """The links that feed the subgraph's inputs, in the parent."""
+        if self._links is None:
+            self._read_user()
+        return self._links or {}
 
     def own_values(self) -> dict[str, Any]:
         """What the using node sets the subgraph's inputs to."""
@@ -61,12 +96,17 @@ class Scope(msgspec.Struct, kw_only=True):
         return self._over or {}
 
     def _read_user(self) -> None:
-        self._own, self._over = {}, {}
+        self._own, self._over, self._links = {}, {}, {}
         if self.parent is None:
             return
         user = self.parent.definition.nodes[self.at]
+        self._links = {
+            entry["name"]: entry["link"]
+            for entry in list_of(user, "inputs")
+            if isinstance(entry, dict) and isinstance(entry.get("name"), str) and entry.get("link") is not None
+        }
         proxies = _proxies(user)
-        values = list_of(user, "widgets_values")
+        values, shown = list_of(user, "widgets_values"), set(widget_inputs(user))
         named = named_values(user)
         self._own = {name: named[name] for name in self.definition.inputs if name in named}
         if not proxies or len(proxies) != len(values):
@@ -74,7 +114,7 @@ class Scope(msgspec.Struct, kw_only=True):
         for (identity, name), value in zip(proxies, values, strict=True):
             if identity == "-1":
                 self._own.setdefault(name, value)
-            elif value is not None and name not in widget_inputs(user):
+            elif value is not None and name not in shown:
                 self._over.setdefault(identity, {})[name] = value
 
 
@@ -146,16 +186,17 @@ def is_bypassed(node: Mapping[str, Any]) -> bool:
     return bool(node.get("mode") == _BYPASSED)
 
 
-def passed_on(node: Mapping[str, Any], slot: int) -> Any:
-    """The link that a bypassed node hands on at an output: that of its input of the same place or the first of the same type."""
-    inputs = [entry for entry in list_of(node, "inputs") if isinstance(entry, dict)]
-    outputs = list_of(node, "outputs")
-    kind = outputs[slot].get("type") if 0 <= slot < len(outputs) and isinstance(outputs[slot], dict) else "*"
-    same_place = inputs[slot : slot + 1] if slot >= 0 else []
-    for entry in (*same_place, *inputs):
-        if entry.get("link") is not None and (kind == "*" or entry.get("type") in {kind, "*"}):
-            return entry["link"]
-    return None
+def _passing_of(node: Mapping[str, Any]) -> Passing:
+    places = tuple(
+        (_id(entry.get("type")), entry.get("link")) if isinstance(entry, dict) else ("", None)
+        for entry in list_of(node, "inputs")
+    )
+    first: dict[str, tuple[int, Any]] = {}
+    for at, (kind, link) in enumerate(places):
+        if link is not None:
+            first.setdefault(kind, (at, link))
+    out = tuple(_id(entry.get("type")) if isinstance(entry, dict) else "" for entry in list_of(node, "outputs"))
+    return Passing(places, first, out)
 
 
 def _proxies(user: Mapping[str, Any]) -> list[tuple[str, str]]:
