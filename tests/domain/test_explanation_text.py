@@ -210,7 +210,7 @@ def test_a_machine_is_told_with_all_that_it_may_and_may_not_do() -> None:
         "machine: m: nothing that waits is for it now",
         "seen: last 2023-11-14 22:15:00 UTC",
         "slots: 1 of 2 busy, 8000 of 24000 MB promised to jobs",
-        "pool: heavy: 1 job waits, 1 of them fit it; the pool is paused",
+        "pool: heavy: 1 job waits, and it could run 1 of them; the pool is paused",
         "may take: picture with flux in pool heavy: 3 of 5 jobs wait; the machine fits and has room: takes it next",
         "may take: and 4 kinds of jobs more",
         "not: 6 jobs of 2 kinds (such as picture with flux in pool heavy): the machine fits, and has 1 MB of VRAM free, the job needs 9",
