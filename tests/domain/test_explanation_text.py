@@ -120,6 +120,14 @@ def job(**changes: Any) -> JobExplanation:
             "past: 7 earlier steps are left out; northstar jobs events sky tells them",
         ),
         (
+            {
+                "steps": (
+                    Step(at_ms=1, event="arrived", attempt=0, machine="", what="arrived from another cell", why=""),
+                )
+            },
+            "moved: 1 step between cells or pools, the last: arrived from another cell",
+        ),
+        (
             {"steps_fault": "the history is elsewhere"},
             "past: what is older is missing: the history is elsewhere",
         ),
