@@ -120,6 +120,14 @@ def job(**changes: Any) -> JobExplanation:
             "past: 7 earlier steps are left out; northstar jobs events sky tells them",
         ),
         (
+            {
+                "steps": (
+                    Step(at_ms=1, event="arrived", attempt=0, machine="", what="arrived from another cell", why=""),
+                )
+            },
+            "moved: 1 step between cells or pools, the last: arrived from another cell",
+        ),
+        (
             {"steps_fault": "the history is elsewhere"},
             "past: what is older is missing: the history is elsewhere",
         ),
@@ -210,7 +218,7 @@ def test_a_machine_is_told_with_all_that_it_may_and_may_not_do() -> None:
         "machine: m: nothing that waits is for it now",
         "seen: last 2023-11-14 22:15:00 UTC",
         "slots: 1 of 2 busy, 8000 of 24000 MB promised to jobs",
-        "pool: heavy: 1 job waits, 1 of them fit it; the pool is paused",
+        "pool: heavy: 1 job waits, and it could run 1 of them; the pool is paused",
         "may take: picture with flux in pool heavy: 3 of 5 jobs wait; the machine fits and has room: takes it next",
         "may take: and 4 kinds of jobs more",
         "not: 6 jobs of 2 kinds (such as picture with flux in pool heavy): the machine fits, and has 1 MB of VRAM free, the job needs 9",

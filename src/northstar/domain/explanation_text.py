@@ -8,7 +8,7 @@ from northstar.domain.explanation_words import Line, action_lines, counted, fetc
 from northstar.domain.explanations import Absence, JobExplanation, MachineExplanation, ModelExplanation
 from northstar.domain.job_explanation_text import job_lines
 from northstar.domain.progress_text import bytes_text, printable
-from northstar.domain.reason_text import describe_reason
+from northstar.domain.reason_text import describe_of_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def _machine_lines(machine: MachineExplanation) -> Iterator[Line]:
     for pool in machine.pools:
         paused = "; the pool is paused" if pool.paused else ""
         jobs = f"{counted(pool.waiting, 'job')} wait" + ("s" if pool.waiting == 1 else "")
-        yield Line("pool", f"{pool.pool}: {jobs}, {pool.fits} of them fit it{paused}")
+        yield Line("pool", f"{pool.pool}: {jobs}, and it could run {pool.fits} of them{paused}")
     yield from (Line("may take", lane_text(lane)) for lane in machine.may_take)
     if machine.more_lanes:
         yield Line("may take", f"and {machine.more_lanes} kinds of jobs more")
@@ -77,7 +77,7 @@ def _blocked(blocked: Blocked) -> str:
     first = blocked.examples[0]
     models = f" with {', '.join(first.models)}" if first.models else ""
     such = f" (such as {first.service}{models} in pool {first.pool})"
-    return printable(f"{counted(blocked.jobs, 'job')}{kinds}{such}: the machine {describe_reason(blocked.reason)}")
+    return printable(f"{counted(blocked.jobs, 'job')}{kinds}{such}: {describe_of_machine(blocked.reason)}")
 
 
 _ABSENT: Final[dict[AbsenceCode, str]] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.domain.progress_text import bytes_text, printable
-from northstar.domain.reason_text import describe_reason
+from northstar.domain.reason_text import describe_of_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,5 +84,5 @@ def lane_text(lane: LaneDemand) -> str:
     models = f" with {', '.join(lane.models)}" if lane.models else ""
     wait = "waits" if lane.unfinished == 1 else "wait"
     jobs = f"{lane.waiting} of {counted(lane.unfinished, 'job')} {wait}"
-    because = f"; the machine {describe_reason(lane.reason)}" if lane.reason is not None else ""
+    because = f"; {describe_of_machine(lane.reason)}" if lane.reason is not None else ""
     return printable(f"{lane.service}{models} in pool {lane.pool}: {jobs}{because}")

@@ -124,6 +124,10 @@ def _attempts(job: JobExplanation) -> Iterator[Line]:
 def _past(job: JobExplanation) -> Iterator[Line]:
     if job.steps_fault:
         yield Line("past", printable(f"what is older is missing: {job.steps_fault}"))
+    if moves := job.moves:
+        yield Line(
+            "moved", f"{counted(len(moves), 'step')} between cells or pools, the last: {printable(moves[-1].what)}"
+        )
     if job.earlier_steps:
         yield Line("past", f"{job.earlier_steps} earlier steps are left out; northstar jobs events {job.id} tells them")
     for step in job.steps:

@@ -69,6 +69,16 @@ _PLAIN: Final[dict[str, str]] = {
 }
 
 
+def describe_of_machine(reason: Reason) -> str:
+    """The same as part of a sentence about one machine.
+
+    >>> from northstar.domain.reasons import Reason
+    >>> describe_of_machine(Reason(code="takes_it"))
+    'the machine fits and has room: takes it next'
+    """
+    return describe_reason(reason) if reason.code == "paused" else f"the machine {describe_reason(reason)}"
+
+
 def describe_group(group: MachineGroup) -> str:
     """A group of machines in one line.
 

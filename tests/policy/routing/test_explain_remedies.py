@@ -9,8 +9,10 @@ import pytest
 
 from northstar.domain.explanations import ModelWhere
 from northstar.domain.machines import MachineDescription
+from northstar.domain.requirements import Requirements, lane_of
 from northstar.policy.routing.explain_machines import Wait, reasons_of
 from northstar.policy.routing.explain_remedies import MOST_ACTIONS, Standstill, standstill_of
+from northstar.policy.routing.explain_submit import standstill_at_submit
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 from tests.policy.routing.builders import cell, lane, machine, profile, wanted
@@ -44,12 +46,12 @@ def test_a_job_that_somebody_can_run_stands_still_for_no_reason() -> None:
         (
             {"vram_mb": 48_000},
             "no machine fits now: m has 24000 MB of VRAM, the job needs 48000",
-            ["northstar machines invite --pool standard"] * 2,
+            ["northstar machines invite --pool standard"],
         ),
         (
             {"pool": "heavy"},
             "no machine serves pool heavy (there are standard)",
-            ["northstar machines invite --pool heavy"] * 2,
+            ["northstar machines invite --pool heavy"],
         ),
         (
             {"node_packs": ("impact",)},
@@ -59,12 +61,12 @@ def test_a_job_that_somebody_can_run_stands_still_for_no_reason() -> None:
         (
             {"tags": ("eu",)},
             "no machine fits now: m lacks tags eu",
-            ["northstar machines invite --pool standard --tag eu"] * 2,
+            ["northstar machines invite --pool standard --tag eu"],
         ),
         (
             {"isolation": "acme"},
             "no machine fits now: m is dedicated to nobody, the job to acme",
-            ["northstar machines invite --pool standard --dedicated-to acme"] * 2,
+            ["northstar machines invite --pool standard --dedicated-to acme"],
         ),
         (
             {"service": "video"},
@@ -88,7 +90,9 @@ def test_of_several_machines_the_one_that_lacks_least_is_named() -> None:
         cell(machine("a", profile="other"), machine("b")), profiles={"p": profile(), "other": profile(pools=("fast",))}
     )
     found = standstill(snapshot, vram_mb=48_000)
-    assert found.actions[0].what == "use a larger GPU than that of b, which has 24000 MB of VRAM, the job needs 48000"
+    assert found.actions[0].what == (
+        "let a machine join that has 48000 MB of VRAM; the closest, b, has 24000 MB of VRAM, the job needs 48000"
+    )
 
 
 def test_without_any_machine_one_is_invited_or_started_here() -> None:
@@ -150,3 +154,27 @@ def test_a_large_fleet_in_trouble_gives_no_endless_list() -> None:
     found = standstill(cell(*fleet), models=models)
     assert len(found.actions) == MOST_ACTIONS
     assert len(set(found.actions)) == MOST_ACTIONS
+
+
+def at_submit(snapshot: CellSnapshot, **requires: Any) -> Standstill:
+    asks = Requirements(**requires)
+    return standstill_at_submit(lane_of(pool="standard", service="picture", requires=asks), asks.models, snapshot)
+
+
+def test_at_submit_it_is_said_that_nobody_can_serve_a_job_and_what_would_help() -> None:
+    """Before the job has waited for a second."""
+    found = at_submit(cell(machine("m", used=1)), tags=("eu",))
+    assert found.because == "no machine fits now: m lacks tags eu"
+    assert found.actions[0].command == "northstar machines invite --pool standard --tag eu"
+
+
+def test_at_submit_a_wait_is_no_standstill() -> None:
+    """A machine that is busy, or whose engine is being mended, will take it."""
+    broken = machine("m", parked=False, description=MachineDescription(trouble="it died"))
+    assert at_submit(cell(broken)) == Standstill()
+
+
+def test_a_sentence_that_is_stored_with_a_job_has_a_bound() -> None:
+    """A job may ask for 64 packs with long names."""
+    packs = tuple(f"pack-{number:02}-{'x' * 50}" for number in range(64))
+    assert len(at_submit(cell(machine("m")), node_packs=packs).because) == 400

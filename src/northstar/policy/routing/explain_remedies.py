@@ -151,8 +151,10 @@ def _for_the_closest(wanted: RequirementClass, reasons: Iterable[tuple[MachineSt
         ]
     closest, reason = min(unfit, key=lambda entry: (len(entry[1].lacks), not entry[0].active, entry[0].id))
     actions = [_remedy(lack, closest.id, wanted) for lack in reason.lacks]
-    needs = f"{wanted.vram_mb} MB of VRAM" if wanted.vram_mb else f"service {wanted.service}"
-    return [*actions, Action(f"or let another machine join pool {wanted.pool} that has {needs}", invitation(wanted))]
+    command = invitation(wanted)
+    if any(action.command == command for action in actions):
+        return actions
+    return [*actions, Action(f"or let another machine join pool {wanted.pool} that has it", command)]
 
 
 def _remedy(lack: Lack, machine: str, wanted: RequirementClass) -> Action:
@@ -164,13 +166,16 @@ def _remedy(lack: Lack, machine: str, wanted: RequirementClass) -> Action:
         case "service":
             return Action(f"add an engine for service {wanted.service} to the settings of {machine}", show)
         case "vram":
-            return Action(f"use a larger GPU than that of {machine}, which {lack.says}", invitation(wanted))
+            return Action(
+                f"let a machine join that has {wanted.vram_mb} MB of VRAM; the closest, {machine}, {lack.says}",
+                invitation(wanted),
+            )
         case "node_packs" | "node_classes":
             return Action(f"install on {machine} what it {lack.says}, and restart its engine", show)
         case "tags":
             return Action(f"give {machine} the tags {', '.join(wanted.tags)}: it {lack.says}", invitation(wanted))
         case "region":
-            return Action(f"use a machine elsewhere than {machine}, which {lack.says}", invitation(wanted))
+            return Action(f"let a machine join elsewhere; the closest, {machine}, {lack.says}", invitation(wanted))
         case "isolation":
             return Action(f"dedicate {machine} as the job asks: it {lack.says}", invitation(wanted))
         case "other":
