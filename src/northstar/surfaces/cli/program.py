@@ -13,8 +13,11 @@ from northstar import __version__
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.cli import (
     agent,
+    costs,
     dead,
     demo,
+    export,
+    history,
     invites,
     job_events,
     jobs,
@@ -75,6 +78,9 @@ for command in (
     worker.worker,
     submit.submit,
     status.status,
+    history.history,
+    costs.costs,
+    export.export,
     pauses.pause,
     pauses.resume,
 ):
