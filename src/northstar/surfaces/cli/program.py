@@ -13,9 +13,12 @@ from northstar import __version__
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.cli import (
     agent,
+    costs,
     dead,
     demo,
     explain,
+    export,
+    history,
     invites,
     job_events,
     jobs,
@@ -78,6 +81,9 @@ for command in (
     submit.submit,
     status.status,
     explain.explain,
+    history.history,
+    costs.costs,
+    export.export,
     pauses.pause,
     pauses.resume,
 ):
