@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from northstar.agent.dialing import Dialling
+    from northstar.domain.pool_terms import PoolTerms
     from northstar.store.bells import Ring
 
 log = structlog.get_logger(__name__)
@@ -83,6 +84,8 @@ class BrokerConnection:
         self._trouble = "not dialled yet"
         #: What the machine last said of itself: said again on every new connection. None before it has registered.
         self.registration: wire.Registration | None = None
+        #: Told what follows from the machine's pools, whenever it has registered.
+        self.hear_terms: Callable[[PoolTerms], None] = lambda _: None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -193,7 +196,7 @@ class BrokerConnection:
             again = msgspec.structs.replace(self.registration, again=True)
             # Given up meanwhile: every call will say so, and the worker begins anew.
             with contextlib.suppress(NoSuchMachine):
-                await self._ask("register", again, wire.Registered)
+                self.hear_terms((await self._ask("register", again, wire.Registered)).terms)
         self._up.set()
         self._hear(Connected())
 

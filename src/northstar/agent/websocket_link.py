@@ -67,6 +67,7 @@ class WebSocketLink(BrokerConnection):
             await asyncio.sleep(self._options.approval_s)
             raise ApprovalAwaited(self.machine) from exc
         self.registration = registration
+        self.hear_terms(reply.terms)
         return list(reply.held)
 
     async def claim(self, *, credits_: int) -> ClaimReply:

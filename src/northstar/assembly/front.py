@@ -24,7 +24,9 @@ from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.broker.gateway.outputs import Outputs
 from northstar.broker.gateway.pulse import Pulse
 from northstar.config import ServeSettings, Settings
+from northstar.config.pools import packaged_pools
 from northstar.domain.errors import Unavailable
+from northstar.domain.pools import Pools
 from northstar.policy.admission.addresses import Network, network
 from northstar.policy.admission.wrong_tokens import WrongTokenRule
 from northstar.store.cell import Cell
@@ -86,9 +88,18 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def running_front(
-    settings: Settings, cell: Cell, admission: CellAdmission, *, listening: socket.socket, open_door: OpenDoor
+    settings: Settings,
+    cell: Cell,
+    admission: CellAdmission,
+    *,
+    listening: socket.socket,
+    open_door: OpenDoor,
+    pools: Callable[[], Pools] | None = None,
 ) -> AsyncIterator[Front]:
-    """Serve whoever dials the socket until the block ends; then machines are told to dial another."""
+    """Serve whoever dials the socket until the block ends; then machines are told to dial another.
+
+    `pools` gives those that hold now; without it they are those that come with North Star.
+    """
     wanted = settings.serve
     max_bytes = settings.assets.max_asset_mib * 1024**2
     outputs = Outputs(
@@ -102,6 +113,7 @@ async def running_front(
         cell,
         serve=f"serve-{new_id()[:16]}",
         outputs=outputs,
+        pools=pools or _packaged(),
         new_nonce=lambda: new_id()[-16:],
         hear=admission.hear,
         options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
@@ -130,6 +142,11 @@ async def running_front(
     finally:
         passing.cancel()
         await asyncio.wait({passing})
+
+
+def _packaged() -> Callable[[], Pools]:
+    pools = packaged_pools()
+    return lambda: pools
 
 
 def _wrong_tokens(wanted: ServeSettings) -> WrongTokenRule:

@@ -98,6 +98,8 @@ class MachineDescription(msgspec.Struct, frozen=True, kw_only=True):
     gpus: Annotated[tuple[Gpu, ...], msgspec.Meta(max_length=MAX_GPUS)] = ()
     driver: Annotated[str, msgspec.Meta(max_length=64)] = ""
     engines: Annotated[tuple[EngineDescription, ...], msgspec.Meta(max_length=64)] = ()
+    #: Disk on which it keeps models, bytes, or what its settings let them take of it; 0: it keeps none, or does not say.
+    disk_bytes: Annotated[int, msgspec.Meta(ge=0, le=10**18)] = 0
     #: What it could not find out about itself, and what to do about it.
     trouble: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
 

@@ -298,9 +298,10 @@ class ClassRecord(msgspec.Struct, array_like=True):
 
 
 class ProfileRecord(msgspec.Struct, array_like=True):
-    """A machine profile's packed record; positions as `ns.P`. How many machines have it is the library's own affair."""
+    """A machine profile's packed record; positions as `ns.P`. Older records do not say how many machines have it."""
 
     key: str
+    machines: int = 0
 
 
 class Leaving(msgspec.Struct, frozen=True, array_like=True):

@@ -14,6 +14,7 @@ import msgspec
 from northstar.domain.admission import Announcement, Grant
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
+from northstar.domain.pool_terms import NO_POOL_TERMS, PoolTerms
 from northstar.store.messages import Done, Failure, Held, Outcome, StoredOrder
 
 #: Versions of these frames that this build speaks, oldest and newest.
@@ -112,6 +113,8 @@ class Registered(msgspec.Struct, frozen=True):
     """Jobs that this session still holds."""
 
     held: tuple[Held, ...]
+    #: What follows from the pools that the machine serves.
+    terms: PoolTerms = NO_POOL_TERMS
 
 
 class Claim(msgspec.Struct, frozen=True):

@@ -9,15 +9,19 @@ import msgspec
 from northstar.broker.gateway.model_calls import MODEL_CALLS, ModelCalls
 from northstar.broker.gateway.socket import FrameInvalid
 from northstar.domain.errors import NorthstarError, Unavailable
+from northstar.domain.pool_terms import pool_terms
 from northstar.domain.refusals import NoSuchMachine
+from northstar.policy.fleet.pool_membership import Announced, PoolRefusesMachine, counted_pools, pool_refusals
 from northstar.store import wire
 from northstar.store.messages import Failure, Held
+from northstar.store.pool_census import count_others
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from northstar.broker.gateway.outputs import Outputs
     from northstar.domain.admission import Admitted
+    from northstar.domain.pools import Pools
     from northstar.store.cell import Cell
     from northstar.store.messages import ClaimReply, Done, Outcome, RenewReply
 
@@ -33,16 +37,18 @@ class Calls:
         session: str,
         holder: str,
         outputs: Outputs,
+        pools: Callable[[], Pools],
         new_nonce: Callable[[], str],
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
     ) -> None:
-        """`registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come."""
+        """`pools` gives those that hold now; `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come."""
         self._cell = cell
         self._admitted = admitted
         self._session = session
         self._holder = holder
         self._outputs = outputs
+        self._pools = pools
         self._new_nonce = new_nonce
         self._registered = registered
         self._refused = refused
@@ -95,6 +101,7 @@ class Calls:
     async def _register(self, body: wire.Registration) -> wire.Registered:
         machine, profile = self._admitted.machine, body.profile
         self._admitted.grant.check(machine, profile, region=body.description.region)
+        await self._check_pools(body)
         admitted_by = {"admitted_by": self._admitted.token_id} if self._admitted.token_id else {}
         reply = await self._cell.register_machine(
             machine=machine,
@@ -116,7 +123,17 @@ class Calls:
         self.leases = dict(reply.held)
         request = {"machine": machine, "session": self._session, "models": body.models}
         await self._cell.call("models_present", request, dict[str, bool])
-        return wire.Registered(tuple(Held(job, token) for job, token in reply.held))
+        held = tuple(Held(job, token) for job, token in reply.held)
+        return wire.Registered(held, pool_terms(self._pools(), profile.pools))
+
+    async def _check_pools(self, body: wire.Registration) -> None:
+        """Raises PoolRefusesMachine: it lacks what a pool asks of its machines."""
+        pools, machine = self._pools(), self._admitted.machine
+        announced = Announced(profile=body.profile, description=body.description)
+        counted = counted_pools(pools, announced)
+        others = await count_others(self._cell.client, self._cell.keys, machine) if counted else {}
+        if refusals := pool_refusals(pools, announced, others):
+            raise PoolRefusesMachine(machine, refusals=refusals)
 
     def _claimed(self, reply: ClaimReply, credits_: int) -> ClaimReply:
         self._remember({job.id: job.token for job in reply.jobs})

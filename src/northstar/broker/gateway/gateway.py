@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from northstar.broker.gateway.outputs import Outputs
     from northstar.broker.gateway.socket import Admission, Socket
     from northstar.domain.admission import Admitted
+    from northstar.domain.pools import Pools
     from northstar.store.bells import Ring
     from northstar.store.cell import Cell
 
@@ -51,14 +52,16 @@ class Gateway:
         *,
         serve: str,
         outputs: Outputs,
+        pools: Callable[[], Pools],
         new_nonce: Callable[[], str],
         hear: Callable[[Ring], None],
         options: GatewayOptions | None = None,
     ) -> None:
-        """`hear` is told of every ring: admission forgets what is true no more."""
+        """`pools` gives those that hold now. `hear` is told of every ring: admission forgets what is true no more."""
         self._cell = cell
         self._serve = serve
         self._outputs = outputs
+        self._pools = pools
         self._new_nonce = new_nonce
         self._hear = hear
         self._options = options or GatewayOptions()
@@ -111,6 +114,7 @@ class Gateway:
             session=hello.session,
             holder=self._serve,
             outputs=self._outputs,
+            pools=self._pools,
             new_nonce=self._new_nonce,
             registered=lambda body: self._settle(conversation, hello, body),
             refused=lambda error: self.refusals.refused(error, machine=admitted.machine),

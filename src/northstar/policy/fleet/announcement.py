@@ -40,6 +40,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     gpus: int | None = None
     slots: int | None = None
     slots_per_gpu: int = 1
+    #: Disk on which models are kept, bytes; 0: none are.
+    disk_bytes: int = 0
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,7 @@ def announce(
         gpu=declared.gpu or _shared_name(gpus),
         gpus=gpus,
         driver=printable(found.driver, most=64),
+        disk_bytes=declared.disk_bytes,
         engines=tuple(_described(service, facts) for service, facts in sorted(engines.items())),
         trouble=printable("; ".join(said), most=_TROUBLE_CHARS),
     )

@@ -25,6 +25,7 @@ from northstar.surfaces.cli import (
     models,
     outputs,
     pauses,
+    pools,
     serve,
     show,
     status,
@@ -97,6 +98,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(dead.app, name="dead")
 app.add_typer(machines.app, name="machines")
 app.add_typer(models.app, name="models")
+app.add_typer(pools.app, name="pools")
 
 
 def _end_as_first_process() -> None:
