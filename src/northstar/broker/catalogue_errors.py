@@ -27,10 +27,11 @@ class NoSuchModel(Refused):
 
     code: ClassVar[str] = "NS_NO_SUCH_MODEL"
 
-    def __init__(self, name: str, *, known: Iterable[str] = ()) -> None:
+    def __init__(self, name: str, *, known: Iterable[str] = (), file_of: str = "") -> None:
         alike = difflib.get_close_matches(name, list(known), n=3)
         hint = f"; did you mean {' or '.join(alike)}?" if alike else ": northstar models list"
-        super().__init__(f"the catalogue has no model, alias or file called {name[:200]!r}{hint}")
+        sentence = f"the catalogue has no model, alias or file called {name[:200]!r}{hint}"
+        super().__init__(f"{name[:200]!r} is no model, but a file of {file_of}; name that" if file_of else sentence)
         self.name = name
 
 

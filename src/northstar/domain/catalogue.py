@@ -116,6 +116,11 @@ class CatalogueModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         wanted = name or self.current
         return next((version for version in self.versions if version.version == wanted), None)
 
+    @property
+    def current_version(self) -> CatalogueVersion:
+        """The version that is meant by whoever names none."""
+        return next(version for version in self.versions if version.version == self.current)
+
     def is_for(self, tenant: str) -> bool:
         """Whether this tenant's jobs may use it."""
         return not self.tenants or tenant in self.tenants

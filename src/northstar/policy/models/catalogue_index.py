@@ -22,6 +22,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     #: All files of the version; only the one that was named where a file was named.
     files: tuple[CatalogueFile, ...]
     by: Literal["name", "alias", "file"]
+    #: Whether a version was named, and not just the current one meant.
+    is_pinned: bool = False
 
 
 class CatalogueIndex:
@@ -72,7 +74,8 @@ class CatalogueIndex:
         chosen = _with_hash(model, sha256) if sha256 and not version else model.version(version)
         if chosen is None or (sha256 and not _has(chosen, sha256)):
             return None
-        return Found(model=model, version=chosen, files=chosen.files, by="name" if name == model.name else "alias")
+        by: Literal["name", "alias"] = "name" if name == model.name else "alias"
+        return Found(model=model, version=chosen, files=chosen.files, by=by, is_pinned=bool(version))
 
     def _file(self, name: str, *, kind: ModelKind | None, sha256: str, tenant: str | None) -> Found | None:
         candidates = [

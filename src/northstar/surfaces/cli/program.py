@@ -24,7 +24,9 @@ from northstar.surfaces.cli import (
     jobs,
     machine_sheet,
     machines,
+    model_add,
     model_orders,
+    models,
     outputs,
     pauses,
     pools,
@@ -98,9 +100,12 @@ for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.a
     machines.app.command()(of_admission)
 for of_models in (model_orders.fetch, model_orders.evict, model_orders.orders):
     machines.app.command()(of_models)
+for of_catalogue in (model_add.add, model_add.import_):
+    models.app.command(of_catalogue.__name__.rstrip("_"))(of_catalogue)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dead.app, name="dead")
 app.add_typer(machines.app, name="machines")
+app.add_typer(models.app, name="models")
 app.add_typer(pools.app, name="pools")
 
 
