@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from northstar.domain.estimates import DurationEstimate
+from northstar.domain.estimates import DurationEstimate, EstimateSource
+from northstar.domain.workloads import Workload
 from northstar.policy.routing.duration_levels import MAX_CLASSES, LevelKey, LevelRule, Seen, level_keys
 from northstar.policy.routing.duration_rules import RULE_CONFIDENCE, RULE_FACTOR, rule_s, work_of
 from northstar.policy.routing.duration_spread import Spread
 
 if TYPE_CHECKING:
-    from northstar.domain.estimates import EstimateSource, FinishedRun
-    from northstar.domain.workloads import Workload
+    from northstar.domain.estimates import FinishedRun
 
 #: What became of a run that was to be learned; only the first changed anything.
 Verdict = Literal["learned", "not-a-number", "not-positive", "absurd"]

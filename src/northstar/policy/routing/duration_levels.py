@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-if TYPE_CHECKING:
-    from northstar.domain.estimates import EstimateSource
+from northstar.domain.estimates import EstimateSource
 
 LevelName = Literal["service", "service-work", "model", "model-work", "shape", "user-model", "user-shape"]
 #: A level and what the run or job is called there.

@@ -34,5 +34,5 @@ class Spread(msgspec.Struct, kw_only=True):
         self.runs += 1
         self.low = min(self.low + _STEP * (_TAIL - (error < self.low)), 0.0)
         self.high = max(self.high + _STEP * ((error > self.high) - _TAIL), 0.0)
-        is_near = abs(math.expm1(-error)) <= _NEAR
+        is_near = abs(math.expm1(min(error, 1.0))) <= _NEAR
         self.near += max(_SHARE_STEP, 1 / (self.runs + 10)) * (is_near - self.near)
