@@ -37,7 +37,8 @@ log = structlog.get_logger(__name__)
 #: Lanes looked at in one round, and jobs of each; the others come in the rounds after it.
 LANES_PER_ROUND: Final = 32
 JOBS_PER_LANE: Final = 100
-_STAY: Final = frozenset({"pinned"})
+#: The matrix's row of jobs whose submitter named the pool.
+_ASKED: Final = "asked"
 
 
 class Rerouter:
@@ -113,7 +114,7 @@ class Rerouter:
     def _move(self, job: InspectedJob, lane: LaneState, *, is_served: bool) -> tuple[str, Routed] | None:
         """Where the job belongs now, if that is elsewhere."""
         before = _read(job.decision)
-        if job.record.status != JobStatus.QUEUED or before is None or before.guaranteed or before.route in _STAY:
+        if job.record.status != JobStatus.QUEUED or before is None or before.guaranteed or before.row == _ASKED:
             return None
         if is_served and not _is_away(before):
             return None
