@@ -59,6 +59,8 @@ class Calls:
         self.parked = False
         #: Whether it has gone in order: then its connection is not missed.
         self.left = False
+        #: The pools that it serves, as it registered.
+        self.serves: tuple[str, ...] = ()
         self._slots = 0
         self._models = ModelCalls(cell, admitted, session=session)
 
@@ -122,6 +124,7 @@ class Calls:
         self.left = False
         self._registered(body)
         self._slots = body.slots
+        self.serves = profile.pools
         self.leases = dict(reply.held)
         request = {"machine": machine, "session": self._session, "models": body.models}
         await self._cell.call("models_present", request, dict[str, bool])
