@@ -239,4 +239,5 @@ def test_the_classes_that_every_server_has_are_those_of_ordinary_graphs() -> Non
         one["class_type"] for graph in (graphs.sdxl(), graphs.repainted(), graphs.enlarged()) for one in graph.values()
     }
     assert ordinary <= CORE_NODE_CLASSES
+    assert "ConditioningAverage " in CORE_NODE_CLASSES
     assert not {"WanImageToVideo", "VHS_VideoCombine", "ComfySwitchNode"} & CORE_NODE_CLASSES
