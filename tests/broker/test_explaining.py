@@ -332,3 +332,30 @@ async def commands_of(rig: Rig) -> int:
 async def handled(rig: Rig) -> int:
     info: Any = await rig.cell.client.execute_command("INFO", "stats")
     return int(info["total_commands_processed"])
+
+
+async def test_the_queue_does_what_the_explanation_says(rig: Rig) -> None:
+    """No machine is given a job of which it was said that it does not take it, and the holder takes it once it is free."""
+    has_it = await holder(rig, "has-it", ModelHeld("sdxl", "resident", 6_000_000_000))
+    await rig.submit("first", requires=SDXL)
+    (job,) = (await has_it.claim(credits_=1)).jobs
+    patient = await holder(rig, "patient", download_bytes_per_s=1e6)
+    drains = await holder(rig, "drains")
+    await rig.cell.drain_machine("drains", draining=True, nonce=nonce())
+    unfit = await rig.link("unfit")
+    await unfit.register(msgspec.structs.replace(PROFILE, pools=("fast",)), MachineDescription(), slots=1, models=[])
+    await unfit.claim(credits_=1)
+    await rig.submit("a", requires=SDXL)
+    await rig.plan()
+    told = await explainer(rig).job("a")
+    assert {name: group.reason.code for group in told.machines.shown for name in group.names} == {
+        "has-it": "busy",
+        "patient": "leaves_to_holders",
+        "drains": "draining",
+        "unfit": "does_not_fit",
+    }
+    for link in (patient, drains, unfit):
+        assert (await link.claim(credits_=1)).jobs == []
+    assert await rig.status("a") == "queued"
+    done = await has_it.complete_and_claim([Done(job.id, job.token, "{}")], credits_=1)
+    assert [taken.id for taken in done.jobs] == ["a"]

@@ -115,8 +115,7 @@ class _StoredCell:
             parked=field in self._parked,
             download_bytes_per_s=description.download_bytes_per_s,
             held=self._held(field),
-            vram_mb=record.vram_mb,
-            vram_used_mb=record.vram_used_mb,
+            vram_free_mb=max(0, record.vram_mb - record.vram_used_mb),
             description=description,
         )
 

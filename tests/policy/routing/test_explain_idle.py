@@ -97,7 +97,7 @@ def test_a_machine_that_leaves_everything_to_others_is_blocked_and_says_so() -> 
 
 def test_room_that_is_kept_for_an_overdue_job_is_told() -> None:
     """An overdue job fits the machine, but not what is free on it: nothing younger may take that room."""
-    subject = machine("m", slots=2, used=1, vram_mb=24_000, vram_used_mb=8_000)
+    subject = machine("m", slots=2, used=1, vram_free_mb=16_000)
     big = lane("big", waits=True, head="9", requirement_class="big", unfinished=1)
     young = idle(subject, OURS, big)
     assert [lane.reason for lane in young.may_take] == [Reason(code="takes_it")]

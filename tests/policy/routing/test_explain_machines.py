@@ -59,7 +59,7 @@ def reason_of(subject: MachineState, asked: Wait, *others: MachineState) -> Reas
             "fits, and asks for no work: picture takes no work now: it died",
         ),
         (
-            machine("m", slots=2, used=1, vram_mb=24_000, vram_used_mb=20_000),
+            machine("m", slots=2, used=1, vram_free_mb=4_000),
             {"wanted": wanted(vram_mb=8_000)},
             "fits, and has 4000 MB of VRAM free, the job needs 8000",
         ),

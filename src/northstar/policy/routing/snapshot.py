@@ -24,9 +24,8 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
     parked: bool
     download_bytes_per_s: float = 0.0
     held: dict[str, str] = {}
-    #: Memory that its jobs share, MB, and how much of it is promised to jobs that run.
-    vram_mb: int = 0
-    vram_used_mb: int = 0
+    #: Memory that jobs may still take, MB.
+    vram_free_mb: int = 0
     #: What it says of itself; for people. Nothing in it is checked when it is said.
     description: MachineDescription = MachineDescription()
 
