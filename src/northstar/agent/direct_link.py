@@ -9,6 +9,7 @@ import msgspec
 from northstar.domain.errors import Unavailable
 from northstar.domain.refusals import MachineReplaced, NoSuchMachine
 from northstar.store.bells import Canceled, MachineChanged, Offered, Ordered, listen
+from northstar.store.machine_facts import facts_text
 from northstar.store.messages import ClaimReply, Held
 from northstar.store.progress import publish_progress
 
@@ -47,6 +48,7 @@ class DirectLink:
             description=msgspec.json.encode(description).decode(),
             words=profile.words(),
             nonce=self._new_nonce(),
+            facts=facts_text(description, vram_mb=description.shared_vram_mb(profile), pools=profile.pools),
         )
         # None is told too: an older agent of this name may have had some.
         request = {"machine": self.machine, "session": self.session, "models": models}

@@ -12,6 +12,7 @@ from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
 from northstar.domain.run_reports import believed
 from northstar.store import wire
+from northstar.store.machine_facts import facts_text
 from northstar.store.messages import Failure, Held
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Calls:
             words=profile.words(),
             nonce=self._new_nonce(),
             again=body.again,
+            facts=facts_text(body.description, vram_mb=body.description.shared_vram_mb(profile), pools=profile.pools),
             **admitted_by,
         )
         self.left = False

@@ -7,6 +7,7 @@
          again true: only if this session of it is still the registered one
          slots (≤ 500), vram_mb · holder whose bell reaches it · description JSON (≤ 16 KiB) · words it adds to the vocabulary · nonce
          admitted_by optional: the id of its token, which must be approved and the machine's own at this very moment
+         facts optional: what the history keeps of it, JSON ≤ 1 KiB, for the event: it may be gone before the history looks
   GIVES  profile id · undecided list of classes that policy has to decide for this profile · held list of {id, token} it still has
   REFUSES with `again` NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED · with `admitted_by` NS_TOKEN_UNKNOWN, NS_TOKEN_REVOKED, NS_TOKEN_EXPIRED,
          NS_TOKEN_WAITING, NS_TOKEN_OF_ANOTHER_MACHINE · NS_TOO_MANY_WORDS, NS_TOO_MANY_MACHINES, NS_TOO_MANY_PROFILES,
@@ -18,7 +19,7 @@ ns.takes.register_machine = {
   ns.MACHINE, ns.SESSION, { 'profile', ns.NAME, 16384 }, { 'fits', ns.LIST, 10000, of = { { 1, ns.NAME, 16 }, { 2, ns.FLAG } } },
   { 'slots', ns.COUNT, 500 }, { 'vram_mb', ns.COUNT, ns.MOST_MB }, { 'holder', ns.HOLDER, 128 }, { 'description', ns.TEXT, ns.MOST },
   { 'words', ns.LIST, 500, each = ns.NAME, within = 512 }, ns.NONCE, { 'again', ns.FLAG, optional = true },
-  { 'admitted_by', ns.WORD, 64, optional = true },
+  { 'admitted_by', ns.WORD, 64, optional = true }, { 'facts', ns.TEXT, 1024, optional = true },
 }
 
 -- Classes that nobody has decided for this profile yet, at most 500.
@@ -92,7 +93,9 @@ function ns.handlers.register_machine(cell, request)
   ns.alive(cell, request.machine)
   cell:expect_due(cell.now + cell.limits.alive_ms)
   cell:ring('tick', { 'plan' })
-  cell:machine_event('machine.registered', request.machine, { 'session', request.session, 'slots', request.slots })
+  local told = { 'session', request.session, 'slots', request.slots }
+  if request.facts then told[5], told[6] = 'facts', request.facts end
+  cell:machine_event('machine.registered', request.machine, told)
   local jobs = held(cell, machine)
   ns.hand_over(cell, request.nonce)
   return { profile = profile, undecided = undecided(cell, profile), held = jobs }
