@@ -41,7 +41,7 @@ async def test_a_run_that_succeeded_has_a_row_with_everything_that_is_known(
 ) -> None:
     """Issue: "Each attempt: tenant, user, session, parent job, …, outcome class"."""
     await workplace.register("m", said=L4)
-    await workplace.cell.declare(["model:sdxl.safetensors"], by="test")
+    await workplace.cell.declare(["model:sdxl.safetensors", "model:style.safetensors"], by="test")
     await workplace.submit(
         "a", tenant="ada", user="u7", session="s1", parent="before", requires=Requirements(models=(SDXL, STYLE))
     )
@@ -124,7 +124,7 @@ async def test_ends_of_every_kind_are_told_apart(
     await workplace.register("spot", said=L4)
     await workplace.submit("expired", finish_within_s=1.0)
     await workplace.submit("released", "canceled")
-    await workplace.submit("lost", machine="spot", service="paint", requires=Requirements(vram_mb=1))
+    await workplace.submit("lost", machine="spot", requires=Requirements(vram_mb=1))
     await workplace.submit("waits", finish_within_s=1.0, priority=0)
     held = {job.id: Held(job.id, job.token) for job in await workplace.claim(3)}
     await workplace.claim(machine="spot")

@@ -17,6 +17,7 @@ from northstar.domain.run_reports import RunReport, to_wire
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.cell import Cell
 from northstar.store.keys import KEY_KINDS
+from northstar.store.machine_facts import facts_text
 from northstar.store.messages import Candidate, Done, Failure, InspectedJob, OpenReply, Placement
 from northstar.store.valkey import ValkeyClient
 
@@ -59,6 +60,7 @@ class Workplace:
             description="{}" if said is None else msgspec.json.encode(said).decode(),
             words=[],
             nonce=self.nonce(),
+            **({} if said is None else {"facts": facts_text(said, vram_mb=24_000, pools=PROFILE.pools)}),
         )
         self._profile = registered.profile
 

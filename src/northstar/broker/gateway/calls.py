@@ -14,6 +14,7 @@ from northstar.domain.refusals import NoSuchMachine
 from northstar.domain.run_reports import believed
 from northstar.policy.fleet.pool_membership import Announced, PoolRefusesMachine, counted_pools, pool_refusals
 from northstar.store import wire
+from northstar.store.machine_facts import facts_text
 from northstar.store.messages import Failure, Held
 from northstar.store.pool_census import count_others
 
@@ -118,6 +119,7 @@ class Calls:
             words=profile.words(),
             nonce=self._new_nonce(),
             again=body.again,
+            facts=facts_text(body.description, vram_mb=body.description.shared_vram_mb(profile), pools=profile.pools),
             **admitted_by,
             **profile.named_set(),
         )
