@@ -12,6 +12,8 @@ from northstar.agent.link_errors import BrokerRefused
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.front import Front, admission_to, running_front
 from northstar.assembly.listening import listening_on
+from northstar.broker.pools_in_force import apply_pools
+from northstar.config.pools import packaged_text
 from northstar.domain.machines import Gpu, MachineDescription, MachineProfile
 from northstar.domain.pool_terms import PoolTerms
 from northstar.domain.pools import Pools
@@ -21,6 +23,7 @@ from northstar.surfaces.http.server import open_door
 from tests.agent.rig import PROFILE, soon
 from tests.broker.gateway.rig import Fleet
 from tests.cable import cable
+from tests.servers import eventually
 from tests.specification.pool_jobs import GB, PACKAGED, with_pool, with_routing
 
 SMALL = MachineDescription(disk_bytes=30 * GB, gpus=(Gpu(index=0, vram_mb=17_175),))
@@ -132,3 +135,18 @@ async def test_machines_are_counted_by_pool_without_the_one_that_asks(fleet: Fle
     assert dict(await count_others(fleet.cell.client, keys, "a")) == {"standard": 2, "heavy": 1}
     assert dict(await count_others(fleet.cell.client, keys, "c")) == {"standard": 2, "heavy": 0}
     assert dict(await count_others(fleet.cell.client, keys, "unknown")) == {"standard": 3, "heavy": 1}
+
+
+async def test_pools_that_are_applied_hold_for_the_next_machine_without_a_restart(fleet: Fleet) -> None:
+    """The issue: "Operators edit, check, diff and reload them live"."""
+    async with fleet.front() as front:
+        smaller = packaged_text().replace("min_gb = 120", "min_gb = 20")
+        await apply_pools(fleet.cell, smaller, source="pools.toml", known=None, by="ann")
+
+        async def enters() -> bool:
+            async with fleet.dialling(front.url) as link:
+                with contextlib.suppress(BrokerRefused):
+                    await registered(link, SMALL)
+                return await machines(fleet) == {"m"}
+
+        await eventually(enters, what="the machine may enter")
