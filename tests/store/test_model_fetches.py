@@ -16,7 +16,7 @@ from northstar.domain.requirements import Requirements
 from northstar.store.cell import Cell
 from northstar.store.cell_limits import read_limits
 from northstar.store.keys import CellKeys
-from northstar.store.lane_waits import read_first_job, read_lane_waits
+from northstar.store.lane_waits import count_placed, read_first_job, read_lane_waits
 from northstar.store.messages import StoredOrder
 from northstar.store.model_fetches import read_model_fetches
 from tests.agent.rig import LIMITS, Rig
@@ -82,6 +82,16 @@ async def test_waits_of_lanes_are_counted_with_the_age_of_the_oldest(rig: Rig) -
     assert await read_first_job(rig.cell.client, rig.cell.keys, lane) == "urgent"
     assert await read_first_job(rig.cell.client, rig.cell.keys, "zzzzzz") is None
     assert await read_lane_waits(rig.cell.client, rig.cell.keys, []) == {}
+
+
+async def test_machines_that_may_take_a_lane_are_counted(rig: Rig) -> None:
+    await rig.submit("a")
+    lane = (await rig.record("a")).lane
+    assert await count_placed(rig.cell.client, rig.cell.keys, lane) == 0
+    await rig.joined("m")
+    await rig.joined("n")
+    await rig.plan()
+    assert await count_placed(rig.cell.client, rig.cell.keys, lane) == 2
 
 
 async def test_the_limits_of_a_cell_are_read_without_opening_it(rig: Rig) -> None:

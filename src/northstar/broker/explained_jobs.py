@@ -17,7 +17,7 @@ from northstar.policy.routing.explain_model import where_of
 from northstar.policy.routing.explain_remedies import standstill_of
 from northstar.store.admission import list_tokens
 from northstar.store.cell_limits import read_limits
-from northstar.store.lane_waits import read_lane_waits
+from northstar.store.lane_waits import count_placed, read_lane_waits
 from northstar.store.model_fetches import read_model_fetches
 
 if TYPE_CHECKING:
@@ -167,6 +167,7 @@ class JobExplainer:
             submitted_ms=submitted_ms,
             oldest_ms=waits[lane.id].oldest_ms if lane.id in waits else submitted_ms,
             overdue_ms=overdue_ms,
+            placed=await count_placed(self._cell.client, self._cell.keys, lane.id),
             ahead=0 if place is None else place.position - 1 + place.ahead_elsewhere,
             pauses=pauses,
         )

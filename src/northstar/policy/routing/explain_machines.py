@@ -46,6 +46,8 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     overdue_ms: int
     #: Jobs that come before it and can take the same machines.
     ahead: int = 0
+    #: Machines to which a broker's plan has given the lane; None: not looked at.
+    placed: int | None = None
     #: What is paused and why: `cell` or `pool:NAME`.
     pauses: Mapping[str, str] = {}
 

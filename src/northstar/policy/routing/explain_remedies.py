@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: The pool of jobs for which pools are switched off: any machine that is not kept for somebody serves it.
 EVERY_POOL: Final = "uniform"
+#: A broker plans within a second of whatever changes; after so long, none does.
+PLANNED_WITHIN_MS: Final = 5_000
 #: As many as are worth reading.
 MOST_ACTIONS: Final = 8
 #: Machines named for the same action.
@@ -52,6 +54,9 @@ def standstill_of(
         because.append(_nobody(wait.wanted, snapshot))
         actions += _approvals(not_approved)
         actions += _undrained(fitting) or _for_the_closest(wait.wanted, reasons)
+    elif wait.placed == 0 and wait.now_ms - wait.submitted_ms >= PLANNED_WITHIN_MS:
+        because.append("machines fit, and no broker has planned for it: none runs, or it has trouble")
+        actions.append(Action("start a broker, or look at its log", "northstar serve"))
     actions += _mended(fitting)
     for model in models:
         if not (model.in_memory or model.on_disk or model.fetching or model.can_be_fetched):
