@@ -73,7 +73,7 @@ class Guess:
         self.asked: list[tuple[str, str, str]] = []
 
     def estimate(
-        self, workload: Workload, *, service: str, user: str, gpu_class: str, declared_s: float | None
+        self, workload: Workload, *, service: str, model: str, user: str, gpu_class: str, declared_s: float | None
     ) -> DurationEstimate:
         self.asked.append((service, user, gpu_class))
         seconds = declared_s or self.seconds

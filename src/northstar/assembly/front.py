@@ -23,7 +23,6 @@ from northstar.broker.gateway.gateway import Gateway, GatewayOptions
 from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.broker.gateway.outputs import Outputs
 from northstar.broker.gateway.pulse import Pulse
-from northstar.broker.pools_in_force import PoolsInForce
 from northstar.config import ServeSettings, Settings
 from northstar.domain.errors import Unavailable
 from northstar.domain.pools import Pools
@@ -95,19 +94,18 @@ async def running_front(
     *,
     listening: socket.socket,
     open_door: OpenDoor,
-    pools: Callable[[], Pools] | None = None,
+    pools: Callable[[], Pools],
+    also_hear: Callable[[Ring], None],
 ) -> AsyncIterator[Front]:
     """Serve whoever dials the socket until the block ends; then machines are told to dial another.
 
-    `pools` gives those that hold now; without it they are those that are in force in the cell.
+    `pools` gives those that hold now; `also_hear` is told of every bell of the cell.
     """
     wanted = settings.serve
-    in_force = PoolsInForce(cell)
-    await in_force.look()
 
     def hear(ring: Ring) -> None:
         admission.hear(ring)
-        in_force.hear(ring)
+        also_hear(ring)
 
     max_bytes = settings.assets.max_asset_mib * 1024**2
     outputs = Outputs(
@@ -121,7 +119,7 @@ async def running_front(
         cell,
         serve=f"serve-{new_id()[:16]}",
         outputs=outputs,
-        pools=pools or (lambda: in_force.latest),
+        pools=pools,
         new_nonce=lambda: new_id()[-16:],
         hear=hear,
         options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
@@ -139,7 +137,6 @@ async def running_front(
     )
     _allow_files(wanted.max_machines + _OTHER_FILES)
     passing = asyncio.create_task(gateway.run(), name="gateway")
-    looking = asyncio.create_task(in_force.run(), name="pools-in-force")
     try:
         async with open_door(parts, listening, wanted):
             scheme = "https" if wanted.tls_certificate else "http"
@@ -150,8 +147,7 @@ async def running_front(
                 gateway.hang_up(BrokerStops())
     finally:
         passing.cancel()
-        looking.cancel()
-        await asyncio.wait({passing, looking})
+        await asyncio.wait({passing})
 
 
 def _wrong_tokens(wanted: ServeSettings) -> WrongTokenRule:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
 
+from northstar.assembly.durations import durations_of
+from northstar.assembly.parts import part
+from northstar.assembly.session import new_id
 from northstar.broker.catalogue_view import CatalogueView
 from northstar.broker.pools_in_force import PoolsInForce
 from northstar.broker.rerouting import Rerouter
@@ -18,6 +21,7 @@ from northstar.config.pools import load_pools
 from northstar.domain.pools import UNIFORM, Pools
 from northstar.store.bells import Ring
 from northstar.store.cell import Cell
+from northstar.store.history import HistoryDatabase
 from northstar.store.words import undeclared
 
 
@@ -69,15 +73,28 @@ async def declare_pools(cell: Cell, pools: Pools, *, by: str) -> None:
         await cell.declare(words, by=by)
 
 
-@asynccontextmanager
-async def rerouting(parts: RoutingParts, cell: Cell) -> AsyncIterator[Rerouter]:
-    """What looks again at jobs that wait in the wrong place; run it beside the dispatcher."""
-    from northstar.assembly.session import new_id
+async def keep_routing(
+    settings: Settings, cell: Cell, history: HistoryDatabase, stack: AsyncExitStack, *, failure: asyncio.Future[None]
+) -> RoutingParts:
+    """The parts of a process that lives: they hear of changes, learn from runs, and look again at jobs in the wrong place.
 
-    yield Rerouter(
+    Raises:
+        InvalidPools: the file of pools cannot be used. Unavailable: the cell does not answer.
+    """
+    durations = durations_of(settings, history, cell=cell.name)
+    parts = await routing_parts(settings, cell, estimates=durations)
+    await declare_pools(cell, parts.pools.latest, by="serve")
+    rerouter = Rerouter(
         cell,
         parts.router(),
         new_nonce=lambda: new_id()[-16:],
         catalogue=parts.catalogue,
-        every_s=parts.settings.routing.reroute_every_s,
+        every_s=settings.routing.reroute_every_s,
     )
+    for name, work in (
+        ("the pools in force", parts.pools.run()),
+        ("the learning of durations", durations.run()),
+        ("rerouting", rerouter.run()),
+    ):
+        await stack.enter_async_context(part(name, work, failure=failure))
+    return parts

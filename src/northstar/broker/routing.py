@@ -13,7 +13,7 @@ from northstar.broker.needs import ResolvedRequest, resolve_request
 from northstar.domain.decisions import RoutingDecision
 from northstar.domain.job_profiles import JobProfile
 from northstar.domain.jobs import JobRequest
-from northstar.domain.models import ModelNeed
+from northstar.domain.models import ADAPTERS, ModelNeed
 from northstar.domain.requirements import VRAM_CLASSES_MB, read_class
 from northstar.policy.models.core_nodes import CORE_NODE_CLASSES
 from northstar.policy.models.resolve import MAX_NEEDS
@@ -50,9 +50,9 @@ class Estimates(Protocol):
     """Says how long work takes."""
 
     def estimate(
-        self, workload: Workload, *, service: str, user: str, gpu_class: str, declared_s: float | None
+        self, workload: Workload, *, service: str, model: str, user: str, gpu_class: str, declared_s: float | None
     ) -> DurationEstimate:
-        """Seconds of the work itself on that class of GPU; empty: on none in particular."""
+        """Seconds of the work itself on that class of GPU; empty: on none in particular. `model` is the one that a run is told by."""
         ...
 
 
@@ -196,6 +196,7 @@ class Router:
             self._estimates.estimate(
                 workload,
                 service=request.service,
+                model=_main_model(requires, workload),
                 user=f"{request.tenant}/{request.user}" if request.user else "",
                 gpu_class=gpu_class,
                 declared_s=request.expected_s,
@@ -227,6 +228,15 @@ class Router:
         return self._fleet.of(read_class(lane.requirement_class), wanted)
 
 
+def _main_model(requires: Requirements, workload: Workload) -> str:
+    """The model that the run is told by, as the history tells it: the largest that is no adapter."""
+    anchors = [need for need in requires.models if need.is_anchor] or list(requires.models)
+    if anchors:
+        return max(anchors, key=lambda need: need.size_bytes).name
+    named = [use for use in workload.models if use.kind not in ADAPTERS] or list(workload.models)
+    return named[0].name if named else ""
+
+
 def _decision(
     choice: PoolChoice, route: PoolRoute, profile: JobProfile, capacity: PoolCapacity, notes: list[str]
 ) -> RoutingDecision:
@@ -242,5 +252,8 @@ def _decision(
         fit_machines=capacity.fit,
         holders=capacity.holders,
         unservable=route.unservable,
+        shape=profile.workload.shape[:128],
+        modalities=profile.workload.modalities,
+        work=profile.workload.size,
         notes=tuple(note[:400] for note in notes[:_MOST_NOTES]),
     )

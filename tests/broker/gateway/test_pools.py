@@ -35,7 +35,13 @@ async def front_with(fleet: Fleet, pools: Callable[[], Pools]) -> AsyncIterator[
     cell = await fleet.opened()
     with listening_on(settings.serve) as listening:
         opening = running_front(
-            settings, cell, admission_to(cell), listening=listening, open_door=open_door, pools=pools
+            settings,
+            cell,
+            admission_to(cell),
+            listening=listening,
+            open_door=open_door,
+            pools=pools,
+            also_hear=lambda _: None,
         )
         async with opening as front:
             yield front
