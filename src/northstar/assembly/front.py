@@ -109,15 +109,7 @@ async def running_front(
         max_bytes=max_bytes,
         max_job_bytes=int(settings.assets.max_job_gib * 1024**3),
     )
-    gateway = Gateway(
-        cell,
-        serve=f"serve-{new_id()[:16]}",
-        outputs=outputs,
-        pools=pools or _packaged(),
-        new_nonce=lambda: new_id()[-16:],
-        hear=admission.hear,
-        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
-    )
+    gateway = _gateway(cell, admission, wanted, outputs=outputs, pools=pools or _packaged())
     tokens = LocalTokens(new_secret, others=admission)
     parts = AppParts(
         gateway=gateway,
@@ -142,6 +134,20 @@ async def running_front(
     finally:
         passing.cancel()
         await asyncio.wait({passing})
+
+
+def _gateway(
+    cell: Cell, admission: CellAdmission, wanted: ServeSettings, *, outputs: Outputs, pools: Callable[[], Pools]
+) -> Gateway:
+    return Gateway(
+        cell,
+        serve=f"serve-{new_id()[:16]}",
+        outputs=outputs,
+        pools=pools,
+        new_nonce=lambda: new_id()[-16:],
+        hear=admission.hear,
+        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
+    )
 
 
 def _packaged() -> Callable[[], Pools]:
