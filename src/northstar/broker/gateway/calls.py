@@ -44,7 +44,10 @@ class Calls:
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
     ) -> None:
-        """`pools` gives those that hold now; `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come."""
+        """`pools` gives those that hold now.
+
+        `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come.
+        """
         self._cell = cell
         self._admitted = admitted
         self._session = session
