@@ -205,6 +205,7 @@ def _worker_of(
             batch=way.batch,
         ),
         jitter=random.random,
+        node_set=said.node_set,
     )
 
 
@@ -276,7 +277,7 @@ async def _offer_what_is_ready(
                 worker.offer(stayed, trouble=_trouble(health))
             if asked := [service for service in now if service not in known or service in announcer.silent]:
                 said = await announcer.announcement_after(asked)
-                worker.announce(said.profile, said.description, models=said.models)
+                worker.announce(said.profile, said.description, models=said.models, node_set=said.node_set)
             # What went away meanwhile is not offered; what came back meanwhile is asked in the next round.
             ready = tuple(service for service in health.offered if service in now)
             if ready != known:

@@ -12,7 +12,7 @@ from northstar.config.models import ModelSettings
 from northstar.config.services import Seconds, Service
 from northstar.domain.limits import CellLimits
 from northstar.domain.machines import MachineId, MachineProfile
-from northstar.domain.requirements import Pool, Word
+from northstar.domain.requirements import Pack, Pool, Word
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,8 +122,8 @@ class MachineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     vram_mb: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
     #: Tags that jobs may ask for.
     tags: Annotated[tuple[Word, ...], msgspec.Meta(max_length=64)] = ()
-    #: ComfyUI node packs that are installed, beside those that its engines tell of.
-    node_packs: Annotated[tuple[Word, ...], msgspec.Meta(max_length=500)] = ()
+    #: ComfyUI node packs that are installed, beside those that its engines tell of; `pack@1.2` says which version.
+    node_packs: Annotated[tuple[Pack, ...], msgspec.Meta(max_length=500)] = ()
     #: Set: it runs only jobs that ask for this isolation.
     dedicated_to: Word | None = None
     #: Name of its GPU, for people; empty: that of the one found.

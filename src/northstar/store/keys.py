@@ -28,6 +28,7 @@ KEY_KINDS: dict[str, KeyKind] = {
     "classes": "hash",  # the same for requirement classes
     "profiles": "hash",  # the same for machine profiles
     "idle_profiles": "zset",  # profile that no machine has -> when it may be forgotten
+    "node_sets": "hash",  # digest -> packed list of node classes, and 'p' + digest -> packed list of profiles that name it
     "fits": "hash",  # profile, class -> '1' | '0'
     "vocabulary": "hash",  # word -> who declared it
     "idle_lanes": "zset",  # lane -> when it may be forgotten

@@ -14,6 +14,7 @@ import msgspec
 from northstar.domain.admission import Announcement, Grant
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
+from northstar.domain.node_sets import NodeSet
 from northstar.store.messages import Done, Failure, Held, Outcome, StoredOrder
 
 #: Versions of these frames that this build speaks, oldest and newest.
@@ -109,9 +110,10 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """Jobs that this session still holds."""
+    """Jobs that this session still holds, and whether the node classes that its profile names are wanted: `tell_node_set`."""
 
     held: tuple[Held, ...]
+    node_set_wanted: bool = False
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -168,6 +170,12 @@ class Describe(msgspec.Struct, frozen=True):
     """`describe`: what the machine says of itself has changed."""
 
     description: MachineDescription
+
+
+class TellNodeSet(msgspec.Struct, frozen=True):
+    """`tell_node_set`: the node classes that the profile names by their digest."""
+
+    node_set: NodeSet
 
 
 class ModelsPresent(msgspec.Struct, frozen=True):

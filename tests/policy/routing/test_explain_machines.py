@@ -74,7 +74,7 @@ def test_each_reason_is_told_in_a_sentence_of_its_own(
 
 def test_patience_is_told_with_the_numbers_that_it_follows_from() -> None:
     """Bytes to fetch, speed, holders, and the jobs that ask for them."""
-    asked = wait(lane=lane("l", anchors=SDXL, unfinished=1))
+    asked = wait(lane=lane("l", anchors=SDXL, unfinished=1, run_s=1.0))
     reason = reason_of(machine("m"), asked, HOLDER)
     assert reason.patience == Patience(
         left_s=2.0, whole_s=3.0, missing_bytes=6 * GB, bytes_per_s=float(GB), holders=1, jobs=1
@@ -97,7 +97,7 @@ def test_a_model_on_disk_is_only_loaded() -> None:
     asked = wait(lane=lane("l", anchors=SDXL), oldest_ms=NOW_MS)
     reason = reason_of(machine("m", held={"sdxl": "disk"}), asked, HOLDER)
     assert reason.patience is not None
-    assert (reason.patience.missing_bytes, reason.patience.whole_s) == (0, 1.5)
+    assert (reason.patience.missing_bytes, reason.patience.whole_s) == (0, 1.875)
     assert "it would load it from its disk" in describe_reason(reason)
 
 
@@ -183,4 +183,4 @@ def test_of_machines_that_hold_back_the_first_that_gives_up_speaks_for_its_group
     first = grouped(reasons_of(asked, snapshot, RULE), snapshot).shown[0]
     assert (first.names, first.count) == (("z-fast", "slow"), 2)
     assert first.reason.patience is not None
-    assert first.reason.patience.left_s == 6.0
+    assert first.reason.patience.left_s == 3.0

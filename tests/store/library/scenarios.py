@@ -1,6 +1,6 @@
 """One furnished cell, and for every function the calls that matter in it.
 
-In the cell: machines m1 (busy, slots free), m2 (holds an offer), m3 (parked), m4 (draining), m5 (another profile); jobs in
+In the cell: machines m1 (busy, slots free), m2 (holds an offer), m3 (parked), m4 (draining), m5 (another profile, which names node classes); jobs in
 every status; a pause, a fetch in flight, orders, models, candidates, words, an arrival; an invite, and the tokens of m6 (approved), m7 (waiting)
 and m8 (revoked), none of which is there.
 """
@@ -40,6 +40,7 @@ HEAVY = FAST | {
 }
 
 
+DIGEST = "0123456789abcdef"
 AN_ORDER = {"id": "o9", "what": "fetch", "model": "d", "body": '{"sources": ["https://x.test/d"]}'}
 
 
@@ -106,7 +107,7 @@ def furnish(cell: Cell) -> Furnished:
     call("declare", words=["model:a", "model:b", "service:s"], by="admin", withdraw=False)
     for name in ("m1", "m2", "m3", "m4"):
         call("register_machine", **a_machine(name))
-    call("register_machine", **a_machine("m5", profile="profile two"))
+    call("register_machine", **a_machine("m5", profile="profile two", node_set=DIGEST))
     call("register_machine", **a_machine("m0", profile="profile of nobody"))
     call("remove_machine", machine="m0", because="gone", lost=False, nonce="rm0")
     tokens: dict[str, str] = {}
@@ -240,6 +241,7 @@ FAILURE = {"code": "E", "message": "broke", "jitter": 0.25}
 OPEN = {"clock": "virtual", "server": "here", "limits": LIMITS, "configure": False}
 A_HISTORY = {"history": "h1", "place": "sqlite:////history.db", "host": "a-host", "take": False}
 TROUBLE = {"history": "h1", "code": "NS_HISTORY_GONE", "sentence": "it is gone"}
+THE_NODES = of("m5", node_set=DIGEST, packed="packed")
 NEW_LANE = FAST | {"key": "lane new", "class": "class new", "placements": [["m3", 0, 0], ["m1", 9, 0]]}
 CHOICES = [["000001", 0, 0], ["00ffff", 5, 1]]
 
@@ -268,6 +270,10 @@ def _at_work_by_a_token(furnished: Furnished) -> None:
     call = furnished.cell.call
     call("register_machine", **a_machine("m6", admitted_by="m6-token"))
     call("claim", **of("m6", credits=2, nonce="c6", park=True, candidates=CHOICES))
+
+
+def _told(furnished: Furnished) -> None:
+    furnished.cell.call("tell_node_set", **THE_NODES)
 
 
 def _gone(machine: str) -> Request:
@@ -307,6 +313,22 @@ SCENARIOS: list[Scenario] = [
     Scenario("drain_machine", "with an offer", lambda f: {"machine": "m2", "draining": True, "nonce": "dr"}),
     Scenario("drain_machine", "parked", lambda f: {"machine": "m3", "draining": True, "nonce": "dr"}),
     Scenario("drain_machine", "ended", lambda f: {"machine": "m4", "draining": False, "nonce": "dr"}),
+    Scenario("register_machine", "names node classes", lambda f: a_machine("m9", profile="profile x", node_set=DIGEST)),
+    Scenario(
+        "register_machine",
+        "names known node classes",
+        lambda f: a_machine("m9", profile="profile x", node_set=DIGEST),
+        before=_told,
+    ),
+    Scenario("tell_node_set", "new", lambda f: THE_NODES),
+    Scenario("tell_node_set", "known", lambda f: THE_NODES, before=_told),
+    Scenario(
+        "tick",
+        "node classes are forgotten with the last profile that names them",
+        lambda f: {"nonce": "ti", "budget": 500},
+        later_ms=8 * DAY_MS,
+        before=_told,
+    ),
     Scenario("models_present", "changed", lambda f: of("m1", models=[["b", "resident", 9], ["z", "disk", 1]])),
     Scenario("models_present", "the same", lambda f: of("m1", models=[["a", "resident", 4], ["b", "disk", 9]])),
     Scenario("models_present", "none", lambda f: of("m1", models=[])),

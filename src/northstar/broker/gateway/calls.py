@@ -109,6 +109,7 @@ class Calls:
             nonce=self._new_nonce(),
             again=body.again,
             **admitted_by,
+            **profile.named_set(),
         )
         self.left = False
         self._registered(body)
@@ -116,7 +117,12 @@ class Calls:
         self.leases = dict(reply.held)
         request = {"machine": machine, "session": self._session, "models": body.models}
         await self._cell.call("models_present", request, dict[str, bool])
-        return wire.Registered(tuple(Held(job, token) for job, token in reply.held))
+        return wire.Registered(tuple(Held(job, token) for job, token in reply.held), reply.node_set_wanted)
+
+    async def tell_node_set(self, body: wire.TellNodeSet) -> wire.Nothing:
+        """The node classes that its profile names. Raises NodeSetInvalid, and what the cell refuses."""
+        await self._cell.tell_node_set(body.node_set, machine=self._admitted.machine, session=self._session)
+        return wire.Nothing()
 
     def _claimed(self, reply: ClaimReply, credits_: int) -> ClaimReply:
         self._remember({job.id: job.token for job in reply.jobs})
@@ -221,6 +227,7 @@ def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
 #: By name: what reads the body, whose call it is, and what answers.
 _CALLS: Final[dict[str, tuple[msgspec.msgpack.Decoder[Any], type, Callable[[Any, Any], Awaitable[Any]]]]] = {
     "register": (_decoder(wire.Registration), Calls, Calls.register),
+    "tell_node_set": (_decoder(wire.TellNodeSet), Calls, Calls.tell_node_set),
     "claim": (_decoder(wire.Claim), Calls, Calls.claim),
     "complete_and_claim": (_decoder(wire.CompleteAndClaim), Calls, Calls.complete_and_claim),
     "complete": (_decoder(wire.Complete), Calls, Calls.complete),

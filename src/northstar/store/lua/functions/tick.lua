@@ -1,5 +1,5 @@
 --[[ tick: do what time alone makes due. Any process may call it at any time; calling it twice does no harm.
-  KEYS   meta jobs bodies results waiting ages heads backlog class_ages lanes classes fits profiles idle_profiles idle_lanes tenants
+  KEYS   meta jobs bodies results waiting ages heads backlog class_ages lanes classes fits profiles idle_profiles node_sets idle_lanes tenants
          idempotency delayed deadlines finished dead leases held machines descriptions alive candidates rankings
          parked wakes residency holders fetches orders arrivals pauses invites invites_due tokens tokens_due events
   FLAGS  allow-oom

@@ -15,7 +15,7 @@ ns.CANDIDATE = { { 1, ns.NAME, 16 }, { 2, ns.COUNT, ns.LONGEST_MS }, { 3, ns.COU
 ns.CANDIDATES = { 'candidates', ns.LIST, 500, of = ns.CANDIDATE, optional = true } -- more than allowed is refused by its own name
 
 ns.LANE = {
-  { 'key', ns.NAME, 16384 }, { 'class', ns.NAME, 16384 }, { 'pool', ns.NAME, 64 }, { 'vram_mb', ns.COUNT, ns.MOST_MB },
+  { 'key', ns.NAME, 32768 }, { 'class', ns.NAME, 32768 }, { 'pool', ns.NAME, 64 }, { 'vram_mb', ns.COUNT, ns.MOST_MB },
   { 'words', ns.LIST, 500, each = ns.NAME, within = 512 }, { 'anchors', ns.TEXT, 16384, optional = true },
   { 'fits', ns.LIST, 10000, of = { { 1, ns.NAME, 16 }, { 2, ns.FLAG } } },
   { 'placements', ns.LIST, 500, of = { { 1, ns.NAME, 128 }, { 2, ns.COUNT, ns.LONGEST_MS }, { 3, ns.COUNT, ns.MOST } } },
