@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from northstar.policy.routing.candidates import better_than, holders_of, start_of
-from northstar.policy.routing.fleet_index import FleetIndex, Holders
+from northstar.policy.routing.fleet_index import FleetIndex, Holders, fetch_left_ms
 from northstar.policy.routing.machine_choice import JobNeed
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """How a machine stands to a lane.
 
     `wait_ms` is how long the lane's oldest job must have waited before the machine may take it; `missing_bytes` is what it would
-    have to fetch; `better` are machines that could start sooner, and `jobs` those that wait for them.
+    have to begin to fetch, and `coming_ms` is until what is on its way should be there; `better` are machines that could start sooner, and `jobs` those that wait for them.
     """
 
     wait_ms: int
     missing_bytes: int
+    coming_ms: float
     better: int
     jobs: int
 
@@ -45,6 +46,7 @@ def standing_of(
     return Standing(
         wait_ms=start_of(machine, lane, holders, rule, now_ms=now_ms).wait_ms,
         missing_bytes=sum(lacking),
+        coming_ms=fetch_left_ms(machine, lane.anchors, now_ms),
         better=better_than(machine, lane.anchors, holders).machines,
         jobs=lane.waiting,
     )

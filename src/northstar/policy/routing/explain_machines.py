@@ -119,6 +119,7 @@ def patience_of(machine: MachineState, wait: Wait, holders: Counted, rule: Patie
         bytes_per_s=machine.download_bytes_per_s,
         holders=standing.better,
         jobs=standing.jobs,
+        coming_s=standing.coming_ms / 1000,
     )
 
 

@@ -177,7 +177,7 @@ def _remedy(lack: Lack, machine: str, wanted: RequirementClass) -> Action:
                 invitation(wanted),
             )
         case "node_packs" | "node_classes":
-            return Action(f"install on {machine} what it {lack.says}, and restart its engine", show)
+            return Action(f"install on {machine} what is missing (it {lack.says}), and restart its engine", show)
         case "tags":
             return Action(f"give {machine} the tags {', '.join(wanted.tags)}: it {lack.says}", invitation(wanted))
         case "region":
