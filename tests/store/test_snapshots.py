@@ -143,7 +143,7 @@ async def test_sizes_of_models_are_those_that_the_lane_keeps(rig: Rig) -> None:
     await rig.submit("a", requires=Requirements(models=(SDXL,)))
     (lane,) = (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes
     record = msgspec.msgpack.decode((await stored(rig, "lanes"))[lane.encode()])[:5]
-    await store(rig, "lanes", lane, msgspec.msgpack.encode([*record, '[["sdxl",7]]', "more"]))
+    await store(rig, "lanes", lane, msgspec.msgpack.encode([*record, '[["sdxl",7]]', 2.5, "more"]))
     assert (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes[lane].anchors == (("sdxl", 7),)
 
 

@@ -25,10 +25,10 @@ from northstar.policy.routing.explain_idle import Demand, idleness_of
 from northstar.policy.routing.explain_model import lanes_asking, placement_of
 from northstar.policy.routing.explain_remedies import for_absent
 from northstar.policy.routing.ready_after import PatienceRule
-from northstar.store.admission import TokenEntry, list_tokens
 from northstar.store.cell_limits import read_limits
 from northstar.store.lane_waits import read_first_job, read_lane_waits
 from northstar.store.machine_sheets import MachineSheet, read_machine_sheet
+from northstar.store.machine_tokens import MachineToken, read_machine_token
 from northstar.store.model_fetches import read_model_fetches
 from northstar.store.words import undeclared
 
@@ -221,13 +221,11 @@ class Explainer:
         snapshot, _ = await self._places.view()
         return bool(lanes_asking(model, snapshot)) or any(model in one.held for one in snapshot.machines.values())
 
-    async def _token_of(self, machine: str) -> TokenEntry | None:
-        """The token by which a machine joined: of several, one that counts, and the latest."""
-        found = [entry async for entry in list_tokens(self._cell) if entry.machine == machine]
-        return max(found, key=lambda entry: (entry.status != "revoked", entry.joined_ms), default=None)
+    async def _token_of(self, machine: str) -> MachineToken | None:
+        return await read_machine_token(self._cell.client, self._cell.keys, machine)
 
 
-def _not_here(entry: TokenEntry, *, now_ms: int) -> MachineExplanation:
+def _not_here(entry: MachineToken, *, now_ms: int) -> MachineExplanation:
     code = _ABSENT[entry.status]
     return MachineExplanation(
         id=entry.machine,
