@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ import msgspec
 from benchmarks.contract import Benchmark, Options, Outcome
 
 #: In the order in which they run when no name is given.
-NAMES = ("claim", "peers", "memory", "plan", "gateway", "soak")
+NAMES = ("claim", "peers", "memory", "plan", "gateway", "templates", "soak")
+#: Environment variable that names the folder of real traces.
+TRACES = "NORTHSTAR_TRACES"
 #: Fewest rounds whose medians may be quoted.
 QUOTABLE_ROUNDS = 5
 QUICK_ROUNDS = 3
@@ -34,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         peers=tuple(chosen.peer),
         jobs=_HOUR[0] if chosen.hour else chosen.jobs,
         over_s=_HOUR[1] if chosen.hour else chosen.over_s,
+        traces=chosen.traces,
     )
     outcomes = {name: _measure(name, options) for name in chosen.names or _present()}
     if chosen.json is not None:
@@ -56,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
         "--over-s", type=_seconds, metavar="S", help="soak: jobs come in over so many seconds, not at once"
     )
     parser.add_argument("--hour", action="store_true", help="soak: 10,000 jobs over one hour")
+    parser.add_argument(
+        "--traces",
+        type=Path,
+        metavar="DIR",
+        default=os.environ.get(TRACES),
+        help=f"real traces; else {TRACES} names them",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure here")
     return parser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -18,6 +19,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     #: Of a soak: how many jobs, and over how many seconds they come in; None leaves it to the soak.
     jobs: int | None = None
     over_s: float | None = None
+    #: Folder of real traces and workflows, for what is measured on them; None: there are none here.
+    traces: Path | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

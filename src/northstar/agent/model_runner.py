@@ -41,10 +41,12 @@ class ModelRunner:
 
     async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
         """Fetch, run, let go. Raises what the fetch or the runner raises."""
-        needs = job.read_body().requires.models
+        body = job.read_body()
+        needs = body.requires.models
         if not needs:
             return await self._runner.run(job, report)
-        orders = [order for need in needs if (order := need.order()) is not None]
+        wanted = (need.order(from_job=need.name not in body.declared) for need in needs)
+        orders = [order for order in wanted if order is not None]
         async with self._store.using(orders, on_progress=_Fetching(report).heard) as files:
             if self._meters is not None:
                 self._meters.used(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from northstar.domain.jobs import ClaimedJob
     from northstar.domain.machines import MachineDescription, MachineProfile
     from northstar.domain.models import ModelHeld
+    from northstar.domain.node_sets import NodeSet
     from northstar.domain.progress import Progress
 
 log = structlog.get_logger(__name__)
@@ -49,12 +50,13 @@ class Worker:
         presence: Presence,
         settings: WorkerSettings,
         jitter: Callable[[], float],
+        node_set: NodeSet | None = None,
         meters: RunMeters | None = None,
     ) -> None:
         """`presence` says what the machine holds, and hears when there may be orders about models; `meters` measure the runs."""
         self._link = link
         self._runner = runner
-        self._profile = profile
+        self._profile, self._node_set = profile, node_set
         self._presence = presence
         self._settings = settings
         self._jitter = jitter
@@ -90,10 +92,15 @@ class Worker:
         self._attention.set()
 
     def announce(
-        self, profile: MachineProfile, description: MachineDescription, *, models: Sequence[ModelHeld]
+        self,
+        profile: MachineProfile,
+        description: MachineDescription,
+        *,
+        models: Sequence[ModelHeld],
+        node_set: NodeSet | None = None,
     ) -> None:
         """Say something else of the machine from now on. What is offered of the profile stays as it was told."""
-        self._profile = profile
+        self._profile, self._node_set = profile, node_set
         self._presence.announce(description, models)
         self._offer_changed = True
         self._attention.set()
@@ -272,6 +279,7 @@ class Worker:
                     with_trouble(self._presence.description(), self._trouble),
                     slots=self._settings.slots,
                     models=self._presence.models(),
+                    node_set=self._node_set,
                 )
                 mine = {(held.id, held.token) for held in (*self._held.named(), *self._outbox.named())}
                 if strangers := [held for held in still_held if (held.id, held.token) not in mine]:

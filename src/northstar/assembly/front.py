@@ -23,10 +23,13 @@ from northstar.broker.gateway.gateway import Gateway, GatewayOptions
 from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.broker.gateway.outputs import Outputs
 from northstar.broker.gateway.pulse import Pulse
+from northstar.broker.pools_in_force import PoolsInForce
 from northstar.config import ServeSettings, Settings
 from northstar.domain.errors import Unavailable
+from northstar.domain.pools import Pools
 from northstar.policy.admission.addresses import Network, network
 from northstar.policy.admission.wrong_tokens import WrongTokenRule
+from northstar.store.bells import Ring
 from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
@@ -86,10 +89,26 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def running_front(
-    settings: Settings, cell: Cell, admission: CellAdmission, *, listening: socket.socket, open_door: OpenDoor
+    settings: Settings,
+    cell: Cell,
+    admission: CellAdmission,
+    *,
+    listening: socket.socket,
+    open_door: OpenDoor,
+    pools: Callable[[], Pools] | None = None,
 ) -> AsyncIterator[Front]:
-    """Serve whoever dials the socket until the block ends; then machines are told to dial another."""
+    """Serve whoever dials the socket until the block ends; then machines are told to dial another.
+
+    `pools` gives those that hold now; without it they are those that are in force in the cell.
+    """
     wanted = settings.serve
+    in_force = PoolsInForce(cell)
+    await in_force.look()
+
+    def hear(ring: Ring) -> None:
+        admission.hear(ring)
+        in_force.hear(ring)
+
     max_bytes = settings.assets.max_asset_mib * 1024**2
     outputs = Outputs(
         cell,
@@ -102,8 +121,9 @@ async def running_front(
         cell,
         serve=f"serve-{new_id()[:16]}",
         outputs=outputs,
+        pools=pools or (lambda: in_force.latest),
         new_nonce=lambda: new_id()[-16:],
-        hear=admission.hear,
+        hear=hear,
         options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
     )
     tokens = LocalTokens(new_secret, others=admission)
@@ -119,6 +139,7 @@ async def running_front(
     )
     _allow_files(wanted.max_machines + _OTHER_FILES)
     passing = asyncio.create_task(gateway.run(), name="gateway")
+    looking = asyncio.create_task(in_force.run(), name="pools-in-force")
     try:
         async with open_door(parts, listening, wanted):
             scheme = "https" if wanted.tls_certificate else "http"
@@ -129,7 +150,8 @@ async def running_front(
                 gateway.hang_up(BrokerStops())
     finally:
         passing.cancel()
-        await asyncio.wait({passing})
+        looking.cancel()
+        await asyncio.wait({passing, looking})
 
 
 def _wrong_tokens(wanted: ServeSettings) -> WrongTokenRule:

@@ -28,6 +28,7 @@ from northstar.agent.worker_settings import WorkerSettings
 from northstar.assembly.announcement import Announcer
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
 from northstar.assembly.getting_ready import until_ready
+from northstar.assembly.pool_life import PoolLife
 from northstar.assembly.ways import Way, straight, through_broker
 from northstar.config import MachineSettings, OpenAIService, Settings
 from northstar.connectors.contract import Connector
@@ -73,6 +74,8 @@ class MachineProcess(msgspec.Struct, frozen=True, kw_only=True):
     announcer: Announcer
     #: What looks after its models folder; nothing where the settings name none.
     models: KeptModels
+    #: What its pools ask of it.
+    pools: PoolLife
 
 
 async def run_worker(
@@ -103,7 +106,9 @@ async def run_worker(
             return
         services, said = ready.result()
         log.info("engines_ready", services=list(services))
-        way = through_broker(settings, name, token=token) if settings.agent.broker else straight(settings, name)
+        way = straight(settings, name)
+        if settings.agent.broker:
+            way = through_broker(settings, name, token=token, hear_terms=equipment.pools.hear)
         async with AsyncExitStack() as stack:
             entering = asyncio.create_task(stack.enter_async_context(way))
             if await _unless_stopped(entering, stop):
@@ -125,6 +130,7 @@ async def _equipment(
         await asyncio.to_thread(shutil.rmtree, workspaces, ignore_errors=True)
         workspaces.mkdir(mode=0o700)
         models = await _models(settings, stack, environment=environment)
+        pools = PoolLife(machine.pools, models)
         started: dict[str, Engine] = {}
         connectors: dict[str, Connector] = {}
         for name in machine.services:
@@ -132,15 +138,32 @@ async def _equipment(
             if isinstance(service, OpenAIService) and service.engine:
                 if service.engine not in engines:
                     raise EngineUnknown(service.engine, known=tuple(engines))
-                started[name] = await stack.enter_async_context(engines[service.engine](folder))
+                start = engines[service.engine]
+                started[name] = await stack.enter_async_context(start(folder, pools.engine_environment(name)))
             address = started[name].url if name in started else None
             connectors[name] = connector_of(
-                name, service, address=address, environment=environment, machine=machine.name
+                name,
+                service,
+                address=address,
+                environment=environment,
+                machine=machine.name,
+                pool_environment=pools.environment,
             )
             stack.push_async_callback(connectors[name].close)
-        announcer = Announcer(machine, connectors, environment=environment, files_are_kept=bool(settings.models.root))
+        announcer = Announcer(
+            machine,
+            connectors,
+            environment=environment,
+            files_are_kept=bool(settings.models.root),
+            disk_bytes=models.disk_bytes,
+        )
         yield MachineProcess(
-            connectors=connectors, engines=started, workspaces=workspaces, announcer=announcer, models=models
+            connectors=connectors,
+            engines=started,
+            workspaces=workspaces,
+            announcer=announcer,
+            models=models,
+            pools=pools,
         )
 
 
@@ -207,6 +230,7 @@ def _worker_of(
             batch=way.batch,
         ),
         jitter=random.random,
+        node_set=said.node_set,
         meters=meters,
     )
 
@@ -279,7 +303,7 @@ async def _offer_what_is_ready(
                 worker.offer(stayed, trouble=_trouble(health))
             if asked := [service for service in now if service not in known or service in announcer.silent]:
                 said = await announcer.announcement_after(asked)
-                worker.announce(said.profile, said.description, models=said.models)
+                worker.announce(said.profile, said.description, models=said.models, node_set=said.node_set)
             # What went away meanwhile is not offered; what came back meanwhile is asked in the next round.
             ready = tuple(service for service in health.offered if service in now)
             if ready != known:

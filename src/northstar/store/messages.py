@@ -67,6 +67,17 @@ class WantedJob(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str
     digest: str
     body: str
+    #: Why policy sends it there: a `RoutingDecision` as JSON, or "".
+    decision: str = ""
+
+
+class Rerouted(msgspec.Struct, frozen=True, kw_only=True):
+    """A waiting job that goes to another lane. `from_` is the lane in which policy saw it; `lane` counts from 1 in the call's lanes."""
+
+    id: str
+    from_: str = msgspec.field(name="from")
+    lane: int
+    decision: str = ""
 
 
 class Submitted(msgspec.Struct, frozen=True, array_like=True):
@@ -171,6 +182,8 @@ class RegisterReply(msgspec.Struct, frozen=True):
     profile: str
     undecided: list[tuple[str, str]]
     held: list[tuple[str, str]]
+    #: The list of node classes that the profile names was not told yet.
+    node_set_wanted: bool = False
 
 
 class TickReply(msgspec.Struct, frozen=True):
@@ -236,13 +249,14 @@ class JobRecord(msgspec.Struct, array_like=True):
 
 
 class InspectedJob(msgspec.Struct, frozen=True, array_like=True):
-    """A job with its record, and its body and result if asked for."""
+    """A job with its record, and its body, result and decision if asked for."""
 
     id: str
     record: JobRecord
     body: str
     result: str
     lane_key: str
+    decision: str = ""
 
 
 class InspectReply(msgspec.Struct, frozen=True):
@@ -301,9 +315,10 @@ class ClassRecord(msgspec.Struct, array_like=True):
 
 
 class ProfileRecord(msgspec.Struct, array_like=True):
-    """A machine profile's packed record; positions as `ns.P`. How many machines have it is the library's own affair."""
+    """A machine profile's packed record; positions as `ns.P`. Older records do not say how many machines have it."""
 
     key: str
+    machines: int = 0
 
 
 class Leaving(msgspec.Struct, frozen=True, array_like=True):
@@ -314,3 +329,4 @@ class Leaving(msgspec.Struct, frozen=True, array_like=True):
     transfer: str = ""
     record: list[Any] = []
     body: str = ""
+    decision: str = ""

@@ -17,6 +17,7 @@ from northstar.domain.models import ModelHeld
 from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 from northstar.store.messages import Candidate, ClassRecord, LaneRecord, MachineRecord, ProfileRecord
+from northstar.store.node_sets import read_node_sets
 from northstar.store.stored_records import StoredRecords, numbered
 from northstar.store.valkey import FAULTS, ValkeyClient, translate
 
@@ -44,13 +45,13 @@ _read_model = msgspec.msgpack.Decoder(ModelHeld).decode
 
 async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
     """The cell now; records that this version cannot read are left out. Raises Unavailable when the server does not answer."""
+    others = [("ZRANGE", keys["parked"], 0, -1), ("HKEYS", keys["node_sets"])]
     try:
-        *parts, parked = await read_at_once(
-            client, [*(("HGETALL", keys[name]) for name in _READ), ("ZRANGE", keys["parked"], 0, -1)]
-        )
+        *parts, parked, digests = await read_at_once(client, [*(("HGETALL", keys[name]) for name in _READ), *others])
+        node_sets = await read_node_sets(client, keys, digests)
     except FAULTS as exc:
         raise translate(exc) from exc
-    stored = _StoredCell(keys, dict(zip(_READ, parts, strict=True)), frozenset(parked))
+    stored = _StoredCell(keys, dict(zip(_READ, parts, strict=True)), frozenset(parked), node_sets)
     if sum(map(len, parts)) < _FEW_FIELDS:
         return stored.snapshot()
     return await asyncio.to_thread(stored.snapshot)
@@ -72,8 +73,15 @@ async def read_at_once(client: ValkeyClient, commands: list[tuple[Any, ...]]) ->
 class _StoredCell:
     """The parts of a cell as bytes."""
 
-    def __init__(self, keys: CellKeys, parts: dict[str, dict[bytes, bytes]], parked: frozenset[bytes]) -> None:
+    def __init__(
+        self,
+        keys: CellKeys,
+        parts: dict[str, dict[bytes, bytes]],
+        parked: frozenset[bytes],
+        node_sets: dict[str, frozenset[str]],
+    ) -> None:
         self._keys = keys
+        self._node_sets = node_sets
         self._parts = parts
         self._parked = parked
         # Machines that are alike say the same, byte for byte: read once.
@@ -92,6 +100,7 @@ class _StoredCell:
                 (field[:6].decode(errors="replace"), field[6:].decode(errors="replace")): value != b"0"
                 for field, value in parts["fits"].items()
             },
+            node_sets=self._node_sets,
         )
 
     def _machine(self, machine_id: str, value: bytes) -> MachineState:
@@ -106,6 +115,7 @@ class _StoredCell:
             parked=field in self._parked,
             download_bytes_per_s=description.download_bytes_per_s,
             held=self._held(field),
+            vram_free_mb=max(0, record.vram_mb - record.vram_used_mb),
             description=description,
         )
 

@@ -259,6 +259,39 @@ class ExpectedJobs(ExpectedSteps):
         job.priority = priority
         return "ok"
 
+    def reroute(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        to_move = [wanted for wanted in request["jobs"] if self._why_not_moved(wanted, request) == "ok"]
+        self.refuse_lanes([request["lanes"][wanted["lane"] - 1] for wanted in to_move])
+        assert reply == {"jobs": [[wanted["id"], self._reroute(wanted, request, trace)] for wanted in request["jobs"]]}
+        self.expect_offers(trace)
+
+    def _why_not_moved(self, wanted: dict[str, Any], request: Reply) -> str:
+        job, key = self.jobs.get(wanted["id"]), request["lanes"][wanted["lane"] - 1]["key"]
+        if job is None:
+            return "NS_NO_SUCH_JOB"
+        if job.status in FINISHED:
+            return "NS_JOB_FINISHED"
+        if job.status not in {WAITING, DELAYED}:
+            return "NS_JOB_STARTED"
+        if job.lane.key == key:
+            return "same"
+        return "ok" if job.lane.id == wanted["from"] else "NS_LANE_CHANGED"
+
+    def _reroute(self, wanted: dict[str, Any], request: Reply, trace: Trace) -> str:
+        verdict = self._why_not_moved(wanted, request)
+        if verdict != "ok":
+            return verdict
+        job, to = self.jobs[wanted["id"]], request["lanes"][wanted["lane"] - 1]
+        lane, before = self.lane_of(to), job.lane
+        self.place(lane, to, trace)
+        event = trace.next("job.rerouted", job.id)
+        because = request["because"]
+        assert event.data == {"from": before.pool, "to": lane.pool, "lane": lane.id, "because": because}
+        self.leave_lane(before)
+        job.lane = lane
+        self.enter_lane(lane)
+        return "ok"
+
     def replay(self, request: Reply, trace: Trace, reply: Reply) -> None:
         self.refuse_when_full(len(request["jobs"]))
         dead = [entry for entry in request["jobs"] if self._is_dead(entry["id"])]

@@ -176,7 +176,7 @@ class ExpectedTime(ExpectedMachines):
         for wanted, answer in zip(request["jobs"], reply["jobs"], strict=True):
             outcome = self._leave(wanted, request["target"], trace)
             assert answer[:3] == [wanted["id"], *outcome][: len(answer[:3])]
-            assert (len(answer) == 5) == (outcome[0] == "ok")
+            assert (len(answer) == 6) == (outcome[0] == "ok")
 
     def _leave(self, wanted: dict[str, Any], target: str, trace: Trace) -> tuple[str, str]:
         job = self.jobs.get(wanted["id"])

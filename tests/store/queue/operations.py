@@ -24,6 +24,7 @@ WEIGHTS = {
     "cancel": 2,
     "reprioritise": 2,
     "replay_dead_letters": 2,
+    "reroute": 3,
     "claim": 5,
     "claim_and_park": 8,
     "claim_with_the_same_nonce_again": 2,
@@ -143,6 +144,23 @@ class QueueMachine(Steps):
         jobs = self.some_jobs(side, rng, *(["failed"] if rng.random() < 0.8 else []))
         if wanted := [{"id": job, "lane": self.lane_of_job(side, rng, job)} for job in jobs]:
             self.step(side, "replay", nonce=self.name("n"), jobs=wanted)
+
+    def reroute(self, rng: random.Random) -> None:
+        side = self.side(rng)
+        jobs = self.some_jobs(side, rng, *(["queued", "delayed"] if rng.random() < 0.9 else []))
+        lanes = [self.lane(side, rng) for _ in range(rng.randint(1, 2))]
+        known = self.cells[side].jobs
+        wanted = [
+            {
+                "id": job,
+                "from": known[job].lane.id if job in known and rng.random() < 0.9 else "000000",
+                "lane": rng.randint(1, len(lanes)),
+                "decision": "{}" * rng.randint(0, 1),
+            }
+            for job in jobs
+        ]
+        if wanted:
+            self.step(side, "reroute", nonce=self.name("n"), because="a better pool", lanes=lanes, jobs=wanted)
 
     # Machines at work --------------------------------------------------------------------------------------------
 

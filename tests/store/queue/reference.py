@@ -280,15 +280,21 @@ class ReferenceCell:
         tenant.live -= 1
         if tenant.live == 0:
             del self.tenants[job.wanted["tenant"]]
-        job.lane.live -= 1
-        if job.lane.live == 0:
-            job.lane.forget_at = self.now + self.limits["lane_ttl_ms"]
+        self.leave_lane(job.lane)
+
+    def leave_lane(self, lane: Lane) -> None:
+        lane.live -= 1
+        if lane.live == 0:
+            lane.forget_at = self.now + self.limits["lane_ttl_ms"]
+
+    def enter_lane(self, lane: Lane) -> None:
+        lane.live += 1
+        lane.forget_at = None
 
     def enter(self, job: Job) -> None:
         self.jobs[job.id] = job
         self.tenants.setdefault(job.wanted["tenant"], Tenant()).live += 1
-        job.lane.live += 1
-        job.lane.forget_at = None
+        self.enter_lane(job.lane)
         for kind, by_ms in (("s", job.start_by_ms), ("f", job.finish_by_ms)):
             if by_ms:
                 self.deadlines.add((kind, job.id))

@@ -34,11 +34,13 @@ class Choice(msgspec.Struct, frozen=True, order=True):
 
 
 def undecided_fits(snapshot: CellSnapshot) -> Iterable[tuple[str, str, bool]]:
-    """(profile, class, fits) for every pair that nobody has decided yet."""
+    """(profile, class, fits) for every pair that nobody has decided yet and that can be decided for good."""
     for profile_id, profile in snapshot.profiles.items():
         for class_id, wanted in snapshot.classes.items():
             if (profile_id, class_id) not in snapshot.fits:
-                yield profile_id, class_id, decide_fit(profile, wanted).fits
+                decision = decide_fit(profile, wanted, snapshot.node_sets)
+                if decision.is_final:
+                    yield profile_id, class_id, decision.fits
 
 
 class Holders(msgspec.Struct, frozen=True):
@@ -122,7 +124,8 @@ def ranking(
     lane: LaneState, wanted: RequirementClass, snapshot: CellSnapshot, rule: PatienceRule
 ) -> tuple[list[tuple[str, bool]], list[Choice]]:
     """For a lane that may be new: (profile, fits) of every profile, and at most 64 machines, best first."""
-    fits = {profile_id: decide_fit(profile, wanted).fits for profile_id, profile in snapshot.profiles.items()}
+    decisions = {name: decide_fit(profile, wanted, snapshot.node_sets) for name, profile in snapshot.profiles.items()}
+    fits = {name: decision.fits for name, decision in decisions.items() if decision.is_final}
     fitting = [machine for machine in snapshot.machines.values() if machine.active and fits.get(machine.profile, False)]
     holders = holders_of(fitting, lane.anchors)
     ranked = [

@@ -24,6 +24,8 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
     parked: bool
     download_bytes_per_s: float = 0.0
     held: dict[str, str] = {}
+    #: Memory that jobs may still take, MB.
+    vram_free_mb: int = 0
     #: What it says of itself; for people. Nothing in it is checked when it is said.
     description: MachineDescription = MachineDescription()
 
@@ -51,3 +53,5 @@ class CellSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     profiles: dict[str, MachineProfile] = {}
     classes: dict[str, RequirementClass] = {}
     fits: dict[tuple[str, str], bool] = {}
+    #: Node classes by the digest that profiles name.
+    node_sets: dict[str, frozenset[str]] = {}

@@ -1,6 +1,6 @@
 --[[ tick: do what time alone makes due. Any process may call it at any time; calling it twice does no harm.
-  KEYS   meta jobs bodies results waiting ages heads backlog class_ages lanes classes fits profiles idle_profiles idle_lanes tenants
-         idempotency delayed deadlines finished dead leases held machines descriptions alive candidates rankings
+  KEYS   meta jobs bodies results decisions waiting ages heads backlog class_ages lanes classes fits profiles idle_profiles node_sets
+         idle_lanes tenants idempotency delayed deadlines finished dead leases held machines descriptions alive candidates rankings
          parked wakes residency holders fetches orders arrivals pauses invites invites_due tokens tokens_due events
   FLAGS  allow-oom
   TAKES  nonce · budget of changes in this call (≤ 500)
