@@ -18,7 +18,7 @@ import msgspec
 from benchmarks.contract import Benchmark, Options, Outcome
 
 #: In the order in which they run when no name is given.
-NAMES = ("claim", "peers", "memory", "plan", "gateway", "soak")
+NAMES = ("claim", "peers", "memory", "plan", "routing", "gateway", "soak")
 #: Fewest rounds whose medians may be quoted.
 QUOTABLE_ROUNDS = 5
 QUICK_ROUNDS = 3
