@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import msgspec
 
 from northstar.broker.explained_jobs import JobExplainer, job_events
-from northstar.domain.decisions import RoutingDecision
 from northstar.domain.explanations import (
     JobExplanation,
     MachineCode,
@@ -35,7 +34,7 @@ from northstar.store.words import undeclared
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from northstar.broker.explained_jobs import DecisionOf, KnownOf
+    from northstar.broker.explained_jobs import KnownOf
     from northstar.broker.job_past import JobPast
     from northstar.broker.queue_places import QueuePlaces
     from northstar.policy.routing.explain_idle import LaneWait
@@ -52,20 +51,8 @@ _MOST_HELD: Final = 50
 _ABSENT: Final[dict[str, MachineCode]] = {"waiting": "not_approved", "revoked": "revoked", "approved": "gone"}
 
 
-def read_decision(text: str) -> RoutingDecision | None:
-    """A decision as it was stored with its job; None where there is none, or this version cannot read it."""
-    try:
-        return msgspec.json.decode(text, type=RoutingDecision) if text else None
-    except msgspec.MsgspecError:
-        return None
-
-
 class Explainer:
-    """Explains what is in one cell.
-
-    `decision_of` gives the decision that was stored with a job, `known_of` what the catalogue says of a model; without them
-    there is neither.
-    """
+    """Explains what is in one cell. `known_of` says what the catalogue knows of a model; without it nothing is known."""
 
     def __init__(
         self,
@@ -74,7 +61,6 @@ class Explainer:
         past: JobPast,
         places: QueuePlaces,
         rule: PatienceRule | None = None,
-        decision_of: DecisionOf | None = None,
         known_of: KnownOf | None = None,
     ) -> None:
         self._cell = cell
@@ -82,9 +68,7 @@ class Explainer:
         self._places = places
         self._rule = rule or PatienceRule()
         self._known_of = known_of
-        self._jobs = JobExplainer(
-            cell, past=past, places=places, rule=self._rule, decision_of=decision_of, known_of=known_of
-        )
+        self._jobs = JobExplainer(cell, past=past, places=places, rule=self._rule, known_of=known_of)
 
     async def kinds_of(self, name: str) -> list[Kind]:
         """What is called so here. A model is one that a machine holds, a job asks for, or the catalogue knows. Raises Unavailable."""

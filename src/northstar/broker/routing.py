@@ -112,6 +112,7 @@ class Router:
         workload = workload_of(request.service, request.payload, kind=self._fleet.engine_kind(request.service))
         notes: list[str] = list(workload.unread)
         found = resolve_request(self._with_models(request, workload, notes), self._catalogue())
+        workload = self._as_declared(workload, found.request.requires)
         requires = self._requires(found.request, workload, notes)
         requires = within_terms(requires, terms, tenant=request.tenant)
         profile = self._profile(request, workload, requires, key=key, pools=pools, terms=terms)
@@ -152,6 +153,22 @@ class Router:
             return request
         models = (*request.requires.models, *found)[:MAX_NEEDS]
         return msgspec.structs.replace(request, requires=msgspec.structs.replace(request.requires, models=models))
+
+    def _as_declared(self, workload: Workload, requires: Requirements) -> Workload:
+        """The workload with what operators say of its models: that one is experimental, or made for one speciality."""
+        catalogue = self._catalogue()
+        models = [
+            one.model for need in requires.models if (one := catalogue.find(need.name, kind=need.kind)) is not None
+        ]
+        if not models:
+            return workload
+        return msgspec.structs.replace(
+            workload,
+            is_experimental=workload.is_experimental or any(model.experimental for model in models),
+            speciality=workload.speciality or next((model.speciality for model in models if model.speciality), None),
+            modalities=workload.modalities
+            or next((tuple(sorted(one.modalities)) for one in models if one.modalities), ()),
+        )
 
     def _requires(self, request: JobRequest, workload: Workload, notes: list[str]) -> Requirements:
         """What a machine must have: memory for the models where the catalogue knows it, and the nodes that not every server has."""
