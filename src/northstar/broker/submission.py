@@ -6,6 +6,7 @@ import difflib
 import math
 from typing import TYPE_CHECKING
 
+from northstar.broker.deployment import Deployer
 from northstar.broker.needs import ResolvedRequest, resolve_requests
 from northstar.broker.requests import check_batch
 from northstar.domain.refusals import UnknownWord
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from northstar.broker.catalogue_view import CatalogueView
-    from northstar.broker.routing import Router
+    from northstar.broker.routing import Routed, Router
     from northstar.domain.jobs import JobRequest
     from northstar.domain.requirements import LaneKey
     from northstar.store.cell import Cell
@@ -116,6 +117,7 @@ class Submitter:
         catalogue: CatalogueView | None = None,
     ) -> None:
         self._router = router
+        self._deployer = Deployer(cell, new_id=new_id, monotonic=monotonic)
         self._cell = cell
         self._new_id = new_id
         self._monotonic = monotonic
@@ -139,7 +141,8 @@ class Submitter:
         """
         check_batch(list(requests))
         ids = [request.id or f"job_{self._new_id()}" for request in requests]
-        whole = await self._whole(requests, ids)
+        routed = await self._routed(requests, ids)
+        whole = await self._whole(requests, routed)
         lane_keys = [one.request.lane() for one, _ in whole]
         view = await self._view_for({lane.key for lane in lane_keys})
         numbers: dict[str, int] = {}
@@ -159,7 +162,18 @@ class Submitter:
             raise await self._with_known_words(exc) from exc
         if view is None or view.machines:
             self._placed.update(dict.fromkeys(numbers, self._monotonic()))
+        await self._deploy(routed, lanes, view)
         return accepted
+
+    async def _deploy(self, routed: Sequence[Routed], lanes: Sequence[WantedLane], view: CellSnapshot | None) -> None:
+        """Have models brought for lanes that were placed just now; one job speaks for all of its lane."""
+        if view is None:
+            return
+        ranked = {lane.key: [placement.machine for placement in lane.placements] for lane in lanes}
+        for one in routed:
+            machines = ranked.pop(one.resolved.request.lane().key, None)
+            if machines and one.deploys:
+                await self._deployer.bring(one, machines, view)
 
     def _weight(self, tenant: str) -> float:
         given = self._weights.get(tenant)
@@ -167,15 +181,22 @@ class Submitter:
             return given
         return self._router.weight(tenant) if self._router is not None else 1.0
 
-    async def _whole(self, requests: Sequence[JobRequest], ids: Sequence[str]) -> list[tuple[ResolvedRequest, str]]:
-        """Each request with all that its machine needs to know, where it shall wait, and why."""
+    async def _routed(self, requests: Sequence[JobRequest], ids: Sequence[str]) -> list[Routed]:
+        """What the router decides; nothing without one."""
         if self._router is None:
-            return [(one, "") for one in await resolve_requests(requests, self._catalogue)]
+            return []
         if self._catalogue is not None:
             await self._catalogue.current()
         await self._look()
         router, keys = self._router, [one.idempotency_key or job_id for one, job_id in zip(requests, ids, strict=True)]
-        routed = [router.route(request, key=key) for request, key in zip(requests, keys, strict=True)]
+        return [router.route(request, key=key) for request, key in zip(requests, keys, strict=True)]
+
+    async def _whole(
+        self, requests: Sequence[JobRequest], routed: Sequence[Routed]
+    ) -> list[tuple[ResolvedRequest, str]]:
+        """Each request with all that its machine needs to know, where it shall wait, and why."""
+        if self._router is None:
+            return [(one, "") for one in await resolve_requests(requests, self._catalogue)]
         return [(one.resolved, one.stored()) for one in routed]
 
     async def _with_known_words(self, error: UnknownWord) -> UnknownWord:
