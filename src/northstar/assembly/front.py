@@ -102,13 +102,6 @@ async def running_front(
     `pools` gives those that hold now; without it they are those that are in force in the cell.
     """
     wanted = settings.serve
-    in_force = PoolsInForce(cell)
-    await in_force.look()
-
-    def hear(ring: Ring) -> None:
-        admission.hear(ring)
-        in_force.hear(ring)
-
     max_bytes = settings.assets.max_asset_mib * 1024**2
     outputs = Outputs(
         cell,
@@ -117,15 +110,10 @@ async def running_front(
         max_bytes=max_bytes,
         max_job_bytes=int(settings.assets.max_job_gib * 1024**3),
     )
-    gateway = Gateway(
-        cell,
-        serve=f"serve-{new_id()[:16]}",
-        outputs=outputs,
-        pools=pools or (lambda: in_force.latest),
-        new_nonce=lambda: new_id()[-16:],
-        hear=hear,
-        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
-    )
+    in_force = PoolsInForce(cell)
+    await in_force.look()
+    held = pools or (lambda: in_force.latest)
+    gateway = _gateway(cell, wanted, outputs=outputs, pools=held, hear=_heard_by(admission.hear, in_force.hear))
     tokens = LocalTokens(new_secret, others=admission)
     parts = AppParts(
         gateway=gateway,
@@ -152,6 +140,33 @@ async def running_front(
         passing.cancel()
         looking.cancel()
         await asyncio.wait({passing, looking})
+
+
+def _heard_by(*listeners: Callable[[Ring], None]) -> Callable[[Ring], None]:
+    def hear(ring: Ring) -> None:
+        for listener in listeners:
+            listener(ring)
+
+    return hear
+
+
+def _gateway(
+    cell: Cell,
+    wanted: ServeSettings,
+    *,
+    outputs: Outputs,
+    pools: Callable[[], Pools],
+    hear: Callable[[Ring], None],
+) -> Gateway:
+    return Gateway(
+        cell,
+        serve=f"serve-{new_id()[:16]}",
+        outputs=outputs,
+        pools=pools,
+        new_nonce=lambda: new_id()[-16:],
+        hear=hear,
+        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
+    )
 
 
 def _wrong_tokens(wanted: ServeSettings) -> WrongTokenRule:

@@ -42,7 +42,10 @@ class Calls:
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
     ) -> None:
-        """`pools` gives those that hold now; `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come."""
+        """`pools` gives those that hold now.
+
+        `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come.
+        """
         self._cell = cell
         self._admitted = admitted
         self._session = session
@@ -58,6 +61,8 @@ class Calls:
         self.parked = False
         #: Whether it has gone in order: then its connection is not missed.
         self.left = False
+        #: The pools that it serves, as it registered.
+        self.serves: tuple[str, ...] = ()
         self._slots = 0
         self._models = ModelCalls(cell, admitted, session=session)
 
@@ -120,6 +125,7 @@ class Calls:
         self.left = False
         self._registered(body)
         self._slots = body.slots
+        self.serves = profile.pools
         self.leases = dict(reply.held)
         request = {"machine": machine, "session": self._session, "models": body.models}
         await self._cell.call("models_present", request, dict[str, bool])
