@@ -15,6 +15,7 @@ from northstar.domain.job_profiles import JobProfile
 from northstar.domain.jobs import JobRequest
 from northstar.domain.models import ADAPTERS, ModelNeed
 from northstar.domain.requirements import VRAM_CLASSES_MB, read_class
+from northstar.policy.fleet.pool_stance import pool_priority
 from northstar.policy.models.core_nodes import CORE_NODE_CLASSES
 from northstar.policy.models.resolve import MAX_NEEDS
 from northstar.policy.models.vram import vram_mb_of
@@ -23,7 +24,7 @@ from northstar.policy.routing.decision_matrix import choose_pool
 from northstar.policy.routing.pool_capacity import FleetCapacity, ModelWanted
 from northstar.policy.routing.pool_fallback import NO_CAPACITY, FallbackRule, route_to_pool
 from northstar.policy.routing.snapshot import CellSnapshot
-from northstar.policy.routing.terms import priority_within, within_terms
+from northstar.policy.routing.terms import within_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +125,7 @@ class Router:
             request,
             pool=route.pool,
             requires=requires,
-            priority=priority_within(request.priority, terms, boost=spec.scaling.priority_boost if spec else 0),
+            priority=pool_priority(request.priority, spec, terms),
             expected_s=request.expected_s or max(0.001, profile.estimate.p50_s),
         )
         return Routed(
