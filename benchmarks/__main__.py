@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ import msgspec
 from benchmarks.contract import Benchmark, Options, Outcome
 
 #: In the order in which they run when no name is given.
-NAMES = ("claim", "peers", "memory", "plan", "durations", "gateway", "soak")
+NAMES = ("claim", "peers", "memory", "plan", "routing", "durations", "gateway", "templates", "soak")
+#: Environment variable that names the folder of real traces.
+TRACES = "NORTHSTAR_TRACES"
 #: Fewest rounds whose medians may be quoted.
 QUOTABLE_ROUNDS = 5
 QUICK_ROUNDS = 3
@@ -61,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         "--traces",
         type=Path,
         metavar="DIR",
-        default=None,
-        help="folder with the traces; default: the environment variable NORTHSTAR_TRACES",
+        default=os.environ.get(TRACES),
+        help=f"real traces; else {TRACES} names them",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure here")
     return parser

@@ -19,7 +19,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     #: Of a soak: how many jobs, and over how many seconds they come in; None leaves it to the soak.
     jobs: int | None = None
     over_s: float | None = None
-    #: Folder with recorded traces; None leaves it to the environment variable NORTHSTAR_TRACES.
+    #: Folder of real traces and workflows, for what is measured on them; None: there are none here.
     traces: Path | None = None
 
 

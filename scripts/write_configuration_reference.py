@@ -34,6 +34,7 @@ from northstar.config import (
     StepTimeSettings,
     variables,
 )
+from northstar.domain.tenancy import TenantTerms
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "configuration.md"
 _KEY = re.compile(r"^(\w+) = ")
@@ -97,6 +98,7 @@ def _range(key: str) -> str:
 
 def _machines_and_services() -> Iterator[str]:
     for title, kind in (
+        ("`[tenants.NAME]`", TenantTerms),
         ("`[[machines]]`", MachineSettings),
         ('`[services.NAME]` with `connector = "openai"`', OpenAIService),
         ('`[services.NAME.patience]` with `connector = "openai"`', PatienceSettings),

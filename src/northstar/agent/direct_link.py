@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.agent.node_set_refusals import refused_node_set
 from northstar.domain.errors import Unavailable
 from northstar.domain.refusals import MachineReplaced, NoSuchMachine
 from northstar.store.bells import Canceled, MachineChanged, Offered, Ordered, listen
+from northstar.store.machine_facts import facts_text
 from northstar.store.messages import ClaimReply, Held
 from northstar.store.progress import publish_progress
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from northstar.domain.machines import MachineDescription, MachineProfile
     from northstar.domain.models import ModelHeld
+    from northstar.domain.node_sets import NodeSet
     from northstar.store.bells import Ring
     from northstar.store.cell import Cell
     from northstar.store.messages import Done, Failure, Outcome, RenewReply
@@ -33,7 +36,13 @@ class DirectLink:
         self._claim_nonce: str | None = None
 
     async def register(
-        self, profile: MachineProfile, description: MachineDescription, *, slots: int, models: Sequence[ModelHeld]
+        self,
+        profile: MachineProfile,
+        description: MachineDescription,
+        *,
+        slots: int,
+        models: Sequence[ModelHeld],
+        node_set: NodeSet | None = None,
     ) -> list[Held]:
         """Join, or come back; gives the jobs that this session still holds."""
         reply = await self._cell.register_machine(
@@ -47,7 +56,12 @@ class DirectLink:
             description=msgspec.json.encode(description).decode(),
             words=profile.words(),
             nonce=self._new_nonce(),
+            facts=facts_text(description, vram_mb=description.shared_vram_mb(profile), pools=profile.pools),
+            **profile.named_set(),
         )
+        if reply.node_set_wanted and node_set is not None:
+            with refused_node_set(self.machine):
+                await self._cell.tell_node_set(node_set, machine=self.machine, session=self.session)
         # None is told too: an older agent of this name may have had some.
         request = {"machine": self.machine, "session": self.session, "models": models}
         await self._cell.call("models_present", request, dict[str, bool])

@@ -26,6 +26,15 @@ class KeptModels(Protocol):
         """How fast models came lately; 0 before the first."""
         ...
 
+    @property
+    def disk_bytes(self) -> int:
+        """What models may have of the disk; 0: none are kept."""
+        ...
+
+    def cap_disk(self, most_bytes: int) -> None:
+        """Let models take no more than this; 0: what the settings allow."""
+        ...
+
     def held(self) -> tuple[ModelHeld, ...]:
         """What is there."""
         ...
@@ -74,6 +83,10 @@ class NoModels:
     """Of a machine whose settings name no folder: what a job needs is left to its engine, and orders are refused."""
 
     bytes_per_s = 0.0
+    disk_bytes = 0
+
+    def cap_disk(self, most_bytes: int) -> None:
+        """Nothing is kept here."""
 
     def held(self) -> tuple[ModelHeld, ...]:
         """Nothing."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from northstar.domain.machines import MachineDescription, MachineProfile
     from northstar.domain.models import ModelHeld
+    from northstar.domain.node_sets import NodeSet
     from northstar.store.bells import Ring
     from northstar.store.messages import ClaimReply, Done, Failure, Held, Outcome, RenewReply
 
@@ -20,9 +21,15 @@ class BrokerLink(Protocol):
     """
 
     async def register(
-        self, profile: MachineProfile, description: MachineDescription, *, slots: int, models: Sequence[ModelHeld]
+        self,
+        profile: MachineProfile,
+        description: MachineDescription,
+        *,
+        slots: int,
+        models: Sequence[ModelHeld],
+        node_set: NodeSet | None = None,
     ) -> list[Held]:
-        """Join, or come back; gives the jobs that this session still holds."""
+        """Join, or come back; gives the jobs that this session still holds. `node_set` is told where nobody has told it yet."""
         ...
 
     async def claim(self, *, credits_: int) -> ClaimReply:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from northstar.agent.models.fetch_news import fetch_news
+from northstar.agent.run_meter import model_used
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from northstar.agent.engine import JobRunner
     from northstar.agent.kept_models import KeptModels
     from northstar.agent.models.flights import FetchProgress
+    from northstar.agent.run_meter import RunMeters
     from northstar.domain.jobs import ClaimedJob
     from northstar.domain.models import ModelNeed
     from northstar.domain.progress import Progress
@@ -24,20 +26,33 @@ class ModelRunner:
     """A runner around another one. Of a model without sources it asks nothing: the engine has it, or says that it has not."""
 
     def __init__(
-        self, runner: JobRunner, store: KeptModels, *, used: Callable[[tuple[ModelNeed, ...]], None] | None = None
+        self,
+        runner: JobRunner,
+        store: KeptModels,
+        *,
+        used: Callable[[tuple[ModelNeed, ...]], None] | None = None,
+        meters: RunMeters | None = None,
     ) -> None:
-        """`used` hears which models a job has just worked with, so that somebody can tell what lies in memory."""
+        """`used` hears which models a job has just worked with, so that somebody can tell what lies in memory; `meters` which files."""
         self._runner = runner
         self._store = store
         self._used = used
+        self._meters = meters
 
     async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
         """Fetch, run, let go. Raises what the fetch or the runner raises."""
-        needs = job.read_body().requires.models
+        body = job.read_body()
+        needs = body.requires.models
         if not needs:
             return await self._runner.run(job, report)
-        orders = [order for need in needs if (order := need.order()) is not None]
-        async with self._store.using(orders, on_progress=_Fetching(report).heard):
+        wanted = (need.order(from_job=need.name not in body.declared) for need in needs)
+        orders = [order for order in wanted if order is not None]
+        async with self._store.using(orders, on_progress=_Fetching(report).heard) as files:
+            if self._meters is not None:
+                self._meters.used(
+                    job.token,
+                    (model_used(one.key.name, size_bytes=one.facts.size_bytes, sha256=one.sha256) for one in files),
+                )
             with self._store.use([need.name for need in needs]):
                 result = await self._runner.run(job, report)
         if self._used is not None:

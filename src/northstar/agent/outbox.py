@@ -73,6 +73,16 @@ class Outbox:
             if outcome.word == ResultTooLarge.code:
                 # The job still runs by the books; without this it would come back again and again.
                 why = str(ResultTooLarge())
-                self.add_failure(Failure(result.id, result.token, outcome.word, why, retryable=False, jitter=0.0))
+                self.add_failure(
+                    Failure(
+                        result.id,
+                        result.token,
+                        outcome.word,
+                        why,
+                        retryable=False,
+                        jitter=0.0,
+                        report=result.report,
+                    )
+                )
             elif outcome.word not in {"ok", "replayed"}:
                 log.warning("result_refused", job=outcome.id, code=outcome.word)

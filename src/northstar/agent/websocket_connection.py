@@ -15,6 +15,7 @@ from northstar.agent.dialing import Backoff, trouble
 from northstar.agent.link_errors import BrokerUnreachable, ProtocolUnknown, said_no
 from northstar.connectors.connection_words import connection_words
 from northstar.domain.errors import NorthstarError
+from northstar.domain.pool_terms import PoolTerms
 from northstar.domain.refusals import NoSuchMachine
 from northstar.store import wire
 from northstar.store.bells import Connected, read_ring
@@ -83,6 +84,8 @@ class BrokerConnection:
         self._trouble = "not dialled yet"
         #: What the machine last said of itself: said again on every new connection. None before it has registered.
         self.registration: wire.Registration | None = None
+        #: Told what follows from the machine's pools, whenever it has registered.
+        self.hear_terms: Callable[[PoolTerms], None] = lambda _: None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -193,7 +196,7 @@ class BrokerConnection:
             again = msgspec.structs.replace(self.registration, again=True)
             # Given up meanwhile: every call will say so, and the worker begins anew.
             with contextlib.suppress(NoSuchMachine):
-                await self._ask("register", again, wire.Registered)
+                self.hear_terms((await self._ask("register", again, wire.Registered)).terms)
         self._up.set()
         self._hear(Connected())
 
@@ -212,6 +215,8 @@ class BrokerConnection:
                     future = self._pending.pop(answer.number, None)
                     if future is not None and not future.done():
                         future.set_result(answer)
+                case wire.Rung([wire.TERMS, terms]):
+                    self.hear_terms(msgspec.convert(terms, PoolTerms))
                 case wire.Rung(word):
                     if (ring := read_ring(self.machine, word)) is not None:
                         self._hear(ring)

@@ -11,6 +11,7 @@ import msgspec
 
 from northstar.agent.link_errors import BrokerUnreachable
 from northstar.agent.log_lines import ApprovalAwaited
+from northstar.agent.node_set_refusals import refused_node_set
 from northstar.agent.websocket_connection import BrokerConnection, LinkOptions
 from northstar.domain.refusals import MachineReplaced, NoSuchMachine, TokenWaiting
 from northstar.store import wire
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from northstar.agent.dialing import Dialling
     from northstar.domain.machines import MachineDescription, MachineProfile
     from northstar.domain.models import ModelHeld
+    from northstar.domain.node_sets import NodeSet
     from northstar.store.bells import Ring
     from northstar.store.messages import Done, Failure, Held, Outcome
 
@@ -57,7 +59,13 @@ class WebSocketLink(BrokerConnection):
             )
 
     async def register(
-        self, profile: MachineProfile, description: MachineDescription, *, slots: int, models: Sequence[ModelHeld]
+        self,
+        profile: MachineProfile,
+        description: MachineDescription,
+        *,
+        slots: int,
+        models: Sequence[ModelHeld],
+        node_set: NodeSet | None = None,
     ) -> list[Held]:
         """Join, or come back; gives the jobs that this session still holds."""
         registration = wire.Registration(profile=profile, description=description, slots=slots, models=tuple(models))
@@ -67,6 +75,10 @@ class WebSocketLink(BrokerConnection):
             await asyncio.sleep(self._options.approval_s)
             raise ApprovalAwaited(self.machine) from exc
         self.registration = registration
+        if reply.node_set_wanted and node_set is not None:
+            with refused_node_set(self.machine):
+                await self.call("tell_node_set", wire.TellNodeSet(node_set), wire.Nothing)
+        self.hear_terms(reply.terms)
         return list(reply.held)
 
     async def claim(self, *, credits_: int) -> ClaimReply:

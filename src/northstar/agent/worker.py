@@ -15,6 +15,7 @@ from northstar.agent.log_lines import LogLines
 from northstar.agent.outbox import Outbox
 from northstar.agent.readiness import EngineNotReady
 from northstar.agent.renewal import Renewal, RenewalEvents
+from northstar.agent.run_meter import RunMeters
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
 from northstar.policy.fleet.announcement import with_trouble
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from northstar.domain.jobs import ClaimedJob
     from northstar.domain.machines import MachineDescription, MachineProfile
     from northstar.domain.models import ModelHeld
+    from northstar.domain.node_sets import NodeSet
     from northstar.domain.progress import Progress
 
 log = structlog.get_logger(__name__)
@@ -48,15 +50,18 @@ class Worker:
         presence: Presence,
         settings: WorkerSettings,
         jitter: Callable[[], float],
+        node_set: NodeSet | None = None,
+        meters: RunMeters | None = None,
     ) -> None:
-        """`presence` says what the machine holds, and hears when there may be orders about models."""
+        """`presence` says what the machine holds, and hears when there may be orders about models; `meters` measure the runs."""
         self._link = link
         self._runner = runner
-        self._profile = profile
+        self._profile, self._node_set = profile, node_set
         self._presence = presence
         self._settings = settings
         self._jitter = jitter
         self._held = HeldJobs()
+        self._meters = meters or RunMeters(time.monotonic)
         self._outbox = Outbox(link, batch=settings.batch)
         self._attention = asyncio.Event()
         self._renewal = Renewal(
@@ -87,10 +92,15 @@ class Worker:
         self._attention.set()
 
     def announce(
-        self, profile: MachineProfile, description: MachineDescription, *, models: Sequence[ModelHeld]
+        self,
+        profile: MachineProfile,
+        description: MachineDescription,
+        *,
+        models: Sequence[ModelHeld],
+        node_set: NodeSet | None = None,
     ) -> None:
         """Say something else of the machine from now on. What is offered of the profile stays as it was told."""
-        self._profile = profile
+        self._profile, self._node_set = profile, node_set
         self._presence.announce(description, models)
         self._offer_changed = True
         self._attention.set()
@@ -181,14 +191,22 @@ class Worker:
 
     async def _run_one(self, job: ClaimedJob) -> None:
         def report(progress: Progress) -> None:
+            self._meters.hear(job.token, progress)
             self._held.tell(self._link, job, progress)
 
+        self._meters.begin(job.token)
         try:
             result = await self._runner.run(job, report)
-            self._outbox.add_result(Done(job.id, job.token, result))
+            self._outbox.add_result(Done(job.id, job.token, result, self._meters.end(job.token)))
         except EngineNotReady as exc:
             log.info("job_handed_back", job=job.id, code=exc.code, reason=exc.reason)
-            self._refused.append(Held(job.id, job.token))
+            self._refused.append(Held(job.id, job.token, self._meters.end(job.token)))
+        except asyncio.CancelledError:
+            if not self._stopping:
+                self._meters.end(
+                    job.token
+                )  # the run is nobody's any more; one that is handed back at the end is asked for
+            raise
         except NorthstarError as exc:
             self._failed(job, exc.code, str(exc), retryable=exc.retryable)
         except Exception as exc:
@@ -199,7 +217,10 @@ class Worker:
             self._held.remove(job.id, job.token)
 
     def _failed(self, job: ClaimedJob, code: str, message: str, *, retryable: bool) -> None:
-        self._outbox.add_failure(Failure(job.id, job.token, code, message[:2048], retryable, self._jitter()))
+        took = self._meters.end(job.token)
+        self._outbox.add_failure(
+            Failure(job.id, job.token, code, message[:2048], retryable, self._jitter(), report=took)
+        )
 
     # Leases and bells -------------------------------------------------------------------------------------------------
 
@@ -258,6 +279,7 @@ class Worker:
                     with_trouble(self._presence.description(), self._trouble),
                     slots=self._settings.slots,
                     models=self._presence.models(),
+                    node_set=self._node_set,
                 )
                 mine = {(held.id, held.token) for held in (*self._held.named(), *self._outbox.named())}
                 if strangers := [held for held in still_held if (held.id, held.token) not in mine]:
@@ -291,6 +313,7 @@ class Worker:
                 await self._finish()
         rest = self._held.named()
         await self._held.end_all(within_s=self._settings.cancel_s)
+        rest = [Held(held.id, held.token, self._meters.end(held.token)) for held in rest]
         if rest:
             with contextlib.suppress(Unavailable):
                 await self._link.release(rest, because="machine stops")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
+import msgspec
 import structlog
 
 from northstar.agent.hardware import HardwareUnknown, find_gpus
@@ -34,13 +35,18 @@ class Announcer:
         *,
         environment: Mapping[str, str],
         files_are_kept: bool = False,
+        disk_bytes: int = 0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`files_are_kept`: a store looks after the models folder, so an engine's list of files is not announced beside it."""
+        """`files_are_kept`: a store looks after the models folder, so an engine's list of files is not announced beside it.
+
+        `disk_bytes` is what models may have there.
+        """
         self._machine = machine
         self._connectors = connectors
         self._environment = environment
         self._files_are_kept = files_are_kept
+        self._disk_bytes = disk_bytes
         self._sleep = sleep
         self._found: FoundGpus | None = None
         self._trouble = ""
@@ -70,7 +76,7 @@ class Announcer:
         told = await asyncio.gather(*(self._facts_of(service) for service in asked))
         self._facts |= dict(zip(asked, told, strict=True))
         said = announce(
-            declared(self._machine),
+            msgspec.structs.replace(declared(self._machine), disk_bytes=self._disk_bytes),
             self._found or FoundGpus(),
             self._facts,
             files_are_kept=self._files_are_kept,

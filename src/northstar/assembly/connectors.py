@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -47,8 +48,8 @@ class Engine(Protocol):
         ...
 
 
-#: Starts an engine that keeps its files in the folder, and stops it on the way out.
-StartEngine = Callable[[Path], AbstractAsyncContextManager[Engine]]
+#: Starts an engine that keeps its files in the folder and finds these variables beside its own, and stops it on the way out.
+StartEngine = Callable[[Path, Mapping[str, str]], AbstractAsyncContextManager[Engine]]
 
 
 class EngineUnknown(Unavailable):
@@ -63,11 +64,18 @@ class EngineUnknown(Unavailable):
 
 
 def connector_of(
-    name: str, service: Service, *, address: str | None, environment: Mapping[str, str], machine: str = ""
+    name: str,
+    service: Service,
+    *,
+    address: str | None,
+    environment: Mapping[str, str],
+    machine: str = "",
+    pool_environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Connector:
     """The connector for a service. `address` is that of the engine started for it, if there is one.
 
-    `machine` tells simulated engines with the same settings apart.
+    `machine` tells simulated engines with the same settings apart. Programs find `pool_environment`, as it then is, beside what the
+    service sets.
 
     Raises:
         InvalidSettings: the service cannot be made from what is set.
@@ -83,7 +91,7 @@ def connector_of(
             case SimulatedService():
                 return _simulated(name, service, machine=machine)
             case CommandService():
-                return _command(name, service)
+                return _command(name, service, pool_environment=pool_environment)
     except ValueError as exc:
         raise InvalidSettings(str(exc), source=f"[services.{name}]") from exc
 
@@ -191,7 +199,7 @@ def _time(settings: TimeSettings) -> TimeRule:
     return rule
 
 
-def _command(name: str, service: CommandService) -> CommandConnector:
+def _command(name: str, service: CommandService, *, pool_environment: Mapping[str, str]) -> CommandConnector:
     program, *rest = service.arguments
     limits = service.limits
     return CommandConnector(
@@ -202,6 +210,7 @@ def _command(name: str, service: CommandService) -> CommandConnector:
             expects=service.expects,
             payload_by=service.payload_by,
             environment=service.environment,
+            pool_environment=pool_environment,
             limits=CommandLimits(
                 wall_s=limits.wall_s,
                 cpu_s=limits.cpu_s or None,

@@ -25,8 +25,10 @@ from northstar.broker.gateway.outputs import Outputs
 from northstar.broker.gateway.pulse import Pulse
 from northstar.config import ServeSettings, Settings
 from northstar.domain.errors import Unavailable
+from northstar.domain.pools import Pools
 from northstar.policy.admission.addresses import Network, network
 from northstar.policy.admission.wrong_tokens import WrongTokenRule
+from northstar.store.bells import Ring
 from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
@@ -86,9 +88,19 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def running_front(
-    settings: Settings, cell: Cell, admission: CellAdmission, *, listening: socket.socket, open_door: OpenDoor
+    settings: Settings,
+    cell: Cell,
+    admission: CellAdmission,
+    *,
+    listening: socket.socket,
+    open_door: OpenDoor,
+    pools: Callable[[], Pools],
+    also_hear: Callable[[Ring], None],
 ) -> AsyncIterator[Front]:
-    """Serve whoever dials the socket until the block ends; then machines are told to dial another."""
+    """Serve whoever dials the socket until the block ends; then machines are told to dial another.
+
+    `pools` gives those that hold now; `also_hear` is told of every bell of the cell.
+    """
     wanted = settings.serve
     max_bytes = settings.assets.max_asset_mib * 1024**2
     outputs = Outputs(
@@ -98,14 +110,7 @@ async def running_front(
         max_bytes=max_bytes,
         max_job_bytes=int(settings.assets.max_job_gib * 1024**3),
     )
-    gateway = Gateway(
-        cell,
-        serve=f"serve-{new_id()[:16]}",
-        outputs=outputs,
-        new_nonce=lambda: new_id()[-16:],
-        hear=admission.hear,
-        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
-    )
+    gateway = _gateway(cell, wanted, outputs=outputs, pools=pools, hear=_heard_by(admission.hear, also_hear))
     tokens = LocalTokens(new_secret, others=admission)
     parts = AppParts(
         gateway=gateway,
@@ -130,6 +135,33 @@ async def running_front(
     finally:
         passing.cancel()
         await asyncio.wait({passing})
+
+
+def _heard_by(*listeners: Callable[[Ring], None]) -> Callable[[Ring], None]:
+    def hear(ring: Ring) -> None:
+        for listener in listeners:
+            listener(ring)
+
+    return hear
+
+
+def _gateway(
+    cell: Cell,
+    wanted: ServeSettings,
+    *,
+    outputs: Outputs,
+    pools: Callable[[], Pools],
+    hear: Callable[[Ring], None],
+) -> Gateway:
+    return Gateway(
+        cell,
+        serve=f"serve-{new_id()[:16]}",
+        outputs=outputs,
+        pools=pools,
+        new_nonce=lambda: new_id()[-16:],
+        hear=hear,
+        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
+    )
 
 
 def _wrong_tokens(wanted: ServeSettings) -> WrongTokenRule:

@@ -49,8 +49,28 @@ async def order_past(broker: Session) -> AsyncIterator[OrderPast]:
 
 
 @asynccontextmanager
+async def history_of(broker: Session) -> AsyncIterator[HistoryDatabase]:
+    """The database with the cell's history, until the block ends.
+
+    Raises:
+        HistoryUnreadable: it is not there, or cannot be read from here.
+        Unavailable: the cell does not answer.
+    """
+    async with _database(broker) as (database, fault):
+        if database is None:
+            raise fault or HistoryUnreadable(tried="history.url", bond=None, reason="nobody says why")
+        yield database
+
+
+@asynccontextmanager
 async def _history(broker: Session) -> AsyncIterator[tuple[HistoryReader | None, HistoryUnreadable | None]]:
     """What reads the cell's history, or why nothing does."""
+    async with _database(broker) as (database, fault):
+        yield None if database is None else HistoryReader(database, cell=broker.cell.name), fault
+
+
+@asynccontextmanager
+async def _database(broker: Session) -> AsyncIterator[tuple[HistoryDatabase | None, HistoryUnreadable | None]]:
     bond = await read_bond(broker.cell)
     url = broker.settings.history_url
     async with AsyncExitStack() as stack:
@@ -64,7 +84,7 @@ async def _history(broker: Session) -> AsyncIterator[tuple[HistoryReader | None,
         if reason:
             yield None, HistoryUnreadable(tried=database.place, bond=bond, reason=reason)
         else:
-            yield HistoryReader(database, cell=broker.cell.name), None
+            yield database, None
 
 
 async def _unfit(database: HistoryDatabase, bond: Bond | None) -> str:

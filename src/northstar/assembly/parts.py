@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 _DAY_MS: Final = 86_400_000
 _PRUNE_EVERY_S: Final = 3_600.0
+_NEXT_PIECE_S: Final = 1.0
 _LAST_EVENTS_S: Final = 5.0
 
 
@@ -98,8 +99,11 @@ async def _until_written(writer: HistoryWriter, cell: Cell) -> None:
 
 async def _prune_for_ever(database: HistoryDatabase, *, cell: str, keep_days: int) -> None:
     while True:
+        is_more = False
         try:
-            await prune(database, cell=cell, older_than_ms=int(time.time() * 1000) - keep_days * _DAY_MS)
+            older_than_ms = int(time.time() * 1000) - keep_days * _DAY_MS
+            is_more = (await prune(database, cell=cell, older_than_ms=older_than_ms)).more
         except Unavailable as exc:
             log.warning("history_not_pruned", code=exc.code, error=str(exc))
-        await asyncio.sleep(_PRUNE_EVERY_S)
+        # A piece at a time: the writer comes between any two.
+        await asyncio.sleep(_NEXT_PIECE_S if is_more else _PRUNE_EVERY_S)

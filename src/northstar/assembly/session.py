@@ -11,6 +11,7 @@ import msgspec
 
 from northstar.assembly.run_file import read_run_file
 from northstar.broker.admission import Admission
+from northstar.broker.catalogue_view import CatalogueView
 from northstar.broker.dead_letters import DeadLetters
 from northstar.broker.submission import Submitter
 from northstar.config import Settings
@@ -61,7 +62,8 @@ async def session(settings: Settings) -> AsyncIterator[Session]:
     client = connect(place.url)
     try:
         cell = Cell(client, place.cell)
-        submitter = Submitter(cell, new_id=new_id, monotonic=time.monotonic)
+        catalogue = CatalogueView(cell, monotonic=time.monotonic)
+        submitter = Submitter(cell, new_id=new_id, monotonic=time.monotonic, catalogue=catalogue)
         yield Session(
             cell=cell,
             submitter=submitter,

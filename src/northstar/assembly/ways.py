@@ -28,6 +28,7 @@ from northstar.assembly.session import find_place, new_id
 from northstar.config import Settings
 from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, Unavailable
+from northstar.domain.pool_terms import PoolTerms
 from northstar.store.cell import Cell
 from northstar.store.model_reports import ModelReports
 from northstar.store.valkey import connect
@@ -95,8 +96,10 @@ async def straight(settings: Settings, name: str) -> AsyncIterator[Way]:
 
 
 @asynccontextmanager
-async def through_broker(settings: Settings, name: str, *, token: Secret | None) -> AsyncIterator[Way]:
-    """By a broker that is dialled.
+async def through_broker(
+    settings: Settings, name: str, *, token: Secret | None, hear_terms: Callable[[PoolTerms], None]
+) -> AsyncIterator[Way]:
+    """By a broker that is dialled; `hear_terms` is told what it says of the machine's pools.
 
     Raises:
         BrokerUrlInvalid, TokenMissingHere: it cannot be dialled.
@@ -118,6 +121,7 @@ async def through_broker(settings: Settings, name: str, *, token: Secret | None)
             jitter=random.random,
             options=LinkOptions(ping_every_s=wanted.ping_every_s),
         )
+        link.hear_terms = hear_terms
         async with link:
             yield Way(
                 link=link,

@@ -22,11 +22,13 @@ from northstar.agent.model_runner import ModelRunner
 from northstar.agent.models.settings import options_of
 from northstar.agent.models.store import ModelStore
 from northstar.agent.readiness import EngineHealth
+from northstar.agent.run_meter import RunMeters
 from northstar.agent.worker import Worker
 from northstar.agent.worker_settings import WorkerSettings
 from northstar.assembly.announcement import Announcer
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
 from northstar.assembly.getting_ready import until_ready
+from northstar.assembly.pool_life import PoolLife
 from northstar.assembly.ways import Way, straight, through_broker
 from northstar.config import MachineSettings, OpenAIService, Settings
 from northstar.connectors.contract import Connector
@@ -72,6 +74,8 @@ class MachineProcess(msgspec.Struct, frozen=True, kw_only=True):
     announcer: Announcer
     #: What looks after its models folder; nothing where the settings name none.
     models: KeptModels
+    #: What its pools ask of it.
+    pools: PoolLife
 
 
 async def run_worker(
@@ -102,7 +106,9 @@ async def run_worker(
             return
         services, said = ready.result()
         log.info("engines_ready", services=list(services))
-        way = through_broker(settings, name, token=token) if settings.agent.broker else straight(settings, name)
+        way = straight(settings, name)
+        if settings.agent.broker:
+            way = through_broker(settings, name, token=token, hear_terms=equipment.pools.hear)
         async with AsyncExitStack() as stack:
             entering = asyncio.create_task(stack.enter_async_context(way))
             if await _unless_stopped(entering, stop):
@@ -124,23 +130,55 @@ async def _equipment(
         await asyncio.to_thread(shutil.rmtree, workspaces, ignore_errors=True)
         workspaces.mkdir(mode=0o700)
         models = await _models(settings, stack, environment=environment)
-        started: dict[str, Engine] = {}
+        pools = PoolLife(machine.pools, models)
+        started = await _started(settings, machine, stack, folder=folder, engines=engines, pools=pools)
         connectors: dict[str, Connector] = {}
         for name in machine.services:
-            service = settings.services[name]
-            if isinstance(service, OpenAIService) and service.engine:
-                if service.engine not in engines:
-                    raise EngineUnknown(service.engine, known=tuple(engines))
-                started[name] = await stack.enter_async_context(engines[service.engine](folder))
-            address = started[name].url if name in started else None
             connectors[name] = connector_of(
-                name, service, address=address, environment=environment, machine=machine.name
+                name,
+                settings.services[name],
+                address=started[name].url if name in started else None,
+                environment=environment,
+                machine=machine.name,
+                pool_environment=pools.environment,
             )
             stack.push_async_callback(connectors[name].close)
-        announcer = Announcer(machine, connectors, environment=environment, files_are_kept=bool(settings.models.root))
-        yield MachineProcess(
-            connectors=connectors, engines=started, workspaces=workspaces, announcer=announcer, models=models
+        announcer = Announcer(
+            machine,
+            connectors,
+            environment=environment,
+            files_are_kept=bool(settings.models.root),
+            disk_bytes=models.disk_bytes,
         )
+        yield MachineProcess(
+            connectors=connectors,
+            engines=started,
+            workspaces=workspaces,
+            announcer=announcer,
+            models=models,
+            pools=pools,
+        )
+
+
+async def _started(
+    settings: Settings,
+    machine: MachineSettings,
+    stack: AsyncExitStack,
+    *,
+    folder: Path,
+    engines: Mapping[str, StartEngine],
+    pools: PoolLife,
+) -> dict[str, Engine]:
+    """The engines that the machine starts itself, by service."""
+    started: dict[str, Engine] = {}
+    for name in machine.services:
+        service = settings.services[name]
+        if isinstance(service, OpenAIService) and service.engine:
+            if service.engine not in engines:
+                raise EngineUnknown(service.engine, known=tuple(engines))
+            start = engines[service.engine]
+            started[name] = await stack.enter_async_context(start(folder, pools.engine_environment(name)))
+    return started
 
 
 async def _models(settings: Settings, stack: AsyncExitStack, *, environment: Mapping[str, str]) -> KeptModels:
@@ -191,10 +229,11 @@ def _worker_of(
     equipment: MachineProcess,
 ) -> Worker:
     """Models first, then the engine as its health allows, then the outputs on their way."""
+    meters = RunMeters(time.monotonic)
     runner = ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces)
     return Worker(
         way.link,
-        ModelRunner(runner, equipment.models, used=keeper.used),
+        ModelRunner(runner, equipment.models, used=keeper.used, meters=meters),
         profile=said.profile,
         presence=keeper,
         settings=WorkerSettings(
@@ -205,6 +244,8 @@ def _worker_of(
             batch=way.batch,
         ),
         jitter=random.random,
+        node_set=said.node_set,
+        meters=meters,
     )
 
 
@@ -276,7 +317,7 @@ async def _offer_what_is_ready(
                 worker.offer(stayed, trouble=_trouble(health))
             if asked := [service for service in now if service not in known or service in announcer.silent]:
                 said = await announcer.announcement_after(asked)
-                worker.announce(said.profile, said.description, models=said.models)
+                worker.announce(said.profile, said.description, models=said.models, node_set=said.node_set)
             # What went away meanwhile is not offered; what came back meanwhile is asked in the next round.
             ready = tuple(service for service in health.offered if service in now)
             if ready != known:

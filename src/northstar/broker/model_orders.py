@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from northstar.broker.catalogue import look_up
+from northstar.broker.catalogue_errors import ModelNotFetchable
 from northstar.domain.errors import InvalidRequest
 from northstar.domain.models import ModelOrder
 from northstar.policy.models.addresses import shown
@@ -42,6 +44,22 @@ def read_order(wanted: Mapping[str, Any]) -> ModelOrder:
         except ValueError as exc:
             raise ModelOrderInvalid(f"from {shown(source)}: {exc}") from exc
     return order
+
+
+async def catalogue_orders(cell: Cell, name: str) -> list[ModelOrder]:
+    """What a machine that shall have this model of the catalogue has to fetch, file by file.
+
+    Raises:
+        NoSuchModel: the catalogue has nothing of this name. ModelNotFetchable: it does not say from where all of it can be had.
+    """
+    found, _ = await look_up(cell, name)
+    orders = []
+    for file in found.files:
+        order = file.order()
+        if order is None:
+            raise ModelNotFetchable(found.model.name, file=file.name)
+        orders.append(order)
+    return orders
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,6 +65,15 @@ class QueuePlaces:
             return None
         return await self._place(job, lane, wanted, now_ms=now_ms)
 
+    async def view(self) -> tuple[CellSnapshot, dict[str, str]]:
+        """The cell that places follow from, and its pauses (scope -> why), at most `view_s` old.
+
+        Raises:
+            Unavailable: the server does not answer.
+        """
+        await self._look()
+        return self._view, {pause.scope: pause.because for pause in self._pauses}
+
     async def _place(self, job: InspectedJob, lane: LaneState, wanted: RequirementClass, *, now_ms: int) -> QueuePlace:
         others = shared_lanes(lane, job.record.order, wanted, self._view)
         before, *elsewhere = await count_before(

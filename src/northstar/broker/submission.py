@@ -6,6 +6,8 @@ import difflib
 import math
 from typing import TYPE_CHECKING
 
+from northstar.broker.deployment import Deployer
+from northstar.broker.needs import ResolvedRequest, resolve_requests
 from northstar.broker.requests import check_batch
 from northstar.domain.refusals import UnknownWord
 from northstar.domain.requirements import read_anchors, read_class
@@ -19,12 +21,16 @@ from northstar.store.words import known_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from northstar.broker.catalogue_view import CatalogueView
+    from northstar.broker.routing import Routed, Router
     from northstar.domain.jobs import JobRequest
     from northstar.domain.requirements import LaneKey
     from northstar.store.cell import Cell
 
 #: A lane that got a job so recently is still there: an idle one is kept for a minute (`CellLimits.lane_ttl_ms`).
 PLACED_S = 30.0
+#: What a job counts for in its tenant's fair share of which nobody says how long it takes, seconds.
+UNKNOWN_COST_S = 1.0
 #: Words that an error names in place of an unknown one.
 KNOWN_SHOWN = 12
 
@@ -33,14 +39,27 @@ def _ms(seconds: float | None) -> int:
     return 0 if seconds is None else max(1, math.ceil(seconds * 1000))
 
 
-def wanted_job(request: JobRequest, *, job_id: str, lane: int, weight: float) -> WantedJob:
-    """A request as the function library takes it."""
+def wanted_job(
+    request: JobRequest,
+    *,
+    job_id: str,
+    lane: int,
+    weight: float,
+    resolved: ResolvedRequest | None = None,
+    decision: str = "",
+) -> WantedJob:
+    """A request as the function library takes it; `resolved` is what its machine gets, where that is more than was sent.
+
+    The digest is that of what was sent: a job that is sent again is the same job, whatever is made of it by then.
+    """
+    sent, declared = request, () if resolved is None else resolved.declared
+    request = sent if resolved is None else resolved.request
     return WantedJob(
         id=job_id,
         lane=lane,
         tenant=request.tenant,
         weight=weight,
-        cost=request.expected_s,
+        cost=request.expected_s or UNKNOWN_COST_S,
         priority=request.priority,
         max_attempts=request.retry.max_attempts,
         max_recoveries=request.retry.max_recoveries,
@@ -50,8 +69,9 @@ def wanted_job(request: JobRequest, *, job_id: str, lane: int, weight: float) ->
         backoff_cap_ms=math.ceil(request.retry.backoff_cap_s * 1000),
         retention_ms=_ms(request.retention_s),
         idempotency_key=request.idempotency_key or "",
-        digest=request.digest(),
-        body=request.body().decode(),
+        digest=sent.digest(),
+        body=request.body(declared=declared).decode(),
+        decision=decision,
     )
 
 
@@ -79,7 +99,9 @@ def wanted_lane(lane: LaneKey, snapshot: CellSnapshot | None, rule: PatienceRule
 class Submitter:
     """Submits to one cell. Ids, nonces and the clock are given, so that a run can be repeated exactly.
 
-    Policy's view of the machines is read only for lanes that are not placed yet, and at most every `view_s` seconds.
+    With a router every job's pool and needs are decided first; without, they are what the request says. Policy's view of the
+    machines is read at most every `view_s` seconds, and without a router only for lanes that are not placed yet. With a
+    `catalogue`, models that jobs only name are filled in from it.
     """
 
     def __init__(
@@ -91,13 +113,18 @@ class Submitter:
         weights: dict[str, float] | None = None,
         rule: PatienceRule | None = None,
         view_s: float = 1.0,
+        router: Router | None = None,
+        catalogue: CatalogueView | None = None,
     ) -> None:
+        self._router = router
+        self._deployer = Deployer(cell, new_id=new_id, monotonic=monotonic)
         self._cell = cell
         self._new_id = new_id
         self._monotonic = monotonic
         self._weights = weights or {}
         self._rule = rule or PatienceRule()
         self._view_s = view_s
+        self._catalogue = catalogue
         self._view: CellSnapshot | None = None
         self._viewed_s = -math.inf
         self._placed: dict[str, float] = {}
@@ -109,27 +136,68 @@ class Submitter:
 
         Raises:
             BatchTooLarge, DuplicateId, and the refusals of `submit.lua` (`northstar.domain.refusals`)
+            ModelNotForTenant, InvalidJob: what the catalogue says no to (`broker.needs`)
+            and what the router says no to (`broker.routing.Router.route`)
         """
         check_batch(list(requests))
-        lane_keys = [request.lane() for request in requests]
+        ids = [request.id or f"job_{self._new_id()}" for request in requests]
+        routed = await self._routed(requests, ids)
+        whole = await self._whole(requests, routed)
+        lane_keys = [one.request.lane() for one, _ in whole]
         view = await self._view_for({lane.key for lane in lane_keys})
         numbers: dict[str, int] = {}
         lanes: list[WantedLane] = []
         jobs: list[WantedJob] = []
-        for request, lane in zip(requests, lane_keys, strict=True):
+        for job_id, request, (resolved, decision), lane in zip(ids, requests, whole, lane_keys, strict=True):
             if lane.key not in numbers:
                 lanes.append(wanted_lane(lane, None if self._is_placed(lane.key) else view, self._rule))
                 numbers[lane.key] = len(lanes)
-            job_id = request.id or f"job_{self._new_id()}"
-            weight = self._weights.get(request.tenant, 1.0)
-            jobs.append(wanted_job(request, job_id=job_id, lane=numbers[lane.key], weight=weight))
+            number, weight = numbers[lane.key], self._weight(request.tenant)
+            jobs.append(
+                wanted_job(request, job_id=job_id, lane=number, weight=weight, resolved=resolved, decision=decision)
+            )
         try:
             accepted = await self._cell.submit(jobs=jobs, lanes=lanes, nonce=self._new_id()[-16:])
         except UnknownWord as exc:
             raise await self._with_known_words(exc) from exc
         if view is None or view.machines:
             self._placed.update(dict.fromkeys(numbers, self._monotonic()))
+        await self._deploy(routed, lanes, view)
         return accepted
+
+    async def _deploy(self, routed: Sequence[Routed], lanes: Sequence[WantedLane], view: CellSnapshot | None) -> None:
+        """Have models brought for lanes that were placed just now; one job speaks for all of its lane."""
+        if view is None:
+            return
+        ranked = {lane.key: [placement.machine for placement in lane.placements] for lane in lanes}
+        for one in routed:
+            machines = ranked.pop(one.resolved.request.lane().key, None)
+            if machines and one.deploys:
+                await self._deployer.bring(one, machines, view)
+
+    def _weight(self, tenant: str) -> float:
+        given = self._weights.get(tenant)
+        if given is not None:
+            return given
+        return self._router.weight(tenant) if self._router is not None else 1.0
+
+    async def _routed(self, requests: Sequence[JobRequest], ids: Sequence[str]) -> list[Routed]:
+        """What the router decides; nothing without one."""
+        if self._router is None:
+            return []
+        if self._catalogue is not None:
+            await self._catalogue.current()
+        await self._look()
+        router, keys = self._router, [one.idempotency_key or job_id for one, job_id in zip(requests, ids, strict=True)]
+        return [router.route(request, key=key) for request, key in zip(requests, keys, strict=True)]
+
+    async def _whole(
+        self, requests: Sequence[JobRequest], routed: Sequence[Routed]
+    ) -> list[tuple[ResolvedRequest, str]]:
+        """Each request with all that its machine needs to know, where it shall wait, and why."""
+        if self._router is None:
+            return [(one, "") for one in await resolve_requests(requests, self._catalogue)]
+        return [(one.resolved, one.stored()) for one in routed]
 
     async def _with_known_words(self, error: UnknownWord) -> UnknownWord:
         """The same refusal, and which words of its kind there are, the most alike first."""
@@ -146,11 +214,15 @@ class Submitter:
 
     async def _view_for(self, lane_keys: set[str]) -> CellSnapshot | None:
         """Policy's view of the machines, if a lane needs a ranking; read anew when it is old."""
-        if all(self._is_placed(key) for key in lane_keys):
-            return None
+        return None if all(self._is_placed(key) for key in lane_keys) else await self._look()
+
+    async def _look(self) -> CellSnapshot:
+        """The machines as they are, or were a moment ago."""
         now_s = self._monotonic()
         if self._view is None or now_s - self._viewed_s >= self._view_s:
             self._view = await read_snapshot(self._cell.client, self._cell.keys)
             self._viewed_s = now_s
             self._placed = {key: at_s for key, at_s in self._placed.items() if now_s - at_s < PLACED_S}
+            if self._router is not None:
+                self._router.see(self._view)
         return self._view

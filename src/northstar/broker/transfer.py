@@ -91,6 +91,7 @@ async def _arrive(
             "transfer": job.transfer,
             "record": job.record,
             "body": job.body,
+            "decision": job.decision,
             "lane": wanted_lane(msgspec.json.decode(job.body, type=JobBody).lane(), snapshot, rule),
         }
         for job in leaving

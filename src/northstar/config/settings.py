@@ -10,9 +10,11 @@ import msgspec
 from northstar.config.health import HealthSettings
 from northstar.config.models import ModelSettings
 from northstar.config.services import Seconds, Service
+from northstar.domain.jobs import Tenant
 from northstar.domain.limits import CellLimits
 from northstar.domain.machines import MachineId, MachineProfile
-from northstar.domain.requirements import Pool, Word
+from northstar.domain.requirements import Pack, Pool, Word
+from northstar.domain.tenancy import NO_TERMS, TenantTerms
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +42,14 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     plan_every_s: Seconds
     tick_every_s: Seconds
+
+
+class RoutingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How jobs find their pool."""
+
+    pools_file: str
+    reroute_every_s: Seconds
+    learn_from_runs: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,8 +132,8 @@ class MachineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     vram_mb: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
     #: Tags that jobs may ask for.
     tags: Annotated[tuple[Word, ...], msgspec.Meta(max_length=64)] = ()
-    #: ComfyUI node packs that are installed, beside those that its engines tell of.
-    node_packs: Annotated[tuple[Word, ...], msgspec.Meta(max_length=500)] = ()
+    #: ComfyUI node packs that are installed, beside those that its engines tell of; `pack@1.2` says which version.
+    node_packs: Annotated[tuple[Pack, ...], msgspec.Meta(max_length=500)] = ()
     #: Set: it runs only jobs that ask for this isolation.
     dedicated_to: Word | None = None
     #: Name of its GPU, for people; empty: that of the one found.
@@ -154,6 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     valkey: ValkeySettings
     limits: CellLimits
     dispatch: DispatchSettings
+    routing: RoutingSettings
     agent: AgentSettings
     health: HealthSettings
     serve: ServeSettings
@@ -163,6 +174,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     history: HistorySettings
     machines: Annotated[tuple[MachineSettings, ...], msgspec.Meta(max_length=64)]
     services: dict[Word, Service]
+    tenants: dict[Tenant, TenantTerms] = {}
 
     @property
     def data_path(self) -> Path:
@@ -183,6 +195,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def assets_url(self) -> str | Path:
         """Where assets are kept."""
         return self.assets.url or self.data_path / "assets"
+
+    def terms(self, tenant: str) -> TenantTerms:
+        """What was agreed with a tenant; nothing with one that the settings do not name."""
+        return self.tenants.get(tenant, NO_TERMS)
 
     def machine(self, name: str) -> MachineSettings | None:
         """The machine of that name."""

@@ -28,12 +28,13 @@ RESERVED: Final = frozenset(
         "NORTHSTAR_PROFILE",
         "NORTHSTAR_COMFYUI_RECORDINGS",
         "NORTHSTAR_COMFYUI_URL",
+        "NORTHSTAR_TRACES",
     }
 )
 _PREFIX: Final = "NORTHSTAR_"
 _MAX_FILE_BYTES: Final = 1_000_000
 #: Of these a later source replaces the whole, since half of one machine and half of another make no sense.
-_WHOLE: Final = frozenset({"machines", "services"})
+_WHOLE: Final = frozenset({"machines", "services", "tenants"})
 
 
 class InvalidSettings(InvalidRequest):

@@ -43,7 +43,8 @@ class CommandSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `arguments` may have holes for values of the payload, see `ArgumentTemplate`. `warm_up` is the payload of a small job that
     proves the program works. `expects` are the media types, with wildcards, of its files. A job that ends with one
-    of `retryable_exit_codes` may be tried again. `environment` is added to PATH, HOME, TMPDIR and LANG; nothing else is set.
+    of `retryable_exit_codes` may be tried again. `environment` is added to PATH, HOME, TMPDIR and LANG, and goes before
+    `pool_environment`, which is looked at anew for each run; nothing else is set.
     """
 
     service: str
@@ -53,6 +54,7 @@ class CommandSettings(msgspec.Struct, frozen=True, kw_only=True):
     payload_by: Literal["stdin", "file"] = "stdin"
     may_lead_with_dash: frozenset[str] = frozenset()
     environment: Mapping[str, str] = {}
+    pool_environment: Mapping[str, str] = {}
     limits: CommandLimits = CommandLimits()
     max_outputs: int = 100
     retryable_exit_codes: frozenset[int] = frozenset()
@@ -175,7 +177,7 @@ class CommandConnector:
 
     def _environment(self, workspace: Path) -> dict[str, str]:
         own = {"PATH": _PATH, "HOME": str(workspace), "TMPDIR": str(workspace / "tmp"), "LANG": "C.UTF-8"}
-        return own | dict(self._settings.environment)
+        return own | dict(self._settings.pool_environment) | dict(self._settings.environment)
 
 
 def _ignore(_news: Progress) -> None:

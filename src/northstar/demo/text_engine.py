@@ -12,7 +12,7 @@ import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import IO, Any, ClassVar, Final, TypeVar
 
@@ -71,7 +71,9 @@ class TextEngine:
         return self._process.pid
 
     @classmethod
-    async def start(cls, settings: EngineSettings, *, within_s: float = 30.0) -> TextEngine:
+    async def start(
+        cls, settings: EngineSettings, *, within_s: float = 30.0, environment: Mapping[str, str] | None = None
+    ) -> TextEngine:
         """Start an engine and give it back once it answers.
 
         Raises:
@@ -88,6 +90,7 @@ class TextEngine:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=_LINE_BYTES,
+            env={**os.environ, **(environment or {})},
             start_new_session=True,  # Ctrl-C in a terminal is the parent's to handle
         )
         engine = cls(process, settings=settings)
@@ -153,9 +156,12 @@ def _open(pipe: PipeT | None) -> PipeT:
 
 
 @contextlib.asynccontextmanager
-async def text_engine(model: Path, *, slots: int = 2, context_tokens: int = 16_384) -> AsyncIterator[TextEngine]:
-    """A running engine for `model` that is stopped on the way out."""
-    engine = await TextEngine.start(EngineSettings(model=str(model), slots=slots, context_tokens=context_tokens))
+async def text_engine(
+    model: Path, *, slots: int = 2, context_tokens: int = 16_384, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[TextEngine]:
+    """A running engine for `model` that is stopped on the way out; it finds `environment` beside this process's own."""
+    settings = EngineSettings(model=str(model), slots=slots, context_tokens=context_tokens)
+    engine = await TextEngine.start(settings, environment=environment)
     try:
         yield engine
     finally:

@@ -58,6 +58,9 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
             machine,
             Announcement(pools=profile.pools, tags=profile.tags, dedicated_to=profile.dedicated_to, region=region),
         )
+        # What routing reads; a profile without a region is in none, which harms nobody.
+        if profile.region:
+            self.check_announced(machine, Announcement(region=profile.region))
 
     def check_announced(self, machine: str, said: Announcement) -> None:
         """Compare what the machine will announce, as far as it has said so. Raises NotGranted."""

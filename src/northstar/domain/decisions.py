@@ -8,6 +8,7 @@ import msgspec
 
 from northstar.domain.estimates import DurationEstimate
 from northstar.domain.requirements import Pool
+from northstar.domain.workloads import Modality
 
 _Sentence = Annotated[str, msgspec.Meta(max_length=400)]
 
@@ -59,5 +60,9 @@ class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     holders: Annotated[int, msgspec.Meta(ge=0)] = 0
     #: What would have to change before anybody can run it; empty: somebody can.
     unservable: _Sentence = ""
+    #: Of the workload (`Workload.shape`, `Workload.modalities`), and how large it is (`FinishedRun.work`): by what runs are compared later.
+    shape: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    modalities: tuple[Modality, ...] = ()
+    work: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     #: What was done or seen beside that: a fetch ordered, a model that nobody declared.
     notes: tuple[_Sentence, ...] = ()

@@ -22,6 +22,8 @@ class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
     #: How many node classes it knows, and a digest of their names: engines with equal digests run the same graphs.
     node_classes: Annotated[int, msgspec.Meta(ge=0)] = 0
     node_classes_digest: str = ""
+    #: The names themselves.
+    node_class_names: frozenset[str] = frozenset()
     #: Models that it can serve, by the names that jobs use; anchors (large models) come first.
     models: tuple[ModelHeld, ...] = ()
     #: Whether the states of `models` say which are in memory. Otherwise that has to be estimated from what jobs used.

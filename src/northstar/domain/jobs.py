@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
+from northstar.domain.models import ModelName
 from northstar.domain.requirements import LaneKey, Pool, Requirements, Word, lane_of
+from northstar.domain.workloads import Speciality
 
 JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Tenant = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")]
+#: What a tenant calls one of its own, a user or a session; it says nothing to us and is only ever compared.
+Label = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
 
 
@@ -49,6 +53,8 @@ class RetryRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_recoveries: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 10
 
 
+#: Where a job waits that names no pool, when nobody routes it.
+UNROUTED: Final = "standard"
 #: One value for all, so that a body can tell by identity that nothing is asked, and leave it out.
 _NOTHING_ASKED = Requirements()
 
@@ -59,13 +65,22 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     service: Word
     payload: dict[str, Any] = {}
     id: JobId | None = None
-    pool: Pool = "standard"
+    #: The pool in which it shall run; empty: the one that North Star chooses.
+    pool: Pool | None = None
+    #: What of the Standard pool's specialities it is; empty: what its payload says, if it does.
+    speciality: Speciality | None = None
     requires: Requirements = _NOTHING_ASKED
     tenant: Tenant = "default"
+    #: Who of the tenant asked, as the tenant calls them: durations are learned for each.
+    user: Label = ""
+    #: The sitting in which it was asked, as the tenant calls it.
+    session: Label = ""
+    #: The job whose work led to this one.
+    parent: JobId | None = None
     #: 0 to 100; higher goes first.
     priority: Annotated[int, msgspec.Meta(ge=0, le=100)] = 50
-    #: Expected run time in seconds; what the job counts for in its tenant's fair share.
-    expected_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 1.0
+    #: Expected run time in seconds; empty: what North Star expects. What the job counts for in its tenant's fair share.
+    expected_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] | None = None
     retry: RetryRule = RetryRule()
     #: Give up unless it has started, or finished, so many seconds after submit.
     start_within_s: _Seconds | None = None
@@ -76,18 +91,23 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")] | None = None
 
     def lane(self) -> LaneKey:
-        """The lane in which it waits."""
-        return lane_of(pool=self.pool, service=self.service, requires=self.requires)
+        """The lane in which it waits; of one that nobody has routed, that of the Standard pool."""
+        return lane_of(pool=self.pool or UNROUTED, service=self.service, requires=self.requires)
 
-    def body(self) -> bytes:
-        """What the machine gets."""
+    def body(self, *, declared: tuple[ModelName, ...] = ()) -> bytes:
+        """What the machine gets. `declared` names the models whose sources are the operator's word and not the sender's."""
         return msgspec.json.encode(
             JobBody(
                 service=self.service,
                 payload=self.payload,
-                pool=self.pool,
+                pool=self.pool or UNROUTED,
                 requires=self.requires,
                 finish_within_s=self.finish_within_s,
+                user=self.user,
+                session=self.session,
+                parent=self.parent,
+                speciality=self.speciality,
+                declared=declared,
             )
         )
 
@@ -102,9 +122,16 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     service: str
     payload: dict[str, Any]
-    pool: str = "standard"
+    pool: str = UNROUTED
     requires: Requirements = _NOTHING_ASKED
     finish_within_s: float | None = None
+    user: str = ""
+    session: str = ""
+    parent: str | None = None
+    speciality: Speciality | None = None
+    #: Models that are required, and whose sources the broker has from the catalogue: a machine may use its tokens, buckets and folders
+    #: for them. A request has no such field, so no client can say it.
+    declared: tuple[ModelName, ...] = ()
 
     def lane(self) -> LaneKey:
         """The lane of the request that this is a part of."""

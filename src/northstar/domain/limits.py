@@ -45,3 +45,7 @@ class CellLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_invite_ms: _Ms = 90 * 86_400_000
     #: A token whose machine has not been here for so long expires.
     token_ttl_ms: _Ms = 30 * 86_400_000
+    #: What operators declare for all processes, such as the models of the catalogue: how many, and their bytes in all. Each process
+    #: that routes reads all of them when one has changed.
+    max_documents: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 20_000
+    max_documents_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=1_000_000_000)] = 67_108_864

@@ -6,9 +6,13 @@ from typing import Annotated
 
 import msgspec
 
-from northstar.domain.requirements import Pool, Word
+from northstar.domain.requirements import Pack, Pool, Word
 
 MachineId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
+
+
+#: Fields of a profile that came later: left out of its text where they are empty.
+_LATER = frozenset({"region", "node_set"})
 
 
 class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,13 +25,17 @@ class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     services: Annotated[tuple[Word, ...], msgspec.Meta(min_length=1, max_length=64)]
     #: VRAM of the GPU a job may use, MB.
     vram_mb: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
-    node_packs: Annotated[tuple[Word, ...], msgspec.Meta(max_length=500)] = ()
+    node_packs: Annotated[tuple[Pack, ...], msgspec.Meta(max_length=500)] = ()
     tags: Annotated[tuple[Word, ...], msgspec.Meta(max_length=64)] = ()
     #: Set: runs only jobs that ask for this isolation.
     dedicated_to: Word | None = None
+    #: Where it stands; empty is unknown, and no machine for jobs that may run in some regions only.
+    region: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    #: Digest of the list of node classes that its ComfyUI engines know (`domain.node_sets`); empty: it tells none.
+    node_set: Annotated[str, msgspec.Meta(max_length=16, pattern=r"^([0-9a-f]{16})?$")] = ""
 
     def canonical(self) -> str:
-        """Text that is equal for equal profiles."""
+        """Text that is equal for equal profiles. It names region and node classes only where there are some, as before they existed."""
         ordered = MachineProfile(
             pools=tuple(sorted(set(self.pools))),
             services=tuple(sorted(set(self.services))),
@@ -35,8 +43,17 @@ class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             node_packs=tuple(sorted(set(self.node_packs))),
             tags=tuple(sorted(set(self.tags))),
             dedicated_to=self.dedicated_to,
+            region=self.region,
+            node_set=self.node_set,
         )
-        return msgspec.json.encode(ordered).decode()
+        text: dict[str, object] = msgspec.to_builtins(ordered)
+        return msgspec.json.encode(
+            {name: value for name, value in text.items() if value or name not in _LATER}
+        ).decode()
+
+    def named_set(self) -> dict[str, str]:
+        """The list of node classes that it names, as registering takes it."""
+        return {"node_set": self.node_set} if self.node_set else {}
 
     def words(self) -> tuple[str, ...]:
         """What submissions may ask for because this machine exists."""
@@ -45,7 +62,8 @@ class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             *(f"service:{service}" for service in self.services),
             *((f"isolation:{self.dedicated_to}",) if self.dedicated_to else ()),
             *(f"tag:{tag}" for tag in self.tags),
-            *(f"pack:{pack}" for pack in self.node_packs),
+            *(f"pack:{word}" for pack in self.node_packs for word in dict.fromkeys((pack, pack.partition("@")[0]))),
+            *((f"region:{self.region}",) if self.region else ()),
         )
 
 
@@ -98,6 +116,8 @@ class MachineDescription(msgspec.Struct, frozen=True, kw_only=True):
     gpus: Annotated[tuple[Gpu, ...], msgspec.Meta(max_length=MAX_GPUS)] = ()
     driver: Annotated[str, msgspec.Meta(max_length=64)] = ""
     engines: Annotated[tuple[EngineDescription, ...], msgspec.Meta(max_length=64)] = ()
+    #: Disk on which it keeps models, bytes, or what its settings let them take of it; 0: it keeps none, or does not say.
+    disk_bytes: Annotated[int, msgspec.Meta(ge=0, le=10**18)] = 0
     #: What it could not find out about itself, and what to do about it.
     trouble: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
 

@@ -27,8 +27,8 @@ ADAPTERS: frozenset[str] = frozenset({"lora", "embedding"})
 UNKNOWN_HASH = "unknown"
 
 _Bytes = Annotated[int, msgspec.Meta(ge=0, le=10_000_000_000_000)]
-_Folder = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$")]
-_Source = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
+ModelFolder = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$")]
+ModelSource = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 
 
 class ModelNeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -41,11 +41,11 @@ class ModelNeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     kind: ModelKind = "checkpoint"
     size_bytes: Annotated[int, msgspec.Meta(ge=0, le=10_000_000_000_000)] = 0
     #: Addresses to try, one after the other: https, http, hf, civitai, s3 or file.
-    sources: Annotated[tuple[_Source, ...], msgspec.Meta(max_length=8)] = ()
+    sources: Annotated[tuple[ModelSource, ...], msgspec.Meta(max_length=8)] = ()
     #: The file's SHA-256 in hexadecimal, or "unknown" on purpose; wanted where there are sources.
     sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64}|unknown)?$")] = ""
     #: Folder below the models folder; empty: the usual one of its kind.
-    folder: _Folder = ""
+    folder: ModelFolder = ""
 
     def __post_init__(self) -> None:
         """Whoever names sources says what the file must be.
@@ -56,8 +56,8 @@ class ModelNeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if self.sources and not self.sha256:
             raise ValueError('a model with sources needs its sha256, or "unknown" on purpose')
 
-    def order(self) -> ModelOrder | None:
-        """What a machine that lacks it is to fetch; None if nobody said from where."""
+    def order(self, *, from_job: bool = True) -> ModelOrder | None:
+        """What a machine that lacks it is to fetch; None if nobody said from where. `from_job` is false of what the catalogue says."""
         if not self.sources:
             return None
         return ModelOrder(
@@ -67,7 +67,7 @@ class ModelNeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             sources=self.sources,
             sha256=self.sha256,
             size_bytes=self.size_bytes,
-            from_job=True,
+            from_job=from_job,
         )
 
     def identity(self) -> ModelNeed:
@@ -96,9 +96,9 @@ class ModelOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     #: What kind of model it is.
     kind: ModelKind = "checkpoint"
     #: Folder below the models folder; empty: the usual one of its kind.
-    folder: _Folder = ""
+    folder: ModelFolder = ""
     #: Addresses to try, one after the other: https, http, hf, civitai, s3 or file.
-    sources: Annotated[tuple[_Source, ...], msgspec.Meta(min_length=1, max_length=8)]
+    sources: Annotated[tuple[ModelSource, ...], msgspec.Meta(min_length=1, max_length=8)]
     #: The file's SHA-256 in hexadecimal, or "unknown" on purpose.
     sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64}|unknown)$")]
     #: Its size; 0 if it is not known.

@@ -12,9 +12,22 @@ from typing import Annotated
 import msgspec
 
 from northstar.domain.models import ModelNeed
+from northstar.domain.workloads import NodeClass
 
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._/:+-]*$")]
+#: A ComfyUI node pack, or one version of it: `impact-pack`, `impact-pack@8.1`.
+Pack = Annotated[
+    str,
+    msgspec.Meta(min_length=1, max_length=96, pattern=r"^[a-z0-9][a-z0-9._/:+-]{0,63}(@[a-z0-9][a-z0-9._+-]{0,30})?$"),
+]
 Pool = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[a-z][a-z0-9-]*$")]
+#: Where a machine stands, in its operator's words.
+Region = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+#: Pools switched off: any machine that is not kept for somebody may take the job.
+UNIFORM = "uniform"
+#: Regions and node classes of one job together, bytes of JSON: they are part of the text that names its lane.
+MAX_PLACES_BYTES = 8_192
 
 #: Upper bounds of VRAM classes in MB: sizes of real cards, so that classes are few.
 VRAM_CLASSES_MB = (
@@ -45,12 +58,29 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     models: Annotated[tuple[ModelNeed, ...], msgspec.Meta(max_length=32)] = ()
     #: Free VRAM the job needs, MB (decimal).
     vram_mb: Annotated[int, msgspec.Meta(ge=0, le=288_000)] = 0
-    #: ComfyUI node packs that must be installed.
-    node_packs: Annotated[tuple[Word, ...], msgspec.Meta(max_length=64)] = ()
+    #: ComfyUI node packs that must be installed; `pack` is met by any version of it, `pack@1.2` only by that one.
+    node_packs: Annotated[tuple[Pack, ...], msgspec.Meta(max_length=64)] = ()
     #: Every tag must be one of the machine's.
     tags: Annotated[tuple[Word, ...], msgspec.Meta(max_length=16)] = ()
     #: Set: only a machine dedicated to this name may run the job.
     isolation: Word | None = None
+    #: Only machines in one of these regions may run the job; empty: anywhere.
+    regions: Annotated[tuple[Region, ...], msgspec.Meta(max_length=64)] = ()
+    #: ComfyUI node classes that the machine's engine must know, beside those that every ComfyUI has.
+    node_classes: Annotated[tuple[NodeClass, ...], msgspec.Meta(max_length=256)] = ()
+
+    def __post_init__(self) -> None:
+        """Bound what becomes part of the lane's text.
+
+        Raises:
+            ValueError: regions and node classes together are too long.
+        """
+        if (self.regions or self.node_classes) and len(_encoded(self.regions, self.node_classes)) > MAX_PLACES_BYTES:
+            raise ValueError(f"regions and node_classes together may take {MAX_PLACES_BYTES} bytes")
+
+
+def _encoded(*words: tuple[str, ...]) -> bytes:
+    return msgspec.json.encode(words)
 
 
 class LaneKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +95,11 @@ class LaneKey(msgspec.Struct, frozen=True, kw_only=True):
     anchors: str
 
 
-class RequirementClass(msgspec.Struct, frozen=True, kw_only=True):
-    """The hard part of a lane, as stored: what `policy.routing.fit` compares with a machine's profile."""
+class RequirementClass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The hard part of a lane, as stored: what `policy.routing.fit` compares with a machine's profile.
+
+    Fields with a default are left out of its text where they are empty, so the text of classes from before they existed stays.
+    """
 
     pool: str
     service: str
@@ -74,6 +107,8 @@ class RequirementClass(msgspec.Struct, frozen=True, kw_only=True):
     node_packs: tuple[str, ...]
     tags: tuple[str, ...]
     isolation: str | None
+    regions: tuple[str, ...] = ()
+    node_classes: tuple[str, ...] = ()
 
 
 def vram_class_mb(vram_mb: int) -> int:
@@ -104,7 +139,8 @@ def lane_of(*, pool: str, service: str, requires: Requirements) -> LaneKey:
     """The lane in which a job with these needs waits."""
     if any(need.sha256 for need in requires.models):
         return _lane_with_sources(pool, service, requires)
-    if len(requires.models) + len(requires.node_packs) + len(requires.tags) > _WORDS_KEPT:
+    others = (requires.node_packs, requires.tags, requires.regions, requires.node_classes)
+    if len(requires.models) + sum(map(len, others)) > _WORDS_KEPT:
         return _lane_of(pool, service, requires)
     return _remembered_lane_of(pool, service, requires)
 
@@ -125,6 +161,8 @@ def _lane_of(pool: str, service: str, requires: Requirements) -> LaneKey:
         node_packs=tuple(sorted(set(requires.node_packs))),
         tags=tuple(sorted(set(requires.tags))),
         isolation=requires.isolation,
+        regions=tuple(sorted(set(requires.regions))),
+        node_classes=tuple(sorted(set(requires.node_classes))),
     )
     anchors = tuple(sorted({need.name: need for need in requires.models if need.is_anchor}.values()))
     class_text = msgspec.json.encode(hard).decode()
@@ -135,11 +173,13 @@ def _lane_of(pool: str, service: str, requires: Requirements) -> LaneKey:
         pool=pool,
         vram_mb=hard.vram_mb,
         words=(
-            f"pool:{pool}",
+            # Any machine serves it, so nobody need have brought it. What nobody knows of node classes is said as a reason to wait.
+            *((f"pool:{pool}",) if pool != UNIFORM else ()),
             f"service:{service}",
             *((f"isolation:{hard.isolation}",) if hard.isolation else ()),
             *(f"tag:{tag}" for tag in hard.tags),
             *(f"pack:{pack}" for pack in hard.node_packs),
+            *(f"region:{region}" for region in hard.regions),
             *sorted({f"model:{need.name}" for need in requires.models}),
         ),
     )

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from northstar.domain.requirements import Word
+from northstar.domain.requirements import Region, Word
 
-Region = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+__all__ = ["NO_TERMS", "Region", "TenantTerms"]
 
 
 class TenantTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -25,6 +25,17 @@ class ModelUse(msgspec.Struct, frozen=True, order=True):
     kind: ModelKind = "other"
 
 
+class ModelDownload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a payload says that a model file can be had. It is what the payload says: nobody has looked."""
+
+    name: ModelName
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
+    #: Folder below the models folder, as ComfyUI calls it; empty: it does not say.
+    folder: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$")] = ""
+    #: The file's SHA-256 in hexadecimal; empty: it does not say.
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+
 class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A payload, read. Zero and empty mean "not known" or "does not apply"; nothing is ever guessed into a field."""
 
@@ -33,9 +44,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Short text that is equal for jobs of which equal times are expected: the graph without prompts, seeds and file names of inputs.
     shape: str = ""
     models: tuple[ModelUse, ...] = ()
+    #: Where the payload says that models can be had, also models that it does not use as it stands.
+    downloads: tuple[ModelDownload, ...] = ()
     #: ComfyUI's node classes, sorted, each once.
     node_classes: tuple[NodeClass, ...] = ()
-    #: Denoising steps over all samplers.
+    #: Denoising steps over all samplers, and the steps of a training.
     steps: _Count = 0
     #: Pixels of one picture or frame, the largest that the work makes.
     pixels: _Count = 0
@@ -54,6 +67,13 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_experimental: bool = False
     #: What of the payload could not be read, in sentences.
     unread: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> float:
+        """How much of it there is: steps times pixels, pictures and frames, or tokens; 0 where that is not known."""
+        if self.tokens:
+            return float(self.tokens)
+        return float(max(1, self.steps) * self.pixels * max(1, self.images) * max(1, self.frames))
 
     @property
     def is_multi_modal(self) -> bool:

@@ -80,12 +80,21 @@ class PlanDue(msgspec.Struct, frozen=True):
     """A machine or a lane is new, so no candidates name it yet."""
 
 
-Ring = Connected | Offered | Canceled | MachineChanged | Ordered | Approved | Revoked | Due | PlanDue
+class DocumentsChanged(msgspec.Struct, frozen=True):
+    """What operators declare for all processes has changed; whoever keeps some of it reads it again."""
+
+
+Ring = Connected | DocumentsChanged | Offered | Canceled | MachineChanged | Ordered | Approved | Revoked | Due | PlanDue
 
 #: Longest pause between two attempts to connect.
 MAX_PAUSE_S = 5.0
 
 
+_OF_NOBODY: dict[str, Connected | DocumentsChanged | PlanDue] = {
+    "look": Connected(),
+    "plan": PlanDue(),
+    "documents": DocumentsChanged(),
+}
 _OF_A_MACHINE: dict[str, type[Ordered | Approved | Revoked]] = {
     "orders": Ordered,
     "approved": Approved,
@@ -100,8 +109,8 @@ def read_ring(holder: str, word: Any) -> Ring | None:
             return Offered(word)
         case int() | float() if holder == "tick":
             return Due(int(word))
-        case ["plan" | "look" as wish]:
-            return PlanDue() if wish == "plan" else Connected()
+        case [str() as wish] if wish in _OF_NOBODY:
+            return _OF_NOBODY[wish]
         case ["offer", machine, jobs]:
             return Offered(machine, msgspec.convert(jobs, tuple[ClaimedJob, ...]))
         case ["cancel", job, token, machine]:

@@ -12,6 +12,7 @@ import msgspec
 from valkey.exceptions import ResponseError
 
 from northstar.domain.errors import NorthstarError
+from northstar.domain.node_sets import read_set
 from northstar.domain.refusals import CellNotOpen, refusal
 from northstar.store import messages as m
 from northstar.store.errors import ValkeyGone, ValkeyLoading, ValkeyReadOnly
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from northstar.domain.limits import CellLimits
+    from northstar.domain.node_sets import NodeSet
 
 Reply = TypeVar("Reply")
 Item = TypeVar("Item")
@@ -164,9 +166,19 @@ class Cell:
         request = {"nonce": nonce, "jobs": [{"id": job_id, "lane": lane} for job_id, lane in jobs]}
         return (await self.call("replay", request, _Jobs[m.Outcome])).jobs
 
-    async def inspect(self, job_ids: Sequence[str], *, bodies: bool = False, results: bool = False) -> m.InspectReply:
+    async def reroute(
+        self, jobs: Sequence[m.Rerouted], *, lanes: Sequence[m.WantedLane], because: str, nonce: str
+    ) -> list[m.Outcome]:
+        """Send waiting jobs (at most 500) to other lanes; words: ok, same, or a refusal's name."""
+        request = {"nonce": nonce, "because": because, "lanes": lanes, "jobs": jobs}
+        return (await self.call("reroute", request, _Jobs[m.Outcome])).jobs
+
+    async def inspect(
+        self, job_ids: Sequence[str], *, bodies: bool = False, results: bool = False, decisions: bool = False
+    ) -> m.InspectReply:
         """Jobs as they are; unknown ones are left out."""
-        return await self.call("inspect", {"jobs": job_ids, "bodies": bodies, "results": results}, m.InspectReply)
+        request = {"jobs": job_ids, "bodies": bodies, "results": results, "decisions": decisions}
+        return await self.call("inspect", request, m.InspectReply)
 
     async def list_jobs(self, index: m.JobIndex, *, after: str = "", count: int = 100) -> m.ListReply:
         """Ids of jobs in one state, a page at a time."""
@@ -189,6 +201,16 @@ class Cell:
     async def register_machine(self, **fields: Any) -> m.RegisterReply:
         """A machine joins or comes back; fields as in the header of `register_machine.lua`."""
         return await self.call("register_machine", fields, m.RegisterReply)
+
+    async def tell_node_set(self, node_set: NodeSet, *, machine: str, session: str) -> bool:
+        """The node classes that a machine's profile names; gives whether they were new.
+
+        Raises:
+            NodeSetInvalid: it is not what its digest says. NodeSetNotNamed, TooManyNodeSets, TooMuchNews.
+        """
+        read_set(node_set)
+        request = {"machine": machine, "session": session, "node_set": node_set.digest, "packed": node_set.packed}
+        return (await self.call("tell_node_set", request, dict[str, bool]))["kept"]
 
     async def claim(self, *, machine: str, session: str, credits_: int, nonce: str, park: bool) -> m.ClaimReply:
         """Offers first, then what the machine may take; parks it when that is less than it asked."""

@@ -19,6 +19,7 @@ KEY_KINDS: dict[str, KeyKind] = {
     "jobs": "hash",  # job -> packed record
     "bodies": "hash",  # job -> what was submitted, JSON
     "results": "hash",  # job -> what came back, JSON
+    "decisions": "hash",  # job -> why it waits where it waits, JSON
     "waiting": "zset",  # lane, order, job: by text
     "ages": "zset",  # lane, submitted, sequence, job: by text
     "heads": "hash",  # lane -> order of its first job and age of its oldest
@@ -28,6 +29,7 @@ KEY_KINDS: dict[str, KeyKind] = {
     "classes": "hash",  # the same for requirement classes
     "profiles": "hash",  # the same for machine profiles
     "idle_profiles": "zset",  # profile that no machine has -> when it may be forgotten
+    "node_sets": "hash",  # digest -> packed list of node classes, and 'p' + digest -> packed list of profiles that name it
     "fits": "hash",  # profile, class -> '1' | '0'
     "vocabulary": "hash",  # word -> who declared it
     "idle_lanes": "zset",  # lane -> when it may be forgotten
@@ -57,6 +59,7 @@ KEY_KINDS: dict[str, KeyKind] = {
     "invites_due": "zset",  # invite -> when it may be forgotten
     "tokens": "hash",  # token -> packed record, and NUL, machine -> its latest token
     "tokens_due": "zset",  # token -> when it may be forgotten
+    "documents": "hash",  # kind, NUL, name -> packed record of what operators declared, and 'state' -> their version, number and bytes
     "events": "stream",  # what happened, numbered by epoch and sequence
 }
 

@@ -67,6 +67,17 @@ class WantedJob(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str
     digest: str
     body: str
+    #: Why policy sends it there: a `RoutingDecision` as JSON, or "".
+    decision: str = ""
+
+
+class Rerouted(msgspec.Struct, frozen=True, kw_only=True):
+    """A waiting job that goes to another lane. `from_` is the lane in which policy saw it; `lane` counts from 1 in the call's lanes."""
+
+    id: str
+    from_: str = msgspec.field(name="from")
+    lane: int
+    decision: str = ""
 
 
 class Submitted(msgspec.Struct, frozen=True, array_like=True):
@@ -76,16 +87,17 @@ class Submitted(msgspec.Struct, frozen=True, array_like=True):
     replayed: bool
 
 
-class Done(msgspec.Struct, frozen=True):
-    """A finished job and its result, JSON."""
+class Done(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A finished job and its result, JSON. `report` is what the run took (`domain.run_reports`), empty where nobody measured it."""
 
     id: str
     token: str
     result: str
+    report: str = ""
 
 
-class Failure(msgspec.Struct, frozen=True):
-    """A failed job. `jitter` in [0, 1) is random."""
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A failed job. `jitter` in [0, 1) is random; `report` as in `Done`."""
 
     id: str
     token: str
@@ -93,13 +105,15 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
     retryable: bool
     jitter: float
+    report: str = ""
 
 
-class Held(msgspec.Struct, frozen=True):
-    """A job under a lease, as its machine names it."""
+class Held(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A job under a lease, as its machine names it; one that is handed back may bear a `report`, as in `Done`."""
 
     id: str
     token: str
+    report: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
@@ -168,6 +182,8 @@ class RegisterReply(msgspec.Struct, frozen=True):
     profile: str
     undecided: list[tuple[str, str]]
     held: list[tuple[str, str]]
+    #: The list of node classes that the profile names was not told yet.
+    node_set_wanted: bool = False
 
 
 class TickReply(msgspec.Struct, frozen=True):
@@ -233,13 +249,14 @@ class JobRecord(msgspec.Struct, array_like=True):
 
 
 class InspectedJob(msgspec.Struct, frozen=True, array_like=True):
-    """A job with its record, and its body and result if asked for."""
+    """A job with its record, and its body, result and decision if asked for."""
 
     id: str
     record: JobRecord
     body: str
     result: str
     lane_key: str
+    decision: str = ""
 
 
 class InspectReply(msgspec.Struct, frozen=True):
@@ -275,6 +292,9 @@ class MachineRecord(msgspec.Struct, array_like=True):
     wants: int
     nonce: str
     registered_ms: int
+    accepted: list[str] = []
+    #: (lane, how many of its jobs are under a lease here).
+    work: list[tuple[str, int]] = []
 
 
 class LaneRecord(msgspec.Struct, array_like=True):
@@ -287,6 +307,8 @@ class LaneRecord(msgspec.Struct, array_like=True):
     live: int
     #: JSON [[model, bytes], …] as its first submitter gave them; empty in records of older libraries.
     anchors: str = ""
+    #: Seconds that a run of its jobs is expected to take, by what their submitters said; 0 in records of older libraries.
+    run_s: float = 0.0
 
 
 class ClassRecord(msgspec.Struct, array_like=True):
@@ -298,9 +320,10 @@ class ClassRecord(msgspec.Struct, array_like=True):
 
 
 class ProfileRecord(msgspec.Struct, array_like=True):
-    """A machine profile's packed record; positions as `ns.P`. How many machines have it is the library's own affair."""
+    """A machine profile's packed record; positions as `ns.P`. Older records do not say how many machines have it."""
 
     key: str
+    machines: int = 0
 
 
 class Leaving(msgspec.Struct, frozen=True, array_like=True):
@@ -311,3 +334,4 @@ class Leaving(msgspec.Struct, frozen=True, array_like=True):
     transfer: str = ""
     record: list[Any] = []
     body: str = ""
+    decision: str = ""

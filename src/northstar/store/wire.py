@@ -14,6 +14,8 @@ import msgspec
 from northstar.domain.admission import Announcement, Grant
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
+from northstar.domain.node_sets import NodeSet
+from northstar.domain.pool_terms import NO_POOL_TERMS, PoolTerms
 from northstar.store.messages import Done, Failure, Held, Outcome, StoredOrder
 
 #: Versions of these frames that this build speaks, oldest and newest.
@@ -22,6 +24,10 @@ OLDEST_PROTOCOL, NEWEST_PROTOCOL = 1, 1
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 #: Results, claims or leases in one call, so that a frame always suffices.
 MAX_BATCH = 32
+
+
+#: The word of a ring that brings a machine new `PoolTerms`.
+TERMS = "terms"
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
@@ -85,7 +91,7 @@ class Progressed(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
 
 
 class Rung(msgspec.Struct, frozen=True, array_like=True, tag="ring"):
-    """Something happened to the machine; the word is that of the cell's bell (`store.bells`)."""
+    """Something happened to the machine; the word is that of the cell's bell (`store.bells`), or `TERMS` with the new ones."""
 
     word: Any
 
@@ -109,9 +115,12 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """Jobs that this session still holds."""
+    """Jobs that this session still holds, and whether the node classes that its profile names are wanted: `tell_node_set`."""
 
     held: tuple[Held, ...]
+    node_set_wanted: bool = False
+    #: What follows from the pools that the machine serves.
+    terms: PoolTerms = NO_POOL_TERMS
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -168,6 +177,12 @@ class Describe(msgspec.Struct, frozen=True):
     """`describe`: what the machine says of itself has changed."""
 
     description: MachineDescription
+
+
+class TellNodeSet(msgspec.Struct, frozen=True):
+    """`tell_node_set`: the node classes that the profile names by their digest."""
+
+    node_set: NodeSet
 
 
 class ModelsPresent(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import itertools
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -211,3 +212,29 @@ async def test_a_small_real_disk_is_never_overfilled(tmp_path: Path, server: Ori
             assert len(names(models)) == 3
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+async def test_the_pool_may_allow_less_than_the_settings_do(tmp_path: Path, server: Origin) -> None:
+    """Spec: "Storage: 10-20GB": a pool caps the disk of its machines."""
+    async with store(tmp_path, space=SpaceRule(limit_bytes=1_000_000), world=days_apart()) as models:
+        models.cap_disk(300_000)
+        await fetch(models, server, "a", "b", "c")
+        assert len(names(models)) == 2
+        models.cap_disk(0)
+        await fetch(models, server, "d")
+        assert len(names(models)) == 3
+
+
+async def test_the_pool_does_not_allow_more_than_the_settings_do(tmp_path: Path, server: Origin) -> None:
+    async with store(tmp_path, space=TWO, world=days_apart()) as models:
+        models.cap_disk(1_000_000)
+        await fetch(models, server, "a", "b", "c")
+        assert len(names(models)) == 2
+
+
+async def test_a_machine_has_as_much_disk_for_models_as_its_settings_let_them_take(tmp_path: Path) -> None:
+    async with store(tmp_path, space=TWO) as models:
+        models.cap_disk(1_000)
+        assert models.disk_bytes == 300_000
+    async with store(tmp_path) as models:
+        assert models.disk_bytes == shutil.disk_usage(tmp_path).total

@@ -17,6 +17,7 @@ from northstar.assembly.front import admission_to
 from northstar.domain.admission import InviteTerms
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld
+from northstar.domain.node_sets import packed_set
 from northstar.domain.refusals import TokenRevoked, TooMuchNews
 from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, machine_token
 from northstar.store import wire
@@ -209,7 +210,7 @@ async def test_a_machine_may_serve_only_what_it_was_invited_for(fleet: Fleet) ->
 async def test_a_machine_that_says_something_else_every_minute_does_not_use_up_what_all_share(fleet: Fleet) -> None:
     async with fleet.front() as front:
         async with fleet.dialling(front.url, "m") as link:
-            with pytest.raises(TooMuchNews, match="m has brought more than 10000 words or 256 profiles"):  # noqa: PT012
+            with pytest.raises(TooMuchNews, match="m has brought more than 10000 words, 256 profiles or 32 lists"):  # noqa: PT012
                 for turn in range(30):
                     packs = tuple(f"p{turn}-{number}" for number in range(400))
                     profile = msgspec.structs.replace(PROFILE, node_packs=packs)
@@ -233,6 +234,25 @@ async def test_profiles_that_nobody_had_are_counted_too(fleet: Fleet) -> None:
                 profile = msgspec.structs.replace(PROFILE, vram_mb=turn)
                 await link.register(profile, MachineDescription(), slots=1, models=())
         assert turn == 256
+
+
+async def test_a_machine_tells_its_node_classes_where_nobody_has_told_them_yet(fleet: Fleet) -> None:
+    nodes = packed_set(["KSampler", "UltimateSDUpscale"])
+    profile = msgspec.structs.replace(PROFILE, node_set=nodes.digest)
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await link.register(profile, MachineDescription(), slots=1, models=(), node_set=nodes)
+        snapshot = await read_snapshot(fleet.cell.client, fleet.cell.keys)
+    assert snapshot.node_sets == {nodes.digest: frozenset({"KSampler", "UltimateSDUpscale"})}
+
+
+async def test_lists_of_node_classes_are_counted_too_and_what_is_refused_costs_only_the_list(fleet: Fleet) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        for turn in range(34):
+            nodes = packed_set([f"Node{turn}"])
+            profile = msgspec.structs.replace(PROFILE, node_set=nodes.digest)
+            await link.register(profile, MachineDescription(), slots=1, models=(), node_set=nodes)
+        snapshot = await read_snapshot(fleet.cell.client, fleet.cell.keys)
+    assert len(snapshot.node_sets) == 32
 
 
 async def test_a_fault_in_the_link_is_told_and_the_machine_dials_again(

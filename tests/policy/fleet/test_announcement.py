@@ -20,6 +20,7 @@ from northstar.domain.machines import (
     MachineProfile,
 )
 from northstar.domain.models import ModelHeld
+from northstar.domain.node_sets import digest_of, packed_set
 from northstar.domain.requirements import VRAM_CLASSES_MB, Requirements, lane_of, read_class
 from northstar.policy.fleet.announcement import MAX_MODELS, Announcement, Declared, announce, merged_models, with_packs
 from northstar.policy.fleet.gpus import FoundGpus
@@ -41,6 +42,12 @@ def said(
 ) -> Announcement:
     profile = MachineProfile(pools=("standard",), services=("picture",), vram_mb=vram_mb)
     return announce(Declared(profile=profile, **more), found, {"picture": COMFY} if engines is None else engines)
+
+
+def test_the_disk_for_models_is_announced_since_pools_ask_for_it() -> None:
+    """Spec, pools: "Storage"."""
+    assert said(disk_bytes=200_000_000_000).description.disk_bytes == 200_000_000_000
+    assert said().description.disk_bytes == 0
 
 
 def test_what_is_found_is_announced_where_nothing_is_declared() -> None:
@@ -123,6 +130,26 @@ def test_more_models_than_a_report_may_name_are_left_out_and_it_is_said() -> Non
     assert len(found.models) == MAX_MODELS
     assert found.description.engines[0].models == 600
     assert "100 models are not announced" in found.description.trouble
+
+
+def test_the_node_classes_that_all_engines_know_are_named_by_their_digest() -> None:
+    one = EngineFacts(kind="comfyui", node_class_names=frozenset({"KSampler", "Upscale"}))
+    other = EngineFacts(kind="comfyui", node_class_names=frozenset({"KSampler"}))
+    found = said(engines={"picture": one, "video": other, "text": EngineFacts(kind="ollama")})
+    assert found.node_set == packed_set(["KSampler"])
+    assert found.profile.node_set == digest_of(["KSampler"])
+
+
+def test_more_node_classes_than_can_be_kept_are_not_announced_and_it_is_said() -> None:
+    names = frozenset(f"{number * 2654435761 % 2**32:x}" for number in range(50_000))
+    found = said(engines={"picture": EngineFacts(kind="comfyui", node_class_names=names)})
+    assert (found.node_set, found.profile.node_set) == (None, "")
+    assert "node classes are not announced" in found.description.trouble
+
+
+def test_a_pack_whose_version_is_declared_is_not_announced_again_without_it() -> None:
+    profile = MachineProfile(pools=("standard",), services=("picture",), node_packs=("impact@8.1",))
+    assert with_packs(profile, ["impact", "animate"])[0].node_packs == ("impact@8.1", "animate")
 
 
 WORDS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,63}", fullmatch=True)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from northstar.policy.routing.fit import decide_fit
+from northstar.policy.routing.fit import FitDecision, decide_fit
 from tests.policy.routing.builders import profile, wanted
+
+DIGEST = "0123456789abcdef"
+NODES = {DIGEST: frozenset({"KSampler", "VAEDecode"})}
 
 
 def test_a_class_without_special_needs_fits_a_machine_of_its_pool_and_service() -> None:
@@ -25,10 +30,13 @@ def test_a_class_without_special_needs_fits_a_machine_of_its_pool_and_service() 
         ({"node_packs": ("impact", "animate")}, "lacks node packs animate, impact"),
         ({"tags": ("eu",)}, "lacks tags eu"),
         ({"isolation": "acme"}, "is dedicated to nobody, the job to acme"),
+        ({"regions": ("eu-west", "eu-north")}, "is in region us-east, not eu-west or eu-north"),
+        ({"node_classes": ("KSampler", "UltimateSDUpscale")}, "lacks node classes UltimateSDUpscale"),
     ],
 )
 def test_each_need_that_is_not_met_is_a_reason(need: dict[str, Any], reason: str) -> None:
-    assert decide_fit(profile(), wanted(**need)).reasons == (reason,)
+    known = profile(region="us-east", node_set=DIGEST)
+    assert decide_fit(known, wanted(**need), NODES) == FitDecision((reason,))
 
 
 def test_all_reasons_are_given_at_once() -> None:
@@ -50,3 +58,73 @@ def test_more_than_is_asked_for_does_no_harm() -> None:
         pools=("fast", "standard"), services=("picture", "video"), tags=("eu", "big"), node_packs=("a", "b", "c")
     )
     assert decide_fit(rich, wanted(tags=("eu",), node_packs=("a",), vram_mb=8_000)).fits
+
+
+def test_a_machine_in_one_of_the_regions_that_are_allowed_fits() -> None:
+    assert decide_fit(profile(region="eu-west"), wanted(regions=("eu-north", "eu-west"))).fits
+
+
+def test_a_machine_that_does_not_say_where_it_stands_is_in_no_region() -> None:
+    assert decide_fit(profile(), wanted(regions=("eu-west",))).reasons == ("is in region (none said), not eu-west",)
+
+
+def test_a_machine_that_knows_all_node_classes_fits() -> None:
+    assert decide_fit(profile(node_set=DIGEST), wanted(node_classes=("VAEDecode",)), NODES).fits
+
+
+def test_node_classes_of_a_machine_that_has_not_told_them_yet_are_no_decision_for_good() -> None:
+    decision = decide_fit(profile(node_set=DIGEST), wanted(node_classes=("VAEDecode",)))
+    assert decision == FitDecision(("has not told its node classes yet",), is_final=False)
+
+
+def test_what_would_not_fit_anyhow_is_decided_before_the_node_classes_are_told() -> None:
+    assert decide_fit(profile(node_set=DIGEST, pools=("fast",)), wanted(node_classes=("VAEDecode",))).is_final
+
+
+def test_an_engine_that_tells_no_node_classes_gets_no_work_that_asks_for_some() -> None:
+    assert decide_fit(profile(), wanted(node_classes=("X",)), NODES).reasons == (
+        "does not tell which node classes it knows",
+    )
+
+
+def test_of_many_missing_node_classes_the_first_are_named() -> None:
+    missing = tuple(f"N{number}" for number in range(8))
+    assert decide_fit(profile(node_set=DIGEST), wanted(node_classes=missing), NODES).reasons == (
+        "lacks node classes N0, N1, N2, N3, N4 and 3 more",
+    )
+
+
+@pytest.mark.parametrize(
+    ("pack", "offered", "fits"),
+    [
+        ("impact", "impact", True),
+        ("impact", "impact@8.1", True),
+        ("impact@8.1", "impact@8.1", True),
+        ("impact@8.1", "impact@8.2", False),
+        ("impact@8.1", "impact", False),
+    ],
+)
+def test_a_pack_is_met_by_any_version_and_a_version_only_by_itself(pack: str, offered: str, fits: bool) -> None:
+    assert decide_fit(profile(node_packs=(offered,)), wanted(node_packs=(pack,))).fits is fits
+
+
+def test_with_pools_switched_off_any_machine_fits_that_is_not_kept_for_somebody() -> None:
+    """Spec, "Rollback Capabilities": "Instant fallback to uniform distribution"."""
+    uniform = wanted(pool="uniform")
+    assert decide_fit(profile(pools=("heavy",)), uniform).fits
+    assert decide_fit(profile(pools=("enterprise",)), uniform).reasons == ("is kept for pool enterprise",)
+    assert decide_fit(profile(pools=("enterprise", "standard")), uniform).fits
+    assert not decide_fit(profile(dedicated_to="acme"), uniform).fits
+
+
+words = st.sampled_from(["eu-west", "us-east", ""])
+
+
+@given(
+    here=words,
+    allowed=st.sets(st.sampled_from(["eu-west", "us-east", "ap"])),
+    pools=st.sampled_from(["standard", "uniform"]),
+)
+def test_work_never_leaves_its_regions(here: str, allowed: set[str], pools: str) -> None:
+    decision = decide_fit(profile(region=here), wanted(regions=tuple(sorted(allowed)), pool=pools))
+    assert decision.fits == (not allowed or here in allowed)

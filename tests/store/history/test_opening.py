@@ -30,20 +30,32 @@ async def test_the_migrations_lead_to_the_tables_that_the_code_knows(database: H
     assert await database.read(differences) == []
 
 
-async def test_an_older_database_is_brought_up_to_date_with_its_rows(database_url: str, workplace: Workplace) -> None:
+def add_a_job(connection: Connection, *, cell: str) -> None:
+    """As a version before this one wrote it."""
+    row = "(cell, job_id, status, finished_ms, epoch, sequence) VALUES (:cell, 'old', 'succeeded', 1, 1, 1)"
+    connection.execute(text(f"INSERT INTO jobs {row}"), {"cell": cell})
+
+
+@pytest.mark.parametrize("revision", ["0001", "0003"])
+async def test_an_older_database_is_brought_up_to_date_with_its_rows(
+    database_url: str, workplace: Workplace, revision: str
+) -> None:
     old = HistoryDatabase(database_url, options=OPTIONS)
     if database_url.startswith("sqlite"):
         Path(database_url.removeprefix("sqlite:///")).touch()
-    await old.write(partial(upgrade_tables, place=old.place, to="0001"))
+    await old.write(partial(upgrade_tables, place=old.place, to=revision))
     assert await old.read(differences) != []
-    await workplace.run("a")
-    await writer_for(workplace, old).step()
+    await old.write(partial(add_a_job, cell=workplace.name))
     await old.close()
 
     new = HistoryDatabase(database_url, options=OPTIONS)
     await new.open()
     assert await new.read(differences) == []
-    assert [job.job_id for job in (await HistoryReader(new, cell=workplace.name).recent_jobs()).jobs] == ["a"]
+    reader = HistoryReader(new, cell=workplace.name)
+    assert [job.job_id for job in (await reader.recent_jobs()).jobs] == ["old"]
+    await workplace.run("a")
+    await writer_for(workplace, new).step()
+    assert {job.job_id for job in (await reader.recent_jobs()).jobs} == {"old", "a"}
     await new.close()
 
 
@@ -59,7 +71,7 @@ async def test_opening_twice_and_from_two_processes_at_once_makes_the_tables_onc
 async def test_a_database_of_a_later_version_is_left_alone(database_url: str, database: HistoryDatabase) -> None:
     await database.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
     later = HistoryDatabase(database_url)
-    with pytest.raises(HistoryTooNew, match="has revision 9999; this version of North Star knows up to 0003: install"):
+    with pytest.raises(HistoryTooNew, match="has revision 9999; this version of North Star knows up to 0004: install"):
         await later.open()
     await later.close()
 
@@ -135,4 +147,5 @@ def test_migrations_lie_within_the_package() -> None:
         "r0001_tables.py",
         "r0002_indexes.py",
         "r0003_identity.py",
+        "r0004_attempts.py",
     ]

@@ -12,13 +12,17 @@ import msgspec
 from northstar.broker.submission import wanted_job, wanted_lane
 from northstar.domain.jobs import ClaimedJob, JobRequest
 from northstar.domain.limits import CellLimits
+from northstar.domain.machines import MachineDescription, MachineProfile
+from northstar.domain.run_reports import RunReport, to_wire
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.cell import Cell
 from northstar.store.keys import KEY_KINDS
-from northstar.store.messages import Done, Failure, InspectedJob, OpenReply, Placement
+from northstar.store.machine_facts import facts_text
+from northstar.store.messages import Candidate, Done, Failure, InspectedJob, OpenReply, Placement
 from northstar.store.valkey import ValkeyClient
 
 NOON_MS = 1_700_000_000_000
+PROFILE = MachineProfile(pools=("fast",), services=("paint",), vram_mb=24_000)
 _NUMBERS = itertools.count(1)
 
 
@@ -41,40 +45,59 @@ class Workplace:
         await self.cell.open(limits or CellLimits(), clock="virtual")
         self.cell.now_ms = now_ms
         await self.cell.declare(["pool:standard", "pool:fast", "service:paint"], by="test")
+        await self.register("m")
+
+    async def register(self, machine: str, *, session: str = "s", said: MachineDescription | None = None) -> None:
+        """A machine comes, or comes back."""
         registered = await self.cell.register_machine(
-            machine="m",
-            session="s",
-            profile="gpu",
+            machine=machine,
+            session=session,
+            profile=PROFILE.canonical(),
             fits=[],
             slots=256,
             vram_mb=24_000,
             holder="holder",
-            description="{}",
+            description="{}" if said is None else msgspec.json.encode(said).decode(),
             words=[],
             nonce=self.nonce(),
+            **({} if said is None else {"facts": facts_text(said, vram_mb=24_000, pools=PROFILE.pools)}),
         )
         self._profile = registered.profile
+
+    async def may_take(self, machine: str, job_id: str) -> None:
+        """What policy would write for a machine that came anew: it may take the lane of this job."""
+        found = await self.look(job_id)
+        assert found is not None
+        await self.cell.set_candidates([(machine, [Candidate(found.record.lane, 0)])], nonce=self.nonce())
+
+    async def lose(self, machine: str, *, lost: bool = True) -> None:
+        """A machine goes: killed, or in order."""
+        await self.cell.remove_machine(machine, because="gone", lost=lost, nonce=self.nonce())
 
     def later(self, by_ms: int) -> None:
         assert self.cell.now_ms is not None
         self.cell.now_ms += by_ms
 
-    async def submit(self, *job_ids: str, **fields: Any) -> None:
+    async def submit(self, *job_ids: str, machine: str = "m", decision: str = "", **fields: Any) -> None:
         request = JobRequest(service="paint", pool="fast", **{"payload": {"prompt": "a lake"}} | fields)
         lane = msgspec.structs.replace(
             wanted_lane(request.lane(), None, PatienceRule()),
             fits=((self._profile, True),),
-            placements=(Placement("m", 0),),
+            placements=(Placement(machine, 0),),
         )
-        jobs = [wanted_job(request, job_id=job_id, lane=1, weight=1.0) for job_id in job_ids]
+        jobs = [wanted_job(request, job_id=job_id, lane=1, weight=1.0, decision=decision) for job_id in job_ids]
         await self.cell.submit(jobs=jobs, lanes=[lane], nonce=self.nonce())
 
-    async def claim(self, credits_: int = 100) -> list[ClaimedJob]:
-        return (await self.cell.claim(machine="m", session="s", credits_=credits_, nonce=self.nonce(), park=False)).jobs
+    async def claim(self, credits_: int = 100, *, machine: str = "m") -> list[ClaimedJob]:
+        reply = await self.cell.claim(machine=machine, session="s", credits_=credits_, nonce=self.nonce(), park=False)
+        return reply.jobs
 
-    async def complete(self, jobs: Sequence[ClaimedJob], result: str = "{}") -> None:
-        done = [Done(job.id, job.token, result) for job in jobs]
-        assert {o.word for o in await self.cell.complete(machine="m", session="s", done=done)} <= {"ok"}
+    async def complete(
+        self, jobs: Sequence[ClaimedJob], result: str = "{}", *, report: RunReport | None = None, machine: str = "m"
+    ) -> None:
+        took = "" if report is None else to_wire(report)
+        done = [Done(job.id, job.token, result, took) for job in jobs]
+        assert {o.word for o in await self.cell.complete(machine=machine, session="s", done=done)} <= {"ok"}
 
     async def fail(self, job: ClaimedJob, **changes: Any) -> None:
         failure = Failure(job.id, job.token, "BOOM", "it broke", retryable=False, jitter=0.0)

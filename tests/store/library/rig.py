@@ -32,6 +32,8 @@ LIMITS = {
     "max_tokens": 50,
     "max_invite_ms": 7_776_000_000,
     "token_ttl_ms": 2_592_000_000,
+    "max_documents": 20,
+    "max_documents_bytes": 200_000,
 }
 START_MS = 1_700_000_000_000
 State = dict[str, object]

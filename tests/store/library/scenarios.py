@@ -1,8 +1,8 @@
 """One furnished cell, and for every function the calls that matter in it.
 
-In the cell: machines m1 (busy, slots free), m2 (holds an offer), m3 (parked), m4 (draining), m5 (another profile); jobs in
-every status; a pause, a fetch in flight, orders, models, candidates, words, an arrival; an invite, and the tokens of m6 (approved), m7 (waiting)
-and m8 (revoked), none of which is there.
+In the cell: machines m1 (busy, slots free), m2 (holds an offer), m3 (parked), m4 (draining), m5 (another profile, which names node
+classes); jobs in every status; a pause, a fetch in flight, orders, models, candidates, words, an arrival, two documents; an invite, and the
+tokens of m6 (approved), m7 (waiting) and m8 (revoked), none of which is there.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ HEAVY = FAST | {
 }
 
 
+DIGEST = "0123456789abcdef"
+A_DOCUMENT = {"kind": "model", "name": "one", "body": '{"size": 1}'}
 AN_ORDER = {"id": "o9", "what": "fetch", "model": "d", "body": '{"sources": ["https://x.test/d"]}'}
 
 
@@ -61,6 +63,7 @@ def a_job(name: str, **changes: Any) -> Request:
         "idempotency_key": "",
         "digest": f"digest-{name}",
         "body": f'{{"prompt": "{name}"}}',
+        "decision": '{"pool":"fast"}',
     }
     return job | changes
 
@@ -106,7 +109,7 @@ def furnish(cell: Cell) -> Furnished:
     call("declare", words=["model:a", "model:b", "service:s"], by="admin", withdraw=False)
     for name in ("m1", "m2", "m3", "m4"):
         call("register_machine", **a_machine(name))
-    call("register_machine", **a_machine("m5", profile="profile two"))
+    call("register_machine", **a_machine("m5", profile="profile two", node_set=DIGEST))
     call("register_machine", **a_machine("m0", profile="profile of nobody"))
     call("remove_machine", machine="m0", because="gone", lost=False, nonce="rm0")
     tokens: dict[str, str] = {}
@@ -114,6 +117,7 @@ def furnish(cell: Cell) -> Furnished:
     _jobs_that_wait(cell)
     _machines_that_wait(cell)
     _machines_that_may_join(cell)
+    call("put_documents", documents=[A_DOCUMENT, A_DOCUMENT | {"name": "two"}], by="admin")
     return Furnished(cell, tokens)
 
 
@@ -240,6 +244,7 @@ FAILURE = {"code": "E", "message": "broke", "jitter": 0.25}
 OPEN = {"clock": "virtual", "server": "here", "limits": LIMITS, "configure": False}
 A_HISTORY = {"history": "h1", "place": "sqlite:////history.db", "host": "a-host", "take": False}
 TROUBLE = {"history": "h1", "code": "NS_HISTORY_GONE", "sentence": "it is gone"}
+THE_NODES = of("m5", node_set=DIGEST, packed="packed")
 NEW_LANE = FAST | {"key": "lane new", "class": "class new", "placements": [["m3", 0, 0], ["m1", 9, 0]]}
 CHOICES = [["000001", 0, 0], ["00ffff", 5, 1]]
 
@@ -253,14 +258,17 @@ def _in_trouble(furnished: Furnished) -> None:
     furnished.cell.call("history_trouble", **TROUBLE)
 
 
+REPORT = '{"running_s":2.5}'
+
+
 def _done(furnished: Furnished, *names: str) -> list[Request]:
-    return furnished.held(*names, result='{"x": 1}')
+    return furnished.held(*names, result='{"x": 1}', report=REPORT)
 
 
 def _moved(furnished: Furnished) -> list[Request]:
     record = furnished.record("wait-3")
-    known = {"transfer": "tr-in", "record": record, "body": "{}", "lane": FAST}
-    fresh = {"id": "m-new", "transfer": "tr-2", "record": record, "body": "{}", "lane": NEW_LANE}
+    known = {"transfer": "tr-in", "record": record, "body": "{}", "decision": "{}", "lane": FAST}
+    fresh = {"id": "m-new", "transfer": "tr-2", "record": record, "body": "{}", "decision": "{}", "lane": NEW_LANE}
     return [fresh, known | {"id": "arrived"}, known | {"id": "wait-1", "transfer": "tr-9"}]
 
 
@@ -268,6 +276,10 @@ def _at_work_by_a_token(furnished: Furnished) -> None:
     call = furnished.cell.call
     call("register_machine", **a_machine("m6", admitted_by="m6-token"))
     call("claim", **of("m6", credits=2, nonce="c6", park=True, candidates=CHOICES))
+
+
+def _told(furnished: Furnished) -> None:
+    furnished.cell.call("tell_node_set", **THE_NODES)
 
 
 def _gone(machine: str) -> Request:
@@ -297,7 +309,7 @@ SCENARIOS: list[Scenario] = [
     Scenario("register_machine", "new", lambda f: a_machine("m9", profile="profile three", fits=[["000001", True]])),
     Scenario("register_machine", "again", lambda f: a_machine("m1", slots=3)),
     Scenario("register_machine", "restarted", lambda f: a_machine("m1", session="m1-session-2", profile="profile two")),
-    Scenario("register_machine", "by a token", lambda f: a_machine("m6", admitted_by="m6-token")),
+    Scenario("register_machine", "by a token", lambda f: a_machine("m6", admitted_by="m6-token", facts='{"gpu":"L4"}')),
     Scenario(
         "update_machine", "all fields", lambda f: of("m1", slots=9, vram_mb=1, holder="serve-2", description='{"a": 1}')
     ),
@@ -307,6 +319,22 @@ SCENARIOS: list[Scenario] = [
     Scenario("drain_machine", "with an offer", lambda f: {"machine": "m2", "draining": True, "nonce": "dr"}),
     Scenario("drain_machine", "parked", lambda f: {"machine": "m3", "draining": True, "nonce": "dr"}),
     Scenario("drain_machine", "ended", lambda f: {"machine": "m4", "draining": False, "nonce": "dr"}),
+    Scenario("register_machine", "names node classes", lambda f: a_machine("m9", profile="profile x", node_set=DIGEST)),
+    Scenario(
+        "register_machine",
+        "names known node classes",
+        lambda f: a_machine("m9", profile="profile x", node_set=DIGEST),
+        before=_told,
+    ),
+    Scenario("tell_node_set", "new", lambda f: THE_NODES),
+    Scenario("tell_node_set", "known", lambda f: THE_NODES, before=_told),
+    Scenario(
+        "tick",
+        "node classes are forgotten with the last profile that names them",
+        lambda f: {"nonce": "ti", "budget": 500},
+        later_ms=8 * DAY_MS,
+        before=_told,
+    ),
     Scenario("models_present", "changed", lambda f: of("m1", models=[["b", "resident", 9], ["z", "disk", 1]])),
     Scenario("models_present", "the same", lambda f: of("m1", models=[["a", "resident", 4], ["b", "disk", 9]])),
     Scenario("models_present", "none", lambda f: of("m1", models=[])),
@@ -388,11 +416,16 @@ SCENARIOS: list[Scenario] = [
         "both ways",
         lambda f: of(
             "m1",
-            jobs=[*f.held("run-1", **FAILURE, retryable=True), *f.held("run-3", "dead", **FAILURE, retryable=False)],
+            jobs=[
+                *f.held("run-1", **FAILURE, retryable=True, report=REPORT),
+                *f.held("run-3", "dead", **FAILURE, retryable=False),
+            ],
         ),
     ),
     Scenario(
-        "release", "two", lambda f: of("m1", nonce="re", because="shutdown", jobs=f.held("run-1", "run-3", "dead"))
+        "release",
+        "two",
+        lambda f: of("m1", nonce="re", because="shutdown", jobs=f.held("run-1", "run-3", "dead", report=REPORT)),
     ),
     Scenario("renew", "one of three", lambda f: of("m1", jobs=f.held("run-1", "done")), later_ms=1_000),
     Scenario("cancel", "every status", lambda f: {"jobs": ALL_JOBS, "because": "no longer wanted"}),
@@ -407,6 +440,20 @@ SCENARIOS: list[Scenario] = [
         "transfer_out",
         "every status",
         lambda f: {"target": "other", "jobs": [{"id": n, "transfer": f"t-{n}"} for n in ALL_JOBS]},
+    ),
+    Scenario(
+        "reroute",
+        "every status",
+        lambda f: {
+            "nonce": "rr",
+            "because": "nobody there",
+            "lanes": [NEW_LANE, SLOW],
+            "jobs": [
+                {"id": name, "from": f.record(name)[1] if name != "nobody" else "000001", "lane": 1, "decision": "{}"}
+                for name in ALL_JOBS
+            ]
+            + [{"id": "paused", "from": "00ffff", "lane": 2}],
+        },
     ),
     Scenario("transfer_in", "three", lambda f: {"nonce": "ti", "jobs": _moved(f)}),
     Scenario(
@@ -484,5 +531,27 @@ SCENARIOS: list[Scenario] = [
     Scenario("remove_machine", "with a token", lambda f: _gone("m6"), before=_at_work_by_a_token),
     Scenario("list_tokens", "two", lambda f: {"after": "", "count": 2}),
     Scenario("list_invites", "all", lambda f: {"after": "", "count": 500}),
+    Scenario(
+        "put_documents",
+        "new, changed and the same",
+        lambda f: {
+            "by": "me",
+            "documents": [
+                A_DOCUMENT | {"name": "new", "expected": 0},
+                A_DOCUMENT | {"body": "[]", "expected": 1},
+                A_DOCUMENT | {"name": "two", "expected": 9},
+            ],
+        },
+    ),
+    Scenario("put_documents", "the same", lambda f: {"by": "me", "documents": [A_DOCUMENT]}),
+    Scenario(
+        "drop_documents",
+        "one of two",
+        lambda f: {
+            "by": "me",
+            "documents": [{"kind": "model", "name": "one", "expected": 1}, {"kind": "pools", "name": "one"}],
+        },
+    ),
+    Scenario("drop_documents", "unknown", lambda f: {"by": "me", "documents": [{"kind": "model", "name": "none"}]}),
     Scenario("statistics", "with lanes", lambda f: {"lanes": 500, "after": ""}),
 ]

@@ -54,7 +54,7 @@ def arriving(cell: Cell) -> Request:
     other.call("submit", nonce="n", lanes=[FAST | {"placements": []}], jobs=[a_job("moved")])
     (answer,) = other.call("transfer_out", jobs=[{"id": "moved", "transfer": "tr-1"}], target=cell.name)["jobs"]
     other.forget()
-    name, word, transfer, record, body = answer
+    name, word, transfer, record, body, _ = answer
     assert word == "ok"
     return {"id": name, "transfer": transfer, "record": record, "body": body, "lane": BORN}
 

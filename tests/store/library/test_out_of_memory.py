@@ -20,7 +20,7 @@ from tests.store.library.scenarios import SCENARIOS, Scenario
 #: Needed so that a full server becomes an emptier one, also after it was started anew, that what runs is not lost, or that a revocation
 #: counts. Everything else may wait.
 GO_ON = {
-    "bind_history", "cancel", "claim", "complete", "complete_and_claim", "decide_fits", "drain_machine", "events_committed", "fail", "fetch_ended", "history_trouble", "models_present", "open_cell", "order_ended",
+    "bind_history", "cancel", "claim", "complete", "complete_and_claim", "decide_fits", "drain_machine", "drop_documents", "events_committed", "fail", "fetch_ended", "history_trouble", "models_present", "open_cell", "order_ended",
     "register_machine", "release", "remove_machine", "renew", "resume", "revoke", "revoke_invite", "set_candidates", "suspect_machine", "tick", "transfer_abort", "transfer_done",
     "transfer_in", "transfer_out", "transfer_settled", "update_machine",
 }  # fmt: skip

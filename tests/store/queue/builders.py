@@ -135,7 +135,7 @@ class Shop:
         return self.cell.call("statistics", lanes=100, after="")
 
     def look(self, job: str) -> Job | None:
-        jobs = self.cell.call("inspect", jobs=[job], bodies=True, results=True)["jobs"]
+        jobs = self.cell.call("inspect", jobs=[job], bodies=True, results=True, decisions=True)["jobs"]
         return Job(*jobs[0]) if jobs else None
 
     def job(self, job: str) -> Job:
@@ -185,8 +185,8 @@ JOB_FIELDS = [
 class Job:
     """A job as `inspect` gives it."""
 
-    def __init__(self, job: str, record: list[Any], body: str, result: str, lane: str) -> None:
-        self.id, self.body, self.result, self.lane = job, body, result, lane
+    def __init__(self, job: str, record: list[Any], *texts: str) -> None:
+        self.id, (self.body, self.result, self.lane, self.decision) = job, texts
         self._fields = dict(zip(JOB_FIELDS, record, strict=False))
 
     def get(self, field: str) -> Any:

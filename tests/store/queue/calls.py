@@ -42,6 +42,8 @@ LIMITS = {
     "max_tokens": 50,
     "max_invite_ms": 7_776_000_000,
     "token_ttl_ms": 2_592_000_000,
+    "max_documents": 20,
+    "max_documents_bytes": 200_000,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.store.queue.calls import Reply
-from tests.store.queue.expected_steps import ExpectedSteps
+from tests.store.queue.expected_steps import ExpectedSteps, run_of
 from tests.store.queue.reference import (
     DELAYED,
     FINISHED,
@@ -76,6 +76,8 @@ class ExpectedJobs(ExpectedSteps):
         if wanted["idempotency_key"]:
             self.idempotency[wanted["tenant"], wanted["idempotency_key"]] = (wanted["digest"], wanted["id"])
         self.enter(job)
+        before = lane.run_s
+        lane.run_s = wanted["cost"] if before is None else before + 0.125 * (wanted["cost"] - before)
         event = trace.next("job.submitted", job.id)
         assert event.data == {"tenant": wanted["tenant"], "lane": lane.id, "priority": wanted["priority"]}
 
@@ -158,7 +160,7 @@ class ExpectedJobs(ExpectedSteps):
         if len(done["result"]) > self.limits["max_body_bytes"]:
             return "NS_RESULT_TOO_LARGE"
         job = self.jobs[done["id"]]
-        assert trace.next("job.succeeded", job.id).data["machine"] == job.machine
+        assert trace.next("job.succeeded", job.id).data == {"machine": job.machine} | run_of(job, done)
         job.settled, job.result = ("complete", done["token"]), done["result"]
         self.finish(job, "succeeded")
         return "ok"
@@ -180,9 +182,10 @@ class ExpectedJobs(ExpectedSteps):
         if verdict != "ok":
             return verdict, 0
         job = self.jobs[failure["id"]]
+        told = {"code": failure["code"], "attempts": job.attempts + 1, "machine": job.machine} | run_of(job, failure)
         job.settled, job.attempts = ("fail", failure["token"]), job.attempts + 1
         if not failure["retryable"] or job.attempts >= job.wanted["max_attempts"]:
-            assert trace.next("job.failed", job.id).data["code"] == failure["code"]
+            assert trace.next("job.failed", job.id).data == told
             self.finish(job, "failed")
             return "failed", 0
         full_ms = min(job.wanted["backoff_cap_ms"], job.wanted["backoff_base_ms"] * 2 ** (job.attempts - 1))
@@ -191,8 +194,7 @@ class ExpectedJobs(ExpectedSteps):
         )
         self.end_lease(job)
         job.status, job.due_ms = DELAYED, due_ms
-        event = trace.next("job.retrying", job.id)
-        assert event.data == {"code": failure["code"], "attempts": job.attempts, "due_ms": due_ms}
+        assert trace.next("job.retrying", job.id).data == told | {"due_ms": due_ms}
         return "retrying", due_ms
 
     def release(self, request: Reply, trace: Trace, reply: Reply) -> None:
@@ -202,7 +204,7 @@ class ExpectedJobs(ExpectedSteps):
             outcomes.append([given["id"], verdict])
             if verdict == "ok":
                 self.jobs[given["id"]].settled = ("release", given["token"])
-                self.expect_return(trace, self.jobs[given["id"]], request["because"], charged=False)
+                self.expect_return(trace, self.jobs[given["id"]], request["because"], charged=False, request=given)
         assert reply == {"jobs": outcomes}
         self.expect_offers(trace)
 
@@ -238,7 +240,8 @@ class ExpectedJobs(ExpectedSteps):
             return "NS_JOB_IN_TRANSFER"
         if job.status in FINISHED:
             return "NS_JOB_FINISHED"
-        assert trace.next("job.canceled", job_id).data["machine"] == job.machine
+        event = trace.next("job.canceled", job_id)
+        assert (event.data["machine"], event.data.get("claim")) == (job.machine, run_of(job).get("claim"))
         self.finish(job, "canceled")
         return "canceled"
 
@@ -256,6 +259,39 @@ class ExpectedJobs(ExpectedSteps):
             return "NS_JOB_STARTED"
         assert trace.next("job.reprioritised", job_id).data == {"from": job.priority, "to": priority}
         job.priority = priority
+        return "ok"
+
+    def reroute(self, request: Reply, trace: Trace, reply: Reply) -> None:
+        to_move = [wanted for wanted in request["jobs"] if self._why_not_moved(wanted, request) == "ok"]
+        self.refuse_lanes([request["lanes"][wanted["lane"] - 1] for wanted in to_move])
+        assert reply == {"jobs": [[wanted["id"], self._reroute(wanted, request, trace)] for wanted in request["jobs"]]}
+        self.expect_offers(trace)
+
+    def _why_not_moved(self, wanted: dict[str, Any], request: Reply) -> str:
+        job, key = self.jobs.get(wanted["id"]), request["lanes"][wanted["lane"] - 1]["key"]
+        if job is None:
+            return "NS_NO_SUCH_JOB"
+        if job.status in FINISHED:
+            return "NS_JOB_FINISHED"
+        if job.status not in {WAITING, DELAYED}:
+            return "NS_JOB_STARTED"
+        if job.lane.key == key:
+            return "same"
+        return "ok" if job.lane.id == wanted["from"] else "NS_LANE_CHANGED"
+
+    def _reroute(self, wanted: dict[str, Any], request: Reply, trace: Trace) -> str:
+        verdict = self._why_not_moved(wanted, request)
+        if verdict != "ok":
+            return verdict
+        job, to = self.jobs[wanted["id"]], request["lanes"][wanted["lane"] - 1]
+        lane, before = self.lane_of(to), job.lane
+        self.place(lane, to, trace)
+        event = trace.next("job.rerouted", job.id)
+        because = request["because"]
+        assert event.data == {"from": before.pool, "to": lane.pool, "lane": lane.id, "because": because}
+        self.leave_lane(before)
+        job.lane = lane
+        self.enter_lane(lane)
         return "ok"
 
     def replay(self, request: Reply, trace: Trace, reply: Reply) -> None:

@@ -8,6 +8,15 @@ from tests.store.queue.calls import Reply
 from tests.store.queue.reference import OFFERED, RUNNING, Job, Lane, Machine, ReferenceCell, Refusal, Trace
 
 
+def run_of(job: Job, request: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the event that ends a lease says of the run; nothing where the job was only offered."""
+    if job.status != RUNNING:
+        return {}
+    report = (request or {}).get("report")
+    run = {"claim": job.claims, "attempt": job.attempts + 1, "started_ms": job.started_ms}
+    return run | ({"report": report} if report else {})
+
+
 class ExpectedSteps(ReferenceCell):
     """Machines that choose, jobs that come back, lanes that come to be."""
 
@@ -46,16 +55,19 @@ class ExpectedSteps(ReferenceCell):
 
     # Coming back -------------------------------------------------------------------------------------------------
 
-    def expect_return(self, trace: Trace, job: Job, because: str, *, charged: bool) -> None:
+    def expect_return(
+        self, trace: Trace, job: Job, because: str, *, charged: bool, request: dict[str, Any] | None = None
+    ) -> None:
         machine, charged = job.machine, charged and job.status == RUNNING
+        run, lost = run_of(job, request), {"lost": True} if charged else {}
         job.recoveries += charged
         if charged and job.recoveries > job.wanted["max_recoveries"]:
             event = trace.next("job.failed", job.id)
-            assert (event.data["code"], event.data["machine"]) == ("NS_MACHINES_LOST", machine)
+            assert event.data == {"code": "NS_MACHINES_LOST", "machine": machine} | run
             self.finish(job, "failed")
             return
         event = trace.next("job.returned", job.id)
-        assert event.data == {"because": because, "machine": machine, "recoveries": job.recoveries}
+        assert event.data == {"because": because, "machine": machine, "recoveries": job.recoveries} | run | lost
         self.put_back(job, returned=True)
 
     def expect_all_returned(self, trace: Trace, machine: Machine, because: str, *, charged: bool) -> None:

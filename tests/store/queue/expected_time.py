@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.store.queue.calls import Event, Reply
 from tests.store.queue.expected_machines import ExpectedMachines
+from tests.store.queue.expected_steps import run_of
 from tests.store.queue.reference import (
     DELAYED,
     FINISHED,
@@ -68,6 +69,7 @@ class ExpectedTime(ExpectedMachines):
         codes = {"NS_NOT_STARTED_IN_TIME": late_start, "NS_NOT_FINISHED_IN_TIME": late_end}
         event = trace.next("job.expired", job.id)
         assert codes[event.data["code"]], f"{event} of a job that is {job.status}, not late"
+        assert event.data == {"code": event.data["code"], "machine": job.machine} | run_of(job)
         self.finish(job, "expired")
 
     def _explain_retry(self, job: Job, trace: Trace) -> None:
@@ -174,7 +176,7 @@ class ExpectedTime(ExpectedMachines):
         for wanted, answer in zip(request["jobs"], reply["jobs"], strict=True):
             outcome = self._leave(wanted, request["target"], trace)
             assert answer[:3] == [wanted["id"], *outcome][: len(answer[:3])]
-            assert (len(answer) == 5) == (outcome[0] == "ok")
+            assert (len(answer) == 6) == (outcome[0] == "ok")
 
     def _leave(self, wanted: dict[str, Any], target: str, trace: Trace) -> tuple[str, str]:
         job = self.jobs.get(wanted["id"])

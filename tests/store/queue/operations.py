@@ -13,6 +13,8 @@ from tests.store.queue.reference import FINISHED, LEAVING, RUNNING
 from tests.store.queue.state_machine import LANES, MACHINES, PROFILES, READY_AFTER_MS, WORDS, Steps, seeds
 
 JUMPS_MS = (1, 250, 250, 700, 700, 1_000, 1_000, 2_100, 5_000, 13_000, 45_000, -30_000)
+#: What every run took; its event repeats it word by word.
+REPORT = '{"running_s":1.5}'
 
 #: How often each operation is drawn, so that most of them meet a cell in which there is something to do.
 WEIGHTS = {
@@ -22,6 +24,7 @@ WEIGHTS = {
     "cancel": 2,
     "reprioritise": 2,
     "replay_dead_letters": 2,
+    "reroute": 3,
     "claim": 5,
     "claim_and_park": 8,
     "claim_with_the_same_nonce_again": 2,
@@ -142,6 +145,23 @@ class QueueMachine(Steps):
         if wanted := [{"id": job, "lane": self.lane_of_job(side, rng, job)} for job in jobs]:
             self.step(side, "replay", nonce=self.name("n"), jobs=wanted)
 
+    def reroute(self, rng: random.Random) -> None:
+        side = self.side(rng)
+        jobs = self.some_jobs(side, rng, *(["queued", "delayed"] if rng.random() < 0.9 else []))
+        lanes = [self.lane(side, rng) for _ in range(rng.randint(1, 2))]
+        known = self.cells[side].jobs
+        wanted = [
+            {
+                "id": job,
+                "from": known[job].lane.id if job in known and rng.random() < 0.9 else "000000",
+                "lane": rng.randint(1, len(lanes)),
+                "decision": "{}" * rng.randint(0, 1),
+            }
+            for job in jobs
+        ]
+        if wanted:
+            self.step(side, "reroute", nonce=self.name("n"), because="a better pool", lanes=lanes, jobs=wanted)
+
     # Machines at work --------------------------------------------------------------------------------------------
 
     def _claim(self, side: int, rng: random.Random, **changes: Any) -> Reply:
@@ -187,7 +207,7 @@ class QueueMachine(Steps):
     def _done(self, side: int, rng: random.Random) -> list[Reply]:
         tokens = self.some_tokens(side, rng, 3)
         result = "{}" if rng.random() < 0.97 else "x" * 41
-        return [{"id": job, "token": token, "result": result} for job, token in tokens]
+        return [{"id": job, "token": token, "result": result, "report": REPORT} for job, token in tokens]
 
     def complete(self, rng: random.Random) -> None:
         side = self.side(rng)
@@ -207,13 +227,14 @@ class QueueMachine(Steps):
             "message": "it broke",
             "retryable": rng.random() < 0.7,
             "jitter": rng.choice([0.0, 0.5, 0.999]),
+            "report": REPORT,
         }
         if jobs := [{"id": job, "token": token} | failure for job, token in tokens]:
             self.step(side, "fail", **self.caller(side, rng), jobs=jobs)
 
     def release(self, rng: random.Random) -> None:
         side = self.side(rng)
-        if jobs := [{"id": job, "token": token} for job, token in self.some_tokens(side, rng, 2)]:
+        if jobs := [{"id": job, "token": token, "report": REPORT} for job, token in self.some_tokens(side, rng, 2)]:
             self.step(side, "release", **self.caller(side, rng), nonce=self.name("n"), because="shutdown", jobs=jobs)
 
     def renew(self, rng: random.Random) -> None:

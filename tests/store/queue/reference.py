@@ -33,6 +33,7 @@ class Lane:
     vram_mb: int
     live: int = 0
     forget_at: int | None = None
+    run_s: float | None = None  # what its submitters expect of a run, the latest counting for an eighth
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Job:
     settled: tuple[str, str] = ("", "")
     lease_until: int = 0
     due_ms: int = 0
+    started_ms: int = 0
     start_by_ms: int = 0
     finish_by_ms: int = 0
     events: int = 0
@@ -249,7 +251,7 @@ class ReferenceCell:
     def begin(self, job: Job) -> None:
         """It has started in time, whatever becomes of its machine."""
         self.deadlines -= {("s", job.id)}
-        job.start_by_ms = 0
+        job.start_by_ms, job.started_ms = 0, self.now
 
     def end_lease(self, job: Job) -> None:
         machine = self.machines[job.machine]
@@ -279,15 +281,21 @@ class ReferenceCell:
         tenant.live -= 1
         if tenant.live == 0:
             del self.tenants[job.wanted["tenant"]]
-        job.lane.live -= 1
-        if job.lane.live == 0:
-            job.lane.forget_at = self.now + self.limits["lane_ttl_ms"]
+        self.leave_lane(job.lane)
+
+    def leave_lane(self, lane: Lane) -> None:
+        lane.live -= 1
+        if lane.live == 0:
+            lane.forget_at = self.now + self.limits["lane_ttl_ms"]
+
+    def enter_lane(self, lane: Lane) -> None:
+        lane.live += 1
+        lane.forget_at = None
 
     def enter(self, job: Job) -> None:
         self.jobs[job.id] = job
         self.tenants.setdefault(job.wanted["tenant"], Tenant()).live += 1
-        job.lane.live += 1
-        job.lane.forget_at = None
+        self.enter_lane(job.lane)
         for kind, by_ms in (("s", job.start_by_ms), ("f", job.finish_by_ms)):
             if by_ms:
                 self.deadlines.add((kind, job.id))

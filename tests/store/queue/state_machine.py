@@ -295,7 +295,7 @@ class Steps(RuleBasedStateMachine):
         assert reply is not None
         if reply["jobs"][0][1] != "ok":
             return None
-        _, _, transfer, record, body = reply["jobs"][0]
+        _, _, transfer, record, body, _ = reply["jobs"][0]
         job = self.cells[side].jobs[job_id]
         lane = describe(job.lane, self.lane(target, random.Random(self.names)))
         moved = {"id": job_id, "transfer": transfer, "record": record, "body": body, "lane": lane}

@@ -20,7 +20,7 @@ def set_out(source: Shop, target: Shop, *jobs: str, transfer: str = "x") -> list
     reply = source.cell.call("transfer_out", jobs=wanted, target=target.cell.name)
     return [
         {"id": job, "transfer": chosen, "record": record, "body": body, "lane": target.lane()}
-        for job, _, chosen, record, body in reply["jobs"]
+        for job, _, chosen, record, body, _ in reply["jobs"]
     ]
 
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 CHUNK_BYTES: Final = 4 * 1024 * 1024
 
 
-async def hash_of(path: Path, facts: FileFacts, *, pace: Pace | None = None) -> str | None:
-    """The hash of this very file; None if it is gone or changed meanwhile.
+async def hash_of(
+    path: Path, facts: FileFacts, *, pace: Pace | None = None, on_bytes: Callable[[int], None] | None = None
+) -> str | None:
+    """The hash of this very file; None if it is gone or changed meanwhile. `on_bytes` hears how many have been read.
 
     Raises:
         OSError: it cannot be read.
@@ -35,6 +37,8 @@ async def hash_of(path: Path, facts: FileFacts, *, pace: Pace | None = None) -> 
             if not chunk:
                 break
             read_bytes += chunk
+            if on_bytes is not None:
+                on_bytes(read_bytes)
             if pace is not None:
                 await pace.spend(chunk)
     finally:

@@ -50,6 +50,7 @@ class Parts:
             allow_pickle=options.allow_pickle,
             now=world.now,
         )
+        self.space = Space(layout, options.space, free_bytes=world.free_bytes)
         self.sources = Sources(options.sources, patience=options.patience, files=world.bucket)
         self.room = Room(
             self.shelf,
@@ -83,7 +84,7 @@ def _bench(parts: Parts, options: ModelStoreOptions, world: World, rate: Callabl
     return Bench(
         layout=parts.layout,
         journal=parts.journal,
-        space=Space(parts.layout, options.space, free_bytes=world.free_bytes),
+        space=parts.space,
         sources=parts.sources,
         pace=_pace(rate, world),
         bounds=Bounds(patience=options.patience, largest_bytes=options.largest_bytes),

@@ -33,13 +33,8 @@ def options_of(settings: ModelSettings, *, environment: Mapping[str, str]) -> Mo
         root=_path(settings.root),
         extra_roots=tuple(_path(one) for one in settings.extra_roots),
         space=SpaceRule(limit_bytes=int(settings.limit_gib * _GIB), keep_free_bytes=int(settings.keep_free_gib * _GIB)),
-        patience=Patience(
-            connect_s=settings.connect_s,
-            stall_s=settings.stall_s,
-            least_bytes_per_s=settings.least_kib_per_s * _KIB,
-            attempts=settings.attempts,
-        ),
-        sources=_sources(settings, environment),
+        patience=patience_of(settings),
+        sources=source_rules(settings, environment),
         largest_bytes=int(settings.largest_gib * _GIB),
         allow_pickle=settings.allow_pickle,
         evict_found=settings.evict_found,
@@ -51,7 +46,18 @@ def options_of(settings: ModelSettings, *, environment: Mapping[str, str]) -> Mo
     )
 
 
-def _sources(settings: ModelSettings, environment: Mapping[str, str]) -> SourceRules:
+def patience_of(settings: ModelSettings) -> Patience:
+    """What is borne from a source."""
+    return Patience(
+        connect_s=settings.connect_s,
+        stall_s=settings.stall_s,
+        least_bytes_per_s=settings.least_kib_per_s * _KIB,
+        attempts=settings.attempts,
+    )
+
+
+def source_rules(settings: ModelSettings, environment: Mapping[str, str]) -> SourceRules:
+    """From where this machine may fetch, and with which tokens. Raises InvalidSettings as `options_of`."""
     key = _secret(settings.s3_key_variable, environment)
     secret = _secret(settings.s3_secret_variable, environment)
     if (key is None) != (secret is None):

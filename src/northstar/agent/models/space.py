@@ -54,6 +54,21 @@ class Space:
         self._layout = layout
         self._rule = rule
         self._free_bytes = free_bytes
+        self._cap_bytes = 0
+
+    def cap(self, most_bytes: int) -> None:
+        """Hold no more than this, whatever the rule allows; 0: the rule alone counts. What is there already stays until room is needed."""
+        self._cap_bytes = most_bytes
+
+    @property
+    def limit_bytes(self) -> int:
+        """What everything below the root may take; 0: whatever the disk holds."""
+        return min(filter(None, (self._rule.limit_bytes, self._cap_bytes)), default=0)
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the rule lets models have of the disk, all of it without a limit."""
+        return min(filter(None, (self._rule.limit_bytes, shutil.disk_usage(self._layout.root).total)))
 
     def admit(
         self, part: Path, *, model: str, needed_bytes: int, write_note: Callable[[], None], make_room: MakeRoom
@@ -92,8 +107,8 @@ class Space:
     def _lacking(self, needed_bytes: int, *, but: Path) -> int:
         wanted = needed_bytes + self.reserved_bytes(but=but)
         lacking = wanted + self._rule.keep_free_bytes - self._free_bytes(self._layout.root)
-        if self._rule.limit_bytes:
-            lacking = max(lacking, wanted + self.used_bytes() - self._rule.limit_bytes)
+        if limit_bytes := self.limit_bytes:
+            lacking = max(lacking, wanted + self.used_bytes() - limit_bytes)
         return lacking
 
     def _is_live(self, note: Path) -> bool:

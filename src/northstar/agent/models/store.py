@@ -102,6 +102,11 @@ class ModelStore:
         return self._parts.shelf.files()
 
     @property
+    def disk_bytes(self) -> int:
+        """What the settings let models have of the disk."""
+        return self._parts.space.disk_bytes
+
+    @property
     def bytes_per_s(self) -> float:
         """How fast models came lately; 0 before the first."""
         return self._parts.supply.bytes_per_s
@@ -119,6 +124,10 @@ class ModelStore:
         self._tell_moves(*await self._parts.upkeep.look())
 
     # What the agent knows ----------------------------------------------------------------------------------------------
+
+    def cap_disk(self, most_bytes: int) -> None:
+        """Let models take no more than this of the disk, even where the settings allow it; 0: what the settings allow."""
+        self._parts.space.cap(most_bytes)
 
     def set_resident(self, names: Collection[str]) -> None:
         """These are in the engine's memory now."""

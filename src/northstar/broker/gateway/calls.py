@@ -9,15 +9,21 @@ import msgspec
 from northstar.broker.gateway.model_calls import MODEL_CALLS, ModelCalls
 from northstar.broker.gateway.socket import FrameInvalid
 from northstar.domain.errors import NorthstarError, Unavailable
+from northstar.domain.pool_terms import pool_terms
 from northstar.domain.refusals import NoSuchMachine
+from northstar.domain.run_reports import believed
+from northstar.policy.fleet.pool_membership import Announced, PoolRefusesMachine, counted_pools, pool_refusals
 from northstar.store import wire
+from northstar.store.machine_facts import facts_text
 from northstar.store.messages import Failure, Held
+from northstar.store.pool_census import count_others
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from northstar.broker.gateway.outputs import Outputs
     from northstar.domain.admission import Admitted
+    from northstar.domain.pools import Pools
     from northstar.store.cell import Cell
     from northstar.store.messages import ClaimReply, Done, Outcome, RenewReply
 
@@ -33,16 +39,21 @@ class Calls:
         session: str,
         holder: str,
         outputs: Outputs,
+        pools: Callable[[], Pools],
         new_nonce: Callable[[], str],
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
     ) -> None:
-        """`registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come."""
+        """`pools` gives those that hold now.
+
+        `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come.
+        """
         self._cell = cell
         self._admitted = admitted
         self._session = session
         self._holder = holder
         self._outputs = outputs
+        self._pools = pools
         self._new_nonce = new_nonce
         self._registered = registered
         self._refused = refused
@@ -52,6 +63,8 @@ class Calls:
         self.parked = False
         #: Whether it has gone in order: then its connection is not missed.
         self.left = False
+        #: The pools that it serves, as it registered.
+        self.serves: tuple[str, ...] = ()
         self._slots = 0
         self._models = ModelCalls(cell, admitted, session=session)
 
@@ -95,6 +108,7 @@ class Calls:
     async def _register(self, body: wire.Registration) -> wire.Registered:
         machine, profile = self._admitted.machine, body.profile
         self._admitted.grant.check(machine, profile, region=body.description.region)
+        await self._check_pools(body)
         admitted_by = {"admitted_by": self._admitted.token_id} if self._admitted.token_id else {}
         reply = await self._cell.register_machine(
             machine=machine,
@@ -108,15 +122,33 @@ class Calls:
             words=profile.words(),
             nonce=self._new_nonce(),
             again=body.again,
+            facts=facts_text(body.description, vram_mb=body.description.shared_vram_mb(profile), pools=profile.pools),
             **admitted_by,
+            **profile.named_set(),
         )
         self.left = False
         self._registered(body)
         self._slots = body.slots
+        self.serves = profile.pools
         self.leases = dict(reply.held)
         request = {"machine": machine, "session": self._session, "models": body.models}
         await self._cell.call("models_present", request, dict[str, bool])
-        return wire.Registered(tuple(Held(job, token) for job, token in reply.held))
+        held = tuple(Held(job, token) for job, token in reply.held)
+        return wire.Registered(held, reply.node_set_wanted, pool_terms(self._pools(), profile.pools))
+
+    async def tell_node_set(self, body: wire.TellNodeSet) -> wire.Nothing:
+        """The node classes that its profile names. Raises NodeSetInvalid, and what the cell refuses."""
+        await self._cell.tell_node_set(body.node_set, machine=self._admitted.machine, session=self._session)
+        return wire.Nothing()
+
+    async def _check_pools(self, body: wire.Registration) -> None:
+        """Raises PoolRefusesMachine: it lacks what a pool asks of its machines."""
+        pools, machine = self._pools(), self._admitted.machine
+        announced = Announced(profile=body.profile, description=body.description)
+        counted = counted_pools(pools, announced)
+        others = await count_others(self._cell.client, self._cell.keys, machine) if counted else {}
+        if refusals := pool_refusals(pools, announced, others):
+            raise PoolRefusesMachine(machine, refusals=refusals)
 
     def _claimed(self, reply: ClaimReply, credits_: int) -> ClaimReply:
         self._remember({job.id: job.token for job in reply.jobs})
@@ -160,9 +192,11 @@ class Calls:
             except Unavailable:
                 raise
             except NorthstarError as exc:
-                bad.append(Failure(one.id, one.token, exc.code, str(exc)[:2048], retryable=True, jitter=0.5))
+                took = believed(one.report)
+                why = str(exc)[:2048]
+                bad.append(Failure(one.id, one.token, exc.code, why, retryable=True, jitter=0.5, report=took))
             else:
-                good.append(one)
+                good.append(msgspec.structs.replace(one, report=believed(one.report)))
         return good, bad
 
     async def _settled(self, done: tuple[Done, ...], kept: list[Outcome], bad: list[Failure]) -> list[Outcome]:
@@ -176,7 +210,8 @@ class Calls:
 
     async def fail(self, body: wire.Fail) -> wire.Outcomes:
         """The work failed."""
-        outcomes = await self._cell.fail(machine=self._admitted.machine, session=self._session, failures=body.failures)
+        failures = [msgspec.structs.replace(one, report=believed(one.report)) for one in body.failures]
+        outcomes = await self._cell.fail(machine=self._admitted.machine, session=self._session, failures=failures)
         self._forget(outcomes)
         return wire.Outcomes(tuple(outcomes))
 
@@ -185,7 +220,7 @@ class Calls:
         outcomes = await self._cell.release(
             machine=self._admitted.machine,
             session=self._session,
-            held=body.held,
+            held=[msgspec.structs.replace(one, report=believed(one.report)) for one in body.held],
             because=body.because,
             nonce=self._new_nonce(),
         )
@@ -221,6 +256,7 @@ def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
 #: By name: what reads the body, whose call it is, and what answers.
 _CALLS: Final[dict[str, tuple[msgspec.msgpack.Decoder[Any], type, Callable[[Any, Any], Awaitable[Any]]]]] = {
     "register": (_decoder(wire.Registration), Calls, Calls.register),
+    "tell_node_set": (_decoder(wire.TellNodeSet), Calls, Calls.tell_node_set),
     "claim": (_decoder(wire.Claim), Calls, Calls.claim),
     "complete_and_claim": (_decoder(wire.CompleteAndClaim), Calls, Calls.complete_and_claim),
     "complete": (_decoder(wire.Complete), Calls, Calls.complete),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +13,7 @@ from northstar.connectors.comfyui.http import ComfyHttp
 from northstar.connectors.errors import EngineRejected
 from northstar.domain.engine_facts import EngineFacts
 from northstar.domain.models import ADAPTERS, ModelHeld
+from northstar.domain.node_sets import digest_of
 from northstar.policy.models.folders import kind_of
 
 _MAX_FOLDERS: Final = 200
@@ -24,7 +24,6 @@ _NO_MODELS: Final = frozenset({"configs", "custom_nodes"})
 _PACK: Final = "custom_nodes."
 _NOT_OF_A_WORD: Final = re.compile(r"[^a-z0-9._/:+-]+")
 _WORD_CHARS: Final = 64
-_DIGEST_CHARS: Final = 16
 
 
 class ComfyDevice(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +58,8 @@ class ComfyFacts(msgspec.Struct, frozen=True, kw_only=True):
             version=self.version,
             node_packs=tuple(sorted(self.node_packs)),
             node_classes=len(self.node_classes),
-            node_classes_digest=_digest(self.node_classes),
+            node_classes_digest=digest_of(self.node_classes),
+            node_class_names=self.node_classes,
             models=tuple(ModelHeld(name, "disk") for name in names),
         )
 
@@ -116,10 +116,6 @@ def _pack(node_class: _NodeClass) -> str:
     if not module.startswith(_PACK):
         return ""
     return _NOT_OF_A_WORD.sub("-", module.removeprefix(_PACK).lower()).strip("._/:+-")[:_WORD_CHARS]
-
-
-def _digest(names: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:_DIGEST_CHARS]
 
 
 async def _models(http: ComfyHttp) -> dict[str, tuple[str, ...]]:

@@ -53,6 +53,13 @@ class JobStarted(QueueRefusal, Refused):
     sentence = "the job has started; only waiting jobs can be reprioritised or moved"
 
 
+class LaneChanged(QueueRefusal, Refused):
+    """Somebody has moved the job since it was looked at."""
+
+    code = "NS_LANE_CHANGED"
+    sentence = "the job waits in another lane by now than the one it was seen in; look at it again"
+
+
 class NotDead(QueueRefusal, Refused):
     """Only dead letters are replayed."""
 

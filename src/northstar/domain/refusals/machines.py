@@ -62,8 +62,26 @@ class TooMuchNews(QueueRefusal, Refused):
 
     code = "NS_TOO_MUCH_NEWS"
     sentence = (
-        "machine {machine} has brought more than {words} words or {profiles} profiles that the cell did not know; "
+        "machine {machine} has brought more than {words} words, {profiles} profiles or {node_sets} lists of node classes "
+        "that the cell did not know; "
         "if that is right, invite it anew, else revoke it"
+    )
+
+
+class NodeSetNotNamed(QueueRefusal, Refused):
+    """A machine tells a list of node classes that its profile does not name."""
+
+    code = "NS_NODE_SET_NOT_NAMED"
+    sentence = "machine {machine} has told the node classes {node_set}, which its profile does not name; register first"
+
+
+class TooManyNodeSets(QueueRefusal, Refused):
+    """The cell keeps only so many lists of node classes."""
+
+    code = "NS_TOO_MANY_NODE_SETS"
+    sentence = (
+        "the cell keeps {limit} different lists of node classes, as many as it may; machines of one image should have "
+        "the same node packs, and a list goes a week after its last machine"
     )
 
 

@@ -16,6 +16,7 @@ from northstar.domain.machines import (
     MachineProfile,
 )
 from northstar.domain.models import ModelHeld, ModelName
+from northstar.domain.node_sets import NodeSet, NodeSetInvalid, packed_set
 from northstar.domain.requirements import vram_class_within_mb
 from northstar.policy.fleet.gpus import FoundGpus, declared_gpus
 
@@ -40,6 +41,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     gpus: int | None = None
     slots: int | None = None
     slots_per_gpu: int = 1
+    #: Disk on which models are kept, bytes; 0: none are.
+    disk_bytes: int = 0
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,8 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     description: MachineDescription
     slots: int
     models: tuple[ModelHeld, ...] = ()
+    #: The list of node classes that the profile names; told once for each digest.
+    node_set: NodeSet | None = None
 
 
 def announce(
@@ -68,7 +73,10 @@ def announce(
     gpus = declared_gpus(found.gpus, count=declared.gpus, name=declared.gpu, vram_mb=wanted.vram_mb)
     # The smallest card counts: whoever places a job does not choose the card. As a class, so that equal machines are equal.
     vram_mb = wanted.vram_mb or vram_class_within_mb(min((gpu.vram_mb for gpu in gpus), default=0))
-    profile = msgspec.structs.replace(wanted, vram_mb=vram_mb)
+    node_set, nodes_left_out = shared_node_set(facts.node_class_names for facts in engines.values())
+    profile = msgspec.structs.replace(
+        wanted, vram_mb=vram_mb, region=declared.region, node_set=node_set.digest if node_set is not None else ""
+    )
     profile, packs_left_out = with_packs(profile, (pack for facts in engines.values() for pack in facts.node_packs))
     models, models_left_out = merged_models(
         facts.models for facts in engines.values() if facts.tells_residency or not files_are_kept
@@ -77,6 +85,7 @@ def announce(
         *troubles,
         *_about_memory(gpus, vram_mb=vram_mb),
         *([f"{packs_left_out} node packs are not announced, there is no room for more"] if packs_left_out else []),
+        *([f"node classes are not announced: {nodes_left_out}"] if nodes_left_out else []),
         *([f"{models_left_out} models are not announced, a machine may name {MAX_MODELS}"] if models_left_out else []),
     ]
     description = MachineDescription(
@@ -85,11 +94,12 @@ def announce(
         gpu=declared.gpu or _shared_name(gpus),
         gpus=gpus,
         driver=printable(found.driver, most=64),
+        disk_bytes=declared.disk_bytes,
         engines=tuple(_described(service, facts) for service, facts in sorted(engines.items())),
         trouble=printable("; ".join(said), most=_TROUBLE_CHARS),
     )
     slots = declared.slots or min(MAX_SLOTS, max(1, len(gpus)) * declared.slots_per_gpu)
-    return Announcement(profile=profile, description=fitted(description), slots=slots, models=models)
+    return Announcement(profile=profile, description=fitted(description), slots=slots, models=models, node_set=node_set)
 
 
 def with_trouble(description: MachineDescription, trouble: str) -> MachineDescription:
@@ -102,7 +112,8 @@ def with_trouble(description: MachineDescription, trouble: str) -> MachineDescri
 
 def with_packs(profile: MachineProfile, packs: Iterable[str]) -> tuple[MachineProfile, int]:
     """The profile with these packs too, and how many had no room. Declared packs stay; of the others the first by name."""
-    more = sorted(set(packs) - set(profile.node_packs))
+    declared = {word for pack in profile.node_packs for word in (pack, pack.partition("@")[0])}
+    more = sorted(set(packs) - declared)
     words = MAX_PROFILE_WORDS - len(profile.words())
     # Each pack is stored as its name in quotes and a comma.
     room = MAX_PROFILE_BYTES - len(profile.canonical().encode())
@@ -113,6 +124,20 @@ def with_packs(profile: MachineProfile, packs: Iterable[str]) -> tuple[MachinePr
             break
         kept.append(pack)
     return msgspec.structs.replace(profile, node_packs=(*profile.node_packs, *kept)), len(more) - len(kept)
+
+
+def shared_node_set(lists: Iterable[frozenset[str]]) -> tuple[NodeSet | None, str]:
+    """The node classes that every engine knows that knows any, and why they cannot be told.
+
+    A job names a service, a profile a machine: what only one of two engines knows is not promised for both.
+    """
+    known = [names for names in lists if names]
+    if not known or not (shared := frozenset.intersection(*known)):
+        return None, ""
+    try:
+        return packed_set(shared), ""
+    except NodeSetInvalid as exc:
+        return None, exc.detail
 
 
 def merged_models(lists: Iterable[Sequence[ModelHeld]]) -> tuple[tuple[ModelHeld, ...], int]:

@@ -15,6 +15,8 @@ import msgspec
 from northstar.policy.fleet.breaker import Breaker, Decision, Event, Failed, HealthRule, ProbeFailed, advance, taken_out
 
 _MAX_DOUBLINGS: Final = 20
+#: Begins what a machine in quarantine says of each of its engines.
+QUARANTINED: Final = "the machine is in quarantine"
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ class MachineHealth(msgspec.Struct, frozen=True, kw_only=True):
     def reason_against(self, service: str) -> str:
         """Why a service is not offered; empty if it is."""
         if self.quarantine is not None:
-            return f"the machine is in quarantine: {self.quarantine.reason}"
+            return f"{QUARANTINED}: {self.quarantine.reason}"
         return self.engines[service].reason if self.engines[service].phase != "closed" else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 import msgspec
 
@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _PORTS: Final = {"http": 80, "https": 443}
+#: Parameters, in small letters, by which stores and hubs take a key, a token or a signature that stands for one.
+_SECRET_PARAMETERS: Final = frozenset(
+    {
+        "token", "access_token", "auth_token", "auth", "authorization", "api_key", "api-key", "apikey", "key", "password", "passwd", "pwd",
+        "secret", "client_secret", "sig", "signature", "credential", "key-pair-id", "policy", "awsaccesskeyid", "googleaccessid",
+        "x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "x-goog-credential",
+    }
+)  # fmt: skip
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _V4_BITS: Final = 0xFFFF_FFFF
 #: What stays as it is when an address is made printable.
@@ -52,6 +60,23 @@ def shown(url: str) -> str:
     place = rest.split("?", 1)[0].split("#", 1)[0]
     host, slash, path = place.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"[:300]
+
+
+def secret_in(url: str) -> str | None:
+    """What in an address is, or may be, a secret, as words for a sentence; None where nothing is.
+
+    >>> secret_in("https://host/a?download=true") is None
+    True
+    >>> secret_in("https://host/a?Token=x"), secret_in("https://me@host/a")
+    ("the parameter 'Token'", 'a login')
+    """
+    place, _, query = url.partition("?")
+    if "@" in place.partition("://")[2].partition("/")[0] and url.startswith(("http://", "https://")):
+        return "a login"
+    for name, _value in parse_qsl(query.partition("#")[0], keep_blank_values=True):
+        if name.lower() in _SECRET_PARAMETERS:
+            return f"the parameter {name[:40]!r}"
+    return None
 
 
 def printable(url: str) -> str:

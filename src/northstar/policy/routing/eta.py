@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from northstar.policy.routing.candidates import holders_of, wait_ms_of
+from northstar.policy.routing.candidates import holders_of, start_of
 from northstar.policy.routing.fit import decide_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from northstar.domain.machines import MachineProfile
     from northstar.domain.requirements import RequirementClass
@@ -44,13 +44,15 @@ def fit_slots(
     lane: LaneState, wanted: RequirementClass, snapshot: CellSnapshot, rule: PatienceRule, *, waited_ms: int
 ) -> FitSlots:
     """Count them for a job that has waited so long. What a machine holds back from goes by the lane's oldest job, so it may be sooner."""
-    profiles = {name for name, profile in snapshot.profiles.items() if decide_fit(profile, wanted).fits}
+    profiles = {
+        name for name, profile in snapshot.profiles.items() if decide_fit(profile, wanted, snapshot.node_sets).fits
+    }
     fitting = [machine for machine in snapshot.machines.values() if machine.active and machine.profile in profiles]
-    holders = holders_of(fitting, lane.anchors)
+    holders = holders_of(fitting, lane.anchors, now_ms=snapshot.now_ms)
     free, held_back = 0, list[float]()
     for machine in fitting:
         unused = max(0, machine.slots - machine.used)
-        left_ms = wait_ms_of(machine, lane, holders, rule) - waited_ms
+        left_ms = start_of(machine, lane, holders, rule, now_ms=snapshot.now_ms).wait_ms - waited_ms
         if left_ms <= 0:
             free += unused
         else:
@@ -81,7 +83,7 @@ def expected_wait_s(ahead: int, slots: FitSlots, *, run_s: float | None) -> floa
 
 def shared_lanes(lane: LaneState, order: str, wanted: RequirementClass, snapshot: CellSnapshot) -> list[LaneState]:
     """Other lanes whose first job comes before `order`, and which some machine may take that may also take this lane."""
-    ours = [profile for profile in _served_by(snapshot) if decide_fit(profile, wanted).fits]
+    ours = [profile for profile in _served_by(snapshot) if decide_fit(profile, wanted, snapshot.node_sets).fits]
     shared: dict[str, bool] = {}
     found: list[LaneState] = []
     for other in snapshot.lanes.values():
@@ -90,7 +92,7 @@ def shared_lanes(lane: LaneState, order: str, wanted: RequirementClass, snapshot
         if other.requirement_class not in shared:
             theirs = snapshot.classes.get(other.requirement_class)
             shared[other.requirement_class] = theirs is not None and any(
-                decide_fit(profile, theirs).fits for profile in ours
+                decide_fit(profile, theirs, snapshot.node_sets).fits for profile in ours
             )
         if shared[other.requirement_class]:
             found.append(other)
@@ -103,9 +105,9 @@ def why_nobody(wanted: RequirementClass, snapshot: CellSnapshot) -> str:
     if not machines:
         return "no machine is here"
     active = [machine for machine in machines if machine.active]
-    against = _reasons(active, snapshot.profiles, wanted)
+    against = _reasons(active, snapshot, wanted)
     if not against:
-        waiting = _reasons(machines, snapshot.profiles, wanted)
+        waiting = _reasons(machines, snapshot, wanted)
         fit = sum(not reasons for _, reasons in waiting)
         return f"{fit} fit, but take no new work now" if fit else f"none of {len(machines)} machines takes new work now"
     closest, reasons = min(against, key=lambda entry: (len(entry[1]), entry[0]))
@@ -114,12 +116,12 @@ def why_nobody(wanted: RequirementClass, snapshot: CellSnapshot) -> str:
 
 
 def _reasons(
-    machines: Iterable[MachineState], profiles: Mapping[str, MachineProfile], wanted: RequirementClass
+    machines: Iterable[MachineState], snapshot: CellSnapshot, wanted: RequirementClass
 ) -> list[tuple[str, tuple[str, ...]]]:
     return [
-        (machine.id, decide_fit(profiles[machine.profile], wanted).reasons)
+        (machine.id, decide_fit(snapshot.profiles[machine.profile], wanted, snapshot.node_sets).reasons)
         for machine in machines
-        if machine.profile in profiles
+        if machine.profile in snapshot.profiles
     ]
 
 

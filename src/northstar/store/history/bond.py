@@ -15,8 +15,8 @@ from sqlalchemy import Connection, select
 
 from northstar.domain.errors import NorthstarError
 from northstar.store.history.errors import HistoryForeign
-from northstar.store.history.rows import upsert
 from northstar.store.history.tables import cells, identity
+from northstar.store.history.upserting import upsert
 from northstar.store.messages import BindReply
 from northstar.store.valkey import FAULTS, translate
 

@@ -100,11 +100,6 @@ def finished_job(event: Event, found: InspectedJob | None) -> FinishedJob:
     return _completed(row, found) if found.record.last_event == event.id.sequence else row
 
 
-def needs_body(found: InspectedJob) -> bool:
-    """Whether its lane is forgotten, so that only the body still says what pool and service it was for."""
-    return not found.lane_key
-
-
 def place_of(found: InspectedJob) -> tuple[str | None, str | None]:
     """Pool and service; what was never said in our words is None."""
     if found.lane_key:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, delete, select, tuple_
 
 from northstar.store.history.errors import HistoryQueryInvalid
-from northstar.store.history.tables import events, gaps, jobs
+from northstar.store.history.tables import attempts, events, gaps, jobs, machines, presences
 
 if TYPE_CHECKING:
     from northstar.store.history.database import HistoryDatabase
@@ -27,6 +27,9 @@ class Pruned(msgspec.Struct, frozen=True):
     jobs: int
     gaps: int
     more: bool
+    attempts: int = 0
+    #: Stays of machines, and machines that were heard of last then.
+    machines: int = 0
 
 
 async def prune(database: HistoryDatabase, *, cell: str, older_than_ms: int, budget: int = 1_000) -> Pruned:
@@ -44,11 +47,14 @@ async def prune(database: HistoryDatabase, *, cell: str, older_than_ms: int, bud
 
 
 def _prune(connection: Connection, *, cell: str, older_than_ms: int, budget: int) -> Pruned:
-    gone_events, gone_jobs, gone_gaps = (
+    gone = [
         forget(connection, cell, older_than_ms=older_than_ms, budget=budget)
-        for forget in (_prune_events, _prune_jobs, _prune_gaps)
+        for forget in (_prune_events, _prune_jobs, _prune_gaps, _prune_attempts, _prune_presences, _prune_machines)
+    ]
+    gone_events, gone_jobs, gone_gaps, gone_attempts, gone_stays, gone_machines = gone
+    return Pruned(
+        gone_events, gone_jobs, gone_gaps, budget in gone, attempts=gone_attempts, machines=gone_stays + gone_machines
     )
-    return Pruned(gone_events, gone_jobs, gone_gaps, budget in {gone_events, gone_jobs, gone_gaps})
 
 
 def _prune_events(connection: Connection, cell: str, *, older_than_ms: int, budget: int) -> int:
@@ -94,3 +100,48 @@ def _prune_gaps(connection: Connection, cell: str, *, older_than_ms: int, budget
         these = tuple_(gaps.c.next_epoch, gaps.c.next_sequence).in_(some)
         connection.execute(delete(gaps).where(gaps.c.cell == cell, these))
     return len(keys)
+
+
+def _prune_attempts(connection: Connection, cell: str, *, older_than_ms: int, budget: int) -> int:
+    old = (
+        select(attempts.c.job_id, attempts.c.claim)
+        .where(attempts.c.cell == cell, attempts.c.ended_ms < older_than_ms)
+        .order_by(attempts.c.ended_ms)
+        .limit(budget)
+    )
+    keys = [tuple(row) for row in connection.execute(old)]
+    for first in range(0, len(keys), _ROWS_PER_DELETE):
+        these = tuple_(attempts.c.job_id, attempts.c.claim).in_(keys[first : first + _ROWS_PER_DELETE])
+        connection.execute(delete(attempts).where(attempts.c.cell == cell, these))
+    return len(keys)
+
+
+def _prune_presences(connection: Connection, cell: str, *, older_than_ms: int, budget: int) -> int:
+    """Stays that are over; one that still lasts is kept however old it is."""
+    old = (
+        select(presences.c.machine, presences.c.since_ms)
+        .where(presences.c.cell == cell, presences.c.until_ms < older_than_ms)
+        .order_by(presences.c.until_ms)
+        .limit(budget)
+    )
+    keys = [tuple(row) for row in connection.execute(old)]
+    for first in range(0, len(keys), _ROWS_PER_DELETE):
+        these = tuple_(presences.c.machine, presences.c.since_ms).in_(keys[first : first + _ROWS_PER_DELETE])
+        connection.execute(delete(presences).where(presences.c.cell == cell, these))
+    return len(keys)
+
+
+def _prune_machines(connection: Connection, cell: str, *, older_than_ms: int, budget: int) -> int:
+    """Machines of which nothing else is left."""
+    stays = select(presences.c.machine).where(presences.c.cell == cell, presences.c.machine == machines.c.machine)
+    old = (
+        select(machines.c.machine)
+        .where(machines.c.cell == cell, machines.c.last_seen_ms < older_than_ms, ~stays.exists())
+        .order_by(machines.c.last_seen_ms)
+        .limit(budget)
+    )
+    names = list(connection.execute(old).scalars())
+    for first in range(0, len(names), _ROWS_PER_DELETE):
+        some = names[first : first + _ROWS_PER_DELETE]
+        connection.execute(delete(machines).where(machines.c.cell == cell, machines.c.machine.in_(some)))
+    return len(names)

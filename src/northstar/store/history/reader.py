@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, func, or_, select, tuple_
 
 from northstar.domain.events import Event, EventId
+from northstar.domain.jobs import JobStatus
 from northstar.store.history.continuity import BEGINNING, Gap
 from northstar.store.history.errors import HistoryQueryInvalid
 from northstar.store.history.finished_jobs import FinishedJob
@@ -17,7 +18,6 @@ from northstar.store.history.tables import events, gaps, jobs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from northstar.domain.jobs import JobStatus
     from northstar.store.history.database import HistoryDatabase
 
 MAX_PAGE = 1_000
@@ -25,6 +25,18 @@ MAX_PAGE = 1_000
 _JOBS_PER_QUERY = 500
 
 TotalsBy = Literal["status", "tenant", "pool", "service", "machine", "error_code"]
+
+
+class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which finished jobs: all that are everything that is said here. Times are of their end, ms; `until_ms` is left out itself."""
+
+    job: str | None = None
+    tenant: str | None = None
+    pool: str | None = None
+    machine: str | None = None
+    status: JobStatus | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
 
 
 class JobPage(msgspec.Struct, frozen=True):
@@ -66,25 +78,31 @@ class HistoryReader:
         Raises:
             HistoryQueryInvalid: `count` is not 1 to 1,000, or `after` is no cursor of ours.
         """
+        return await self.finished_jobs(JobFilter(tenant=tenant, status=status), after=after, count=count)
+
+    async def finished_jobs(self, wanted: JobFilter, *, after: str = "", count: int = 100) -> JobPage:
+        """As `recent_jobs`, with every filter. Raises HistoryQueryInvalid."""
         cursor = _read_cursor(after) if after else None
         _check_count(count)
-        return await self._database.read(partial(self._jobs, tenant=tenant, status=status, cursor=cursor, count=count))
+        return await self._database.read(partial(self._jobs, wanted=wanted, cursor=cursor, count=count))
 
     def _jobs(
-        self,
-        connection: Connection,
-        *,
-        tenant: str | None,
-        status: JobStatus | None,
-        cursor: tuple[int, str] | None,
-        count: int,
+        self, connection: Connection, *, wanted: JobFilter, cursor: tuple[int, str] | None, count: int
     ) -> JobPage:
         names = FinishedJob.__struct_fields__
         query = select(*(jobs.c[name] for name in names)).where(jobs.c.cell == self._cell)
-        if tenant is not None:
-            query = query.where(jobs.c.tenant == tenant)
-        if status is not None:
-            query = query.where(jobs.c.status == status)
+        for column, value in (
+            (jobs.c.job_id, wanted.job),
+            (jobs.c.tenant, wanted.tenant),
+            (jobs.c.status, wanted.status),
+        ):
+            query = query if value is None else query.where(column == value)
+        for column, value in ((jobs.c.pool, wanted.pool), (jobs.c.machine, wanted.machine)):
+            query = query if value is None else query.where(column == value)
+        if wanted.since_ms is not None:
+            query = query.where(jobs.c.finished_ms >= wanted.since_ms)
+        if wanted.until_ms is not None:
+            query = query.where(jobs.c.finished_ms < wanted.until_ms)
         if cursor is not None:
             query = query.where(tuple_(jobs.c.finished_ms, jobs.c.job_id) < cursor)
         query = query.order_by(jobs.c.finished_ms.desc(), jobs.c.job_id.desc()).limit(count)

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from northstar.domain.events import Event, EventId
+from northstar.store.history.attempt_rows import put_attempts
+from northstar.store.history.attempts import Attempt
 from northstar.store.history.continuity import BEGINNING, Gap
 from northstar.store.history.finished_jobs import FinishedJob, storable
+from northstar.store.history.machine_memory import Sighting
+from northstar.store.history.machine_rows import put_machines, put_presences
 from northstar.store.history.tables import events, gaps, jobs, offsets
+from northstar.store.history.upserting import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +33,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     finished: Sequence[FinishedJob]
     #: Jobs with a row that are at work again.
     revived: Sequence[str]
+    #: Runs that ended, and the machines that the events speak of.
+    attempts: Sequence[Attempt] = ()
+    sightings: Sequence[Sighting] = ()
 
 
 def read_offset(connection: Connection, cell: str) -> EventId:
@@ -63,6 +70,10 @@ def write_batch(connection: Connection, batch: Batch) -> bool:
         connection.execute(delete(jobs).where(jobs.c.cell == batch.cell, jobs.c.job_id.in_(some)))
     if batch.finished:
         _put_jobs(connection, batch)
+    put_attempts(connection, batch.cell, batch.attempts)
+    if batch.sightings:
+        put_machines(connection, batch.cell, batch.sightings)
+        put_presences(connection, batch.cell, batch.events, batch.sightings)
     return True
 
 
@@ -84,11 +95,6 @@ def _put_jobs(connection: Connection, batch: Batch) -> None:
     new = {column.name: statement.excluded[column.name] for column in jobs.columns if column.name not in key}
     rows = [{"cell": batch.cell} | msgspec.structs.asdict(job) for job in batch.finished]
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=new), rows)
-
-
-def upsert(connection: Connection, table: Any) -> Any:
-    """An insert that can say what happens when the row is there, in the words of the database."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _event_row(cell: str, event: Event) -> dict[str, Any]:

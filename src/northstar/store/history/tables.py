@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Double, Index, Integer, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -84,6 +84,64 @@ gaps = Table(
     _number("disowned"),
     _number("at_ms"),
 )
+
+#: One row for each run that has ended, whichever way. NULL is "not known" or "does not apply"; times are the cell's, ms since epoch.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("cell", Text, primary_key=True),
+    Column("job_id", Text, primary_key=True),
+    Column("claim", Integer, primary_key=True, autoincrement=False),
+    Column("attempt", Integer),
+    _text("outcome"),
+    Column("code", Text),
+    *(Column(name, Text) for name in ("tenant", "user", "session", "parent", "service", "shape", "modality")),
+    Column("models", JSON, nullable=False),
+    Column("work", Double),
+    *(Column(name, Double) for name in ("estimate_p10_s", "estimate_p50_s", "estimate_p90_s")),
+    *(Column(name, Text) for name in ("estimate_source", "optimal_pool", "pool", "route")),
+    *(Column(name, Text) for name in ("machine", "gpu_class", "region")),
+    Column("price_usd_per_hour", Double),
+    Column("submitted_ms", BigInteger),
+    _number("started_ms"),
+    _number("ended_ms"),
+    *(Column(name, Double) for name in ("queued_s", "waiting_s", "fetching_s", "loading_s", "running_s", "storing_s")),
+    Column("fetched_bytes", BigInteger),
+    Column("link_bytes_per_s", Double),
+    Column("peak_vram_mb", BigInteger),
+    _number("epoch"),
+    _number("sequence"),
+)
+Index("attempts_by_order", attempts.c.cell, attempts.c.epoch, attempts.c.sequence)
+Index("attempts_by_end", attempts.c.cell, attempts.c.ended_ms)
+Index("attempts_by_machine", attempts.c.cell, attempts.c.machine, attempts.c.started_ms)
+
+#: What was last known of each machine, also of those that are gone.
+machines = Table(
+    "machines",
+    metadata,
+    Column("cell", Text, primary_key=True),
+    Column("machine", Text, primary_key=True),
+    *(Column(name, Text) for name in ("gpu", "gpu_class", "region")),
+    Column("price_usd_per_hour", Double),
+    Column("link_bytes_per_s", Double),
+    Column("vram_mb", BigInteger),
+    Column("pools", JSON),
+    _number("first_seen_ms"),
+    _number("last_seen_ms"),
+)
+
+#: When each machine was there: from its coming to its going; `until_ms` is NULL while it is there.
+presences = Table(
+    "presences",
+    metadata,
+    Column("cell", Text, primary_key=True),
+    Column("machine", Text, primary_key=True),
+    Column("since_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("until_ms", BigInteger),
+    Column("price_usd_per_hour", Double),
+)
+Index("presences_by_end", presences.c.cell, presences.c.until_ms)
 
 #: What this database is known by: one row, `part` is 'history'.
 identity = Table("identity", metadata, Column("part", Text, primary_key=True), _text("id"))

@@ -16,10 +16,14 @@ from northstar.domain.errors import Unavailable
 from northstar.domain.events import Event, EventId
 from northstar.domain.refusals import BadArgument
 from northstar.store.events import read_events
+from northstar.store.history.attempt_rows import ready_before
+from northstar.store.history.attempts import Attempt, EndedRun, attempt_of, ended_runs
 from northstar.store.history.bond import note_trouble
 from northstar.store.history.continuity import BEGINNING, Gap, after, find_gaps
 from northstar.store.history.errors import HistoryMismatch
-from northstar.store.history.finished_jobs import finished_job, needs_body, turns_of
+from northstar.store.history.finished_jobs import finished_job, turns_of
+from northstar.store.history.machine_memory import MachineMemory, Sighting
+from northstar.store.history.machine_rows import known_machines
 from northstar.store.history.rows import Batch, has_event, read_offset, write_batch
 
 if TYPE_CHECKING:
@@ -33,8 +37,8 @@ log = structlog.get_logger(__name__)
 
 #: Events of one transaction.
 MAX_BATCH = 1_000
-#: Jobs of one look into the cell: at 64 KiB a result, at most 6.4 MB.
-_JOBS_PER_INSPECT = 100
+#: Jobs of one look into the cell: at 64 KiB a body and as much a result, and 4 KiB a decision, at most 6.6 MB.
+_JOBS_PER_INSPECT = 50
 
 
 class HistoryWriter:
@@ -69,6 +73,7 @@ class HistoryWriter:
         self._retry_s = retry_s
         self._retry_cap_s = retry_cap_s
         self._offset: EventId | None = None
+        self._machines = MachineMemory(cell)
         #: Events that waited in the cell when it was last told.
         self.backlog = 0
         #: Why nothing is written at present; None when all is well.
@@ -193,8 +198,10 @@ class HistoryWriter:
     # What it writes ---------------------------------------------------------------------------------------------------
 
     async def _batch_of(self, offset: EventId, events: Sequence[Event]) -> Batch:
-        turns = turns_of(events)
-        found = await self._look(list(turns.ended))
+        turns, runs = turns_of(events), ended_runs(events)
+        unfinished = sorted({run.job_id for run in runs} - turns.ended.keys())
+        found = await self._look(list(turns.ended), results=True) | await self._look(unfinished, results=False)
+        sightings = await self._machines.look(events)
         return Batch(
             cell=self._cell.name,
             offset=offset,
@@ -202,17 +209,36 @@ class HistoryWriter:
             gaps=find_gaps(offset, events),
             finished=[finished_job(event, found.get(job_id)) for job_id, event in turns.ended.items()],
             revived=sorted(turns.revived),
+            attempts=await self._attempts(runs, found, sightings),
+            sightings=list(sightings.values()),
         )
 
-    async def _look(self, job_ids: Sequence[str]) -> dict[str, InspectedJob]:
+    async def _attempts(
+        self, runs: Sequence[EndedRun], found: dict[str, InspectedJob], sightings: dict[str, Sighting]
+    ) -> list[Attempt]:
+        """The rows of runs that ended; what neither the batch nor the cell says any more is looked up among older rows."""
+        facts = {name: sighting.facts for name, sighting in sightings.items() if sighting.facts is not None}
+        gone = sorted({run.machine for run in runs if run.machine} - facts.keys())
+        waited = sorted({run.job_id for run in runs if run.ready_ms is None})
+        if gone:
+            facts |= await self._database.read(partial(known_machines, cell=self._cell.name, names=gone))
+        ready: dict[str, int] = {}
+        if waited:
+            ready = await self._database.read(partial(ready_before, cell=self._cell.name, job_ids=waited))
+        return [
+            attempt_of(
+                run if run.ready_ms is not None else EndedRun(run.event, ready.get(run.job_id)),
+                found=found.get(run.job_id),
+                machine=facts.get(run.machine),
+            )
+            for run in runs
+        ]
+
+    async def _look(self, job_ids: Sequence[str], *, results: bool) -> dict[str, InspectedJob]:
         """The jobs as they are. The cell keeps each until its last event is committed, so none of them is gone yet."""
         found: dict[str, InspectedJob] = {}
         for first in range(0, len(job_ids), _JOBS_PER_INSPECT):
             some = job_ids[first : first + _JOBS_PER_INSPECT]
-            seen = (await self._cell.inspect(some, results=True)).jobs
+            seen = (await self._cell.inspect(some, results=results, bodies=True, decisions=True)).jobs
             found |= {job.id: job for job in seen}
-            laneless = [job.id for job in seen if needs_body(job)]
-            if laneless:
-                again = (await self._cell.inspect(laneless, results=True, bodies=True)).jobs
-                found |= {job.id: job for job in again}
         return found

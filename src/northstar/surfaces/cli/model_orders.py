@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -34,15 +35,32 @@ COLUMNS: Final = ("ORDER", "WHAT", "MODEL", "GIVEN (UTC)")
 ENDED_COLUMNS: Final = ("ORDER", "WHAT", "MODEL", "ENDED (UTC)", "OUTCOME", "CODE", "MESSAGE")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """An order that was given, and how it ended if that was waited for."""
+
+    what: str
+    given: Given
+    ended: OrderEnded | None
+
+
 def fetch(
     machine: Machine,
     model: Model,
     sources: Annotated[
-        list[str], typer.Option("--from", metavar="URL", help="https, hf, civitai, s3 or file; may be repeated.")
-    ],
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="URL",
+            help="https, hf, civitai, s3 or file; may be repeated. Default: as the catalogue says.",
+        ),
+    ] = None,
     sha256: Annotated[
-        str, typer.Option("--sha256", metavar="HEX", help='Hash of the file, or "unknown" to take it as it comes.')
-    ],
+        str,
+        typer.Option(
+            "--sha256", metavar="HEX", help='With --from: the file\'s hash, or "unknown" to take it as it comes.'
+        ),
+    ] = "",
     kind: Annotated[str, typer.Option("--kind", help="checkpoint, lora, vae, llm, other, …")] = "checkpoint",
     folder: Annotated[
         str, typer.Option("--folder", help="Below the models folder. Default: the usual one of its kind.")
@@ -56,18 +74,25 @@ def fetch(
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """Tell a machine to fetch a model. It answers when it has it, or cannot have it: --wait waits for that, `machines orders --all` tells it later."""
+    """Tell a machine to fetch a model: one of the catalogue, or a file with --from and --sha256. It answers when it has it, or cannot have it: --wait waits for that, `machines orders --all` tells it later."""
     wanted = {
         "name": model,
         "kind": kind,
         "folder": folder,
-        "sources": sources,
+        "sources": sources or [],
         "sha256": sha256,
         "size_bytes": size_bytes,
     }
+    by_catalogue = not (sources or sha256 or folder or size_bytes)
+    if not by_catalogue and not (sources and sha256):
+        from northstar.broker.model_orders import ModelOrderInvalid
+
+        raise ModelOrderInvalid(
+            'name both --from and --sha256 (or "unknown" on purpose), or neither for a model of the catalogue'
+        )
     settings = settings_of(config, data_dir, valkey, cell)
-    given, ended = run(_fetch(settings, machine, wanted, wait_s=timeout_s if wait else None))
-    _say(given, ended, f"fetch {model}", as_json=as_json)
+    done = run(_fetch(settings, machine, model if by_catalogue else wanted, wait_s=timeout_s if wait else None))
+    _say_all(done, as_json=as_json)
 
 
 def evict(
@@ -83,8 +108,8 @@ def evict(
 ) -> None:
     """Tell a machine to remove a model that it fetched. One that is in use stays, and so does a file that was only found there."""
     settings = settings_of(config, data_dir, valkey, cell)
-    given, ended = run(_evict(settings, machine, model, wait_s=timeout_s if wait else None))
-    _say(given, ended, f"evict {model}", as_json=as_json)
+    done = run(_evict(settings, machine, model, wait_s=timeout_s if wait else None))
+    _say_all([done], as_json=as_json)
 
 
 def orders(
@@ -128,44 +153,55 @@ def _ended_cells(one: OrderEnded) -> tuple[object, ...]:
     return one.order, one.what or "?", one.model, moment(one.ended_ms), one.outcome, *why
 
 
-def _say(given: Given, ended: OrderEnded | None, what: str, *, as_json: bool) -> None:
+def _say_all(done: list[Done], *, as_json: bool) -> None:
     """What was ordered, or what became of it: then an order that was not carried out is the command's exit code."""
     if as_json:
-        print_json(given if ended is None else ended)
-    elif ended is None:
-        state = "ordered" if given.new else "was ordered already"
-        console().print(f"{given.machine}  {what}: {state} ({given.order})", markup=False)
-    elif ended.outcome == "done":
-        console().print(f"{given.machine}  {what}: done ({given.order})", markup=False)
-    elif ended.outcome == "failed":
-        sys.stderr.write(f"{harmless(ended.code)}: {given.machine} could not {what}: {harmless(ended.message)}\n")
-    else:
-        sys.stderr.write(f"{given.machine} left before it could {what}; order it again when it is back\n")
-    if ended is not None and ended.outcome != "done":
+        said = [one.given if one.ended is None else one.ended for one in done]
+        print_json(said[0] if len(said) == 1 else {"orders": said})
+    for one in done:
+        if not as_json:
+            _say(one)
+    if any(one.ended is not None and one.ended.outcome != "done" for one in done):
         raise typer.Exit(FAILED)
 
 
-async def _fetch(
-    settings: Settings, machine: str, wanted: dict[str, Any], *, wait_s: float | None
-) -> tuple[Given, OrderEnded | None]:
+def _say(done: Done) -> None:
+    given, ended = done.given, done.ended
+    if ended is None:
+        state = "ordered" if given.new else "was ordered already"
+        console().print(f"{given.machine}  {done.what}: {state} ({given.order})", markup=False)
+    elif ended.outcome == "done":
+        console().print(f"{given.machine}  {done.what}: done ({given.order})", markup=False)
+    elif ended.outcome == "failed":
+        said = harmless(ended.message)
+        sys.stderr.write(f"{harmless(ended.code)}: {given.machine} could not {done.what}: {said}\n")
+    else:
+        sys.stderr.write(f"{given.machine} left before it could {done.what}; order it again when it is back\n")
+
+
+async def _fetch(settings: Settings, machine: str, wanted: dict[str, Any] | str, *, wait_s: float | None) -> list[Done]:
+    """Order what is wanted, or what the catalogue says of a name; several files are fetched side by side."""
     from northstar.assembly.session import new_id, session
-    from northstar.broker.model_orders import order_fetch, read_order
+    from northstar.broker.model_orders import catalogue_orders, order_fetch, read_order
 
-    order = read_order(wanted)
+    wants = [] if isinstance(wanted, str) else [read_order(wanted)]
     async with session(settings) as broker:
-        given = await order_fetch(broker.cell, machine, order, order_id=new_id(), by=me())
-        return given, await _answer(broker, given, wait_s=wait_s)
+        if isinstance(wanted, str):
+            wants = await catalogue_orders(broker.cell, wanted)
+        given = [await order_fetch(broker.cell, machine, one, order_id=new_id(), by=me()) for one in wants]
+        return [
+            Done(what=f"fetch {order.name}", given=one, ended=await _answer(broker, one, wait_s=wait_s))
+            for order, one in zip(wants, given, strict=True)
+        ]
 
 
-async def _evict(
-    settings: Settings, machine: str, model: str, *, wait_s: float | None
-) -> tuple[Given, OrderEnded | None]:
+async def _evict(settings: Settings, machine: str, model: str, *, wait_s: float | None) -> Done:
     from northstar.assembly.session import new_id, session
     from northstar.broker.model_orders import order_eviction
 
     async with session(settings) as broker:
         given = await order_eviction(broker.cell, machine, model, order_id=new_id(), by=me())
-        return given, await _answer(broker, given, wait_s=wait_s)
+        return Done(what=f"evict {model}", given=given, ended=await _answer(broker, given, wait_s=wait_s))
 
 
 async def _answer(broker: Session, given: Given, *, wait_s: float | None) -> OrderEnded | None:

@@ -13,16 +13,24 @@ from northstar import __version__
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.cli import (
     agent,
+    costs,
     dead,
     demo,
+    explain,
+    export,
+    history,
     invites,
     job_events,
     jobs,
     machine_sheet,
     machines,
+    model_add,
     model_orders,
+    models,
     outputs,
     pauses,
+    pools,
+    pools_apply,
     serve,
     show,
     status,
@@ -75,6 +83,10 @@ for command in (
     worker.worker,
     submit.submit,
     status.status,
+    explain.explain,
+    history.history,
+    costs.costs,
+    export.export,
     pauses.pause,
     pauses.resume,
 ):
@@ -89,9 +101,15 @@ for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.a
     machines.app.command()(of_admission)
 for of_models in (model_orders.fetch, model_orders.evict, model_orders.orders):
     machines.app.command()(of_models)
+for of_catalogue in (model_add.add, model_add.import_):
+    models.app.command(of_catalogue.__name__.rstrip("_"))(of_catalogue)
+for of_pools in (pools_apply.apply, pools_apply.current, pools_apply.history, pools_apply.reset):
+    pools.app.command()(of_pools)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dead.app, name="dead")
 app.add_typer(machines.app, name="machines")
+app.add_typer(models.app, name="models")
+app.add_typer(pools.app, name="pools")
 
 
 def _end_as_first_process() -> None:

@@ -80,10 +80,10 @@ def _read(name: str, *, limit_bytes: int) -> bytes:
 async def _submit(
     settings: Settings, requests: list[JobRequest], *, wait_s: float | None
 ) -> tuple[list[Submitted], list[JobView]]:
-    from northstar.assembly.session import session
+    from northstar.assembly.submitting import routing_session
     from northstar.surfaces.cli.waiting import wait_until_final
 
-    async with session(settings) as broker:
+    async with routing_session(settings) as broker:
         accepted = await broker.submitter.submit(requests)
         if wait_s is None:
             return accepted, []

@@ -18,8 +18,9 @@ local function cancel_one(cell, id, because)
   local machine_id, token = job[J.machine], job[J.token]
   local machine = machine_id ~= '' and ns.machine(cell, machine_id)
   if machine then cell:ring(machine[M.holder], { 'cancel', id, token, machine_id }) end
+  local told = ns.tell_run({ 'because', because, 'machine', machine_id }, job)
   ns.finish(cell, id, job, 'canceled', 'NS_JOB_CANCELED', because)
-  cell:job_event('job.canceled', id, job, { 'because', because, 'machine', machine_id })
+  cell:job_event('job.canceled', id, job, told)
   return 'canceled'
 end
 

@@ -29,7 +29,7 @@ function ns.handlers.models_present(cell, request)
     cell:set_score('holders', model[1] .. '\0' .. request.machine, 0)
     words[position] = 'model:' .. model[1]
   end
-  ns.note_news(cell, request.machine, ns.learn_words(cell, words, 'machine'), 0)
+  ns.note_news(cell, request.machine, ns.learn_words(cell, words, 'machine'), 0, 0)
   if #models > 0 then cell:changed('residency', request.machine, models) else cell:drop('residency', request.machine) end
   cell:machine_event('machine.models', request.machine, { 'models', #models })
   return { changed = true }

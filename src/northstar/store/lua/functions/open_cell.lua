@@ -16,7 +16,8 @@ ns.takes.open_cell = { { 'clock', ns.ONE_OF, { live = true, virtual = true } }, 
     { 'max_jobs', ns.POSITIVE, ns.MOST_MB }, { 'max_tenant_jobs', ns.POSITIVE, ns.MOST_MB }, { 'max_events', ns.POSITIVE, ns.MOST_MB },
     { 'max_lanes', ns.POSITIVE, ns.MOST_MB }, { 'max_classes', ns.POSITIVE, 10000 }, { 'max_profiles', ns.POSITIVE, 10000 },
     { 'max_machines', ns.POSITIVE, 100000 }, { 'max_words', ns.POSITIVE, ns.MOST_MB }, { 'max_invites', ns.POSITIVE, 100000 },
-    { 'max_tokens', ns.POSITIVE, 1000000 }, { 'max_invite_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'token_ttl_ms', ns.POSITIVE, ns.LONGEST_MS } } } }
+    { 'max_tokens', ns.POSITIVE, 1000000 }, { 'max_invite_ms', ns.POSITIVE, ns.LONGEST_MS }, { 'token_ttl_ms', ns.POSITIVE, ns.LONGEST_MS },
+    { 'max_documents', ns.POSITIVE, 100000 }, { 'max_documents_bytes', ns.POSITIVE, ns.MOST_MB } } } }
 
 local function make(cell, request)
   if cell:size('events') > 0 or cell:size('meta') > 0 then ns.refuse('NS_CELL_DAMAGED', { 'key', cell:key('meta') }) end

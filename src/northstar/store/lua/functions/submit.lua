@@ -1,10 +1,11 @@
 --[[ submit: accept one job or a batch, all or none, and hand work to parked machines at once.
-  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits vocabulary idle_lanes tenants idempotency deadlines
+  KEYS   meta jobs bodies decisions waiting ages heads backlog class_ages lanes classes fits vocabulary idle_lanes tenants idempotency deadlines
          machines candidates rankings parked wakes leases held pauses events
   TAKES  nonce random, for the tokens of offers
          lanes list of {key, class, pool, vram_mb, words, fits = {{profile, bool}}, placements = {{machine, ready_after_ms, preference}}}
          jobs list (≤ 500) of {id, lane (position in lanes), tenant, weight, cost, priority 0-255, max_attempts, max_recoveries,
-         start_within_ms, finish_within_ms, backoff_base_ms, backoff_cap_ms, retention_ms, idempotency_key, digest, body}; 0 and '' are "none"
+         start_within_ms, finish_within_ms, backoff_base_ms, backoff_cap_ms, retention_ms, idempotency_key, digest, body, decision (optional:
+         JSON, why policy sends it there)}; 0 and '' are "none"
   GIVES  jobs list of {id, replayed}
   REFUSES NS_JOB_EXISTS, NS_IDEMPOTENCY_REUSED, NS_BODY_TOO_LARGE, NS_UNKNOWN_WORD, NS_TENANT_FULL and NS_CELL_FULL with retry_after_ms,
          NS_EVENTS_BACKLOG, NS_TOO_MANY_LANES, NS_TOO_MANY_CLASSES
@@ -18,6 +19,7 @@ ns.takes.submit = { ns.NONCE, { 'lanes', ns.LIST, 500, of = ns.LANE }, { 'jobs',
   { 'backoff_base_ms', ns.NUMBER, ns.LONGEST_MS }, { 'backoff_cap_ms', ns.NUMBER, ns.LONGEST_MS },
   { 'retention_ms', ns.COUNT, ns.LONGEST_MS }, { 'idempotency_key', ns.NAME_OR_NONE, 512 }, { 'digest', ns.WORD, 128 },
   { 'body', ns.TEXT, ns.MOST }, -- its size is judged by the cell's own limit
+  ns.DECISION,
 } } }
 
 -- The id under which this submission is known already, or nil.
@@ -100,10 +102,11 @@ local function accept(cell, wanted, lane)
   tenant[T.live] = tenant[T.live] + 1
   cell:changed('tenants', wanted.tenant, tenant)
   cell.hot[H.live], cell.hot[H.submitted] = cell.hot[H.live] + 1, cell.hot[H.submitted] + 1
-  ns.lane_gains(cell, lane)
+  ns.lane_expects(ns.lane_gains(cell, lane), wanted.cost)
   ns.push(cell, wanted.id, job, false)
   cell:changed('jobs', wanted.id, job)
   cell:put('bodies', wanted.id, wanted.body)
+  if wanted.decision and wanted.decision ~= '' then cell:put('decisions', wanted.id, wanted.decision) end
   if wanted.idempotency_key ~= '' then
     cell:put('idempotency', wanted.tenant .. '\0' .. wanted.idempotency_key, wanted.digest .. ' ' .. wanted.id)
   end

@@ -1,6 +1,6 @@
 --[[ tick: do what time alone makes due. Any process may call it at any time; calling it twice does no harm.
-  KEYS   meta jobs bodies results waiting ages heads backlog class_ages lanes classes fits profiles idle_profiles idle_lanes tenants
-         idempotency delayed deadlines finished dead leases held machines descriptions alive candidates rankings
+  KEYS   meta jobs bodies results decisions waiting ages heads backlog class_ages lanes classes fits profiles idle_profiles node_sets
+         idle_lanes tenants idempotency delayed deadlines finished dead leases held machines descriptions alive candidates rankings
          parked wakes residency holders fetches orders arrivals pauses invites invites_due tokens tokens_due events
   FLAGS  allow-oom
   TAKES  nonce · budget of changes in this call (≤ 500)
@@ -50,8 +50,9 @@ local function deadline(cell, member)
   local machine = machine_id ~= '' and ns.machine(cell, machine_id)
   if machine then cell:ring(machine[ns.M.holder], { 'cancel', id, token, machine_id }) end
   local code = kind == 's' and 'NS_NOT_STARTED_IN_TIME' or 'NS_NOT_FINISHED_IN_TIME'
+  local told = ns.tell_run({ 'code', code, 'machine', machine_id }, job)
   ns.finish(cell, id, job, 'expired', code, 'the deadline that was set at submit has passed')
-  cell:job_event('job.expired', id, job, { 'code', code, 'machine', machine_id })
+  cell:job_event('job.expired', id, job, told)
 end
 
 local function wake(cell, machine_id, nonce)

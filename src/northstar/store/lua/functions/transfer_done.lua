@@ -1,5 +1,5 @@
 --[[ transfer_done: last step: the other cell has the job; keep only a pointer here until its retention ends.
-  KEYS   meta jobs bodies lanes idle_lanes tenants deadlines finished transfers events
+  KEYS   meta jobs bodies decisions lanes idle_lanes tenants deadlines finished transfers events
   FLAGS  allow-oom
   TAKES  jobs list (≤ 500) of {id, transfer}
   GIVES  jobs list of {id, 'ok' | 'replayed' | 'NS_NOT_IN_TRANSFER'}
@@ -15,6 +15,7 @@ local function depart(cell, wanted)
   if not transfer or not job or transfer[1] ~= wanted.transfer then return 'NS_NOT_IN_TRANSFER' end
   cell:drop('transfers', id)
   cell:drop('bodies', id)
+  cell:drop('decisions', id)
   if job[J.start_by_ms] > 0 then cell:remove('deadlines', 's' .. id) end
   if job[J.finish_by_ms] > 0 then cell:remove('deadlines', 'f' .. id) end
   local tenant = cell:record('tenants', job[J.tenant])

@@ -1,8 +1,8 @@
 --[[ transfer_in: second step: the job waits here. Idempotent by the transfer id.
-  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes fits vocabulary idle_lanes tenants idempotency deadlines
+  KEYS   meta jobs bodies decisions waiting ages heads backlog class_ages lanes classes fits vocabulary idle_lanes tenants idempotency deadlines
          finished machines candidates rankings parked wakes leases held arrivals pauses events
   FLAGS  allow-oom
-  TAKES  nonce · jobs list (≤ 500) of {id, transfer, record (as `transfer_out` gave it), body, lane as in `submit`'s lanes}
+  TAKES  nonce · jobs list (≤ 500) of {id, transfer, record (as `transfer_out` gave it), body, decision, lane as in `submit`'s lanes}
   GIVES  jobs list of {id, 'ok' | 'replayed' | refusal}; a job may come back to a cell that it left. A refused transfer stays refused:
          NS_JOB_EXISTS, NS_BODY_TOO_LARGE, NS_CELL_FULL, NS_TENANT_FULL, NS_EVENTS_BACKLOG, NS_UNKNOWN_WORD, later NS_TRANSFER_REFUSED
   REFUSES NS_TOO_MANY_LANES, NS_TOO_MANY_CLASSES
@@ -10,7 +10,8 @@
   COST   O(jobs · log waiting). Age, priority, attempts and events go on where they were; the start tag is this cell's. ]]
 local J, H, T = ns.J, ns.H, ns.T
 ns.takes.transfer_in = { ns.NONCE, { 'jobs', ns.LIST, 500, of = {
-  ns.JOB_ID, ns.TRANSFER, { 'record', ns.MAP, of = ns.MOVING }, { 'body', ns.TEXT, ns.MOST }, { 'lane', ns.MAP, of = ns.LANE } } } }
+  ns.JOB_ID, ns.TRANSFER, { 'record', ns.MAP, of = ns.MOVING }, { 'body', ns.TEXT, ns.MOST }, ns.DECISION,
+  { 'lane', ns.MAP, of = ns.LANE } } } }
 
 -- An arrival is remembered until `transfer_settled`, which follows the source's `transfer_done`; a year bounds what a crash between leaves.
 local REMEMBER_MS = 366 * 86400000
@@ -58,6 +59,7 @@ local function arrive(cell, moved)
   ns.push(cell, moved.id, job, false)
   cell:changed('jobs', moved.id, job)
   cell:put('bodies', moved.id, moved.body)
+  if moved.decision and moved.decision ~= '' then cell:put('decisions', moved.id, moved.decision) end
   cell:set_score('arrivals', arrival, cell.now + REMEMBER_MS)
   job[J.events] = job[J.events] + 1 -- the number of `job.moved`, which the cell that it left writes
   cell:job_event('job.arrived', moved.id, job, { 'transfer', moved.transfer })

@@ -1,8 +1,8 @@
 --[[ transfer_out: first of the steps that move waiting jobs to another cell. The job stays here, taken out of its lane, until `transfer_done`.
-  KEYS   meta jobs bodies waiting ages heads backlog class_ages lanes classes transfers events
+  KEYS   meta jobs bodies decisions waiting ages heads backlog class_ages lanes classes transfers events
   FLAGS  allow-oom
   TAKES  jobs list (≤ 500) of {id, transfer (an id of the caller's)} · target the other cell
-  GIVES  jobs list of {id, 'ok' | refusal, transfer, record, body}; a job leaving already answers with the transfer it leaves under
+  GIVES  jobs list of {id, 'ok' | refusal, transfer, record, body, decision}; a job leaving already answers with the transfer it leaves under
   REFUSES per job: NS_NO_SUCH_JOB, NS_JOB_STARTED, NS_JOB_FINISHED, NS_JOB_IN_TRANSFER (to another target)
   EVENTS job.leaving each
   COST   O(jobs · log waiting) ]]
@@ -28,7 +28,7 @@ local function leave(cell, wanted, target)
   else
     return { id, 'NS_JOB_STARTED' }
   end
-  return { id, 'ok', transfer, job, cell:get('bodies', id) or '' }
+  return { id, 'ok', transfer, job, cell:get('bodies', id) or '', cell:get('decisions', id) or '' }
 end
 
 function ns.handlers.transfer_out(cell, request)

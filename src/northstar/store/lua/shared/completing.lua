@@ -7,9 +7,10 @@ local function complete_one(cell, done, machine_id)
   if not job then return refusal end
   if #done.result > cell.limits.max_body_bytes then return 'NS_RESULT_TOO_LARGE' end
   job[J.settled] = 'complete ' .. done.token
+  local told = ns.tell_run({ 'machine', machine_id }, job, done.report)
   ns.finish(cell, done.id, job, 'succeeded')
   cell:put('results', done.id, done.result)
-  cell:job_event('job.succeeded', done.id, job, { 'machine', machine_id, 'started_ms', job[J.started_ms] })
+  cell:job_event('job.succeeded', done.id, job, told)
   return 'ok'
 end
 

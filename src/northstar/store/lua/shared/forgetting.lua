@@ -14,6 +14,7 @@ function ns.purge(cell, id)
   cell:drop('jobs', id)
   cell:drop('bodies', id)
   cell:drop('results', id)
+  cell:drop('decisions', id)
 end
 
 -- Costs one of the budget for each machine that knows the lane; a lane that more know than one call may change goes by parts.

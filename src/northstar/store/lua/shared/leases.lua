@@ -19,6 +19,19 @@ local function begin(cell, id, job)
   job[J.start_by_ms] = 0
 end
 
+-- What a machine works on, for those who plan: {lane, count}, at most as many as it has slots.
+local function note_work(machine, lane, change)
+  local work = {}
+  for _, known in ipairs(machine[M.work] or {}) do
+    local count = known[2] + (known[1] == lane and change or 0)
+    if known[1] == lane then change = 0 end
+    if count > 0 then work[#work + 1] = { known[1], count } end
+  end
+  if change > 0 then work[#work + 1] = { lane, change } end
+  machine[M.accepted] = machine[M.accepted] or {} -- no hole in a record from before this was kept
+  machine[M.work] = work
+end
+
 -- Take a waiting job for a machine. status is 'running' (claimed) or 'offered' (handed over, not yet accepted).
 function ns.lease(cell, id, machine_id, machine, status, nonce, position)
   local job = cell:record('jobs', id)
@@ -32,6 +45,7 @@ function ns.lease(cell, id, machine_id, machine, status, nonce, position)
   cell:expect_due(cell.now + length)
   cell:index_add('held', machine[M.number] .. id)
   machine[M.used] = machine[M.used] + 1
+  note_work(machine, job[J.lane], 1)
   machine[M.vram_used_mb] = machine[M.vram_used_mb] + cell:record('lanes', job[J.lane])[L.vram_mb]
   cell:changed('machines', machine_id, machine)
   cell.hot[H.virtual_time] = math.max(cell.hot[H.virtual_time], job[J.tag])
@@ -61,6 +75,7 @@ local function end_lease(cell, id, job)
   if machine then
     cell:index_remove('held', machine[M.number] .. id)
     machine[M.used] = machine[M.used] - 1
+    note_work(machine, job[J.lane], -1)
     machine[M.vram_used_mb] = machine[M.vram_used_mb] - cell:record('lanes', job[J.lane])[L.vram_mb]
     if job[J.status] == 'offered' then drop_offer(machine, id) end
     cell:changed('machines', machine_id, machine)
@@ -99,17 +114,31 @@ function ns.leased(cell, id, token, machine_id, verb)
   return nil, 'NS_LEASE_LOST'
 end
 
+-- Adds to the data of an event which run ends with it: its claim, which attempt of the work it was, since when, and what its machine
+-- measured. Asked while the lease stands and before a failure is charged; an offer that nobody accepted was no run.
+function ns.tell_run(data, job, report)
+  if job[J.status] ~= 'running' then return data end
+  local at = #data
+  data[at + 1], data[at + 2], data[at + 3], data[at + 4] = 'claim', job[J.claims], 'attempt', job[J.attempts] + 1
+  data[at + 5], data[at + 6] = 'started_ms', job[J.started_ms]
+  if report and report ~= '' then data[at + 7], data[at + 8] = 'report', report end
+  return data
+end
+
 -- Back to the front of its lane: the machine was lost, said no, or did not answer; `charge` counts it as a recovery.
-function ns.give_back(cell, id, job, because, charge)
+function ns.give_back(cell, id, job, because, charge, report)
   local machine_id = job[J.machine]
   if charge then job[J.recoveries] = job[J.recoveries] + 1 end
   if charge and job[J.recoveries] > job[J.max_recoveries] then
+    local told = ns.tell_run({ 'code', 'NS_MACHINES_LOST', 'machine', machine_id }, job)
     ns.finish(cell, id, job, 'failed', 'NS_MACHINES_LOST', 'lost with ' .. job[J.recoveries] .. ' machines while running')
-    cell:job_event('job.failed', id, job, { 'code', 'NS_MACHINES_LOST', 'machine', machine_id })
+    cell:job_event('job.failed', id, job, told)
   else
+    local told = ns.tell_run({ 'because', because, 'machine', machine_id, 'recoveries', job[J.recoveries] }, job, report)
+    if charge then told[#told + 1], told[#told + 2] = 'lost', true end
     ns.detach(cell, id, job)
     ns.push(cell, id, job, true)
-    cell:job_event('job.returned', id, job, { 'because', because, 'machine', machine_id, 'recoveries', job[J.recoveries] })
+    cell:job_event('job.returned', id, job, told)
   end
   cell:changed('jobs', id, job)
 end

@@ -19,20 +19,22 @@ ns.J = positions {
 }
 
 -- One machine. `offers` lists the ids of jobs handed to it and not yet accepted, `accepted` those that its latest claim accepted;
--- `wants` is its credit while parked.
+-- `wants` is its credit while parked; `work` lists {lane, count} of the jobs under a lease here (missing from older records).
 ns.M = positions {
   'number', 'profile', 'session', 'slots', 'used', 'vram_mb', 'vram_used_mb', 'status', 'holder', 'offers', 'wants',
-  'nonce', 'registered_ms', 'accepted',
+  'nonce', 'registered_ms', 'accepted', 'work',
 }
 
--- One lane: its canonical text, its requirement class, its pool, the VRAM one of its jobs needs and how many of its jobs are unfinished.
-ns.L = positions { 'key', 'class', 'pool', 'vram_mb', 'live', 'anchors' }
+-- One lane: its canonical text, its requirement class, its pool, the VRAM one of its jobs needs and how many of its jobs are unfinished;
+-- and the running mean of the seconds that its submitters expected of its jobs (missing from older records).
+ns.L = positions { 'key', 'class', 'pool', 'vram_mb', 'live', 'anchors', 'run_s' }
 
 -- One requirement class: the hard part of a lane; `served` is 1 once some profile can serve it.
 ns.C = positions { 'key', 'pool', 'vram_mb', 'served' }
 
--- One machine profile: its canonical text, and how many machines have it; no number in records from before it was counted, which stay.
-ns.P = positions { 'key', 'machines' }
+-- One machine profile: its canonical text, and how many machines have it; no number in records from before it was counted, which stay;
+-- and the digest of the list of node classes that it names, if it names one.
+ns.P = positions { 'key', 'machines', 'node_set' }
 
 -- One tenant: finish tag of its latest job (virtual time) and how many of its jobs are unfinished.
 ns.T = positions { 'finish_tag', 'live' }
@@ -44,15 +46,20 @@ ns.I = positions {
 }
 
 -- One machine's token: digest of its secret, its machine, 'waiting' | 'approved' | 'revoked', the grants of its invite, who decided last,
--- what was known of who asked; the secret before this one, which still counts until `previous_ends_ms`; and how many words and
--- profiles, which are never forgotten, the cell had not known before its machine brought them (both missing from older tokens).
+-- what was known of who asked; the secret before this one, which still counts until `previous_ends_ms`; and how many words, profiles
+-- and lists of node classes the cell had not known before its machine brought them (missing from older tokens).
 ns.K = positions {
   'secret', 'machine', 'status', 'pools', 'region', 'tags', 'dedicated_to', 'invite', 'joined_ms', 'seen_ms', 'by', 'about',
-  'previous', 'previous_ends_ms', 'words', 'profiles',
+  'previous', 'previous_ends_ms', 'words', 'profiles', 'node_sets',
 }
 
 -- One open order to a machine about a model: its id, 'fetch' | 'evict', the model, what the agent reads, and since when it stands.
 ns.O = positions { 'id', 'what', 'model', 'body', 'given_ms' }
+
+-- One document: the cell's version of documents when it was last changed, its JSON text, who changed it and when. And of all documents
+-- of the cell: that version, how many there are, their bytes in all, and when the version last moved.
+ns.D = positions { 'version', 'body', 'by', 'at_ms' }
+ns.DS = positions { 'version', 'count', 'bytes', 'at_ms' }
 
 -- Counters of the cell that nearly every call changes; kept in one field so that a call writes them once.
 ns.H = positions {

@@ -7,15 +7,20 @@ ns.NONCE, ns.TOKEN = { 'nonce', ns.WORD, 64 }, { 'token', ns.TEXT, 256 }
 ns.TRANSFER = { 'transfer', ns.NAME, 128 }
 ns.INVITE, ns.TOKEN_ID, ns.SECRET = { 'invite', ns.WORD, 64 }, { 'token', ns.WORD, 64 }, { 'secret', ns.WORD, 64 }
 ns.BY = { 'by', ns.TEXT, 128 }
+-- Why policy sends a job where it waits, JSON; beside a small body it must not be the larger part.
+ns.DECISION = { 'decision', ns.TEXT, 4096, optional = true }
 ns.HELD = { ns.JOB_ID, ns.TOKEN }
-ns.DONE = { ns.JOB_ID, ns.TOKEN, { 'result', ns.TEXT, ns.MOST } } -- its size is judged by the cell's own limit
+-- What a run took, JSON as `domain/run_reports.py` writes it; it goes into the event of the run's end and nowhere else. Older agents send none.
+ns.REPORT = { 'report', ns.TEXT, 1024, optional = true }
+ns.RETURNED = { ns.JOB_ID, ns.TOKEN, ns.REPORT }
+ns.DONE = { ns.JOB_ID, ns.TOKEN, { 'result', ns.TEXT, ns.MOST }, ns.REPORT } -- the result's size is judged by the cell's own limit
 
 -- {lane, ready_after_ms, preference}
 ns.CANDIDATE = { { 1, ns.NAME, 16 }, { 2, ns.COUNT, ns.LONGEST_MS }, { 3, ns.COUNT, ns.MOST } }
 ns.CANDIDATES = { 'candidates', ns.LIST, 500, of = ns.CANDIDATE, optional = true } -- more than allowed is refused by its own name
 
 ns.LANE = {
-  { 'key', ns.NAME, 16384 }, { 'class', ns.NAME, 16384 }, { 'pool', ns.NAME, 64 }, { 'vram_mb', ns.COUNT, ns.MOST_MB },
+  { 'key', ns.NAME, 32768 }, { 'class', ns.NAME, 32768 }, { 'pool', ns.NAME, 64 }, { 'vram_mb', ns.COUNT, ns.MOST_MB },
   { 'words', ns.LIST, 500, each = ns.NAME, within = 512 }, { 'anchors', ns.TEXT, 16384, optional = true },
   { 'fits', ns.LIST, 10000, of = { { 1, ns.NAME, 16 }, { 2, ns.FLAG } } },
   { 'placements', ns.LIST, 500, of = { { 1, ns.NAME, 128 }, { 2, ns.COUNT, ns.LONGEST_MS }, { 3, ns.COUNT, ns.MOST } } },

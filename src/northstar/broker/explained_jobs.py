@@ -1,0 +1,207 @@
+"""Why a job is where it is: its record, its decision, the cell around it and its past."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from northstar.broker.decisions import read_decision
+from northstar.broker.job_views import view_of
+from northstar.domain.explanations import MOST_STEPS, JobExplanation
+from northstar.domain.job_story import Step, steps_of
+from northstar.domain.jobs import JobStatus
+from northstar.domain.refusals import NoSuchJob
+from northstar.policy.routing.explain_machines import Wait, grouped, reasons_of
+from northstar.policy.routing.explain_model import where_of
+from northstar.policy.routing.explain_remedies import standstill_of
+from northstar.store.admission import list_tokens
+from northstar.store.cell_limits import read_limits
+from northstar.store.lane_waits import count_placed, read_lane_waits
+from northstar.store.model_fetches import read_model_fetches
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from northstar.broker.job_past import JobPast
+    from northstar.broker.queue_places import QueuePlaces
+    from northstar.domain.events import Event
+    from northstar.domain.explanations import KnownModel
+    from northstar.domain.jobs import JobBody, JobView
+    from northstar.domain.models import ModelNeed
+    from northstar.policy.routing.ready_after import PatienceRule
+    from northstar.policy.routing.snapshot import CellSnapshot
+    from northstar.store.cell import Cell
+    from northstar.store.messages import InspectedJob
+
+#: What the catalogue says of the model that has this name or alias; None if nothing.
+KnownOf: TypeAlias = "Callable[[str], Awaitable[KnownModel | None]]"
+
+#: Tokens looked through for machines that wait for approval.
+_MOST_TOKENS: Final = 2_000
+_WAITING: Final = frozenset({JobStatus.QUEUED, JobStatus.DELAYED})
+
+
+async def job_events(past: JobPast, job_id: str) -> list[Event]:
+    """What happened to a job, and not to a machine that has the same name. Raises Unavailable."""
+    return [event for event in await past.events(job_id) if event.kind.startswith("job.")]
+
+
+class JobExplainer:
+    """Explains the jobs of one cell. What it reads does not grow with the fleet in round trips."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        past: JobPast,
+        places: QueuePlaces,
+        rule: PatienceRule,
+        known_of: KnownOf | None = None,
+    ) -> None:
+        self._cell = cell
+        self._past = past
+        self._places = places
+        self._rule = rule
+        self._known_of = known_of
+
+    async def explain(self, job_id: str) -> JobExplanation:
+        """Everything that is known of why the job is where it is.
+
+        Raises:
+            NoSuchJob: neither the queue nor the history knows it. Unavailable: cell or history do not answer.
+        """
+        reply = await self._cell.inspect([job_id], bodies=True, decisions=True)
+        steps = steps_of(await job_events(self._past, job_id))
+        if reply.jobs:
+            told = await self._queued(reply.jobs[0], now_ms=reply.now_ms)
+        elif steps:
+            told = JobExplanation(id=job_id, status=None, now_ms=reply.now_ms)
+        else:
+            raise NoSuchJob({"job": job_id})
+        return self._with_past(told, steps)
+
+    def _with_past(self, told: JobExplanation, steps: list[Step]) -> JobExplanation:
+        fault = self._past.fault
+        return msgspec.structs.replace(
+            told,
+            steps=tuple(steps[-MOST_STEPS:]),
+            earlier_steps=len(steps[:-MOST_STEPS]),
+            steps_fault="" if fault is None else str(fault),
+        )
+
+    async def _queued(self, job: InspectedJob, *, now_ms: int) -> JobExplanation:
+        """A job that the queue still knows, finished or not."""
+        (view,) = await self._past.with_machines([view_of(job)])
+        limits = await read_limits(self._cell.client, self._cell.keys)
+        told = _recorded(job, view, now_ms=now_ms, overdue_ms=limits.overdue_ms)
+        told = msgspec.structs.replace(told, decision=read_decision(job.decision))
+        if view.status.is_final or view.body is None:
+            return told
+        needs = view.body.requires.models
+        fetches = await read_model_fetches(self._cell.client, self._cell.keys, {need.name for need in needs})
+        told = msgspec.structs.replace(told, fetches=tuple(fetches))
+        if view.status not in _WAITING:
+            return told
+        place = await self._places.of(job, now_ms=now_ms)
+        told = msgspec.structs.replace(told, place=place)
+        return await self._waiting(job, told, view.body, overdue_ms=limits.overdue_ms)
+
+    async def _waiting(
+        self, job: InspectedJob, told: JobExplanation, body: JobBody, *, overdue_ms: int
+    ) -> JobExplanation:
+        """A job that waits: why each machine does not run it, and what would help."""
+        snapshot, pauses = await self._places.view()
+        wait = await self._wait_of(job, told, snapshot, overdue_ms=overdue_ms, pauses=pauses)
+        if wait is None:
+            return told
+        reasons = reasons_of(wait, snapshot, self._rule)
+        fitting = [machine for machine, reason in reasons if reason.code != "does_not_fit"]
+        needs, fetching = body.requires.models, [fetch.model for fetch in told.fetches]
+        models = where_of(needs, fitting, fetching=fetching, known=await self._known(needs))
+        not_approved = () if any(machine.active for machine in fitting) else await self._not_approved()
+        standstill = standstill_of(wait, reasons, snapshot, models=models, not_approved=not_approved)
+        return msgspec.structs.replace(
+            told,
+            machines=grouped(reasons, snapshot),
+            models=tuple(models),
+            unservable=standstill.because,
+            actions=standstill.actions,
+        )
+
+    async def _known(self, needs: Sequence[ModelNeed]) -> dict[str, KnownModel]:
+        """What the catalogue says of the models, asked side by side."""
+        if self._known_of is None:
+            return {}
+        found = await asyncio.gather(*(self._known_of(need.name) for need in needs))
+        return {need.name: known for need, known in zip(needs, found, strict=True) if known is not None}
+
+    async def _wait_of(
+        self,
+        job: InspectedJob,
+        told: JobExplanation,
+        snapshot: CellSnapshot,
+        *,
+        overdue_ms: int,
+        pauses: dict[str, str],
+    ) -> Wait | None:
+        """What bears on the job; None if its lane is gone, because it was taken meanwhile."""
+        lane = snapshot.lanes.get(job.record.lane)
+        wanted = None if lane is None else snapshot.classes.get(lane.requirement_class)
+        if lane is None or wanted is None:
+            return None
+        waits = await read_lane_waits(self._cell.client, self._cell.keys, [lane.id])
+        submitted_ms = job.record.submitted_ms
+        place = told.place
+        return Wait(
+            lane=lane,
+            wanted=wanted,
+            now_ms=told.now_ms,
+            submitted_ms=submitted_ms,
+            oldest_ms=waits[lane.id].oldest_ms if lane.id in waits else submitted_ms,
+            overdue_ms=overdue_ms,
+            placed=await count_placed(self._cell.client, self._cell.keys, lane.id),
+            ahead=0 if place is None else place.position - 1 + place.ahead_elsewhere,
+            pauses=pauses,
+        )
+
+    async def _not_approved(self) -> list[str]:
+        """Some of the machines that wait for approval, by name."""
+        looked = 0
+        names = []
+        async for entry in list_tokens(self._cell):
+            if entry.status == "waiting":
+                names.append(entry.machine)
+            looked += 1
+            if looked >= _MOST_TOKENS:
+                break
+        return sorted(names)
+
+
+def _recorded(job: InspectedJob, view: JobView, *, now_ms: int, overdue_ms: int) -> JobExplanation:
+    """What the job's record says."""
+    record = job.record
+    return JobExplanation(
+        id=job.id,
+        status=view.status,
+        now_ms=now_ms,
+        tenant=view.tenant,
+        service=view.body.service if view.body else "",
+        pool=view.body.pool if view.body else "",
+        priority=view.priority,
+        machine=view.machine,
+        submitted_ms=view.submitted_ms,
+        started_ms=view.started_ms,
+        finished_ms=view.finished_ms,
+        due_ms=view.due_ms,
+        overdue_from_ms=0 if view.status.is_final else view.submitted_ms + overdue_ms,
+        start_by_ms=record.start_by_ms,
+        finish_by_ms=record.finish_by_ms,
+        attempts=view.attempts,
+        max_attempts=view.max_attempts,
+        recoveries=view.recoveries,
+        max_recoveries=record.max_recoveries,
+        error_code=view.error_code,
+        error_message=view.error_message,
+    )

@@ -1,0 +1,136 @@
+"""The explanation of a job in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from northstar.domain.explanation_words import Line, action_lines, counted, fetch_lines, length, moment
+from northstar.domain.jobs import JobStatus
+from northstar.domain.progress_text import bytes_text, printable
+from northstar.domain.queue_place import describe_place
+from northstar.domain.reason_text import describe_group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from northstar.domain.decisions import RoutingDecision
+    from northstar.domain.estimates import DurationEstimate
+    from northstar.domain.explanations import JobExplanation, ModelWhere
+
+
+def job_lines(job: JobExplanation) -> Iterator[Line]:
+    """Where a job is in its life and why, from the most important line on."""
+    yield Line("job", printable(f"{job.id}: {_life(job)}"))
+    if job.unservable:
+        yield Line("stuck", printable(f"nobody can run it as things are: {job.unservable}"))
+    yield from action_lines(job.actions)
+    if job.status is not None:
+        yield Line(
+            "asks", printable(f"service {job.service} in pool {job.pool}; {job.tenant}, priority {job.priority}")
+        )
+    yield from decision_lines(job.decision, estimated=job.status is not None)
+    yield from _turn(job)
+    yield from (Line("model", _model(model)) for model in job.models)
+    yield from fetch_lines(job.fetches, now_ms=job.now_ms)
+    yield from (Line("machines", describe_group(group)) for group in job.machines.shown)
+    if job.machines.more_groups:
+        yield Line("machines", f"and {job.machines.more_machines} more in {job.machines.more_groups} other groups")
+    yield from _attempts(job)
+    yield from _past(job)
+
+
+def _life(job: JobExplanation) -> str:
+    """Where it is in its life."""
+    waited = length(max(0, job.now_ms - job.submitted_ms) / 1000)
+    match job.status:
+        case None:
+            return "the queue has forgotten it; what the history knows follows"
+        case JobStatus.QUEUED if job.place is not None:
+            return f"{describe_place(job.place)}, since {waited}"
+        case JobStatus.OFFERED:
+            return f"offered to {job.machine}, which has not accepted it yet"
+        case JobStatus.RUNNING:
+            ran = length(max(0, job.now_ms - job.started_ms) / 1000)
+            return f"running on {job.machine} for {ran}"
+        case JobStatus.DELAYED:
+            left = length(max(0, job.due_ms - job.now_ms) / 1000)
+            return f"pauses after a failed attempt; the next one may begin in {left}"
+        case status if job.finished_ms:
+            return f"{status} at {moment(job.finished_ms)}"
+        case status:
+            return f"{status}, since {waited}"
+
+
+def decision_lines(decision: RoutingDecision | None, *, estimated: bool) -> Iterator[Line]:
+    """Estimate, deciding row and rejected pools; `estimated`: say so where no decision was stored."""
+    if decision is None:
+        if estimated:
+            yield Line("decision", "none is stored with it: it waits in the pool to which it was submitted")
+        return
+    yield Line("estimate", _estimate(decision.estimate))
+    promise = ", which its tenant's terms guarantee" if decision.guaranteed else ""
+    pool = f"pool {decision.pool}{promise}, by row {decision.row} ({decision.route}): {decision.because}"
+    yield Line("decision", printable(pool))
+    if decision.optimal != decision.pool:
+        yield Line("decision", f"the matrix would have chosen {decision.optimal}")
+    for rejection in decision.rejected:
+        many = f" ({rejection.count} machines)" if rejection.count else ""
+        yield Line("rejected", printable(f"{rejection.subject}{many}: {rejection.reason} ({rejection.code})"))
+    then = f"{counted(decision.fit_machines, 'machine')} of the pool could run it, {decision.holders} held its models"
+    yield Line("then", f"{then}{'' if not decision.unservable else '; ' + printable(decision.unservable)}")
+    yield from (Line("then", printable(note)) for note in decision.notes)
+
+
+def _estimate(estimate: DurationEstimate) -> str:
+    on = f" on {estimate.gpu_class}" if estimate.gpu_class else ""
+    runs = f" of {counted(estimate.runs, 'run')}" if estimate.runs else ""
+    spread = f"{length(estimate.p10_s)} to {length(estimate.p90_s)}"
+    sure = f"confidence {estimate.confidence:.0%}".replace("%", " %")
+    return printable(f"about {length(estimate.p50_s)} ({spread}){on}; from {estimate.source}{runs}, {sure}")
+
+
+def _turn(job: JobExplanation) -> Iterator[Line]:
+    """What time alone does to a job that waits."""
+    if job.status in {JobStatus.QUEUED, JobStatus.DELAYED} and job.overdue_from_ms:
+        left = (job.overdue_from_ms - job.now_ms) / 1000
+        if left > 0:
+            yield Line("overdue", f"not yet; in {length(left)} nothing younger may go before it on a machine that fits")
+        else:
+            yield Line("overdue", f"for {length(-left)}: nothing younger goes before it on a machine that fits")
+    if job.start_by_ms and not job.started_ms:
+        yield Line("deadline", f"is given up unless it starts by {moment(job.start_by_ms)}")
+    if job.finish_by_ms and not job.finished_ms:
+        yield Line("deadline", f"is given up unless it ends by {moment(job.finish_by_ms)}")
+
+
+def _model(model: ModelWhere) -> str:
+    size = f" ({bytes_text(model.size_bytes)})" if model.size_bytes else ""
+    where = f"{model.in_memory} in memory, {model.on_disk} on disk, {model.fetching} fetching"
+    source = "it is known from where to fetch it" if model.can_be_fetched else "nobody said from where to fetch it"
+    return printable(f"{model.name}{size}: on machines that fit {where}; {source}")
+
+
+def _attempts(job: JobExplanation) -> Iterator[Line]:
+    if job.status is None:
+        return
+    codes = ", ".join(dict.fromkeys(step.why for step in job.failures if step.why))
+    failed = f"{job.attempts} failed of {job.max_attempts}" + (f" ({codes})" if codes else "")
+    lost = f"{counted(job.recoveries, 'machine')} lost of {job.max_recoveries} that may be"
+    yield Line("attempts", printable(f"{failed}; {lost}"))
+    if job.error_code:
+        yield Line("attempts", printable(f"the last error was {job.error_code}: {job.error_message}"))
+
+
+def _past(job: JobExplanation) -> Iterator[Line]:
+    if job.steps_fault:
+        yield Line("past", printable(f"what is older is missing: {job.steps_fault}"))
+    if moves := job.moves:
+        yield Line(
+            "moved", f"{counted(len(moves), 'step')} between cells or pools, the last: {printable(moves[-1].what)}"
+        )
+    if job.earlier_steps:
+        yield Line("past", f"{job.earlier_steps} earlier steps are left out; northstar jobs events {job.id} tells them")
+    for step in job.steps:
+        where = f" on {step.machine}" if step.machine else ""
+        why = f" ({step.why})" if step.why else ""
+        yield Line("past", printable(f"{moment(step.at_ms)} {step.what}{where}{why}"))

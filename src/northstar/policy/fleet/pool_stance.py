@@ -1,0 +1,41 @@
+"""What the stance of a pool means for its jobs and machines once they are there: who goes first, what is kept, what is preferred."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from northstar.domain.machines import MachineProfile
+    from northstar.domain.pools import Pools, PoolSpec
+    from northstar.domain.tenancy import TenantTerms
+
+#: A machine with this tag stands near its users.
+EDGE_TAG: Final = "edge"
+_MAX_PRIORITY: Final = 100
+
+
+def pool_priority(priority: int, spec: PoolSpec | None, terms: TenantTerms) -> int:
+    """The priority of a job in a pool: what it asks for and the pool's boost, at least what its tenant was promised, at most 100.
+
+    None is a pool that no file describes, and work without pools.
+    """
+    boost = spec.scaling.priority_boost if spec is not None else 0
+    return min(_MAX_PRIORITY, max(priority + boost, terms.priority_at_least))
+
+
+def models_to_keep(pools: Pools, served: Sequence[str], held: Collection[str]) -> tuple[str, ...]:
+    """Models that a machine serving these pools should have and has not, in the order in which its pools name them."""
+    wanted = (name for pool in served if (spec := pools.get(pool)) is not None for name in spec.models.keep)
+    return tuple(name for name in dict.fromkeys(wanted) if name not in held)
+
+
+def edge_preference(spec: PoolSpec | None, profile: MachineProfile) -> int:
+    """0 for a machine that is preferred, 1 for the others: to be compared where two machines are else equal."""
+    return int(spec is not None and spec.scaling.prefers_edge and EDGE_TAG not in profile.tags)
+
+
+def takes_uniform(pools: Pools, profile: MachineProfile) -> bool:
+    """Whether work without pools may come to the machine: it is dedicated to nobody, and in no pool that is kept for its own work."""
+    return profile.dedicated_to is None and not any(pools.is_exclusive(name) for name in profile.pools)

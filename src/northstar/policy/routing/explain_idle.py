@@ -1,0 +1,206 @@
+"""Why a machine does nothing, what it may take and what it may not: the view of a job's wait from the other side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from northstar.domain.explanations import Action, Blocked, LaneDemand, MachineCode, PoolDemand
+from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN, Reason
+from northstar.policy.fleet.health import QUARANTINED
+from northstar.policy.routing.explain_fit import lacks_of
+from northstar.policy.routing.explain_holders import HolderCounts
+from northstar.policy.routing.explain_machines import Wait, no_room_for, patience_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from northstar.domain.reasons import Lack
+    from northstar.policy.routing.ready_after import PatienceRule
+    from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
+
+#: Of a lane whose class this version cannot read.
+_UNREADABLE: Final = Reason(code="out_of_work", says="a newer version wrote what its jobs ask for")
+
+
+_OVERDUE_FIRST: Final = Reason(code="overdue_first")
+
+
+class LaneWait(msgspec.Struct, frozen=True):
+    """Jobs that wait in a lane, and when the oldest of them was submitted."""
+
+    waiting: int
+    oldest_ms: int
+
+
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits in a cell: the lanes that were counted, in the order in which every machine sees them."""
+
+    now_ms: int
+    overdue_ms: int
+    lanes: Mapping[str, LaneWait] = {}
+    pauses: Mapping[str, str] = {}
+
+
+class Idleness(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine does, or why it does nothing."""
+
+    code: MachineCode
+    pools: tuple[PoolDemand, ...] = ()
+    may_take: tuple[LaneDemand, ...] = ()
+    more_lanes: int = 0
+    blocked: tuple[Blocked, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+
+def idleness_of(machine: MachineState, demand: Demand, snapshot: CellSnapshot, rule: PatienceRule) -> Idleness:
+    """What the machine may take of the cell's demand, and why not the rest."""
+    judged = _Judgement(machine, demand, snapshot, rule).lanes()
+    open_ = [lane for lane in judged if _is_open(lane)]
+    open_.sort(key=_left_s)
+    code = _code_of(machine, judged, open_)
+    pools = _pools(machine, judged, demand, snapshot)
+    return Idleness(
+        code=code,
+        pools=pools,
+        may_take=tuple(open_[:MOST_SHOWN]),
+        more_lanes=len(open_[MOST_SHOWN:]),
+        blocked=_blocked(judged),
+        actions=tuple(_actions(machine, code, pools=pools, pauses=demand.pauses)),
+    )
+
+
+class _Judgement:
+    """One machine against every lane in which somebody waits."""
+
+    def __init__(self, machine: MachineState, demand: Demand, snapshot: CellSnapshot, rule: PatienceRule) -> None:
+        self._machine = machine
+        self._demand = demand
+        self._snapshot = snapshot
+        self._rule = rule
+        self._lacks: dict[str, tuple[Lack, ...]] = {}
+        self._holders = HolderCounts(snapshot)
+        #: An overdue job fits the machine and not what is free there, so that nothing younger may take that room.
+        self._keeps_room = False
+
+    def lanes(self) -> list[LaneDemand]:
+        """All of them, with the reason why this machine does not take them, or that it does."""
+        found = []
+        for name, counted in self._demand.lanes.items():
+            lane = self._snapshot.lanes.get(name)
+            if lane is not None and counted.waiting:
+                found.append(demand_of(lane, counted.waiting, self._snapshot, reason=self._reason(lane, counted)))
+        if not self._keeps_room:
+            return found
+        return [msgspec.structs.replace(lane, reason=_OVERDUE_FIRST) if _is_open(lane) else lane for lane in found]
+
+    def _reason(self, lane: LaneState, counted: LaneWait) -> Reason:
+        name = lane.requirement_class
+        wanted = self._snapshot.classes.get(name)
+        if wanted is None:
+            return _UNREADABLE
+        if name not in self._lacks:
+            self._lacks[name] = lacks_of(self._machine.profile, wanted, self._snapshot)
+        if lacks := self._lacks[name]:
+            return Reason(code="does_not_fit", lacks=lacks)
+        wait = Wait(
+            lane=lane,
+            wanted=wanted,
+            now_ms=self._demand.now_ms,
+            submitted_ms=counted.oldest_ms,
+            oldest_ms=counted.oldest_ms,
+            overdue_ms=self._demand.overdue_ms,
+            pauses=self._demand.pauses,
+        )
+        if (paused := wait.paused) is not None:
+            return paused
+        if (no_room := no_room_for(self._machine, wanted)) is not None:
+            self._keeps_room |= counted.oldest_ms + self._demand.overdue_ms <= self._demand.now_ms
+            return no_room
+        holders = self._holders.of(lane)
+        patience = patience_of(self._machine, wait, holders, self._rule)
+        return Reason(code="takes_it") if patience is None else Reason(code="leaves_to_holders", patience=patience)
+
+
+def demand_of(lane: LaneState, waiting: int, snapshot: CellSnapshot, *, reason: Reason | None = None) -> LaneDemand:
+    """A lane by what its jobs ask for."""
+    wanted = snapshot.classes.get(lane.requirement_class)
+    return LaneDemand(
+        service=wanted.service if wanted else "?",
+        pool=wanted.pool if wanted else "?",
+        models=tuple(name for name, _ in lane.anchors),
+        waiting=waiting,
+        unfinished=lane.unfinished,
+        reason=reason,
+    )
+
+
+def _code_of(machine: MachineState, judged: Sequence[LaneDemand], open_: Sequence[LaneDemand]) -> MachineCode:
+    trouble = machine.description.trouble
+    if not machine.active:
+        return "draining"
+    if QUARANTINED in trouble:
+        return "quarantined"
+    if machine.used >= machine.slots:
+        return "busy"
+    if trouble and not machine.parked and not machine.used:
+        return "out_of_work"
+    if not judged:
+        return "nothing_waits"
+    return "takes_work" if any(lane.reason == Reason(code="takes_it") for lane in open_) else "blocked"
+
+
+def _blocked(judged: Iterable[LaneDemand]) -> tuple[Blocked, ...]:
+    """Lanes that it does not take now by the reason, those with the most jobs first. Of patience the first to end is given."""
+    found: dict[tuple[str, tuple[Lack, ...], str], list[LaneDemand]] = {}
+    for lane in judged:
+        if lane.reason is not None and lane.reason.code != "takes_it":
+            found.setdefault((lane.reason.code, lane.reason.lacks, lane.reason.scope), []).append(lane)
+    groups = [_group(sorted(lanes, key=_left_s)) for lanes in found.values()]
+    groups.sort(key=lambda group: (-group.jobs, group.reason.code))
+    return tuple(groups[:MOST_SHOWN])
+
+
+def _group(lanes: Sequence[LaneDemand]) -> Blocked:
+    reason = lanes[0].reason or Reason(code="takes_it")
+    examples = tuple(msgspec.structs.replace(lane, reason=None) for lane in lanes[:MOST_NAMED])
+    return Blocked(reason=reason, lanes=len(lanes), jobs=sum(lane.waiting for lane in lanes), examples=examples)
+
+
+def _pools(
+    machine: MachineState, judged: Iterable[LaneDemand], demand: Demand, snapshot: CellSnapshot
+) -> tuple[PoolDemand, ...]:
+    profile = snapshot.profiles.get(machine.profile)
+    waiting = dict.fromkeys(profile.pools if profile else (), 0)
+    fits = dict(waiting)
+    for lane in judged:
+        if lane.pool in waiting:
+            waiting[lane.pool] += lane.waiting
+            fits[lane.pool] += 0 if lane.reason is None or lane.reason.code == "does_not_fit" else lane.waiting
+    everything = "cell" in demand.pauses
+    return tuple(
+        PoolDemand(pool=pool, waiting=count, fits=fits[pool], paused=everything or f"pool:{pool}" in demand.pauses)
+        for pool, count in waiting.items()
+    )
+
+
+def _actions(
+    machine: MachineState, code: MachineCode, *, pools: Iterable[PoolDemand], pauses: Mapping[str, str]
+) -> Iterable[Action]:
+    if code == "draining":
+        yield Action("give it work again", f"northstar machines drain {machine.id} --undo")
+    if code in {"out_of_work", "quarantined"}:
+        yield Action("see what its engines say", f"northstar machines show {machine.id}")
+    for scope in ("cell", *(f"pool:{pool.pool}" for pool in pools)):
+        if scope in pauses:
+            yield Action(f"end the pause of {scope}", f"northstar resume {scope}")
+
+
+def _is_open(lane: LaneDemand) -> bool:
+    """Whether the machine takes such jobs, now or after a while."""
+    return lane.reason is not None and lane.reason.code in {"takes_it", "leaves_to_holders"}
+
+
+def _left_s(lane: LaneDemand) -> float:
+    return lane.reason.patience.left_s if lane.reason is not None and lane.reason.patience is not None else 0.0

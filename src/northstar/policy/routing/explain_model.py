@@ -1,0 +1,183 @@
+"""Where a model is, why it is not elsewhere, and what to do to have it somewhere."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from northstar.domain.explanations import Absence, AbsenceCode, Action, KnownModel, LaneDemand, ModelWhere
+from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN
+from northstar.policy.routing.candidates import lane_order
+from northstar.policy.routing.explain_fit import lacks_of
+from northstar.policy.routing.explain_idle import LaneWait, demand_of
+from northstar.policy.routing.explain_remedies import order_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from northstar.domain.models import ModelNeed
+    from northstar.domain.reasons import Lack
+    from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
+
+#: Names of holders that are told.
+_MOST_HOLDERS = 10
+#: Where there is no catalogue.
+NOTHING_KNOWN: Mapping[str, KnownModel] = MappingProxyType({})
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a model is and where it is not."""
+
+    size_bytes: int = 0
+    in_memory: int = 0
+    on_disk: int = 0
+    holders: tuple[str, ...] = ()
+    asked_by: tuple[LaneDemand, ...] = ()
+    more_lanes: int = 0
+    absent: tuple[Absence, ...] = ()
+    more_absent: int = 0
+    actions: tuple[Action, ...] = ()
+
+
+def lanes_asking(name: str, snapshot: CellSnapshot) -> list[LaneState]:
+    """Lanes with unfinished jobs that ask for a model, in the order in which machines see them."""
+    asking = (
+        lane
+        for lane in snapshot.lanes.values()
+        if (lane.unfinished or lane.waits) and any(name == anchor for anchor, _ in lane.anchors)
+    )
+    return sorted(asking, key=lane_order)
+
+
+def placement_of(
+    name: str,
+    snapshot: CellSnapshot,
+    *,
+    waiting: Mapping[str, LaneWait],
+    fetching: Collection[str] = (),
+    known: KnownModel | None = None,
+    has_source: bool = False,
+) -> Placement:
+    """The model in the cell. `waiting` counts the jobs of lanes that ask for it, `fetching` are machines that fetch it or shall.
+
+    `has_source`: a job that asks for it says from where it can be had.
+    """
+    asking = lanes_asking(name, snapshot)
+    holders = sorted(
+        (machine for machine in snapshot.machines.values() if name in machine.held),
+        key=lambda machine: (machine.held[name] != "resident", machine.id),
+    )
+    in_memory = sum(machine.held[name] == "resident" for machine in holders)
+    fetchable = has_source or bool(known and known.sources)
+    absent = _Absences(name, asking, snapshot, is_held=bool(holders), fetchable=fetchable)
+    groups = absent.groups(m for m in snapshot.machines.values() if name not in m.held and m.id not in fetching)
+    sizes = (size for lane in asking for anchor, size in lane.anchors if anchor == name)
+    demands = [demand_of(lane, waiting[lane.id].waiting if lane.id in waiting else 0, snapshot) for lane in asking]
+    return Placement(
+        size_bytes=known.size_bytes if known and known.size_bytes else max(sizes, default=0),
+        in_memory=in_memory,
+        on_disk=len(holders) - in_memory,
+        holders=tuple(machine.id for machine in holders[:_MOST_HOLDERS]),
+        asked_by=tuple(demands[:MOST_SHOWN]),
+        more_lanes=len(demands[MOST_SHOWN:]),
+        absent=tuple(groups[:MOST_SHOWN]),
+        more_absent=sum(group.count for group in groups[MOST_SHOWN:]),
+        actions=tuple(_actions(name, groups, known=known)),
+    )
+
+
+def where_of(
+    needs: Sequence[ModelNeed],
+    able: Sequence[MachineState],
+    *,
+    fetching: Sequence[str],
+    known: Mapping[str, KnownModel] = NOTHING_KNOWN,
+) -> list[ModelWhere]:
+    """Where the models of a job are, among the machines that could run it.
+
+    `fetching` are models that are under way, one entry a machine; `known` is what the catalogue says of some of them.
+    """
+    found = []
+    for need in needs:
+        states = [machine.held.get(need.name) for machine in able]
+        found.append(
+            ModelWhere(
+                name=need.name,
+                size_bytes=need.size_bytes,
+                in_memory=states.count("resident"),
+                on_disk=states.count("disk"),
+                fetching=Counter(fetching)[need.name],
+                can_be_fetched=bool(need.sources or (need.name in known and known[need.name].sources)),
+            )
+        )
+    return found
+
+
+class _Absences:
+    """Why machines do not hold one model."""
+
+    def __init__(
+        self, name: str, asking: Sequence[LaneState], snapshot: CellSnapshot, *, is_held: bool, fetchable: bool
+    ) -> None:
+        self._name = name
+        self._snapshot = snapshot
+        self._classes = list(dict.fromkeys(lane.requirement_class for lane in asking))
+        self._is_held = is_held
+        self._fetchable = fetchable
+        self._lacks: dict[str, tuple[Lack, ...] | None] = {}
+
+    def groups(self, machines: Iterable[MachineState]) -> list[Absence]:
+        """Machines of one profile and one reason together, those that could have it first."""
+        found: dict[tuple[str, AbsenceCode], list[str]] = {}
+        for machine in machines:
+            found.setdefault((machine.profile, self._code(machine)), []).append(machine.id)
+        groups = [self._group(profile, code, sorted(names)) for (profile, code), names in found.items()]
+        order: list[AbsenceCode] = ["not_yet", "left_to_holders", "no_source", "not_asked", "draining", "does_not_fit"]
+        return sorted(groups, key=lambda group: (order.index(group.code), -group.count, group.names[0]))
+
+    def _group(self, profile: str, code: AbsenceCode, names: list[str]) -> Absence:
+        known = self._snapshot.profiles.get(profile)
+        return Absence(
+            code=code,
+            count=len(names),
+            names=tuple(names[:MOST_NAMED]),
+            lacks=(self._least_lacks(profile) or ()) if code == "does_not_fit" else (),
+            pools=known.pools if known else (),
+        )
+
+    def _code(self, machine: MachineState) -> AbsenceCode:
+        if not machine.active:
+            return "draining"
+        lacks = self._least_lacks(machine.profile)
+        if lacks is None:
+            return "not_asked"
+        if lacks:
+            return "does_not_fit"
+        if self._is_held:
+            return "left_to_holders"
+        return "not_yet" if self._fetchable else "no_source"
+
+    def _least_lacks(self, profile: str) -> tuple[Lack, ...] | None:
+        """What machines of the profile lack for the lane that asks for the model and that they fit best; None if none asks."""
+        if profile not in self._lacks:
+            wanted = (self._snapshot.classes.get(name) for name in self._classes)
+            lacks = [lacks_of(profile, one, self._snapshot) for one in wanted if one is not None]
+            self._lacks[profile] = min(lacks, key=len, default=None)
+        return self._lacks[profile]
+
+
+def _actions(name: str, absent: Sequence[Absence], *, known: KnownModel | None) -> Iterable[Action]:
+    """How to have it on the first machine that could use it, and how to make it known."""
+    if known is None:
+        command = f"northstar models add URL --name {shlex.quote(name)}"
+        yield Action("say once for all jobs from where it can be had", command)
+    could = [group for group in absent if group.code not in {"draining", "does_not_fit"}]
+    if could:
+        source = known.sources[0] if known and known.sources else "URL"
+        sha256 = known.sha256 if known and known.sha256 else "HEX"
+        yield order_of(name, could[0].names[0], source=source, sha256=sha256)

@@ -1,0 +1,152 @@
+"""What each pool has for one kind of job: machines that fit, holders of its models, free slots, and how soon models could be there.
+
+Machines are counted by profile, and the answer for a need is remembered as long as the view of the fleet lives, so a job costs what its
+need costs once: the number of profiles and of holders, never that of machines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from northstar.domain.pools import UNIFORM
+from northstar.policy.routing.fit import FitDecision, decide_fit
+from northstar.policy.routing.pool_fallback import PoolCapacity
+from northstar.policy.routing.ready_after import ASSUMED_BYTES_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from northstar.domain.machines import MachineProfile
+    from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.snapshot import CellSnapshot, MachineState
+
+
+class ModelWanted(msgspec.Struct, frozen=True, order=True):
+    """A model that a job needs: its size in bytes (0 is unknown), and whether machines that lack it know where to fetch it."""
+
+    name: str
+    size_bytes: int
+    can_be_fetched: bool
+
+
+class _Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Machines of one profile that take work."""
+
+    profile: MachineProfile
+    machines: dict[str, MachineState]
+    slots: int
+    free: int
+    #: The quickest link among them, bytes per second.
+    bytes_per_s: float
+
+
+class _Share(msgspec.Struct, frozen=True, kw_only=True):
+    """What one group of machines adds to the pools that it serves."""
+
+    group: _Group
+    decision: FitDecision
+    holders: int = 0
+    free_holders: int = 0
+    fetch_s: float | None = None
+
+
+class FleetCapacity:
+    """The machines of one snapshot, by profile and by the models that they hold."""
+
+    def __init__(self, snapshot: CellSnapshot) -> None:
+        self._node_sets = snapshot.node_sets
+        self._groups = _groups(snapshot)
+        self._holding: dict[str, dict[str, set[str]]] = {}
+        for profile_id, group in self._groups.items():
+            for machine in group.machines.values():
+                for name in machine.held:
+                    self._holding.setdefault(name, {}).setdefault(profile_id, set()).add(machine.id)
+        self._known: dict[tuple[str, tuple[ModelWanted, ...]], dict[str, PoolCapacity]] = {}
+
+    def holds(self, model: str) -> bool:
+        """Whether some machine that takes work has this model."""
+        return model in self._holding
+
+    def tells_nodes(self, service: str) -> bool:
+        """Whether some machine that offers the service says which node classes it knows."""
+        return any(group.profile.node_set and service in group.profile.services for group in self._groups.values())
+
+    def engine_kind(self, service: str) -> str:
+        """What kind of engine offers the service; empty if nobody says, or several kinds do."""
+        kinds = {
+            engine.kind
+            for group in self._groups.values()
+            for engine in next(iter(group.machines.values())).description.engines
+            if engine.service == service and engine.kind
+        }
+        return kinds.pop() if len(kinds) == 1 else ""
+
+    def of(self, wanted: RequirementClass, models: tuple[ModelWanted, ...]) -> dict[str, PoolCapacity]:
+        """Capacity by pool, `uniform` among them, for jobs that need this; the pool that `wanted` names does not count."""
+        key = (msgspec.json.encode(msgspec.structs.replace(wanted, pool=UNIFORM)).decode(), models)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._counted(wanted, models)
+        return known
+
+    def _counted(self, wanted: RequirementClass, models: tuple[ModelWanted, ...]) -> dict[str, PoolCapacity]:
+        shares: dict[str, list[_Share]] = {}
+        for profile_id, group in self._groups.items():
+            for pool in (*group.profile.pools, UNIFORM):
+                decision = decide_fit(group.profile, msgspec.structs.replace(wanted, pool=pool), self._node_sets)
+                shares.setdefault(pool, []).append(self._share(profile_id, group, decision, models))
+        return {pool: _capacity(found) for pool, found in shares.items()}
+
+    def _share(self, profile_id: str, group: _Group, decision: FitDecision, models: tuple[ModelWanted, ...]) -> _Share:
+        if not decision.fits:
+            return _Share(group=group, decision=decision)
+        holding = self._holders(profile_id, group, models)
+        free = sum(max(0, group.machines[one].slots - group.machines[one].used) for one in holding)
+        fetch_s = 0.0 if holding else _fetch_s(models, group.bytes_per_s)
+        return _Share(group=group, decision=decision, holders=len(holding), free_holders=free, fetch_s=fetch_s)
+
+    def _holders(self, profile_id: str, group: _Group, models: tuple[ModelWanted, ...]) -> Collection[str]:
+        sets = [self._holding.get(model.name, {}).get(profile_id, set()) for model in models]
+        return set.intersection(*sets) if sets else group.machines.keys()
+
+
+def _groups(snapshot: CellSnapshot) -> dict[str, _Group]:
+    by_profile: dict[str, dict[str, MachineState]] = {}
+    for machine in snapshot.machines.values():
+        if machine.active and machine.profile in snapshot.profiles:
+            by_profile.setdefault(machine.profile, {})[machine.id] = machine
+    return {
+        profile_id: _Group(
+            profile=snapshot.profiles[profile_id],
+            machines=machines,
+            slots=sum(machine.slots for machine in machines.values()),
+            free=sum(max(0, machine.slots - machine.used) for machine in machines.values()),
+            bytes_per_s=max(machine.download_bytes_per_s or ASSUMED_BYTES_PER_S for machine in machines.values()),
+        )
+        for profile_id, machines in by_profile.items()
+    }
+
+
+def _fetch_s(models: tuple[ModelWanted, ...], bytes_per_s: float) -> float | None:
+    """Seconds to fetch all of them; None where nobody knows from where one of them could be had."""
+    if not all(model.can_be_fetched for model in models):
+        return None
+    return sum(model.size_bytes for model in models) / bytes_per_s
+
+
+def _capacity(shares: list[_Share]) -> PoolCapacity:
+    fitting = [share for share in shares if share.decision.fits]
+    closest = min((share.decision.reasons for share in shares), key=len, default=())
+    return PoolCapacity(
+        machines=sum(len(share.group.machines) for share in shares),
+        fit=sum(len(share.group.machines) for share in fitting),
+        holders=sum(share.holders for share in fitting),
+        slots=sum(share.group.slots for share in shares),
+        free=sum(share.group.free for share in shares),
+        free_fit=sum(share.group.free for share in fitting),
+        free_holders=sum(share.free_holders for share in fitting),
+        fetch_s=min((share.fetch_s for share in fitting if share.fetch_s is not None), default=None),
+        nearest_lacks=" and ".join(closest),
+    )

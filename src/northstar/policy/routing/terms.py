@@ -1,0 +1,60 @@
+"""What a tenant's terms make of what its job asks for: limits that nothing the job says can widen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from northstar.domain.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from northstar.domain.requirements import Requirements
+    from northstar.domain.tenancy import TenantTerms
+
+
+class RegionNotAllowed(InvalidRequest):
+    """The job asks for regions in which its tenant's work may not run."""
+
+    code: ClassVar[str] = "NS_REGION_NOT_ALLOWED"
+
+    def __init__(self, tenant: str, *, asked: Sequence[str], allowed: Sequence[str]) -> None:
+        super().__init__(
+            f"tenant {tenant} may run its jobs in {', '.join(allowed)} only, and this one asks for {', '.join(asked)}: "
+            "leave the regions out, or have the tenant's terms changed"
+        )
+        self.tenant, self.asked, self.allowed = tenant, tuple(asked), tuple(allowed)
+
+
+class IsolationNotAllowed(InvalidRequest):
+    """The job asks for machines that are dedicated to somebody else."""
+
+    code: ClassVar[str] = "NS_ISOLATION_NOT_ALLOWED"
+
+    def __init__(self, tenant: str, *, asked: str, agreed: str) -> None:
+        super().__init__(
+            f"the jobs of tenant {tenant} run on machines dedicated to {agreed}, and this one asks for those of {asked}: "
+            "leave the isolation out, or have the tenant's terms changed"
+        )
+        self.tenant, self.asked, self.agreed = tenant, asked, agreed
+
+
+def within_terms(requires: Requirements, terms: TenantTerms, *, tenant: str) -> Requirements:
+    """The requirements with the tenant's limits in them.
+
+    Raises:
+        RegionNotAllowed, IsolationNotAllowed: the job asks for what its tenant may not have.
+    """
+    changed = requires
+    if terms.regions:
+        allowed = [region for region in requires.regions if region in terms.regions] or list(terms.regions)
+        if requires.regions and not set(requires.regions) & set(terms.regions):
+            raise RegionNotAllowed(tenant, asked=requires.regions, allowed=terms.regions)
+        changed = msgspec.structs.replace(changed, regions=tuple(allowed))
+    if terms.isolation is not None:
+        if requires.isolation not in {None, terms.isolation}:
+            raise IsolationNotAllowed(tenant, asked=str(requires.isolation), agreed=terms.isolation)
+        changed = msgspec.structs.replace(changed, isolation=terms.isolation)
+    return changed

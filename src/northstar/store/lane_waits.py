@@ -1,0 +1,67 @@
+"""How many jobs wait in some lanes, since when, which is next, and how many machines may take them. Plain reads of fixed keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from northstar.policy.routing.explain_idle import LaneWait
+from northstar.store.snapshots import read_at_once
+from northstar.store.valkey import FAULTS, ValkeyClient, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from northstar.store.keys import CellKeys
+
+#: Characters at the end of a head that are the age of the lane's oldest job, ms since epoch in hexadecimal (`lua/shared/lanes.lua`).
+_AGE = 11
+
+
+async def read_lane_waits(client: ValkeyClient, keys: CellKeys, lanes: Sequence[str]) -> dict[str, LaneWait]:
+    """Those of the lanes in which somebody waits, in the order asked. Raises Unavailable."""
+    if not lanes:
+        return {}
+    # A lane's members begin with its id, which is six characters of ASCII; what follows sorts below 0xff.
+    counts: list[tuple[Any, ...]] = [
+        ("ZLEXCOUNT", keys["waiting"], f"[{lane}", b"(" + lane.encode() + b"\xff") for lane in lanes
+    ]
+    try:
+        heads, *waiting = await read_at_once(client, [("HMGET", keys["heads"], *lanes), *counts])
+    except FAULTS as exc:
+        raise translate(exc) from exc
+    return {
+        lane: LaneWait(int(count), int(head[-_AGE:], 16))
+        for lane, head, count in zip(lanes, heads, waiting, strict=True)
+        if head is not None
+    }
+
+
+async def read_first_jobs(client: ValkeyClient, keys: CellKeys, lane: str, *, count: int) -> list[str]:
+    """The ids of the first jobs of a lane, in the order in which they will be taken. Raises Unavailable."""
+    try:
+        answer: Any = await client.execute_command(
+            "ZRANGEBYLEX", keys["waiting"], f"[{lane}", b"(" + lane.encode() + b"\xff", "LIMIT", 0, count
+        )
+    except FAULTS as exc:
+        raise translate(exc) from exc
+    return [member[_LANE_AND_ORDER:].decode() for member in answer]
+
+
+async def read_first_job(client: ValkeyClient, keys: CellKeys, lane: str) -> str | None:
+    """The id of the job that is next in a lane; None if nobody waits there. Raises Unavailable."""
+    first = await read_first_jobs(client, keys, lane, count=1)
+    return first[0] if first else None
+
+
+async def count_placed(client: ValkeyClient, keys: CellKeys, lane: str) -> int:
+    """Machines that may take the lane by the latest plans. Raises Unavailable."""
+    try:
+        return int(
+            await client.execute_command("ZLEXCOUNT", keys["rankings"], f"[{lane}", b"(" + lane.encode() + b"\xff")
+        )
+    except FAULTS as exc:
+        raise translate(exc) from exc
+
+
+#: Characters before a job's id in `waiting`: six of its lane, 27 of its order.
+_LANE_AND_ORDER = 33

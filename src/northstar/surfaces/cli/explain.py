@@ -1,0 +1,111 @@
+"""`northstar explain`: why a job waits, why a machine is idle, why a model is where it is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import typer
+
+from northstar.domain.errors import InvalidRequest, Refused
+from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
+from northstar.surfaces.cli.printing import print_json, print_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from northstar.broker.explaining import Explainer, Kind
+    from northstar.config import Settings
+    from northstar.domain.explanations import JobExplanation, MachineExplanation, ModelExplanation
+
+#: One look at the cell serves the whole command, however long it takes to read a large one.
+_VIEW_S = 60.0
+
+
+class NameAmbiguous(InvalidRequest):
+    """Several things have the name, or several kinds were asked for."""
+
+    code: ClassVar[str] = "NS_NAME_AMBIGUOUS"
+
+    def __init__(self, name: str, kinds: Sequence[str]) -> None:
+        options = ", ".join(f"--{kind}" for kind in kinds)
+        super().__init__(f"{name!r} may be a {' and a '.join(kinds)}: say which is meant by one of {options}")
+        self.name = name
+        self.kinds = tuple(kinds)
+
+
+class NothingKnown(Refused):
+    """Nothing has the name."""
+
+    code: ClassVar[str] = "NS_NOTHING_KNOWN"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"nothing is known of {name!r}: no job, no machine and no model is called so; northstar jobs list, "
+            "northstar machines list and northstar status show what there is"
+        )
+        self.name = name
+
+
+def explain(
+    name: Annotated[str, typer.Argument(metavar="JOB|MACHINE|MODEL")],
+    job: Annotated[bool, typer.Option("--job", help="It is the name of a job.")] = False,
+    machine: Annotated[bool, typer.Option("--machine", help="It is the name of a machine.")] = False,
+    model: Annotated[bool, typer.Option("--model", help="It is the name of a model.")] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """Explain why a job waits, why a machine is idle, or why a model is where it is, and what to do about it."""
+    from northstar.domain.explanation_text import explain as words
+
+    flags: tuple[tuple[Kind, bool], ...] = (("job", job), ("machine", machine), ("model", model))
+    wanted = [kind for kind, is_set in flags if is_set]
+    if len(wanted) > 1:
+        raise NameAmbiguous(name, wanted)
+    kind, explanation = run(_explain(settings_of(config, data_dir, valkey, cell), name, wanted))
+    lines = words(explanation)
+    if as_json:
+        print_json({"kind": kind, "explanation": explanation, "lines": lines})
+        return
+    about = ""
+    for line in lines:
+        print_text(f"{line.about if line.about != about else '':<10}{line.text}")
+        about = line.about
+
+
+async def _explain(
+    settings: Settings, name: str, wanted: Sequence[Kind]
+) -> tuple[Kind, JobExplanation | MachineExplanation | ModelExplanation]:
+    """What is meant by the name, and why it is as it is."""
+    from northstar.assembly.job_past import job_past
+    from northstar.assembly.session import session
+    from northstar.broker.catalogue_view import CatalogueView
+    from northstar.broker.explaining import Explainer
+    from northstar.broker.known_models import known_in
+    from northstar.broker.queue_places import QueuePlaces
+
+    async with session(settings) as broker, job_past(broker) as past:
+        places = QueuePlaces(broker.cell, monotonic=time.monotonic, view_s=_VIEW_S)
+        catalogue = CatalogueView(broker.cell, monotonic=time.monotonic)
+        explainer = Explainer(broker.cell, past=past, places=places, known_of=known_in(catalogue))
+        kinds = wanted or await explainer.kinds_of(name)
+        if not kinds:
+            raise NothingKnown(name)
+        if len(kinds) > 1:
+            raise NameAmbiguous(name, kinds)
+        return kinds[0], await _of_kind(explainer, kinds[0], name)
+
+
+async def _of_kind(
+    explainer: Explainer, kind: Kind, name: str
+) -> JobExplanation | MachineExplanation | ModelExplanation:
+    match kind:
+        case "job":
+            return await explainer.job(name)
+        case "machine":
+            return await explainer.machine(name)
+        case "model":
+            return await explainer.model(name)

@@ -1,0 +1,212 @@
+"""`northstar models`: the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from northstar.surfaces.cli.machine_sheet import size
+from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
+from northstar.surfaces.cli.printing import console, counted, harmless, moment, print_json, print_table
+
+if TYPE_CHECKING:
+    from northstar.broker.catalogue import Entry
+    from northstar.config import Settings
+    from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
+    from northstar.policy.models.catalogue_index import Found
+
+app = typer.Typer(no_args_is_help=True, help="Declare models, so that jobs only need to name them.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name, alias or file; NAME@VERSION for one version.")]
+
+COLUMNS: Final = ("MODEL", "CURRENT", "VERSIONS", "KIND", "FILES", "SIZE", "VRAM MB", "HASH", "ALIASES", "FOR")
+FILE_COLUMNS: Final = ("VERSION", "FILE", "KIND", "SIZE", "SHA-256", "FROM")
+
+
+@app.command("list")
+def list_(
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """List the models of the catalogue, each with its current version."""
+    entries = run(_list(settings_of(config, data_dir, valkey, cell)))
+    if as_json:
+        print_json({"models": [entry_row(entry) for entry in entries]})
+        return
+    print_table(COLUMNS, map(model_cells, entries))
+    if not entries:
+        console().print(
+            "none yet; northstar models add URL, or northstar models import FILE", style="dim", markup=False
+        )
+
+
+def entry_row(entry: Entry) -> dict[str, Any]:
+    """A model as JSON, every key there even where its value is the usual one."""
+    model = entry.model
+    return {
+        "name": model.name,
+        "current": model.current,
+        "aliases": model.aliases,
+        "modalities": model.modalities,
+        "speciality": model.speciality,
+        "experimental": model.experimental,
+        "tenants": model.tenants,
+        "versions": [_version_row(version) for version in model.versions],
+        "by": entry.by,
+        "at_ms": entry.at_ms,
+    }
+
+
+def _version_row(version: CatalogueVersion) -> dict[str, Any]:
+    from northstar.policy.models.vram import vram_mb_of
+
+    return {
+        "version": version.version,
+        "vram_mb": vram_mb_of(version),
+        "vram_is_estimated": not version.vram_mb,
+        "files": [
+            {
+                "name": file.name,
+                "kind": file.kind,
+                "folder": file.folder,
+                "size_bytes": file.size_bytes,
+                "sha256": file.sha256,
+                "sources": file.sources,
+            }
+            for file in version.files
+        ],
+    }
+
+
+def model_cells(entry: Entry) -> tuple[object, ...]:
+    """A model's row of the table."""
+    from northstar.policy.models.vram import vram_mb_of
+
+    model = entry.model
+    current = model.current_version
+    kinds = " ".join(dict.fromkeys(file.kind for file in current.files))
+    hashes = "known" if all(file.sha256 != "unknown" for file in current.files) else "unknown"
+    sizes = (len(current.files), size(current.size_bytes), vram_mb_of(current) or "-", hashes)
+    words = (" ".join(model.aliases) or "-", " ".join(model.tenants) or "all")
+    return model.name, model.current, len(model.versions), kinds, *sizes, *words
+
+
+async def _list(settings: Settings) -> list[Entry]:
+    from northstar.assembly.session import session
+    from northstar.broker.catalogue import read_catalogue
+
+    async with session(settings) as broker:
+        return list((await read_catalogue(broker.cell)).values())
+
+
+@app.command()
+def show(
+    name: Name,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """Show a model: its versions, files and sources, and the machines that hold it."""
+    found, entry, holders = run(_show(settings_of(config, data_dir, valkey, cell), name))
+    if as_json:
+        print_json(entry_row(entry) | {"holders": holders})
+        return
+    out = console()
+    for label, text in _lines(found, entry, holders):
+        out.print(f"{label:<12}{harmless(text)}", markup=False)
+    rows = ((version, file) for version in entry.model.versions for file in version.files)
+    print_table(FILE_COLUMNS, (file_cells(version, file) for version, file in rows))
+
+
+def file_cells(version: CatalogueVersion, file: CatalogueFile) -> tuple[object, ...]:
+    """A file's row of the table. Addresses of the catalogue hold no secrets."""
+    return version.version, file.name, file.kind, size(file.size_bytes), file.sha256, " ".join(file.sources) or "-"
+
+
+def _lines(found: Found, entry: Entry, holders: dict[str, dict[str, str]]) -> Iterator[tuple[str, str]]:
+    from northstar.policy.models.vram import vram_mb_of
+
+    model = entry.model
+    yield "model", f"{model.name}, version {model.current}; changed by {entry.by}, {moment(entry.at_ms)}"
+    if found.by != "name":
+        yield "found by", f"{found.by} of version {found.version.version}"
+    if model.aliases:
+        yield "aliases", " ".join(model.aliases)
+    for version in model.versions:
+        memory = vram_mb_of(version)
+        how = "as declared" if version.vram_mb else "estimated from its files"
+        yield "memory", f"{version.version}: " + (f"{memory} MB, {how}" if memory else "unknown, for want of sizes")
+    makes = [*model.modalities, *((model.speciality,) if model.speciality else ())]
+    if makes:
+        yield "makes", " ".join(makes)
+    if model.experimental:
+        yield "state", "experimental"
+    yield "for", " ".join(model.tenants) or "all tenants"
+    for file, machines in holders.items():
+        yield "held by", f"{file}: " + (", ".join(f"{name} ({state})" for name, state in machines.items()) or "nobody")
+
+
+async def _show(settings: Settings, name: str) -> tuple[Found, Entry, dict[str, dict[str, str]]]:
+    """What was found, and for each of its files which machines hold it, and where."""
+    from northstar.assembly.session import session
+    from northstar.broker.catalogue import look_up
+    from northstar.store.snapshots import read_snapshot
+
+    async with session(settings) as broker:
+        found, entry = await look_up(broker.cell, name)
+        view = await read_snapshot(broker.cell.client, broker.cell.keys)
+    machines = sorted(view.machines.values(), key=lambda machine: machine.id)
+    return found, entry, {
+        file.name: {machine.id: machine.held[file.name] for machine in machines if file.name in machine.held}
+        for file in found.files
+    }  # fmt: skip
+
+
+@app.command()
+def remove(
+    name: Name,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """Take a model, or one version of it, out of the catalogue. Machines keep the files that they have, and jobs that wait what they were given."""
+    from northstar.broker.catalogue_errors import NoSuchModel
+
+    settings = settings_of(config, data_dir, valkey, cell)
+    found, entry, holders = run(_show(settings, name))
+    if found.by == "file":
+        raise NoSuchModel(name, file_of=f"{entry.model.name}@{found.version.version}")
+    version = found.version.version if found.is_pinned else ""
+    what = f"version {version} of {entry.model.name}" if version else entry.model.name
+    held = {machine for machines in holders.values() for machine in machines}
+    plan = f"{what} goes out of the catalogue; machines that hold it keep their files ({counted(len(held), 'machine')} now)"
+    confirm(plan, yes=yes, as_json=as_json)
+    left = run(_remove(settings, entry, version))
+    if as_json:
+        print_json(
+            {
+                "model": entry.model.name,
+                "version": version,
+                "left": [one.version for one in left.versions] if left else [],
+            }
+        )
+    else:
+        now = f"; current is version {left.current}" if left else ""
+        console().print(f"{entry.model.name}  {f'version {version} ' if version else ''}removed{now}", markup=False)
+
+
+async def _remove(settings: Settings, entry: Entry, version: str) -> CatalogueModel | None:
+    from northstar.assembly.session import session
+    from northstar.broker.catalogue import forget
+
+    async with session(settings) as broker:
+        return await forget(broker.cell, entry, version=version, by=me())
