@@ -13,6 +13,7 @@ from northstar.assembly.durations import durations_of
 from northstar.assembly.parts import part
 from northstar.assembly.session import new_id
 from northstar.broker.catalogue_view import CatalogueView
+from northstar.broker.pool_models import PoolModels
 from northstar.broker.pools_in_force import PoolsInForce
 from northstar.broker.rerouting import Rerouter
 from northstar.broker.routing import Estimates, Router
@@ -91,10 +92,12 @@ async def keep_routing(
         catalogue=parts.catalogue,
         every_s=settings.routing.reroute_every_s,
     )
+    keeping = PoolModels(cell, parts.catalogue, lambda: parts.pools.latest, new_id=new_id, monotonic=time.monotonic)
     for name, work in (
         ("the pools in force", parts.pools.run()),
         ("the learning of durations", durations.run()),
         ("rerouting", rerouter.run()),
+        ("the models of pools", keeping.run()),
     ):
         await stack.enter_async_context(part(name, work, failure=failure))
     return parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from northstar.domain.machines import MachineProfile
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
-from northstar.policy.fleet.pool_stance import edge_preference, models_to_keep, pool_priority, takes_uniform
+from northstar.policy.fleet.pool_stance import edge_preference, is_kept, models_to_keep, pool_priority
 from tests.specification.pool_jobs import PACKAGED, with_pool
 
 
@@ -49,7 +49,7 @@ def test_lightning_prefers_machines_at_the_edge() -> None:
 
 def test_work_without_pools_comes_to_no_machine_that_is_kept_for_others() -> None:
     """Spec, Enterprise: "Dedicated instances"."""
-    assert takes_uniform(PACKAGED, profile("heavy", "standard"))
-    assert takes_uniform(PACKAGED, profile("night-shift"))
-    assert not takes_uniform(PACKAGED, profile("enterprise"))
-    assert not takes_uniform(PACKAGED, profile("standard", dedicated_to="acme"))
+    assert not is_kept(PACKAGED, ("heavy", "standard"))
+    assert not is_kept(PACKAGED, ("night-shift",))
+    assert is_kept(PACKAGED, ("enterprise",))
+    assert is_kept(with_pool("heavy", scaling={"exclusive": True}), ("heavy",))

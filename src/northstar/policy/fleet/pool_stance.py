@@ -36,6 +36,6 @@ def edge_preference(spec: PoolSpec | None, profile: MachineProfile) -> int:
     return int(spec is not None and spec.scaling.prefers_edge and EDGE_TAG not in profile.tags)
 
 
-def takes_uniform(pools: Pools, profile: MachineProfile) -> bool:
-    """Whether work without pools may come to the machine: it is dedicated to nobody, and in no pool that is kept for its own work."""
-    return profile.dedicated_to is None and not any(pools.is_exclusive(name) for name in profile.pools)
+def is_kept(pools: Pools, served: Collection[str]) -> bool:
+    """Whether a machine that serves these pools is kept for their work, so that work without pools may not come to it."""
+    return any(pools.is_exclusive(name) for name in served)
