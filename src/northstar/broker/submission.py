@@ -12,6 +12,7 @@ from northstar.broker.requests import check_batch
 from northstar.domain.refusals import UnknownWord
 from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.routing.candidates import ranking
+from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot, LaneState
 from northstar.store.messages import Placement, Submitted, WantedJob, WantedLane
@@ -75,13 +76,15 @@ def wanted_job(
     )
 
 
-def wanted_lane(lane: LaneKey, snapshot: CellSnapshot | None, rule: PatienceRule) -> WantedLane:
-    """A lane as the function library takes it; with policy's ranking of the machines in `snapshot`, if given."""
+def wanted_lane(
+    lane: LaneKey, snapshot: CellSnapshot | None, rule: PatienceRule, *, index: FleetIndex | None = None
+) -> WantedLane:
+    """A lane as the function library takes it; with policy's ranking of the machines in `snapshot`, if given. `index` is one of it."""
     fits: tuple[tuple[str, bool], ...] = ()
     placements: tuple[Placement, ...] = ()
     if snapshot is not None:
         state = LaneState(id="", key=lane.key, requirement_class="", anchors=read_anchors(lane.anchors), unfinished=0)
-        decided, ranked = ranking(state, read_class(lane.requirement_class), snapshot, rule)
+        decided, ranked = ranking(state, read_class(lane.requirement_class), snapshot, rule, index=index)
         fits = tuple(decided)
         placements = tuple(Placement(choice.subject, choice.ready_after_ms, choice.preference) for choice in ranked)
     return WantedLane(
@@ -126,6 +129,7 @@ class Submitter:
         self._view_s = view_s
         self._catalogue = catalogue
         self._view: CellSnapshot | None = None
+        self._index: FleetIndex | None = None
         self._viewed_s = -math.inf
         self._placed: dict[str, float] = {}
 
@@ -150,7 +154,8 @@ class Submitter:
         jobs: list[WantedJob] = []
         for job_id, request, (resolved, decision), lane in zip(ids, requests, whole, lane_keys, strict=True):
             if lane.key not in numbers:
-                lanes.append(wanted_lane(lane, None if self._is_placed(lane.key) else view, self._rule))
+                seen = None if self._is_placed(lane.key) else view
+                lanes.append(wanted_lane(lane, seen, self._rule, index=self._index))
                 numbers[lane.key] = len(lanes)
             number, weight = numbers[lane.key], self._weight(request.tenant)
             jobs.append(
@@ -221,6 +226,7 @@ class Submitter:
         now_s = self._monotonic()
         if self._view is None or now_s - self._viewed_s >= self._view_s:
             self._view = await read_snapshot(self._cell.client, self._cell.keys)
+            self._index = FleetIndex(self._view, self._index)
             self._viewed_s = now_s
             self._placed = {key: at_s for key, at_s in self._placed.items() if now_s - at_s < PLACED_S}
             if self._router is not None:
