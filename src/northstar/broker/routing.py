@@ -21,6 +21,8 @@ from northstar.policy.models.resolve import MAX_NEEDS
 from northstar.policy.models.vram import vram_mb_of
 from northstar.policy.models.workload_of import workload_of
 from northstar.policy.routing.decision_matrix import choose_pool
+from northstar.policy.routing.duration import JobToTime
+from northstar.policy.routing.duration_rules import work_of
 from northstar.policy.routing.pool_capacity import FleetCapacity, ModelWanted
 from northstar.policy.routing.pool_fallback import NO_CAPACITY, FallbackRule, route_to_pool
 from northstar.policy.routing.snapshot import CellSnapshot
@@ -50,10 +52,8 @@ _MOST_NODE_CLASSES: Final = 64
 class Estimates(Protocol):
     """Says how long work takes."""
 
-    def estimate(
-        self, workload: Workload, *, service: str, model: str, user: str, gpu_class: str, declared_s: float | None
-    ) -> DurationEstimate:
-        """Seconds of the work itself on that class of GPU; empty: on none in particular. `model` is the one that a run is told by."""
+    def estimate(self, job: JobToTime) -> DurationEstimate:
+        """Seconds of the work itself on the job's class of GPU; empty: on none in particular."""
         ...
 
 
@@ -210,16 +210,15 @@ class Router:
         """With an estimate for each GPU that some pool counts by."""
         sizes = [need.size_bytes for need in requires.models]
         classes = sorted({spec.compute.reference_gpu for spec in pools.pools.values()} | {""})
+        asked = JobToTime(
+            service=request.service,
+            workload=workload,
+            model=_main_model(requires, workload),
+            user=f"{request.tenant}/{request.user}" if request.user else "",
+            declared_s=request.expected_s or 0.0,
+        )
         first, *others = (
-            self._estimates.estimate(
-                workload,
-                service=request.service,
-                model=_main_model(requires, workload),
-                user=f"{request.tenant}/{request.user}" if request.user else "",
-                gpu_class=gpu_class,
-                declared_s=request.expected_s,
-            )
-            for gpu_class in classes
+            self._estimates.estimate(msgspec.structs.replace(asked, gpu_class=gpu_class)) for gpu_class in classes
         )
         return JobProfile(
             key=key,
@@ -272,6 +271,6 @@ def _decision(
         unservable=route.unservable,
         shape=profile.workload.shape[:128],
         modalities=profile.workload.modalities,
-        work=profile.workload.size,
+        work=work_of(profile.workload),
         notes=tuple(note[:400] for note in notes[:_MOST_NOTES]),
     )
