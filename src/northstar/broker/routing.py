@@ -97,6 +97,11 @@ class Router:
         """From now on decide by this view of the fleet."""
         self._fleet = FleetCapacity(snapshot)
 
+    def prefers_edge(self, pool: str) -> bool:
+        """Whether the pool's work goes to machines near its users before equal ones."""
+        spec = self._pools().get(pool)
+        return spec is not None and spec.scaling.prefers_edge
+
     def weight(self, tenant: str) -> float:
         """The tenant's part of a fair share, beside others' 1."""
         return self._terms(tenant).weight

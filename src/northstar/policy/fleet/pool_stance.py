@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from northstar.domain.machines import MachineProfile
     from northstar.domain.pools import Pools, PoolSpec
     from northstar.domain.tenancy import TenantTerms
 
@@ -29,11 +28,6 @@ def models_to_keep(pools: Pools, served: Sequence[str], held: Collection[str]) -
     """Models that a machine serving these pools should have and has not, in the order in which its pools name them."""
     wanted = (name for pool in served if (spec := pools.get(pool)) is not None for name in spec.models.keep)
     return tuple(name for name in dict.fromkeys(wanted) if name not in held)
-
-
-def edge_preference(spec: PoolSpec | None, profile: MachineProfile) -> int:
-    """0 for a machine that is preferred, 1 for the others: to be compared where two machines are else equal."""
-    return int(spec is not None and spec.scaling.prefers_edge and EDGE_TAG not in profile.tags)
 
 
 def is_kept(pools: Pools, served: Collection[str]) -> bool:
