@@ -8,9 +8,11 @@ evaluated days. The untimed history is not used. The trace names no GPU class an
 from __future__ import annotations
 
 import heapq
+import os
 import statistics
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +21,7 @@ from benchmarks.contract import Options, Outcome
 from benchmarks.duration_trace import FILE, Request, made_up_trace, read_trace
 from northstar.domain.estimates import DurationEstimate, FinishedRun
 from northstar.domain.workloads import Workload
-from northstar.policy.routing.duration import DurationEstimator
+from northstar.policy.routing.duration import DurationEstimator, JobToTime
 
 #: On the recorded trace: share whose band is right with 25 % at the borders, and WAPE.
 GOAL_BAND, GOAL_WAPE = 0.957, 0.24
@@ -44,7 +46,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(options: Options) -> Outcome:
     """Foretell every request of the trace; without a trace, of one that is made up."""
-    folder = options.traces
+    named = os.environ.get("NORTHSTAR_TRACES")
+    folder = options.traces or (Path(named) if named else None)
     if folder is None:
         trace = made_up_trace(seed=_SEED, a_day=100 if options.quick else 1_000)
         return _measure(trace, "made-up trace; its figures are no goal's", is_recorded=False)
@@ -94,7 +97,7 @@ def foretell(trace: Sequence[Request]) -> tuple[list[DurationEstimate], float]:
         while running and running[0][0] <= request.at_s:
             ended_s, ended = heapq.heappop(running)
             estimator.learn(_finished(trace[ended], ended_s))
-        found.append(_estimate(estimator, request))
+        found.append(estimator.estimate(_job(request)))
         heapq.heappush(running, (request.at_s + request.ran_s, number))
     return found, (time.process_time() - began_s) * 1e6 / max(len(trace), 1)
 
@@ -133,20 +136,9 @@ def _medians(trace: Sequence[Request], first_day: int) -> list[tuple[float, floa
     return found
 
 
-def _workload(request: Request) -> Workload:
-    # The trace tells no pixels: all pictures count as equally large.
-    return Workload(modalities=("image",), shape=request.shape, steps=request.steps, pixels=1, images=request.images)
-
-
-def _estimate(estimator: DurationEstimator, request: Request) -> DurationEstimate:
-    return estimator.estimate(
-        _workload(request),
-        service=request.kind,
-        model=request.model,
-        user=request.user,
-        gpu_class="",
-        declared_s=None,
-    )
+def _job(request: Request) -> JobToTime:
+    workload = Workload(modalities=("image",), shape=request.shape, steps=request.steps, images=request.images)
+    return JobToTime(service=request.kind, workload=workload, model=request.model, user=request.user)
 
 
 def _finished(request: Request, ended_s: float) -> FinishedRun:
@@ -157,7 +149,7 @@ def _finished(request: Request, ended_s: float) -> FinishedRun:
         user=request.user,
         gpu_class="",
         ran_s=request.ran_s,
-        work=float(_workload(request).size),
+        work=float(max(request.steps, 1) * max(request.images, 1)),
         finished_ms=int(ended_s * 1000),
     )
 

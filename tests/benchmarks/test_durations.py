@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from benchmarks import durations
 from benchmarks.contract import Options
 from benchmarks.duration_trace import made_up_trace
 
 
-def test_without_a_trace_it_evaluates_one_that_it_makes_up() -> None:
+def test_without_a_trace_it_evaluates_one_that_it_makes_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The estimator beats both medians there, and its interval holds what it says."""
+    monkeypatch.delenv("NORTHSTAR_TRACES", raising=False)
     outcome = durations.run(Options(rounds=1, quick=True))
     figures = outcome.figures
     assert outcome.failures == ()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from northstar.policy.routing.candidates import MAX_CANDIDATES, Choice, candidates, ranking, undecided_fits
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot
-from tests.policy.routing.builders import GB, SDXL, cell, lane, machine, wanted
+from tests.policy.routing.builders import GB, SDXL, cell, lane, machine, profile, wanted
 from tests.policy.routing.test_machine_choice import NOW_MS, machines
 
 RULE = PatienceRule()
@@ -158,3 +158,14 @@ def test_half_the_places_stay_for_what_the_machine_can_start_at_once() -> None:
     found = list(waits(snapshot, "m"))
     assert found[:32] == [f"a{number:02}" for number in range(32)]
     assert found[32:] == [f"b{number:03}" for number in range(32)]
+
+
+def test_where_it_counts_machines_near_their_users_go_before_equal_ones() -> None:
+    """Spec, Lightning: "edge deployment preferred"."""
+    near, far = machine("near", profile="edge"), machine("far")
+    snapshot = msgspec.structs.replace(cell(near, far), profiles={"p": profile(), "edge": profile(tags=("edge",))})
+    new = lane("new")
+    _, preferred = ranking(new, wanted(), snapshot, RULE, prefers_edge=True)
+    _, equal = ranking(new, wanted(), snapshot, RULE)
+    assert sorted((one.preference, one.subject) for one in preferred) == [(0, "near"), (1, "far")]
+    assert {one.preference for one in equal} == {0}

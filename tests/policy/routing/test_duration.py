@@ -12,23 +12,10 @@ from hypothesis import strategies as st
 
 from northstar.domain.estimates import DurationEstimate, FinishedRun
 from northstar.domain.workloads import Workload
-from northstar.policy.routing.duration import LONGEST_S, DurationEstimator
+from northstar.policy.routing.duration import LONGEST_S, DurationEstimator, JobToTime
 
 _GRAPH = Workload(modalities=("image",), shape="a", steps=30, pixels=1_048_576, images=1)
-
-
-class _Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job whose time is asked for."""
-
-    service: str
-    workload: Workload
-    model: str
-    user: str
-    gpu_class: str
-    declared_s: float | None = None
-
-
-_JOB = _Job(service="picture", workload=_GRAPH, model="sdxl", user="ada", gpu_class="rtx-4090")
+_JOB = JobToTime(service="picture", workload=_GRAPH, model="sdxl", user="ada", gpu_class="rtx-4090")
 _RUN = FinishedRun(
     shape="a", service="picture", model="sdxl", user="ada", gpu_class="rtx-4090", ran_s=20.0, work=30 * 1_048_576.0
 )
@@ -45,13 +32,13 @@ _RUNS = st.builds(
     work=st.floats(allow_nan=True, allow_infinity=True),
 )
 _JOBS = st.builds(
-    _Job,
+    JobToTime,
     service=st.sampled_from(["picture", "text"]),
     workload=st.builds(Workload, shape=_NAMES, steps=st.integers(0, 10**15), pixels=st.integers(0, 10**15)),
     model=_NAMES,
     user=_NAMES,
     gpu_class=st.sampled_from(["", "rtx-4090", "a100"]),
-    declared_s=st.none() | st.floats(allow_nan=True, allow_infinity=True),
+    declared_s=st.floats(allow_nan=True, allow_infinity=True),
 )
 
 
@@ -63,46 +50,35 @@ def _knowing(*runs: FinishedRun, times: int = 1) -> DurationEstimator:
     return estimator
 
 
-def _of(estimator: DurationEstimator, job: _Job) -> DurationEstimate:
-    return estimator.estimate(
-        job.workload,
-        service=job.service,
-        model=job.model,
-        user=job.user,
-        gpu_class=job.gpu_class,
-        declared_s=job.declared_s,
-    )
-
-
 def _run(ran_s: float = 20.0, **changes: object) -> FinishedRun:
     return msgspec.structs.replace(_RUN, ran_s=ran_s, **changes)
 
 
-def _job(**changes: object) -> _Job:
+def _job(**changes: object) -> JobToTime:
     return msgspec.structs.replace(_JOB, **changes)
 
 
 @given(runs=st.lists(_RUNS, max_size=30), job=_JOBS)
 def test_whatever_it_was_told_an_estimate_is_finite_and_its_quantiles_are_in_order(
-    runs: list[FinishedRun], job: _Job
+    runs: list[FinishedRun], job: JobToTime
 ) -> None:
     """Numbers that are none, negative ones and absurd ones included."""
     estimator = DurationEstimator()
     for run in runs:
         estimator.learn(run)
-    estimate = _of(estimator, job)
+    estimate = estimator.estimate(job)
     assert 0 <= estimate.p10_s <= estimate.p50_s <= estimate.p90_s <= LONGEST_S
     assert 0 <= estimate.confidence <= 1
     assert msgspec.convert(msgspec.to_builtins(estimate), DurationEstimate) == estimate
 
 
 @given(runs=st.lists(_RUNS, max_size=30), job=_JOBS)
-def test_the_same_runs_in_the_same_order_give_the_same_estimates(runs: list[FinishedRun], job: _Job) -> None:
+def test_the_same_runs_in_the_same_order_give_the_same_estimates(runs: list[FinishedRun], job: JobToTime) -> None:
     """It can be rebuilt from the history."""
     one, two = DurationEstimator(), DurationEstimator()
     for run in runs:
         assert one.learn(run) == two.learn(run)
-    assert _of(one, job) == _of(two, job)
+    assert one.estimate(job) == two.estimate(job)
 
 
 @given(times=st.lists(st.floats(0.01, 10_000), min_size=1, max_size=20))
@@ -111,10 +87,10 @@ def test_another_service_learns_nothing_from_a_run_of_the_first_but_how_far_off_
 ) -> None:
     """Keys share only the levels above them, and two services have none in common."""
     estimator = _knowing(_RUN, times=5)
-    before = _of(estimator, _JOB)
+    before = estimator.estimate(_JOB)
     for ran_s in times:
         estimator.learn(_run(ran_s, service="text", model="llama", shape="t", user="bob"))
-    after = _of(estimator, _JOB)
+    after = estimator.estimate(_JOB)
     assert (after.p50_s, after.source, after.runs) == (before.p50_s, before.source, before.runs)
 
 
@@ -134,9 +110,9 @@ def test_another_service_learns_nothing_from_a_run_of_the_first_but_how_far_off_
 def test_an_impossible_run_changes_nothing_and_is_named(ran_s: float, work: float, why: str) -> None:
     """Nothing of it reaches an estimate."""
     estimator = _knowing(_RUN, times=3)
-    before = _of(estimator, _JOB)
+    before = estimator.estimate(_JOB)
     assert estimator.learn(_run(ran_s, work=work)) == why
-    assert _of(estimator, _JOB) == before
+    assert estimator.estimate(_JOB) == before
 
 
 def test_it_goes_by_the_user_then_the_shape_then_the_model_then_the_features() -> None:
@@ -149,20 +125,20 @@ def test_it_goes_by_the_user_then_the_shape_then_the_model_then_the_features() -
         _job(user="bob", workload=msgspec.structs.replace(_GRAPH, shape="other"), model="flux"),
         _job(service="text"),
     ]
-    assert [_of(estimator, job).source for job in jobs] == ["user", "shape", "model", "features", "rules"]
+    assert [estimator.estimate(job).source for job in jobs] == ["user", "shape", "model", "features", "rules"]
 
 
 def test_one_run_of_a_user_moves_the_estimate_a_little_and_many_move_it_all_the_way() -> None:
     """Shrinkage instead of a switch."""
     estimator = _knowing(_run(20.0, user="bob"), times=50)
-    alone = _of(estimator, _JOB).p50_s
+    alone = estimator.estimate(_JOB).p50_s
     estimator.learn(_run(80.0))
-    once = _of(estimator, _JOB).p50_s
+    once = estimator.estimate(_JOB).p50_s
     for _ in range(20):
         estimator.learn(_run(80.0))
     assert alone == pytest.approx(20.0)
     assert 22 < once < 60
-    assert _of(estimator, _JOB).p50_s == pytest.approx(80.0, rel=0.15)
+    assert estimator.estimate(_JOB).p50_s == pytest.approx(80.0, rel=0.15)
 
 
 def test_two_shapes_of_one_model_share_what_is_known_of_the_model() -> None:
@@ -170,8 +146,8 @@ def test_two_shapes_of_one_model_share_what_is_known_of_the_model() -> None:
     slow, fast = _run(200.0, model="video", shape="v"), _run(5.0)
     estimator = _knowing(slow, fast, times=20)
     new = msgspec.structs.replace(_GRAPH, shape="new")
-    assert _of(estimator, _job(workload=new, model="video", user="")).p50_s > 100
-    assert _of(estimator, _job(workload=new, user="")).p50_s < 10
+    assert estimator.estimate(_job(workload=new, model="video", user="")).p50_s > 100
+    assert estimator.estimate(_job(workload=new, user="")).p50_s < 10
 
 
 def test_more_work_of_a_known_model_takes_longer() -> None:
@@ -179,7 +155,7 @@ def test_more_work_of_a_known_model_takes_longer() -> None:
     runs = [_run(10.0 * images, shape=f"b{images}", work=images * _RUN.work) for images in (1, 2, 4)]
     estimator = _knowing(*runs, times=20)
     eight = msgspec.structs.replace(_GRAPH, shape="b8", images=8)
-    assert _of(estimator, _job(workload=eight, user="")).p50_s > 40
+    assert estimator.estimate(_job(workload=eight, user="")).p50_s > 40
 
 
 def test_runs_of_another_class_count_scaled_by_what_shapes_seen_on_both_say() -> None:
@@ -188,7 +164,7 @@ def test_runs_of_another_class_count_scaled_by_what_shapes_seen_on_both_say() ->
     for _ in range(10):
         estimator.learn(_run(40.0, shape="b"))
     job = _job(workload=msgspec.structs.replace(_GRAPH, shape="b"))
-    there, here = _of(estimator, msgspec.structs.replace(job, gpu_class="a100")), _of(estimator, job)
+    there, here = estimator.estimate(msgspec.structs.replace(job, gpu_class="a100")), estimator.estimate(job)
     assert there.p50_s == pytest.approx(20.0, rel=0.25)
     assert there.confidence < here.confidence
     assert there.gpu_class == "a100"
@@ -197,7 +173,7 @@ def test_runs_of_another_class_count_scaled_by_what_shapes_seen_on_both_say() ->
 def test_with_no_shape_seen_on_both_another_class_is_not_scaled_and_trusted_least() -> None:
     """Nothing is made up about a card that nobody has seen."""
     estimator = _knowing(_RUN, times=10)
-    known, unknown = _of(estimator, _JOB), _of(estimator, _job(gpu_class="h200"))
+    known, unknown = estimator.estimate(_JOB), estimator.estimate(_job(gpu_class="h200"))
     assert unknown.p50_s == pytest.approx(20.0)
     assert unknown.confidence == pytest.approx(known.confidence * 0.4)
     assert unknown.p90_s > known.p90_s
@@ -206,17 +182,17 @@ def test_with_no_shape_seen_on_both_another_class_is_not_scaled_and_trusted_leas
 def test_a_submitters_word_counts_before_rules_and_behind_runs_of_like_work() -> None:
     """Declared: 90 s."""
     job, nothing = _job(declared_s=90.0), DurationEstimator()
-    assert (_of(nothing, job).source, _of(nothing, job).p50_s) == ("declared", 90.0)
+    assert (nothing.estimate(job).source, nothing.estimate(job).p50_s) == ("declared", 90.0)
     other_work = _knowing(_run(20.0, model="flux", shape="", user="", work=4.0), times=5)
-    assert _of(other_work, job).source == "declared"
+    assert other_work.estimate(job).source == "declared"
     like_work = _knowing(_run(20.0, model="flux", shape="", user=""), times=5)
-    assert _of(like_work, job).source == "features"
+    assert like_work.estimate(job).source == "features"
 
 
 @pytest.mark.parametrize("declared_s", [math.nan, math.inf, -1.0, LONGEST_S * 2])
 def test_a_senseless_word_of_a_submitter_is_passed_over_for_the_rules(declared_s: float) -> None:
     """Its source says so."""
-    assert _of(DurationEstimator(), _job(declared_s=declared_s)).source == "rules"
+    assert DurationEstimator().estimate(_job(declared_s=declared_s)).source == "rules"
 
 
 def test_eight_of_ten_runs_lie_between_the_quantiles_whatever_the_spread() -> None:
@@ -225,7 +201,7 @@ def test_eight_of_ten_runs_lie_between_the_quantiles_whatever_the_spread() -> No
         rng, estimator, inside = random.Random(7), DurationEstimator(), 0
         for number in range(2_500):
             run = _run(rng.lognormvariate(3.0, sigma))
-            estimate = _of(estimator, _JOB)
+            estimate = estimator.estimate(_JOB)
             inside += number >= 500 and estimate.p10_s <= run.ran_s <= estimate.p90_s
             estimator.learn(run)
         assert inside / 2_000 == pytest.approx(0.8, abs=0.03)
@@ -233,9 +209,9 @@ def test_eight_of_ten_runs_lie_between_the_quantiles_whatever_the_spread() -> No
 
 def test_its_memory_is_bounded_and_what_was_learned_from_longest_ago_goes_first() -> None:
     """A thousand users, room for forty keys."""
-    estimator = DurationEstimator(most_keys=40)
+    estimator = DurationEstimator(max_keys=40)
     for number in range(1_000):
         estimator.learn(_run(20.0, user=f"u{number}"))
     assert estimator.key_count == 40
-    assert _of(estimator, _job(user="u999")).source == "user"
-    assert _of(estimator, _job(user="u1")).source == "shape"
+    assert estimator.estimate(_job(user="u999")).source == "user"
+    assert estimator.estimate(_job(user="u1")).source == "shape"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.policy.fleet.pool_stance import EDGE_TAG
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.fleet_index import FleetIndex, Holders, fetch_left_ms
 from northstar.policy.routing.machine_choice import JobNeed, next_slot_s
@@ -62,8 +63,8 @@ def _is_warm(machine: MachineState, anchors: Anchors) -> bool:
 
 def holders_of(machines: Iterable[MachineState], anchors: Anchors, *, now_ms: int) -> Holders:
     """Count those among `machines`, which fit the lane."""
-    active = [machine for machine in machines if machine.active]
-    soon = [one for one in active if all(name in one.held or name in one.fetching for name, _ in anchors)]
+    working = [machine for machine in machines if machine.takes_work]
+    soon = [one for one in working if all(name in one.held or name in one.fetching for name, _ in anchors)]
     holding = [one for one in soon if _holds(one, anchors)]
     left_ms = 0.0 if holding else min((fetch_left_ms(one, anchors, now_ms) for one in soon), default=0.0)
     warm = [one for one in holding if _is_warm(one, anchors)]
@@ -100,13 +101,14 @@ def start_of(machine: MachineState, lane: LaneState, holders: Holders, rule: Pat
     return Start(cost_ms, patience_ms(cost_ms, waiting=lane.waiting, better=better, run_s=lane.run_s, rule=rule))
 
 
-def preference_of(machine: MachineState, cost_ms: float) -> int:
+def preference_of(machine: MachineState, cost_ms: float, *, is_far: bool = False) -> int:
     """What the cell compares between machines that may take a job equally soon: when each could start it, and then which is emptier.
 
-    Tenths of seconds times 8, and how many of its slots are used, of which 7 are as good as more. A cell keeps 16 bits of it.
+    Tenths of seconds times 8, and how many of its slots are used, of which 7 are as good as more; one that is far from its users,
+    where that counts, is as good as one with another slot used. A cell keeps 16 bits of it.
     """
     tenths = int(10 * next_slot_s(machine) + cost_ms / 100)
-    return min(65_535, 8 * tenths + min(7, machine.used))
+    return min(65_535, 8 * tenths + min(7, machine.used + is_far))
 
 
 def wait_class(ready_after_ms: int) -> int:
@@ -160,10 +162,12 @@ def ranking(
     rule: PatienceRule,
     *,
     index: FleetIndex | None = None,
+    prefers_edge: bool = False,
 ) -> tuple[list[tuple[str, bool]], list[Choice]]:
     """For a lane that may be new: (profile, fits) of every profile, and at most 64 machines, those first that have its jobs done first.
 
-    `index` is one of this snapshot, for callers that rank more than one lane.
+    `index` is one of this snapshot, for callers that rank more than one lane. With `prefers_edge` machines near their users go before
+    equal ones.
     """
     index = index or FleetIndex(snapshot)
     decisions = ((name, decide_fit(profile, wanted, snapshot.node_sets)) for name, profile in snapshot.profiles.items())
@@ -172,4 +176,10 @@ def ranking(
     holders = index.holders(job)
     best = (snapshot.machines[found.machine] for found in index.ranked(job, MAX_CANDIDATES))
     starts = [(machine, start_of(machine, lane, holders, rule, now_ms=snapshot.now_ms)) for machine in best]
-    return fits, [Choice(start.wait_ms, preference_of(machine, start.cost_ms), machine.id) for machine, start in starts]
+    far = frozenset(
+        name for name, profile in snapshot.profiles.items() if prefers_edge and EDGE_TAG not in profile.tags
+    )
+    return fits, [
+        Choice(start.wait_ms, preference_of(machine, start.cost_ms, is_far=machine.profile in far), machine.id)
+        for machine, start in starts
+    ]

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from northstar.domain.estimates import DurationEstimate, EstimateSource
+from northstar.domain.workloads import Workload
 from northstar.policy.routing.duration_levels import MAX_CLASSES, LevelKey, LevelRule, Seen, level_keys
-from northstar.policy.routing.duration_rules import ruled_s
+from northstar.policy.routing.duration_rules import RULE_CONFIDENCE, RULE_FACTOR, rule_s, work_of
 from northstar.policy.routing.duration_spread import Spread
 
 if TYPE_CHECKING:
     from northstar.domain.estimates import FinishedRun
-    from northstar.domain.workloads import Workload
 
 #: What became of a run that was to be learned; only the first changed anything.
 Verdict = Literal["learned", "not-a-number", "not-positive", "absurd"]
@@ -32,15 +32,23 @@ _MOST_WORK: Final = 1e30
 #: A declared time: nobody has measured how well submitters know; a guess between rule and measurement.
 _DECLARED_CONFIDENCE: Final = 0.2
 _DECLARED_FACTOR: Final = 3.0
-#: Of a rule: one in ten lies near; the interval is a quarter to four times.
-_RULE_CONFIDENCE: Final = 0.1
-_RULE_FACTOR: Final = 4.0
 #: What a run on another class counts for, scaled by a learned ratio and not; so for the confidence.
 _SCALED, _UNSCALED = 0.7, 0.4
 #: Own runs of a class from which on other classes are not asked.
 _ENOUGH_OWN: Final = 3
 _MAX_RATIOS: Final = 1_024
 _RANK: Final[dict[EstimateSource, int]] = {"features": 0, "model": 1, "shape": 2, "user": 3}
+
+
+class JobToTime(msgspec.Struct, frozen=True, kw_only=True):
+    """The names under which a job's time is looked up; empty is not known. `declared_s` is its submitter's word, 0 for none."""
+
+    service: str
+    workload: Workload
+    model: str = ""
+    user: str = ""
+    gpu_class: str = ""
+    declared_s: float = 0.0
 
 
 class _Look(msgspec.Struct, frozen=True):
@@ -50,38 +58,35 @@ class _Look(msgspec.Struct, frozen=True):
     trust: float
     has_like_work: bool
 
-    @property
-    def is_vague(self) -> bool:
-        return self.source == "features" and not self.has_like_work
-
 
 class DurationEstimator:
     """Knows the runs it was given.
 
     >>> from northstar.domain.estimates import FinishedRun
-    >>>     >>> estimator, graph = DurationEstimator(), Workload(shape="a1", modalities=("image",), steps=30, pixels=1_048_576, images=1)
-    >>> job = {"service": "picture", "model": "sdxl", "user": "ada", "gpu_class": "rtx-4090", "declared_s": None}
-    >>> before = estimator.estimate(graph, **job)
-    >>> (before.source, before.p50_s, before.confidence)
-    ('rules', 6.5, 0.1)
+    >>> from northstar.domain.workloads import Workload
+    >>> estimator, graph = DurationEstimator(), Workload(shape="a1", modalities=("image",), steps=30, pixels=1_048_576)
+    >>> job = JobToTime(service="picture", workload=graph, model="sdxl", user="ada", gpu_class="rtx-4090")
+    >>> before = estimator.estimate(job)
+    >>> (before.source, round(before.p50_s, 1), before.confidence)
+    ('rules', 6.2, 0.1)
     >>> run = FinishedRun(shape="a1", service="picture", model="sdxl", user="ada", gpu_class="rtx-4090", ran_s=20.0)
     >>> [estimator.learn(run) for _ in range(3)]
     ['learned', 'learned', 'learned']
-    >>> after = estimator.estimate(graph, **job)
+    >>> after = estimator.estimate(job)
     >>> (after.source, round(after.p50_s), after.runs)
     ('user', 20, 3)
     """
 
-    def __init__(self, *, most_keys: int = 50_000) -> None:
-        """`most_keys` bounds the memory, about 400 bytes a key; the key that was learned from longest ago is forgotten first."""
-        self._most_keys = most_keys
+    def __init__(self, *, max_keys: int = 50_000) -> None:
+        """`max_keys` bounds the memory, about 400 bytes a key; the key that was learned from longest ago is forgotten first."""
+        self._max_keys = max_keys
         self._keys: OrderedDict[LevelKey, dict[str, Seen]] = OrderedDict()
         self._ratios: OrderedDict[tuple[str, str], Seen] = OrderedDict()
         self._spreads: dict[EstimateSource, Spread] = {}
 
     @property
     def key_count(self) -> int:
-        """Keys that are remembered, at most `most_keys`."""
+        """Keys that are remembered, at most `max_keys`."""
         return len(self._keys)
 
     def learn(self, run: FinishedRun) -> Verdict:
@@ -102,22 +107,21 @@ class DurationEstimator:
             self._keys.move_to_end(key)
             if rule.name == "shape":
                 self._compare(classes, run.gpu_class)
-        while len(self._keys) > self._most_keys:
+        while len(self._keys) > self._max_keys:
             self._keys.popitem(last=False)
         return "learned"
 
-    def estimate(
-        self, workload: Workload, *, service: str, model: str, user: str, gpu_class: str, declared_s: float | None
-    ) -> DurationEstimate:
-        """Seconds on that class of GPU by the surest that is known; empty names are not known, `declared_s` is its submitter's word."""
-        work = workload.size
-        levels = level_keys(service=service, model=model, shape=workload.shape, user=user, work=work)
-        look = self._look(levels, gpu_class, _log_work(work))
+    def estimate(self, job: JobToTime) -> DurationEstimate:
+        """What the job is expected to take on its GPU class, by the best that is known of it."""
+        work = work_of(job.workload)
+        levels = level_keys(service=job.service, model=job.model, shape=job.workload.shape, user=job.user, work=work)
+        look = self._look(levels, job.gpu_class, _log_work(work))
+        is_declared = math.isfinite(job.declared_s) and 0 < job.declared_s <= LONGEST_S
         # Runs of the same service with another amount of work say less than who wrote the job.
-        if declared_s is not None and _is_time(declared_s) and (look is None or look.is_vague):
-            return _guess(declared_s, "declared", gpu_class)
+        if is_declared and (look is None or (look.source == "features" and not look.has_like_work)):
+            return _guess(job, job.declared_s, "declared")
         if look is None:
-            return _guess(min(ruled_s(workload), LONGEST_S), "rules", gpu_class)
+            return _guess(job, rule_s(job.workload), "rules")
         spread = self._spreads.get(look.source) or Spread()
         widen = 1 / look.trust
         return DurationEstimate(
@@ -127,7 +131,7 @@ class DurationEstimator:
             source=look.source,
             confidence=spread.near * look.trust,
             runs=look.runs,
-            gpu_class=gpu_class,
+            gpu_class=job.gpu_class,
         )
 
     def _look(self, levels: list[tuple[LevelRule, LevelKey]], gpu_class: str, log_work: float) -> _Look | None:
@@ -204,13 +208,9 @@ def _seconds(log_s: float) -> float:
     return math.exp(min(log_s, math.log(LONGEST_S)))
 
 
-def _is_time(seconds: float) -> bool:
-    return math.isfinite(seconds) and 0 < seconds <= LONGEST_S
-
-
-def _guess(seconds: float, source: Literal["declared", "rules"], gpu_class: str) -> DurationEstimate:
+def _guess(job: JobToTime, seconds: float, source: Literal["declared", "rules"]) -> DurationEstimate:
     factor, confidence = (
-        (_DECLARED_FACTOR, _DECLARED_CONFIDENCE) if source == "declared" else (_RULE_FACTOR, _RULE_CONFIDENCE)
+        (_DECLARED_FACTOR, _DECLARED_CONFIDENCE) if source == "declared" else (RULE_FACTOR, RULE_CONFIDENCE)
     )
     return DurationEstimate(
         p10_s=seconds / factor,
@@ -218,5 +218,5 @@ def _guess(seconds: float, source: Literal["declared", "rules"], gpu_class: str)
         p90_s=min(seconds * factor, LONGEST_S),
         source=source,
         confidence=confidence,
-        gpu_class=gpu_class,
+        gpu_class=job.gpu_class,
     )

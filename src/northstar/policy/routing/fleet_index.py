@@ -93,7 +93,7 @@ class FleetIndex:
 
     def __init__(self, snapshot: CellSnapshot, before: FleetIndex | None = None) -> None:
         self.snapshot = snapshot
-        self._working = [one for one in snapshot.machines.values() if one.active and one.slots]
+        self._working = [one for one in snapshot.machines.values() if one.takes_work]
         # Only machines that have a slot free and something running can be short of memory.
         self._tight = sorted({one.vram_free_mb for one in self._working if 0 < one.used < one.slots})
         self._orders: dict[int, Order] = {}

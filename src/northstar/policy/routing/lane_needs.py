@@ -27,7 +27,7 @@ class LaneNeed(msgspec.Struct, frozen=True, gc=False):
 
 def lane_needs(lanes: Iterable[LaneState], snapshot: CellSnapshot) -> list[LaneNeed]:
     """The need of each lane, in their order."""
-    active = [machine for machine in snapshot.machines.values() if machine.active]
+    active = [machine for machine in snapshot.machines.values() if machine.takes_work]
     slots = amounts([machine.slots for machine in active])
     used = amounts([min(machine.used, machine.slots) for machine in active])
 

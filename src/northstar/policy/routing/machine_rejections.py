@@ -89,7 +89,7 @@ def _unfit(index: FleetIndex, job: JobNeed) -> Iterator[Rejection]:
         against = reasons.get(machine.profile, ("has a profile that cannot be read",))
         if against:
             counts.setdefault(against, []).append(machine.id)
-        elif not (machine.active and machine.slots):
+        elif not machine.takes_work:
             idle.append(machine.id)
     if idle:
         yield _rejection(min(idle), len(idle), "takes-no-work", "fits, but takes no new work now")

@@ -43,6 +43,11 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
         """The class of its GPU."""
         return gpu_class_of(self.description.gpu)
 
+    @property
+    def takes_work(self) -> bool:
+        """Whether it may get a job at all: it is not draining, and has slots."""
+        return self.active and self.slots > 0
+
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     """A lane with its class, anchor models (name, bytes), how many of its jobs are unfinished, and whether any waits.
