@@ -228,6 +228,12 @@ def test_what_the_request_says_of_its_models_stays() -> None:
     assert "own.safetensors" not in routed.resolved.declared
 
 
+def test_pools_that_were_passed_over_for_the_same_reason_are_told_together() -> None:
+    rejected = Desk(FAST).route().decision.rejected
+    assert [one.code for one in rejected] == ["too-long", "no-machine"]
+    assert rejected[1].subject.startswith("standard, standard-photography, ")
+
+
 def test_a_stored_decision_keeps_its_bound_by_leaving_out_the_last_pools_that_were_passed_over() -> None:
     routed = Desk(FAST).route()
     many = tuple(Rejection(subject=f"pool-{at}", code="no", reason="x" * 390) for at in range(12))

@@ -31,7 +31,7 @@ from northstar.policy.routing.terms import within_terms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from northstar.domain.decisions import PoolChoice
+    from northstar.domain.decisions import PoolChoice, Rejection
     from northstar.domain.estimates import DurationEstimate
     from northstar.domain.pools import Pools
     from northstar.domain.requirements import Requirements
@@ -45,6 +45,8 @@ MAX_DECISION_BYTES: Final = 4_096
 #: Pools that were passed over and are named; of more nobody would read.
 _MOST_REJECTED: Final = 12
 _MOST_NOTES: Final = 8
+#: As long as the subject of a rejection may be.
+_SUBJECT_CHARS: Final = 160
 #: Node classes that one job may require beside the core's.
 _MOST_NODE_CLASSES: Final = 64
 
@@ -269,7 +271,7 @@ def _decision(
         row=choice.row,
         because=route.because[:400],
         estimate=profile.estimate,
-        rejected=(*choice.rejected, *route.rejected)[:_MOST_REJECTED],
+        rejected=_together((*choice.rejected, *route.rejected))[:_MOST_REJECTED],
         guaranteed=choice.guaranteed,
         fit_machines=capacity.fit,
         holders=capacity.holders,
@@ -279,3 +281,17 @@ def _decision(
         work=work_of(profile.workload),
         notes=tuple(note[:400] for note in notes[:_MOST_NOTES]),
     )
+
+
+def _together(rejected: tuple[Rejection, ...]) -> tuple[Rejection, ...]:
+    """Pools that were passed over for the same reason one after the other, told at once; as many as a subject has room for."""
+    found: list[Rejection] = []
+    for one in rejected:
+        last = found[-1] if found else None
+        if last is not None and (last.code, last.reason) == (one.code, one.reason):
+            subject = f"{last.subject}, {one.subject}"
+            if len(subject) <= _SUBJECT_CHARS:
+                found[-1] = msgspec.structs.replace(last, subject=subject, count=last.count + one.count)
+                continue
+        found.append(one)
+    return tuple(found)
