@@ -27,7 +27,8 @@ from northstar.policy.routing.duration import DurationEstimator, JobToTime
 GOAL_BAND, GOAL_WAPE = 0.957, 0.24
 #: Beyond: WAPE and share within 25 %.
 AIM_WAPE, AIM_NEAR = 0.20, 0.68
-_EVALUATED_DAYS = 5
+#: Service days at the end of a trace on which every way is judged.
+EVALUATED_DAYS = 5
 _BORDERS_S = (0.0, 3.0, 30.0, 300.0, float("inf"))
 _TOLERANCE = 0.25
 _SEED = 20_250_826
@@ -57,13 +58,13 @@ def run(options: Options) -> Outcome:
 
 
 def _measure(trace: Sequence[Request], name: str, *, is_recorded: bool) -> Outcome:
-    first_day = max(request.day for request in trace) - _EVALUATED_DAYS + 1
+    first_day = max(request.day for request in trace) - EVALUATED_DAYS + 1
     estimates, call_us = foretell(trace)
     evaluated = [number for number, request in enumerate(trace) if request.day >= first_day]
     actual = [trace[number].ran_s for number in evaluated]
     ways = {
-        "global median": [value for value, _ in _medians(trace, first_day)],
-        "median by model": [value for _, value in _medians(trace, first_day)],
+        "global median": [value for value, _ in medians(trace, first_day)],
+        "median by model": [value for _, value in medians(trace, first_day)],
         "online estimator": [estimates[number].p50_s for number in evaluated],
     }
     scores = {way: score(foretold, actual) for way, foretold in ways.items()}
@@ -76,7 +77,7 @@ def _measure(trace: Sequence[Request], name: str, *, is_recorded: bool) -> Outco
         for number, ran_s in zip(evaluated, actual, strict=True)
     )
     sure = statistics.fmean(estimates[number].confidence for number in evaluated)
-    lines = [f"{name}: {len(actual):,} requests of the last {_EVALUATED_DAYS} service days, {len(trace):,} in all"]
+    lines = [f"{name}: {len(actual):,} requests of the last {EVALUATED_DAYS} service days, {len(trace):,} in all"]
     lines += [_line(way, one) for way, one in scores.items()]
     lines += [
         f"80 % interval covers {covered:.3f}; stated confidence {sure:.3f}, true within 25 % of the estimate {around:.3f}",
@@ -121,10 +122,10 @@ def _in_band(guess_s: float, ran_s: float, tolerance: float) -> bool:
     return _BORDERS_S[upper - 1] * (1 - tolerance) <= ran_s < _BORDERS_S[upper] * (1 + tolerance)
 
 
-def _medians(trace: Sequence[Request], first_day: int) -> list[tuple[float, float]]:
+def medians(trace: Sequence[Request], first_day: int) -> list[tuple[float, float]]:
     """For each evaluated request the median of all, and of its model, by what had finished when its day began."""
     found: list[tuple[float, float]] = []
-    for day in range(first_day, first_day + _EVALUATED_DAYS):
+    for day in range(first_day, first_day + EVALUATED_DAYS):
         begins_s = day * 86_400.0 + 43_200.0
         known = [request for request in trace if request.at_s + request.ran_s <= begins_s]
         by_model: dict[str, list[float]] = {}

@@ -23,6 +23,7 @@ import msgspec
 
 from benchmarks.contract import Options, Outcome
 from benchmarks.measure import ProcessorWatch, Sample, quietest, spread
+from benchmarks.template_decisions import Decided, broken_promises, decided, digest, told
 from northstar.domain.workloads import Modality, Workload
 from northstar.policy.models.workload_of import workload_of
 
@@ -92,6 +93,11 @@ def templates(traces: Path) -> list[Template]:
         for category in json.loads(files["index.json"])
         for entry in category["templates"]
     ]
+
+
+def decisions(found: Sequence[Template]) -> list[Decided]:
+    """What the matrix decides for each, in the order of the index."""
+    return [decided(one.name, one.workload, one.entry, files_under=one.files_under) for one in found]
 
 
 def agreement(found: Sequence[Template]) -> Agreement:
@@ -171,13 +177,18 @@ def run(options: Options) -> Outcome:
         return Outcome(text="\n".join(lines), figures=figures)
     found = templates(options.traces)
     each = _sample([{"prompt": template.workflow} for template in found])
-    told = agreement(found)
+    read_well, routed = agreement(found), decisions(found)
     return Outcome(
         text="\n".join(
-            [*lines, *_told(told, found), f"{each.value * 1e3:.2f} ms of processor time each, on the average"]
+            [
+                *lines,
+                *_told(read_well, found),
+                f"{each.value * 1e3:.2f} ms of processor time each, on the average",
+                *told(routed),
+            ]
         ),
-        figures=figures | msgspec.to_builtins(told) | {"each, s": each.value},
-        failures=_failures(told),
+        figures=figures | msgspec.to_builtins(read_well) | {"each, s": each.value, "decisions": digest(routed)},
+        failures=(*_failures(read_well), *broken_promises(routed)[:5]),
     )
 
 
