@@ -78,7 +78,7 @@ class DurationEstimator:
     """
 
     def __init__(self, *, max_keys: int = 50_000) -> None:
-        """`max_keys` bounds the memory, about 400 bytes a key; the key that was learned from longest ago is forgotten first."""
+        """`max_keys` bounds the memory, about 500 bytes a key; the key that was learned from longest ago is forgotten first."""
         self._max_keys = max_keys
         self._keys: OrderedDict[LevelKey, dict[str, Seen]] = OrderedDict()
         self._ratios: OrderedDict[tuple[str, str], Seen] = OrderedDict()
