@@ -18,9 +18,9 @@ from northstar.domain.models import ModelNeed
 from northstar.domain.pools import Pools
 from northstar.domain.requirements import Requirements
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
-from northstar.domain.workloads import Workload
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.policy.routing.decision_matrix import PoolRefusesJob
+from northstar.policy.routing.duration import JobToTime
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 from northstar.policy.routing.terms import RegionNotAllowed
 
@@ -72,13 +72,11 @@ class Guess:
         self.seconds = seconds
         self.asked: list[tuple[str, str, str]] = []
 
-    def estimate(
-        self, workload: Workload, *, service: str, model: str, user: str, gpu_class: str, declared_s: float | None
-    ) -> DurationEstimate:
-        self.asked.append((service, user, gpu_class))
-        seconds = declared_s or self.seconds
+    def estimate(self, job: JobToTime) -> DurationEstimate:
+        self.asked.append((job.service, job.user, job.gpu_class))
+        seconds = job.declared_s or self.seconds
         return DurationEstimate(
-            p10_s=seconds, p50_s=seconds, p90_s=seconds, source="shape", confidence=0.8, gpu_class=gpu_class
+            p10_s=seconds, p50_s=seconds, p90_s=seconds, source="shape", confidence=0.8, gpu_class=job.gpu_class
         )
 
 
@@ -228,6 +226,12 @@ def test_what_the_request_says_of_its_models_stays() -> None:
     routed = Desk(FAST).route(requires=Requirements(models=(own,)))
     assert own in routed.resolved.request.requires.models
     assert "own.safetensors" not in routed.resolved.declared
+
+
+def test_pools_that_were_passed_over_for_the_same_reason_are_told_together() -> None:
+    rejected = Desk(FAST).route().decision.rejected
+    assert [one.code for one in rejected] == ["too-long", "no-machine"]
+    assert rejected[1].subject.startswith("standard, standard-photography, ")
 
 
 def test_a_stored_decision_keeps_its_bound_by_leaving_out_the_last_pools_that_were_passed_over() -> None:

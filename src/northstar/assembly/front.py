@@ -102,11 +102,6 @@ async def running_front(
     `pools` gives those that hold now; `also_hear` is told of every bell of the cell.
     """
     wanted = settings.serve
-
-    def hear(ring: Ring) -> None:
-        admission.hear(ring)
-        also_hear(ring)
-
     max_bytes = settings.assets.max_asset_mib * 1024**2
     outputs = Outputs(
         cell,
@@ -115,15 +110,7 @@ async def running_front(
         max_bytes=max_bytes,
         max_job_bytes=int(settings.assets.max_job_gib * 1024**3),
     )
-    gateway = Gateway(
-        cell,
-        serve=f"serve-{new_id()[:16]}",
-        outputs=outputs,
-        pools=pools,
-        new_nonce=lambda: new_id()[-16:],
-        hear=hear,
-        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
-    )
+    gateway = _gateway(cell, wanted, outputs=outputs, pools=pools, hear=_heard_by(admission.hear, also_hear))
     tokens = LocalTokens(new_secret, others=admission)
     parts = AppParts(
         gateway=gateway,
@@ -148,6 +135,33 @@ async def running_front(
     finally:
         passing.cancel()
         await asyncio.wait({passing})
+
+
+def _heard_by(*listeners: Callable[[Ring], None]) -> Callable[[Ring], None]:
+    def hear(ring: Ring) -> None:
+        for listener in listeners:
+            listener(ring)
+
+    return hear
+
+
+def _gateway(
+    cell: Cell,
+    wanted: ServeSettings,
+    *,
+    outputs: Outputs,
+    pools: Callable[[], Pools],
+    hear: Callable[[Ring], None],
+) -> Gateway:
+    return Gateway(
+        cell,
+        serve=f"serve-{new_id()[:16]}",
+        outputs=outputs,
+        pools=pools,
+        new_nonce=lambda: new_id()[-16:],
+        hear=hear,
+        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
+    )
 
 
 def _wrong_tokens(wanted: ServeSettings) -> WrongTokenRule:

@@ -13,6 +13,7 @@ from northstar.assembly.durations import durations_of
 from northstar.assembly.parts import part
 from northstar.assembly.session import new_id
 from northstar.broker.catalogue_view import CatalogueView
+from northstar.broker.pool_models import PoolModels
 from northstar.broker.pools_in_force import PoolsInForce
 from northstar.broker.rerouting import Rerouter
 from northstar.broker.routing import Estimates, Router
@@ -65,9 +66,13 @@ async def routing_parts(settings: Settings, cell: Cell, *, estimates: Estimates)
     return RoutingParts(pools=pools, catalogue=catalogue, estimates=estimates, settings=settings)
 
 
-async def declare_pools(cell: Cell, pools: Pools, *, by: str) -> None:
-    """Let jobs wait in every pool that there is, whether or not a machine of it is here yet."""
+async def declare_places(cell: Cell, pools: Pools, settings: Settings, *, by: str) -> None:
+    """Let jobs wait in every pool that there is, and for every region that terms name, whether or not a machine of it is here yet."""
+    regions = {region for terms in settings.tenants.values() for region in terms.regions}
+    isolations = {terms.isolation for terms in settings.tenants.values() if terms.isolation}
     wanted = [f"pool:{name}" for name in (*pools.pools, UNIFORM)]
+    wanted += sorted(f"region:{region}" for region in regions)
+    wanted += sorted(f"isolation:{name}" for name in isolations)
     # On a full server nothing new is declared, and only a broker that starts makes room there.
     if words := await undeclared(cell.client, cell.keys, wanted):
         await cell.declare(words, by=by)
@@ -83,7 +88,7 @@ async def keep_routing(
     """
     durations = durations_of(settings, history, cell=cell.name)
     parts = await routing_parts(settings, cell, estimates=durations)
-    await declare_pools(cell, parts.pools.latest, by="serve")
+    await declare_places(cell, parts.pools.latest, settings, by="serve")
     rerouter = Rerouter(
         cell,
         parts.router(),
@@ -91,10 +96,12 @@ async def keep_routing(
         catalogue=parts.catalogue,
         every_s=settings.routing.reroute_every_s,
     )
+    keeping = PoolModels(cell, parts.catalogue, lambda: parts.pools.latest, new_id=new_id, monotonic=time.monotonic)
     for name, work in (
         ("the pools in force", parts.pools.run()),
         ("the learning of durations", durations.run()),
         ("rerouting", rerouter.run()),
+        ("the models of pools", keeping.run()),
     ):
         await stack.enter_async_context(part(name, work, failure=failure))
     return parts

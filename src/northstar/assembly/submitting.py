@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from northstar.assembly.durations import learned_durations
-from northstar.assembly.routing import declare_pools, routing_parts
+from northstar.assembly.routing import declare_places, routing_parts
 from northstar.assembly.session import Session, new_id, session
 from northstar.broker.submission import Submitter
 from northstar.config import Settings
@@ -24,7 +24,7 @@ async def routing_session(settings: Settings) -> AsyncIterator[Session]:
     """
     async with session(settings) as plain, learned_durations(plain) as estimates:
         parts = await routing_parts(settings, plain.cell, estimates=estimates)
-        await declare_pools(plain.cell, parts.pools.latest, by="submit")
+        await declare_places(plain.cell, parts.pools.latest, settings, by="submit")
         submitter = Submitter(
             plain.cell, new_id=new_id, monotonic=time.monotonic, catalogue=parts.catalogue, router=parts.router()
         )

@@ -1,4 +1,4 @@
-"""What a process knows of durations: an estimator that is fed with finished runs from the history."""
+"""Keeps an estimator of durations fed with finished runs: at start the last of the history, then what comes."""
 
 from __future__ import annotations
 
@@ -8,79 +8,85 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from northstar.domain.errors import NorthstarError
-from northstar.domain.events import EventId
 from northstar.policy.routing.duration import DurationEstimator
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Sequence
 
     from northstar.domain.estimates import DurationEstimate, FinishedRun
-    from northstar.domain.workloads import Workload
+    from northstar.policy.routing.duration import JobToTime
 
 log = structlog.get_logger(__name__)
 
-_PAGE: Final = 1_000
+#: Runs that a start reads back, and runs per call.
+MAX_PAST: Final = 50_000
+PAGE: Final = 1_000
+#: Calls of one turn, so that a flood of runs holds nothing else up; the rest follows in the next.
+_PAGES_PER_TURN: Final = 20
 
 
 class RunsSource(Protocol):
-    """Gives finished runs, in the order in which they ended."""
+    """Where finished runs are read, the earliest recorded first."""
 
-    async def finished_runs(self, after: EventId, count: int) -> tuple[list[FinishedRun], EventId]:
-        """Runs after that place, and where to go on. Raises Unavailable."""
+    async def cursor_before_last(self, count: int) -> str:
+        """A place after which at most `count` runs are recorded, the last ones. Raises Unavailable."""
         ...
 
-    async def place_of_latest(self, count: int) -> EventId:
-        """The place after which the latest `count` runs come. Raises Unavailable."""
+    async def finished_runs(self, after: str, count: int) -> tuple[Sequence[FinishedRun], str]:
+        """At most `count` runs recorded after a place, and the place of the last of them (`after` if none). Raises Unavailable."""
         ...
 
 
 class Durations:
-    """Estimates of one cell. Where the history does not answer, what is known already goes on to count."""
+    """Estimates for one cell, always answering: while the history cannot be read, by what was learned before."""
 
     def __init__(
-        self,
-        source: RunsSource | None,
-        *,
-        learn_from: int,
-        look_every_s: float = 5.0,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        self, source: RunsSource, *, every_s: float, past: int = MAX_PAST, estimator: DurationEstimator | None = None
     ) -> None:
-        """`learn_from` of the latest runs are read at the beginning; without a source nothing is learned."""
+        """A turn every `every_s` seconds; `past` runs are read back at start, at most 50,000."""
         self._source = source
-        self._learn_from = learn_from
-        self._every_s = look_every_s
-        self._sleep = sleep
-        self._estimator = DurationEstimator()
-        self._after: EventId | None = None
+        self._every_s = every_s
+        self._past = min(past, MAX_PAST)
+        self._estimator = estimator or DurationEstimator()
+        self._after: str | None = None
+        self.learned = 0
+        self.ignored = 0
 
-    def estimate(
-        self, workload: Workload, *, service: str, model: str, user: str, gpu_class: str, declared_s: float | None
-    ) -> DurationEstimate:
-        """Seconds of the work itself on that class of GPU; empty: on none in particular."""
-        return self._estimator.estimate(
-            workload, service=service, model=model, user=user, gpu_class=gpu_class, declared_s=declared_s
-        )
-
-    async def look(self) -> int:
-        """Learn from what has ended since the last look; gives how many runs. Raises Unavailable."""
-        if self._source is None or not self._learn_from:
-            return 0
-        after = self._after if self._after is not None else await self._source.place_of_latest(self._learn_from)
-        learned = 0
-        while True:
-            runs, self._after = await self._source.finished_runs(after, _PAGE)
-            for run in runs:
-                self._estimator.learn(run)
-            learned += len(runs)
-            if self._after == after:
-                return learned
-            after = self._after
+    def estimate(self, job: JobToTime) -> DurationEstimate:
+        """What the job is expected to take."""
+        return self._estimator.estimate(job)
 
     async def run(self) -> None:
-        """Look now and then until cancelled. A history that does not answer is asked again, with a line in the log."""
+        """Turns for ever; one that fails is told and tried again."""
         while True:
+            more = False
             try:
-                await self.look()
+                more = await self.turn()
             except NorthstarError as exc:
-                log.warning("durations_not_learned", code=exc.code, error=str(exc))
-            await self._sleep(self._every_s)
+                log.warning("finished_runs_not_read", code=exc.code, error=str(exc))
+            await asyncio.sleep(0 if more else self._every_s)
+
+    async def turn(self) -> bool:
+        """Learn what is new, within bounds; True if there may be more. What was read before a fault stays learned. Raises Unavailable."""
+        if self._after is None:
+            self._after = await self._source.cursor_before_last(self._past)
+        for _ in range(_PAGES_PER_TURN):
+            runs, after = await self._source.finished_runs(self._after, PAGE)
+            for run in runs:
+                self._learn(run)
+            self._after = after
+            if len(runs) < PAGE:
+                return False
+            # A page is some 50 ms of work; others get their turn between two.
+            await asyncio.sleep(0)
+        return True
+
+    def _learn(self, run: FinishedRun) -> None:
+        verdict = self._estimator.learn(run)
+        if verdict == "learned":
+            self.learned += 1
+            return
+        self.ignored += 1
+        log.warning(
+            "finished_run_ignored", why=verdict, service=run.service, model=run.model, ran_s=run.ran_s, work=run.work
+        )

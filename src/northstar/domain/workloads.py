@@ -69,13 +69,6 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unread: tuple[str, ...] = ()
 
     @property
-    def size(self) -> float:
-        """How much of it there is: steps times pixels, pictures and frames, or tokens; 0 where that is not known."""
-        if self.tokens:
-            return float(self.tokens)
-        return float(max(1, self.steps) * self.pixels * max(1, self.images) * max(1, self.frames))
-
-    @property
     def is_multi_modal(self) -> bool:
         """Whether it makes several kinds of things (spec, flowchart: "Multi-Modal")."""
         return len(self.modalities) > 1

@@ -135,7 +135,7 @@ async def test_a_pool_that_is_full_takes_no_further_machine_but_keeps_those_it_h
 async def test_machines_are_counted_by_pool_without_the_one_that_asks(fleet: Fleet) -> None:
     both = msgspec.structs.replace(PROFILE, pools=("standard", "heavy"))
     for name, profile in (("a", PROFILE), ("b", PROFILE), ("c", both)):
-        link = await Fleet.link(fleet, name)
+        link = await fleet.link(name)
         await link.register(profile, MachineDescription(), slots=1, models=())
     keys = fleet.cell.keys
     assert dict(await count_others(fleet.cell.client, keys, "a")) == {"standard": 2, "heavy": 1}

@@ -74,7 +74,7 @@ def test_what_waits_and_does_not_fit_is_counted_by_its_reason() -> None:
 def test_what_it_may_take_comes_with_the_seconds_until_it_may() -> None:
     """Lanes that it takes now come first; those that it leaves to holders say for how long."""
     holder = machine("holder", held={"sdxl": "resident"}, used=1)
-    patient = lane("patient", waits=True, head="3", anchors=SDXL, unfinished=1)
+    patient = lane("patient", waits=True, head="3", anchors=SDXL, unfinished=1, run_s=1.0)
     found = idle(machine("m"), patient, OURS, holder)
     now, later = found.may_take
     assert now == LaneDemand(
@@ -90,7 +90,7 @@ def test_what_it_may_take_comes_with_the_seconds_until_it_may() -> None:
 def test_a_machine_that_leaves_everything_to_others_is_blocked_and_says_so() -> None:
     """It is idle on purpose, and only for a while."""
     holder = machine("holder", held={"sdxl": "resident"}, used=1)
-    found = idle(machine("m"), lane("patient", waits=True, anchors=SDXL, unfinished=1), holder)
+    found = idle(machine("m"), lane("patient", waits=True, anchors=SDXL, unfinished=1, run_s=1.0), holder)
     assert found.code == "blocked"
     assert [blocked.reason.code for blocked in found.blocked] == ["leaves_to_holders"]
 

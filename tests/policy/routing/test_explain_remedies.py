@@ -70,6 +70,11 @@ def test_a_job_that_somebody_can_run_stands_still_for_no_reason() -> None:
             ["northstar machines invite --pool standard --dedicated-to acme"],
         ),
         (
+            {"regions": ("eu",)},
+            "no machine fits now: m is in region (none said), not eu",
+            ["northstar machines invite --pool standard --region eu"],
+        ),
+        (
             {"service": "video"},
             "no machine fits now: m does not offer service video",
             ["northstar machines show m", "northstar machines invite --pool standard"],

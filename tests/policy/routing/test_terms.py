@@ -6,7 +6,7 @@ import pytest
 
 from northstar.domain.requirements import Requirements
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
-from northstar.policy.routing.terms import IsolationNotAllowed, RegionNotAllowed, priority_within, within_terms
+from northstar.policy.routing.terms import IsolationNotAllowed, RegionNotAllowed, within_terms
 
 
 def test_without_terms_a_job_asks_for_what_it_likes() -> None:
@@ -42,9 +42,3 @@ def test_machines_of_somebody_else_are_refused() -> None:
         IsolationNotAllowed, match="run on machines dedicated to acme, and this one asks for those of rival"
     ):
         within_terms(Requirements(isolation="rival"), TenantTerms(isolation="acme"), tenant="t")
-
-
-def test_priority_is_at_least_the_tenants_and_never_above_the_highest() -> None:
-    assert priority_within(50, TenantTerms(priority_at_least=60), boost=0) == 60
-    assert priority_within(90, TenantTerms(priority_at_least=60), boost=0) == 90
-    assert priority_within(95, NO_TERMS, boost=50) == 100

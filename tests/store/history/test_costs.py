@@ -51,6 +51,23 @@ async def test_a_job_costs_its_share_of_the_machine_and_the_rest_is_idle(
     assert told.machines == 2
 
 
+async def test_shares_are_the_same_however_many_runs_are_in_memory(
+    workplace: Workplace, database: HistoryDatabase, writer: HistoryWriter, costs: CostReader
+) -> None:
+    """Pages end between runs that go side by side, and between machines."""
+    await workplace.register("dear", said=DEAR)
+    for number in range(3):
+        names = [f"{letter}{number}" for letter in "abc"]
+        await hour_of_work(workplace, *names, machine="dear", hours=0.5)
+        await hour_of_work(workplace, f"m{number}", machine="m", hours=0.25)
+    await writer.step()
+    until_ms = NOON_MS + 3 * HOUR_MS
+    whole = await costs.costs(since_ms=NOON_MS + 1, until_ms=until_ms, by="job")
+    paged = CostReader(database, cell=workplace.name, page=2)
+    assert await paged.costs(since_ms=NOON_MS + 1, until_ms=until_ms, by="job") == whole
+    assert (len(whole.by), whole.busy.runs) == (12, 12)
+
+
 async def test_only_the_part_within_the_time_counts(
     workplace: Workplace, writer: HistoryWriter, costs: CostReader
 ) -> None:

@@ -13,6 +13,7 @@ from northstar.domain.pool_terms import pool_terms
 from northstar.domain.refusals import NoSuchMachine
 from northstar.domain.run_reports import believed
 from northstar.policy.fleet.pool_membership import Announced, PoolRefusesMachine, counted_pools, pool_refusals
+from northstar.policy.fleet.pool_stance import is_kept
 from northstar.store import wire
 from northstar.store.machine_facts import facts_text
 from northstar.store.messages import Failure, Held
@@ -44,7 +45,10 @@ class Calls:
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
     ) -> None:
-        """`pools` gives those that hold now; `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come."""
+        """`pools` gives those that hold now.
+
+        `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come.
+        """
         self._cell = cell
         self._admitted = admitted
         self._session = session
@@ -106,6 +110,7 @@ class Calls:
         machine, profile = self._admitted.machine, body.profile
         self._admitted.grant.check(machine, profile, region=body.description.region)
         await self._check_pools(body)
+        profile = msgspec.structs.replace(profile, exclusive=is_kept(self._pools(), profile.pools))
         admitted_by = {"admitted_by": self._admitted.token_id} if self._admitted.token_id else {}
         reply = await self._cell.register_machine(
             machine=machine,

@@ -64,7 +64,7 @@ def reasons_of(wait: Wait, snapshot: CellSnapshot, rule: PatienceRule) -> list[t
     """Every machine of the cell with the reason why it does not run the job now, or that it takes it."""
     lacks = {profile: lacks_of(profile, wait.wanted, snapshot) for profile in _profiles(snapshot)}
     fitting = [machine for machine in snapshot.machines.values() if not lacks[machine.profile]]
-    holders = counted_holders(fitting, wait.lane)
+    holders = counted_holders(fitting, wait.lane, now_ms=wait.now_ms)
     return [
         (machine, _reason(machine, wait, lacks[machine.profile], holders=holders, rule=rule))
         for machine in snapshot.machines.values()
@@ -108,7 +108,7 @@ def patience_of(machine: MachineState, wait: Wait, holders: Counted, rule: Patie
 
     An overdue job goes to any machine that it fits, so patience ends there at the latest.
     """
-    standing = standing_of(machine, wait.lane, holders, rule)
+    standing = standing_of(machine, wait.lane, holders, rule, now_ms=wait.now_ms)
     ends_ms = min(wait.oldest_ms + standing.wait_ms, wait.submitted_ms + wait.overdue_ms)
     if not standing.wait_ms or ends_ms <= wait.now_ms:
         return None
@@ -119,6 +119,7 @@ def patience_of(machine: MachineState, wait: Wait, holders: Counted, rule: Patie
         bytes_per_s=machine.download_bytes_per_s,
         holders=standing.better,
         jobs=standing.jobs,
+        coming_s=standing.coming_ms / 1000,
     )
 
 
