@@ -14,6 +14,8 @@ from benchmarks.cell import BATCH, MeasuredCell, Served, info, served
 from benchmarks.contract import Options, Outcome
 from benchmarks.jobs import parts, wanted_job, wanted_lane
 from benchmarks.measure import interleaved, spread
+from northstar.domain.decisions import Rejection, RoutingDecision
+from northstar.domain.estimates import DurationEstimate
 from northstar.store import messages as m
 
 #: Most memory of a waiting job beside its body.
@@ -27,18 +29,50 @@ _DOUBLED_JOBS, _QUICK_DOUBLED_JOBS = 66_000, 8_500
 _SHOWN_BYTES = 1.0
 
 
+#: A decision of the ordinary kind: a picture in the Fast Lane, with the pools that were passed over.
+DECISION = msgspec.json.encode(
+    RoutingDecision(
+        pool="fast-lane",
+        route="matrix",
+        optimal="fast-lane",
+        row="fast-lane",
+        because="it is as long as Fast Lane's work (10 s expected); its models are brought there in about 139 s",
+        estimate=DurationEstimate(
+            p10_s=8.12, p50_s=10.34, p90_s=14.9, source="shape", confidence=0.78, runs=214, gpu_class="rtx-4090"
+        ),
+        rejected=(
+            Rejection(
+                subject="lightning",
+                code="too-long",
+                reason="takes under 3 s, and 10 s are expected; takes only text and embedding, and the job makes image (row lightning)",
+            ),
+            Rejection(
+                subject="standard, standard-photography, standard-art, standard-product, standard-multi-modal, heavy",
+                code="no-machine",
+                reason="no machine fits",
+            ),
+        ),
+        fit_machines=12,
+        holders=3,
+        shape="2e16af166d9e68eb0340",
+        modalities=("image",),
+        work=20_971_520.0,
+    )
+).decode()
+
+
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs that wait."""
 
     jobs: int
     body_bytes: int
     lanes: int
-    #: With an idempotency key and deadlines to start and to finish.
+    #: With an idempotency key, deadlines to start and to finish, and the reason why it waits where it waits.
     extras: bool
 
     @property
     def name(self) -> str:
-        extras = ", key and deadlines" if self.extras else ""
+        extras = ", key, deadlines and decision" if self.extras else ""
         return f"{self.jobs:,} in {self.lanes:,}, {self.body_bytes:,} B{extras}"
 
 
@@ -136,7 +170,11 @@ def _submission(
     if case.extras:
         jobs = [
             msgspec.structs.replace(
-                job, idempotency_key=f"key-{job.digest}", start_within_ms=3_600_000, finish_within_ms=7_200_000
+                job,
+                idempotency_key=f"key-{job.digest}",
+                start_within_ms=3_600_000,
+                finish_within_ms=7_200_000,
+                decision=DECISION,
             )
             for job in jobs
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,21 @@ from northstar.agent.model_keeper import ModelKeeper
 from northstar.agent.model_runner import ModelRunner
 from northstar.agent.models.changes import ModelChange
 from northstar.agent.models.flights import FetchProgress
+from northstar.agent.models.sources.choice import SourceRules
 from northstar.agent.models.store import ModelStore
+from northstar.broker.catalogue import say
+from northstar.broker.catalogue_view import CatalogueView
 from northstar.broker.model_orders import order_eviction, order_fetch
-from northstar.domain.jobs import ClaimedJob, RetryRule
+from northstar.broker.submission import Submitter
+from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
+from northstar.domain.jobs import ClaimedJob, JobRequest, RetryRule
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld, ModelNeed, ModelOrder
 from northstar.domain.progress import Progress
 from northstar.domain.refusals import FetchInFlight, TooManyWords
 from northstar.domain.requirements import Requirements
 from northstar.store.snapshots import read_snapshot
-from tests.agent.models.builders import order, safetensors, store
+from tests.agent.models.builders import order, safetensors, sha256, store
 from tests.agent.models.origin import Origin, origin
 from tests.agent.rig import Rig, Runs, nonce, soon
 from tests.broker.gateway.rig import DialledRig
@@ -158,6 +164,42 @@ async def test_what_a_job_lacks_is_fetched_before_it_runs_and_told_with_its_byte
     await site.rig.becomes("job", "succeeded")
     # The engine does not tell what it keeps in memory; the job that it just ran does.
     await site.until_held(a="resident")
+
+
+async def test_what_the_catalogue_says_is_the_operators_word_and_a_jobs_own_is_not(
+    either_rig: Rig, tmp_path: Path
+) -> None:
+    """A machine copies from its own folders for the operator, who owns it, and not for whoever sends a job."""
+    source = tmp_path / "shelf" / "a.safetensors"
+    source.parent.mkdir()
+    source.write_bytes(DATA)
+    file = CatalogueFile(
+        name="a.safetensors",
+        kind="checkpoint",
+        sources=(f"file://{source}",),
+        sha256=sha256(DATA),
+        size_bytes=len(DATA),
+    )
+    version = CatalogueVersion(version="1", files=(file,))
+    await say(either_rig.cell, [CatalogueModel(name="a.safetensors", versions=(version,), current="1")], by="ann")
+    view = CatalogueView(either_rig.cell, monotonic=time.monotonic)
+    submitter = Submitter(either_rig.cell, new_id=nonce, monotonic=time.monotonic, view_s=0, catalogue=view)
+    own = msgspec.structs.replace(file.need(), sha256="unknown")
+    rules = SourceRules(source_folders=(source.parent,))
+    async with (
+        origin(DATA) as server,
+        store(tmp_path / "models", sources=rules) as models,
+        either_rig.dispatching(),
+        at_work(either_rig, models, server) as site,
+    ):
+        for job, need in (("forged", own), ("named", ModelNeed(name="a.safetensors"))):
+            requires = Requirements(models=(need,))
+            await submitter.submit([JobRequest(id=job, service="waits", requires=requires, retry=ONCE)])
+            if job == "forged":
+                await either_rig.becomes("forged", "failed")
+        await soon(lambda: site.runs.ids == ["named"], "the job runs whose model the catalogue knows")
+        site.runs.finish("named")
+        await either_rig.becomes("named", "succeeded")
 
 
 async def test_an_engine_that_came_back_has_nothing_in_memory_and_what_it_says_itself_is_told(site: Site) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import templates
+from benchmarks.__main__ import main
 from benchmarks.contract import Options
 from tests.policy.models.saved_workflows import picture
 
@@ -46,4 +47,5 @@ def test_readings_are_held_against_the_index_and_lists_against_another_search(tm
     assert told.disagreeing == ("fox: video, read image",)
     outcome = templates.run(Options(rounds=1, quick=True, traces=tmp_path))
     assert outcome.failures == ("only 50.0% agree with the index",)
+    assert main(["templates", "--quick", "--rounds", "1", "--traces", str(tmp_path)]) == 1
     assert [name for name, _, _ in templates.read(tmp_path)] == ["hare", "fox"]

@@ -129,7 +129,7 @@ async def test_cold_machines_wait_as_long_as_policy_says(rig: Rig) -> None:
     await rig.submit("a", requires=Requirements(models=(SDXL,)))
     await Dispatcher(rig.cell, new_nonce=nonce).plan()
     assert list((await candidates_of(rig, "warm")).values()) == [0]
-    # 5 s for the bytes, halved because one job asks for the one machine that has them.
+    # Half of the 5 s that the bytes would take, while the one machine that has them is free.
     assert list((await candidates_of(rig, "cold")).values()) == [2_500]
 
 

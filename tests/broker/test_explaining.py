@@ -10,20 +10,23 @@ import msgspec
 import pytest
 
 from northstar.broker.admission import Admission
-from northstar.broker.explaining import Explainer, read_decision
+from northstar.broker.decisions import read_decision
+from northstar.broker.explaining import Explainer
 from northstar.broker.job_past import JobPast
 from northstar.broker.model_orders import order_fetch, read_order
 from northstar.broker.queue_places import QueuePlaces
+from northstar.broker.submission import wanted_job, wanted_lane
 from northstar.domain.admission import InviteTerms
 from northstar.domain.decisions import Rejection, RoutingDecision
 from northstar.domain.estimates import DurationEstimate
 from northstar.domain.explanation_text import explain
 from northstar.domain.explanations import KnownModel, ModelWhere
-from northstar.domain.jobs import JobStatus
+from northstar.domain.jobs import JobRequest, JobStatus
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld, ModelNeed
 from northstar.domain.refusals import NoSuchJob, NoSuchMachine
 from northstar.domain.requirements import Requirements
+from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store import admission as calls
 from northstar.store.messages import Done, Failure
 from tests.agent.rig import PROFILE, Rig, nonce
@@ -122,9 +125,9 @@ async def test_a_machine_that_leaves_a_job_to_holders_says_for_how_long_and_why(
     assert (leaves.names, leaves.reason.code) == (("has-not",), "leaves_to_holders")
     patience = leaves.reason.patience
     assert patience is not None
-    assert (patience.missing_bytes, patience.bytes_per_s, patience.holders, patience.jobs) == (6 * 10**9, 500e6, 1, 2)
-    assert patience.whole_s == 4.0
-    assert 0 < patience.left_s <= 4.0
+    assert (patience.missing_bytes, patience.bytes_per_s, patience.holders, patience.jobs) == (6 * 10**9, 500e6, 1, 1)
+    assert patience.whole_s == 6.0, "half of the fetch"
+    assert 0 < patience.left_s <= 6.0
     assert told.models == (ModelWhere(name="sdxl", size_bytes=6 * 10**9, in_memory=1),)
 
 
@@ -186,17 +189,20 @@ async def test_a_model_that_nobody_holds_and_nobody_can_fetch_keeps_a_job_for_ev
 async def test_the_decision_that_was_stored_with_a_job_is_told_with_every_rejected_pool(rig: Rig) -> None:
     """The matrix row that decided, the estimate, and each pool that was passed over with its reason."""
 
-    async def decision_of(job_id: str) -> RoutingDecision | None:
-        return read_decision(msgspec.json.encode(DECISION).decode()) if job_id == "a" else None
-
-    await rig.submit("a", "b")
-    told = await explainer(rig, decision_of=decision_of).job("a")
+    lane = JobRequest(service="waits").lane()
+    a, b = (JobRequest(service="waits", id=job) for job in ("a", "b"))
+    jobs = [
+        wanted_job(a, job_id="a", lane=1, weight=1.0, decision=msgspec.json.encode(DECISION).decode()),
+        wanted_job(b, job_id="b", lane=1, weight=1.0),
+    ]
+    await rig.cell.submit(jobs=jobs, lanes=[wanted_lane(lane, None, PatienceRule())], nonce="n")
+    told = await explainer(rig).job("a")
     assert told.decision == DECISION
     text = said(explain(told))
     assert "estimate: about 12 s (8.0 s to 20 s); from shape of 214 runs, confidence 80 %" in text
     assert "decision: pool standard, by row image-under-30s (fallback): an image of about 12 s" in text
     assert "rejected: fast-lane: no machine of it is here (no_machine)" in text
-    assert "none is stored with it" in said(explain(await explainer(rig, decision_of=decision_of).job("b")))
+    assert "none is stored with it" in said(explain(await explainer(rig).job("b")))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pool": 7}'])
@@ -332,3 +338,30 @@ async def commands_of(rig: Rig) -> int:
 async def handled(rig: Rig) -> int:
     info: Any = await rig.cell.client.execute_command("INFO", "stats")
     return int(info["total_commands_processed"])
+
+
+async def test_the_queue_does_what_the_explanation_says(rig: Rig) -> None:
+    """No machine is given a job of which it was said that it does not take it, and the holder takes it once it is free."""
+    has_it = await holder(rig, "has-it", ModelHeld("sdxl", "resident", 6_000_000_000))
+    await rig.submit("first", requires=SDXL)
+    (job,) = (await has_it.claim(credits_=1)).jobs
+    patient = await holder(rig, "patient", download_bytes_per_s=1e6)
+    drains = await holder(rig, "drains")
+    await rig.cell.drain_machine("drains", draining=True, nonce=nonce())
+    unfit = await rig.link("unfit")
+    await unfit.register(msgspec.structs.replace(PROFILE, pools=("fast",)), MachineDescription(), slots=1, models=[])
+    await unfit.claim(credits_=1)
+    await rig.submit("a", requires=SDXL)
+    await rig.plan()
+    told = await explainer(rig).job("a")
+    assert {name: group.reason.code for group in told.machines.shown for name in group.names} == {
+        "has-it": "busy",
+        "patient": "leaves_to_holders",
+        "drains": "draining",
+        "unfit": "does_not_fit",
+    }
+    for link in (patient, drains, unfit):
+        assert (await link.claim(credits_=1)).jobs == []
+    assert await rig.status("a") == "queued"
+    done = await has_it.complete_and_claim([Done(job.id, job.token, "{}")], credits_=1)
+    assert [taken.id for taken in done.jobs] == ["a"]

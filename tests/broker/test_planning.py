@@ -27,26 +27,26 @@ KNOWN = frozenset({Candidate("l1", 6_000, 0), Candidate("l2", 0, 0)})
 @pytest.mark.parametrize(
     "wanted",
     [
-        [(0, "l2"), (6_000, "l1")],
-        [(5_500, "l1"), (100, "l2")],
-        [(6_600, "l1"), (0, "l2")],
+        [(0, 0.0, "l2"), (6_000, 0.0, "l1")],
+        [(5_500, 0.0, "l1"), (100, 0.0, "l2")],
+        [(6_600, 0.0, "l1"), (0, 0.0, "l2")],
     ],
 )
-def test_order_and_waits_that_move_a_little_are_no_change(wanted: list[tuple[int, str]]) -> None:
+def test_order_and_waits_that_move_a_little_are_no_change(wanted: list[tuple[int, float, str]]) -> None:
     assert says_the_same(KNOWN, wanted)
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
-        [(6_000, "l1")],
-        [(6_000, "l1"), (0, "l3")],
-        [(6_000, "l1"), (0, "l2"), (0, "l3")],
-        [(3_000, "l1"), (0, "l2")],
-        [(6_000, "l1"), (1_500, "l2")],
+        [(6_000, 0.0, "l1")],
+        [(6_000, 0.0, "l1"), (0, 0.0, "l3")],
+        [(6_000, 0.0, "l1"), (0, 0.0, "l2"), (0, 0.0, "l3")],
+        [(3_000, 0.0, "l1"), (0, 0.0, "l2")],
+        [(6_000, 0.0, "l1"), (1_500, 0.0, "l2")],
     ],
 )
-def test_another_lane_or_another_wait_is_a_change(wanted: list[tuple[int, str]]) -> None:
+def test_another_lane_or_another_wait_is_a_change(wanted: list[tuple[int, float, str]]) -> None:
     assert not says_the_same(KNOWN, wanted)
 
 
@@ -94,7 +94,7 @@ async def test_an_urgent_job_behind_64_full_lanes_is_what_a_machine_gets_first(r
 class WatchedRule:
     """A rule that knows which threads asked it."""
 
-    load_ms = 1_500
+    share = 0.5
 
     def __init__(self) -> None:
         self.threads: set[int] = set()

@@ -66,6 +66,13 @@ async def test_an_engine_ends_when_told_to(model: Path) -> None:
     await engine.stop()
 
 
+async def test_an_engine_finds_what_its_machine_s_pools_set(model: Path) -> None:
+    async with text_engine(model, environment={"COMFYUI_GPU_MEMORY_FRACTION": "0.9"}) as engine:
+        environment = Path(f"/proc/{engine.pid}/environ").read_bytes().split(b"\0")
+    assert b"COMFYUI_GPU_MEMORY_FRACTION=0.9" in environment
+    assert any(line.startswith(b"PATH=") for line in environment), "beside what it would find anyway"
+
+
 async def test_two_engines_never_meet_on_one_port(model: Path) -> None:
     async with text_engine(model) as one, text_engine(model) as other:
         assert one.url != other.url

@@ -233,6 +233,7 @@ def test_a_model_is_told_with_what_the_catalogue_knows_and_who_has_and_wants_it(
     """From its copies to those who go without."""
     known = KnownModel(
         name="flux",
+        entry="flux-dev",
         kind="checkpoint",
         size_bytes=24_000_000_000,
         sources=("hf://o/flux",),
@@ -257,7 +258,7 @@ def test_a_model_is_told_with_what_the_catalogue_knows_and_who_has_and_wants_it(
     )
     assert text.splitlines() == [
         "model: flux (24.0 GB): in memory on 1 machine, on disk on 11 machines",
-        "known: in the catalogue as flux: checkpoint, 24.0 GB, 20000 MB of VRAM, from hf://o/flux, also called f",
+        "known: in the catalogue as flux-dev: checkpoint, 24.0 GB, 20000 MB of VRAM, from hf://o/flux, also called f",
         "held by: a, b and 10 more",
         "fetch: and 3 more",
         "asked by: picture with flux in pool heavy: 3 of 5 jobs wait",

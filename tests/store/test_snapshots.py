@@ -60,6 +60,37 @@ async def test_a_lane_is_seen_with_its_anchors_and_whether_somebody_waits(rig: R
     assert snapshot.classes[lane.requirement_class].service == "waits"
 
 
+async def test_a_machine_is_seen_with_what_it_works_on_and_what_is_on_its_way(rig: Rig) -> None:
+    link = await rig.link("m")
+    profile = msgspec.structs.replace(PROFILE, vram_mb=24_000)
+    await link.register(profile, MachineDescription(gpu="NVIDIA L4"), slots=3, models=())
+    await rig.model_link(link).fetch_started("sdxl", size_bytes=5_000, expected_ms=60_000)
+    await rig.submit("a", "b", expected_s=40.0, requires=Requirements(vram_mb=8_000))
+    await rig.plan()
+    assert len((await link.claim(credits_=2)).jobs) == 2
+    snapshot = await read_snapshot(rig.cell.client, rig.cell.keys)
+    machine = snapshot.machines["m"]
+    assert (machine.used, machine.work_ahead_s, machine.vram_free_mb, machine.gpu_class) == (2, 80.0, 8_000, "l4")
+    assert 0 < machine.fetching["sdxl"] - snapshot.now_ms <= 60_000
+    (lane,) = snapshot.lanes.values()
+    assert (lane.unfinished, lane.running, lane.waiting, lane.run_s) == (2, 2, 0, 40.0)
+
+
+async def test_of_what_submitters_expect_the_latest_counts_for_an_eighth(rig: Rig) -> None:
+    await rig.joined("m")
+    await rig.submit("a", expected_s=10.0)
+    await rig.submit("b", expected_s=18.0)
+    (lane,) = (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes.values()
+    assert lane.run_s == 11.0
+
+
+@pytest.mark.parametrize("value", [b"", b"\xc1", b"\x91\x01", msgspec.msgpack.encode(["x", 1, 2])])
+async def test_a_fetch_that_nobody_can_read_is_left_out(rig: Rig, value: bytes) -> None:
+    await rig.joined("m")
+    await store(rig, "fetches", "m\0sdxl", value)
+    assert (await read_snapshot(rig.cell.client, rig.cell.keys)).machines["m"].fetching == {}
+
+
 @pytest.mark.parametrize("rate", ['"fast"', "-1.0", "1e300", "null"])
 async def test_nonsense_that_a_machine_says_of_itself_spoils_nobodys_view(rig: Rig, rate: str) -> None:
     await rig.joined("m")
@@ -143,7 +174,7 @@ async def test_sizes_of_models_are_those_that_the_lane_keeps(rig: Rig) -> None:
     await rig.submit("a", requires=Requirements(models=(SDXL,)))
     (lane,) = (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes
     record = msgspec.msgpack.decode((await stored(rig, "lanes"))[lane.encode()])[:5]
-    await store(rig, "lanes", lane, msgspec.msgpack.encode([*record, '[["sdxl",7]]', "more"]))
+    await store(rig, "lanes", lane, msgspec.msgpack.encode([*record, '[["sdxl",7]]', 2.5, "more"]))
     assert (await read_snapshot(rig.cell.client, rig.cell.keys)).lanes[lane].anchors == (("sdxl", 7),)
 
 

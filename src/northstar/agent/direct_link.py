@@ -10,6 +10,7 @@ from northstar.agent.node_set_refusals import refused_node_set
 from northstar.domain.errors import Unavailable
 from northstar.domain.refusals import MachineReplaced, NoSuchMachine
 from northstar.store.bells import Canceled, MachineChanged, Offered, Ordered, listen
+from northstar.store.machine_facts import facts_text
 from northstar.store.messages import ClaimReply, Held
 from northstar.store.progress import publish_progress
 
@@ -55,6 +56,7 @@ class DirectLink:
             description=msgspec.json.encode(description).decode(),
             words=profile.words(),
             nonce=self._new_nonce(),
+            facts=facts_text(description, vram_mb=description.shared_vram_mb(profile), pools=profile.pools),
             **profile.named_set(),
         )
         if reply.node_set_wanted and node_set is not None:

@@ -15,6 +15,7 @@ from northstar.agent.dialing import Backoff, trouble
 from northstar.agent.link_errors import BrokerUnreachable, ProtocolUnknown, said_no
 from northstar.connectors.connection_words import connection_words
 from northstar.domain.errors import NorthstarError
+from northstar.domain.pool_terms import PoolTerms
 from northstar.domain.refusals import NoSuchMachine
 from northstar.store import wire
 from northstar.store.bells import Connected, read_ring
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from northstar.agent.dialing import Dialling
-    from northstar.domain.pool_terms import PoolTerms
     from northstar.store.bells import Ring
 
 log = structlog.get_logger(__name__)
@@ -215,6 +215,8 @@ class BrokerConnection:
                     future = self._pending.pop(answer.number, None)
                     if future is not None and not future.done():
                         future.set_result(answer)
+                case wire.Rung([wire.TERMS, terms]):
+                    self.hear_terms(msgspec.convert(terms, PoolTerms))
                 case wire.Rung(word):
                     if (ring := read_ring(self.machine, word)) is not None:
                         self._hear(ring)

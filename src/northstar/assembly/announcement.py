@@ -38,7 +38,10 @@ class Announcer:
         disk_bytes: int = 0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`files_are_kept`: a store looks after the models folder, so an engine's list of files is not announced beside it; `disk_bytes` is what it has."""
+        """`files_are_kept`: a store looks after the models folder, so an engine's list of files is not announced beside it.
+
+        `disk_bytes` is what models may have there.
+        """
         self._machine = machine
         self._connectors = connectors
         self._environment = environment

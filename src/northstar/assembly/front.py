@@ -24,11 +24,11 @@ from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.broker.gateway.outputs import Outputs
 from northstar.broker.gateway.pulse import Pulse
 from northstar.config import ServeSettings, Settings
-from northstar.config.pools import packaged_pools
 from northstar.domain.errors import Unavailable
 from northstar.domain.pools import Pools
 from northstar.policy.admission.addresses import Network, network
 from northstar.policy.admission.wrong_tokens import WrongTokenRule
+from northstar.store.bells import Ring
 from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
@@ -94,11 +94,12 @@ async def running_front(
     *,
     listening: socket.socket,
     open_door: OpenDoor,
-    pools: Callable[[], Pools] | None = None,
+    pools: Callable[[], Pools],
+    also_hear: Callable[[Ring], None],
 ) -> AsyncIterator[Front]:
     """Serve whoever dials the socket until the block ends; then machines are told to dial another.
 
-    `pools` gives those that hold now; without it they are those that come with North Star.
+    `pools` gives those that hold now; `also_hear` is told of every bell of the cell.
     """
     wanted = settings.serve
     max_bytes = settings.assets.max_asset_mib * 1024**2
@@ -109,15 +110,7 @@ async def running_front(
         max_bytes=max_bytes,
         max_job_bytes=int(settings.assets.max_job_gib * 1024**3),
     )
-    gateway = Gateway(
-        cell,
-        serve=f"serve-{new_id()[:16]}",
-        outputs=outputs,
-        pools=pools or _packaged(),
-        new_nonce=lambda: new_id()[-16:],
-        hear=admission.hear,
-        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
-    )
+    gateway = _gateway(cell, wanted, outputs=outputs, pools=pools, hear=_heard_by(admission.hear, also_hear))
     tokens = LocalTokens(new_secret, others=admission)
     parts = AppParts(
         gateway=gateway,
@@ -144,9 +137,31 @@ async def running_front(
         await asyncio.wait({passing})
 
 
-def _packaged() -> Callable[[], Pools]:
-    pools = packaged_pools()
-    return lambda: pools
+def _heard_by(*listeners: Callable[[Ring], None]) -> Callable[[Ring], None]:
+    def hear(ring: Ring) -> None:
+        for listener in listeners:
+            listener(ring)
+
+    return hear
+
+
+def _gateway(
+    cell: Cell,
+    wanted: ServeSettings,
+    *,
+    outputs: Outputs,
+    pools: Callable[[], Pools],
+    hear: Callable[[Ring], None],
+) -> Gateway:
+    return Gateway(
+        cell,
+        serve=f"serve-{new_id()[:16]}",
+        outputs=outputs,
+        pools=pools,
+        new_nonce=lambda: new_id()[-16:],
+        hear=hear,
+        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
+    )
 
 
 def _wrong_tokens(wanted: ServeSettings) -> WrongTokenRule:

@@ -13,6 +13,7 @@ from northstar.assembly.front import Front, OpenDoor, admission_to, running_fron
 from northstar.assembly.listening import listening_on
 from northstar.assembly.outputs import retire_outputs
 from northstar.assembly.parts import part, running_history, told
+from northstar.assembly.routing import keep_routing
 from northstar.assembly.session import find_place, new_id
 from northstar.broker.dispatch import Dispatcher
 from northstar.config import Settings
@@ -67,7 +68,16 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
         await stack.enter_async_context(
             part("the retention of outputs", retire_outputs(settings, cell), failure=failure)
         )
-        opening = running_front(settings, cell, admission_to(cell), listening=listening, open_door=open_door)
+        routing = await keep_routing(settings, cell, history, stack, failure=failure)
+        opening = running_front(
+            settings,
+            cell,
+            admission_to(cell),
+            listening=listening,
+            open_door=open_door,
+            pools=lambda: routing.pools.latest,
+            also_hear=routing.hear,
+        )
         front = await stack.enter_async_context(opening)
         front.ended.add_done_callback(told("the gateway", failure))
         yield Serve(cell=cell, front=front, facts=facts, history=history, failure=failure)

@@ -18,6 +18,7 @@ from northstar.assembly.listening import listening_on
 from northstar.assembly.machines import LocalMachines
 from northstar.assembly.outputs import retire_outputs
 from northstar.assembly.parts import PartEnded, part, running_history, told
+from northstar.assembly.routing import RoutingParts, keep_routing
 from northstar.assembly.run_file import RunFile, remove_run_file, write_run_file
 from northstar.assembly.session import new_id
 from northstar.broker.dispatch import Dispatcher
@@ -48,6 +49,8 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     front: Front
     machines: LocalMachines
     history: HistoryDatabase
+    #: What decides where jobs wait.
+    routing: RoutingParts
     failure: asyncio.Future[None]
 
 
@@ -86,7 +89,16 @@ async def running_stack(
             settings = msgspec.structs.replace(settings, machines=())
         history = await running_history(settings, cell, stack, cell_id=cell_id, take=take_history, failure=failure)
         await _keep_moving(cell, settings, stack, failure=failure)
-        opening = running_front(settings, cell, admission_to(cell), listening=listening, open_door=open_door)
+        routing = await keep_routing(settings, cell, history, stack, failure=failure)
+        opening = running_front(
+            settings,
+            cell,
+            admission_to(cell),
+            listening=listening,
+            open_door=open_door,
+            pools=lambda: routing.pools.latest,
+            also_hear=routing.hear,
+        )
         front = await stack.enter_async_context(opening)
         front.ended.add_done_callback(told("the gateway", failure))
         machines = _started_machines(settings, front, stack, restart=restart_machines)
@@ -102,6 +114,7 @@ async def running_stack(
             front=front,
             machines=machines,
             history=history,
+            routing=routing,
             failure=failure,
         )
 

@@ -131,20 +131,13 @@ async def _equipment(
         workspaces.mkdir(mode=0o700)
         models = await _models(settings, stack, environment=environment)
         pools = PoolLife(machine.pools, models)
-        started: dict[str, Engine] = {}
+        started = await _started(settings, machine, stack, folder=folder, engines=engines, pools=pools)
         connectors: dict[str, Connector] = {}
         for name in machine.services:
-            service = settings.services[name]
-            if isinstance(service, OpenAIService) and service.engine:
-                if service.engine not in engines:
-                    raise EngineUnknown(service.engine, known=tuple(engines))
-                start = engines[service.engine]
-                started[name] = await stack.enter_async_context(start(folder, pools.engine_environment(name)))
-            address = started[name].url if name in started else None
             connectors[name] = connector_of(
                 name,
-                service,
-                address=address,
+                settings.services[name],
+                address=started[name].url if name in started else None,
                 environment=environment,
                 machine=machine.name,
                 pool_environment=pools.environment,
@@ -165,6 +158,27 @@ async def _equipment(
             models=models,
             pools=pools,
         )
+
+
+async def _started(
+    settings: Settings,
+    machine: MachineSettings,
+    stack: AsyncExitStack,
+    *,
+    folder: Path,
+    engines: Mapping[str, StartEngine],
+    pools: PoolLife,
+) -> dict[str, Engine]:
+    """The engines that the machine starts itself, by service."""
+    started: dict[str, Engine] = {}
+    for name in machine.services:
+        service = settings.services[name]
+        if isinstance(service, OpenAIService) and service.engine:
+            if service.engine not in engines:
+                raise EngineUnknown(service.engine, known=tuple(engines))
+            start = engines[service.engine]
+            started[name] = await stack.enter_async_context(start(folder, pools.engine_environment(name)))
+    return started
 
 
 async def _models(settings: Settings, stack: AsyncExitStack, *, environment: Mapping[str, str]) -> KeptModels:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+from northstar.broker.decisions import read_decision
 from northstar.broker.job_views import view_of
 from northstar.domain.explanations import MOST_STEPS, JobExplanation
 from northstar.domain.job_story import Step, steps_of
@@ -17,7 +18,7 @@ from northstar.policy.routing.explain_model import where_of
 from northstar.policy.routing.explain_remedies import standstill_of
 from northstar.store.admission import list_tokens
 from northstar.store.cell_limits import read_limits
-from northstar.store.lane_waits import read_lane_waits
+from northstar.store.lane_waits import count_placed, read_lane_waits
 from northstar.store.model_fetches import read_model_fetches
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from northstar.broker.job_past import JobPast
     from northstar.broker.queue_places import QueuePlaces
-    from northstar.domain.decisions import RoutingDecision
     from northstar.domain.events import Event
     from northstar.domain.explanations import KnownModel
     from northstar.domain.jobs import JobBody, JobView
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
     from northstar.store.messages import InspectedJob
-
-#: The decision that was stored with a job; None if there is none.
-DecisionOf: TypeAlias = "Callable[[str], Awaitable[RoutingDecision | None]]"
 
 #: What the catalogue says of the model that has this name or alias; None if nothing.
 KnownOf: TypeAlias = "Callable[[str], Awaitable[KnownModel | None]]"
@@ -61,14 +58,12 @@ class JobExplainer:
         past: JobPast,
         places: QueuePlaces,
         rule: PatienceRule,
-        decision_of: DecisionOf | None = None,
         known_of: KnownOf | None = None,
     ) -> None:
         self._cell = cell
         self._past = past
         self._places = places
         self._rule = rule
-        self._decision_of = decision_of
         self._known_of = known_of
 
     async def explain(self, job_id: str) -> JobExplanation:
@@ -77,7 +72,7 @@ class JobExplainer:
         Raises:
             NoSuchJob: neither the queue nor the history knows it. Unavailable: cell or history do not answer.
         """
-        reply = await self._cell.inspect([job_id], bodies=True)
+        reply = await self._cell.inspect([job_id], bodies=True, decisions=True)
         steps = steps_of(await job_events(self._past, job_id))
         if reply.jobs:
             told = await self._queued(reply.jobs[0], now_ms=reply.now_ms)
@@ -101,8 +96,7 @@ class JobExplainer:
         (view,) = await self._past.with_machines([view_of(job)])
         limits = await read_limits(self._cell.client, self._cell.keys)
         told = _recorded(job, view, now_ms=now_ms, overdue_ms=limits.overdue_ms)
-        if self._decision_of is not None:
-            told = msgspec.structs.replace(told, decision=await self._decision_of(job.id))
+        told = msgspec.structs.replace(told, decision=read_decision(job.decision))
         if view.status.is_final or view.body is None:
             return told
         needs = view.body.requires.models
@@ -167,6 +161,7 @@ class JobExplainer:
             submitted_ms=submitted_ms,
             oldest_ms=waits[lane.id].oldest_ms if lane.id in waits else submitted_ms,
             overdue_ms=overdue_ms,
+            placed=await count_placed(self._cell.client, self._cell.keys, lane.id),
             ahead=0 if place is None else place.position - 1 + place.ahead_elsewhere,
             pauses=pauses,
         )

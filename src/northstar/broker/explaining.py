@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import msgspec
 
 from northstar.broker.explained_jobs import JobExplainer, job_events
-from northstar.domain.decisions import RoutingDecision
 from northstar.domain.explanations import (
     JobExplanation,
     MachineCode,
@@ -25,17 +24,17 @@ from northstar.policy.routing.explain_idle import Demand, idleness_of
 from northstar.policy.routing.explain_model import lanes_asking, placement_of
 from northstar.policy.routing.explain_remedies import for_absent
 from northstar.policy.routing.ready_after import PatienceRule
-from northstar.store.admission import TokenEntry, list_tokens
 from northstar.store.cell_limits import read_limits
 from northstar.store.lane_waits import read_first_job, read_lane_waits
 from northstar.store.machine_sheets import MachineSheet, read_machine_sheet
+from northstar.store.machine_tokens import MachineToken, read_machine_token
 from northstar.store.model_fetches import read_model_fetches
 from northstar.store.words import undeclared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from northstar.broker.explained_jobs import DecisionOf, KnownOf
+    from northstar.broker.explained_jobs import KnownOf
     from northstar.broker.job_past import JobPast
     from northstar.broker.queue_places import QueuePlaces
     from northstar.policy.routing.explain_idle import LaneWait
@@ -52,20 +51,8 @@ _MOST_HELD: Final = 50
 _ABSENT: Final[dict[str, MachineCode]] = {"waiting": "not_approved", "revoked": "revoked", "approved": "gone"}
 
 
-def read_decision(text: str) -> RoutingDecision | None:
-    """A decision as it was stored with its job; None where there is none, or this version cannot read it."""
-    try:
-        return msgspec.json.decode(text, type=RoutingDecision) if text else None
-    except msgspec.MsgspecError:
-        return None
-
-
 class Explainer:
-    """Explains what is in one cell.
-
-    `decision_of` gives the decision that was stored with a job, `known_of` what the catalogue says of a model; without them
-    there is neither.
-    """
+    """Explains what is in one cell. `known_of` says what the catalogue knows of a model; without it nothing is known."""
 
     def __init__(
         self,
@@ -74,7 +61,6 @@ class Explainer:
         past: JobPast,
         places: QueuePlaces,
         rule: PatienceRule | None = None,
-        decision_of: DecisionOf | None = None,
         known_of: KnownOf | None = None,
     ) -> None:
         self._cell = cell
@@ -82,9 +68,7 @@ class Explainer:
         self._places = places
         self._rule = rule or PatienceRule()
         self._known_of = known_of
-        self._jobs = JobExplainer(
-            cell, past=past, places=places, rule=self._rule, decision_of=decision_of, known_of=known_of
-        )
+        self._jobs = JobExplainer(cell, past=past, places=places, rule=self._rule, known_of=known_of)
 
     async def kinds_of(self, name: str) -> list[Kind]:
         """What is called so here. A model is one that a machine holds, a job asks for, or the catalogue knows. Raises Unavailable."""
@@ -221,13 +205,11 @@ class Explainer:
         snapshot, _ = await self._places.view()
         return bool(lanes_asking(model, snapshot)) or any(model in one.held for one in snapshot.machines.values())
 
-    async def _token_of(self, machine: str) -> TokenEntry | None:
-        """The token by which a machine joined: of several, one that counts, and the latest."""
-        found = [entry async for entry in list_tokens(self._cell) if entry.machine == machine]
-        return max(found, key=lambda entry: (entry.status != "revoked", entry.joined_ms), default=None)
+    async def _token_of(self, machine: str) -> MachineToken | None:
+        return await read_machine_token(self._cell.client, self._cell.keys, machine)
 
 
-def _not_here(entry: TokenEntry, *, now_ms: int) -> MachineExplanation:
+def _not_here(entry: MachineToken, *, now_ms: int) -> MachineExplanation:
     code = _ABSENT[entry.status]
     return MachineExplanation(
         id=entry.machine,

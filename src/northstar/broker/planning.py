@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from northstar.policy.routing.candidates import undecided_fits
-from northstar.policy.routing.plan import plan_rankings
+from northstar.policy.routing.plan import choices_of, plan_rankings
 from northstar.store.messages import Candidate, Fit
 
 if TYPE_CHECKING:
@@ -40,16 +40,18 @@ def changed_candidates(
         if pair not in same:
             same[pair] = says_the_same(taken, ranking)
         if not same[pair]:
-            used = snapshot.machines[machine_id].used
-            changed.append((machine_id, [Candidate(lane, wait_ms, used) for wait_ms, lane in ranking]))
+            choices = choices_of(snapshot.machines[machine_id], ranking)
+            changed.append(
+                (machine_id, [Candidate(one.subject, one.ready_after_ms, one.preference) for one in choices])
+            )
     return changed
 
 
-def says_the_same(known: Collection[Candidate], wanted: Sequence[tuple[int, str]]) -> bool:
-    """Whether writing `wanted` (wait in ms, lane) would only touch order, preference, or waits that moved a little."""
+def says_the_same(known: Collection[Candidate], wanted: Sequence[tuple[int, float, str]]) -> bool:
+    """Whether writing `wanted` (wait in ms, ms until it could start, lane) would only touch order, preference, or waits that moved a little."""
     waits_ms = {candidate.lane: candidate.ready_after_ms for candidate in known}
     return len(known) == len(wanted) and all(
-        lane in waits_ms and is_same_wait(waits_ms[lane], wait_ms) for wait_ms, lane in wanted
+        lane in waits_ms and is_same_wait(waits_ms[lane], wait_ms) for wait_ms, _, lane in wanted
     )
 
 

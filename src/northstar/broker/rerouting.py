@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
+from northstar.broker.decisions import read_decision
 from northstar.broker.submission import wanted_lane
-from northstar.domain.decisions import RoutingDecision
 from northstar.domain.errors import InvalidRequest, NorthstarError
 from northstar.domain.jobs import JobBody, JobRequest, JobStatus
 from northstar.domain.pools import UNIFORM
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.routing import Routed, Router
+    from northstar.domain.decisions import RoutingDecision
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState
     from northstar.store.cell import Cell
     from northstar.store.messages import InspectedJob
@@ -37,7 +38,8 @@ log = structlog.get_logger(__name__)
 #: Lanes looked at in one round, and jobs of each; the others come in the rounds after it.
 LANES_PER_ROUND: Final = 32
 JOBS_PER_LANE: Final = 100
-_STAY: Final = frozenset({"pinned"})
+#: The matrix's row of jobs whose submitter named the pool.
+_ASKED: Final = "asked"
 
 
 class Rerouter:
@@ -101,7 +103,7 @@ class Rerouter:
         )
         if is_served and ids:
             (first,) = (await self._cell.inspect(ids, decisions=True)).jobs or (None,)
-            if first is None or not _is_away(_read(first.decision)):
+            if first is None or not _is_away(read_decision(first.decision)):
                 return 0
             ids = await read_first_jobs(self._cell.client, self._cell.keys, lane.id, count=JOBS_PER_LANE)
         if not ids:
@@ -112,8 +114,8 @@ class Rerouter:
 
     def _move(self, job: InspectedJob, lane: LaneState, *, is_served: bool) -> tuple[str, Routed] | None:
         """Where the job belongs now, if that is elsewhere."""
-        before = _read(job.decision)
-        if job.record.status != JobStatus.QUEUED or before is None or before.guaranteed or before.route in _STAY:
+        before = read_decision(job.decision)
+        if job.record.status != JobStatus.QUEUED or before is None or before.guaranteed or before.row == _ASKED:
             return None
         if is_served and not _is_away(before):
             return None
@@ -158,13 +160,6 @@ def _served(snapshot: CellSnapshot) -> set[str]:
 def _is_away(decision: RoutingDecision | None) -> bool:
     """Whether the job waits in another pool than the matrix wants; a pool that is not in use for it is none."""
     return decision is not None and decision.optimal not in {decision.pool, UNIFORM}
-
-
-def _read(text: str) -> RoutingDecision | None:
-    try:
-        return msgspec.json.decode(text, type=RoutingDecision) if text else None
-    except msgspec.MsgspecError:
-        return None
 
 
 def _asked(job: InspectedJob) -> JobRequest:

@@ -13,22 +13,25 @@ from northstar.broker.needs import ResolvedRequest, resolve_request
 from northstar.domain.decisions import RoutingDecision
 from northstar.domain.job_profiles import JobProfile
 from northstar.domain.jobs import JobRequest
-from northstar.domain.models import ModelNeed
+from northstar.domain.models import ADAPTERS, ModelNeed
 from northstar.domain.requirements import VRAM_CLASSES_MB, read_class
+from northstar.policy.fleet.pool_stance import pool_priority
 from northstar.policy.models.core_nodes import CORE_NODE_CLASSES
 from northstar.policy.models.resolve import MAX_NEEDS
 from northstar.policy.models.vram import vram_mb_of
 from northstar.policy.models.workload_of import workload_of
 from northstar.policy.routing.decision_matrix import choose_pool
+from northstar.policy.routing.duration import JobToTime
+from northstar.policy.routing.duration_rules import work_of
 from northstar.policy.routing.pool_capacity import FleetCapacity, ModelWanted
 from northstar.policy.routing.pool_fallback import NO_CAPACITY, FallbackRule, route_to_pool
 from northstar.policy.routing.snapshot import CellSnapshot
-from northstar.policy.routing.terms import priority_within, within_terms
+from northstar.policy.routing.terms import within_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from northstar.domain.decisions import PoolChoice
+    from northstar.domain.decisions import PoolChoice, Rejection
     from northstar.domain.estimates import DurationEstimate
     from northstar.domain.pools import Pools
     from northstar.domain.requirements import Requirements
@@ -42,6 +45,8 @@ MAX_DECISION_BYTES: Final = 4_096
 #: Pools that were passed over and are named; of more nobody would read.
 _MOST_REJECTED: Final = 12
 _MOST_NOTES: Final = 8
+#: As long as the subject of a rejection may be.
+_SUBJECT_CHARS: Final = 160
 #: Node classes that one job may require beside the core's.
 _MOST_NODE_CLASSES: Final = 64
 
@@ -49,10 +54,8 @@ _MOST_NODE_CLASSES: Final = 64
 class Estimates(Protocol):
     """Says how long work takes."""
 
-    def estimate(
-        self, workload: Workload, *, service: str, user: str, gpu_class: str, declared_s: float | None
-    ) -> DurationEstimate:
-        """Seconds of the work itself on that class of GPU; empty: on none in particular."""
+    def estimate(self, job: JobToTime) -> DurationEstimate:
+        """Seconds of the work itself on the job's class of GPU; empty: on none in particular."""
         ...
 
 
@@ -96,6 +99,11 @@ class Router:
         """From now on decide by this view of the fleet."""
         self._fleet = FleetCapacity(snapshot)
 
+    def prefers_edge(self, pool: str) -> bool:
+        """Whether the pool's work goes to machines near its users before equal ones."""
+        spec = self._pools().get(pool)
+        return spec is not None and spec.scaling.prefers_edge
+
     def weight(self, tenant: str) -> float:
         """The tenant's part of a fair share, beside others' 1."""
         return self._terms(tenant).weight
@@ -112,6 +120,7 @@ class Router:
         workload = workload_of(request.service, request.payload, kind=self._fleet.engine_kind(request.service))
         notes: list[str] = list(workload.unread)
         found = resolve_request(self._with_models(request, workload, notes), self._catalogue())
+        workload = self._as_declared(workload, found.request.requires)
         requires = self._requires(found.request, workload, notes)
         requires = within_terms(requires, terms, tenant=request.tenant)
         profile = self._profile(request, workload, requires, key=key, pools=pools, terms=terms)
@@ -123,7 +132,7 @@ class Router:
             request,
             pool=route.pool,
             requires=requires,
-            priority=priority_within(request.priority, terms, boost=spec.scaling.priority_boost if spec else 0),
+            priority=pool_priority(request.priority, spec, terms),
             expected_s=request.expected_s or max(0.001, profile.estimate.p50_s),
         )
         return Routed(
@@ -152,6 +161,22 @@ class Router:
             return request
         models = (*request.requires.models, *found)[:MAX_NEEDS]
         return msgspec.structs.replace(request, requires=msgspec.structs.replace(request.requires, models=models))
+
+    def _as_declared(self, workload: Workload, requires: Requirements) -> Workload:
+        """The workload with what operators say of its models: that one is experimental, or made for one speciality."""
+        catalogue = self._catalogue()
+        models = [
+            one.model for need in requires.models if (one := catalogue.find(need.name, kind=need.kind)) is not None
+        ]
+        if not models:
+            return workload
+        return msgspec.structs.replace(
+            workload,
+            is_experimental=workload.is_experimental or any(model.experimental for model in models),
+            speciality=workload.speciality or next((model.speciality for model in models if model.speciality), None),
+            modalities=workload.modalities
+            or next((tuple(sorted(one.modalities)) for one in models if one.modalities), ()),
+        )
 
     def _requires(self, request: JobRequest, workload: Workload, notes: list[str]) -> Requirements:
         """What a machine must have: memory for the models where the catalogue knows it, and the nodes that not every server has."""
@@ -192,15 +217,15 @@ class Router:
         """With an estimate for each GPU that some pool counts by."""
         sizes = [need.size_bytes for need in requires.models]
         classes = sorted({spec.compute.reference_gpu for spec in pools.pools.values()} | {""})
+        asked = JobToTime(
+            service=request.service,
+            workload=workload,
+            model=_main_model(requires, workload),
+            user=f"{request.tenant}/{request.user}" if request.user else "",
+            declared_s=request.expected_s or 0.0,
+        )
         first, *others = (
-            self._estimates.estimate(
-                workload,
-                service=request.service,
-                user=f"{request.tenant}/{request.user}" if request.user else "",
-                gpu_class=gpu_class,
-                declared_s=request.expected_s,
-            )
-            for gpu_class in classes
+            self._estimates.estimate(msgspec.structs.replace(asked, gpu_class=gpu_class)) for gpu_class in classes
         )
         return JobProfile(
             key=key,
@@ -227,6 +252,15 @@ class Router:
         return self._fleet.of(read_class(lane.requirement_class), wanted)
 
 
+def _main_model(requires: Requirements, workload: Workload) -> str:
+    """The model that the run is told by, as the history tells it: the largest that is no adapter."""
+    anchors = [need for need in requires.models if need.is_anchor] or list(requires.models)
+    if anchors:
+        return max(anchors, key=lambda need: need.size_bytes).name
+    named = [use for use in workload.models if use.kind not in ADAPTERS] or list(workload.models)
+    return named[0].name if named else ""
+
+
 def _decision(
     choice: PoolChoice, route: PoolRoute, profile: JobProfile, capacity: PoolCapacity, notes: list[str]
 ) -> RoutingDecision:
@@ -237,10 +271,27 @@ def _decision(
         row=choice.row,
         because=route.because[:400],
         estimate=profile.estimate,
-        rejected=(*choice.rejected, *route.rejected)[:_MOST_REJECTED],
+        rejected=_together((*choice.rejected, *route.rejected))[:_MOST_REJECTED],
         guaranteed=choice.guaranteed,
         fit_machines=capacity.fit,
         holders=capacity.holders,
         unservable=route.unservable,
+        shape=profile.workload.shape[:128],
+        modalities=profile.workload.modalities,
+        work=work_of(profile.workload),
         notes=tuple(note[:400] for note in notes[:_MOST_NOTES]),
     )
+
+
+def _together(rejected: tuple[Rejection, ...]) -> tuple[Rejection, ...]:
+    """Pools that were passed over for the same reason one after the other, told at once; as many as a subject has room for."""
+    found: list[Rejection] = []
+    for one in rejected:
+        last = found[-1] if found else None
+        if last is not None and (last.code, last.reason) == (one.code, one.reason):
+            subject = f"{last.subject}, {one.subject}"
+            if len(subject) <= _SUBJECT_CHARS:
+                found[-1] = msgspec.structs.replace(last, subject=subject, count=last.count + one.count)
+                continue
+        found.append(one)
+    return tuple(found)

@@ -6,13 +6,17 @@ import difflib
 import math
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from northstar.broker.deployment import Deployer
 from northstar.broker.needs import ResolvedRequest, resolve_requests
 from northstar.broker.requests import check_batch
 from northstar.domain.refusals import UnknownWord
 from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.routing.candidates import ranking
+from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.ready_after import PatienceRule
-from northstar.policy.routing.snapshot import CellSnapshot, LaneState
+from northstar.policy.routing.snapshot import ASSUMED_RUN_S, CellSnapshot, LaneState
 from northstar.store.messages import Placement, Submitted, WantedJob, WantedLane
 from northstar.store.snapshots import read_snapshot
 from northstar.store.words import known_words
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from northstar.broker.catalogue_view import CatalogueView
-    from northstar.broker.routing import Router
+    from northstar.broker.routing import Routed, Router
+    from northstar.domain.decisions import RoutingDecision
     from northstar.domain.jobs import JobRequest
     from northstar.domain.requirements import LaneKey
     from northstar.store.cell import Cell
@@ -74,13 +79,32 @@ def wanted_job(
     )
 
 
-def wanted_lane(lane: LaneKey, snapshot: CellSnapshot | None, rule: PatienceRule) -> WantedLane:
-    """A lane as the function library takes it; with policy's ranking of the machines in `snapshot`, if given."""
+def wanted_lane(
+    lane: LaneKey,
+    snapshot: CellSnapshot | None,
+    rule: PatienceRule,
+    *,
+    index: FleetIndex | None = None,
+    run_s: float | None = None,
+    prefers_edge: bool = False,
+) -> WantedLane:
+    """A lane as the function library takes it; with policy's ranking of the machines in `snapshot`, if given. `index` is one of it.
+
+    `run_s` is how long its first job is expected to run.
+    """
     fits: tuple[tuple[str, bool], ...] = ()
     placements: tuple[Placement, ...] = ()
     if snapshot is not None:
-        state = LaneState(id="", key=lane.key, requirement_class="", anchors=read_anchors(lane.anchors), unfinished=0)
-        decided, ranked = ranking(state, read_class(lane.requirement_class), snapshot, rule)
+        state = LaneState(
+            id="",
+            key=lane.key,
+            requirement_class="",
+            anchors=read_anchors(lane.anchors),
+            unfinished=0,
+            run_s=run_s or ASSUMED_RUN_S,
+        )
+        wanted = read_class(lane.requirement_class)
+        decided, ranked = ranking(state, wanted, snapshot, rule, index=index, prefers_edge=prefers_edge)
         fits = tuple(decided)
         placements = tuple(Placement(choice.subject, choice.ready_after_ms, choice.preference) for choice in ranked)
     return WantedLane(
@@ -93,6 +117,13 @@ def wanted_lane(lane: LaneKey, snapshot: CellSnapshot | None, rule: PatienceRule
         fits=fits,
         placements=placements,
     )
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that was taken in, and where it waits and why; of one that was known already, and without a router, nobody says."""
+
+    job: Submitted
+    decision: RoutingDecision | None = None
 
 
 class Submitter:
@@ -116,6 +147,7 @@ class Submitter:
         catalogue: CatalogueView | None = None,
     ) -> None:
         self._router = router
+        self._deployer = Deployer(cell, new_id=new_id, monotonic=monotonic)
         self._cell = cell
         self._new_id = new_id
         self._monotonic = monotonic
@@ -124,11 +156,16 @@ class Submitter:
         self._view_s = view_s
         self._catalogue = catalogue
         self._view: CellSnapshot | None = None
+        self._index: FleetIndex | None = None
         self._viewed_s = -math.inf
         self._placed: dict[str, float] = {}
 
     async def submit(self, requests: Sequence[JobRequest]) -> list[Submitted]:
-        """Accept all of them or none.
+        """Accept all of them or none. Raises as `submit_and_tell`."""
+        return [one.job for one in await self.submit_and_tell(requests)]
+
+    async def submit_and_tell(self, requests: Sequence[JobRequest]) -> list[Accepted]:
+        """Accept all of them or none, and say of each where it waits and why.
 
         Safe to repeat after an Unavailable when the requests carry ids or idempotency keys.
 
@@ -139,7 +176,8 @@ class Submitter:
         """
         check_batch(list(requests))
         ids = [request.id or f"job_{self._new_id()}" for request in requests]
-        whole = await self._whole(requests, ids)
+        routed = await self._routed(requests, ids)
+        whole = await self._whole(requests, routed)
         lane_keys = [one.request.lane() for one, _ in whole]
         view = await self._view_for({lane.key for lane in lane_keys})
         numbers: dict[str, int] = {}
@@ -147,7 +185,8 @@ class Submitter:
         jobs: list[WantedJob] = []
         for job_id, request, (resolved, decision), lane in zip(ids, requests, whole, lane_keys, strict=True):
             if lane.key not in numbers:
-                lanes.append(wanted_lane(lane, None if self._is_placed(lane.key) else view, self._rule))
+                seen = None if self._is_placed(lane.key) else view
+                lanes.append(self._wanted_lane(lane, seen, resolved.request.expected_s))
                 numbers[lane.key] = len(lanes)
             number, weight = numbers[lane.key], self._weight(request.tenant)
             jobs.append(
@@ -159,7 +198,26 @@ class Submitter:
             raise await self._with_known_words(exc) from exc
         if view is None or view.machines:
             self._placed.update(dict.fromkeys(numbers, self._monotonic()))
-        return accepted
+        await self._deploy(routed, lanes, view)
+        if not routed:
+            return [Accepted(job=job) for job in accepted]
+        # Of a job that is known already the decision of its first time counts, and stands with it.
+        pairs = zip(accepted, routed, strict=True)
+        return [Accepted(job=job, decision=None if job.replayed else one.decision) for job, one in pairs]
+
+    def _wanted_lane(self, lane: LaneKey, view: CellSnapshot | None, run_s: float | None) -> WantedLane:
+        prefers_edge = self._router is not None and self._router.prefers_edge(lane.pool)
+        return wanted_lane(lane, view, self._rule, index=self._index, run_s=run_s, prefers_edge=prefers_edge)
+
+    async def _deploy(self, routed: Sequence[Routed], lanes: Sequence[WantedLane], view: CellSnapshot | None) -> None:
+        """Have models brought for lanes that were placed just now; one job speaks for all of its lane."""
+        if view is None:
+            return
+        ranked = {lane.key: [placement.machine for placement in lane.placements] for lane in lanes}
+        for one in routed:
+            machines = ranked.pop(one.resolved.request.lane().key, None)
+            if machines and one.deploys:
+                await self._deployer.bring(one, machines, view)
 
     def _weight(self, tenant: str) -> float:
         given = self._weights.get(tenant)
@@ -167,15 +225,22 @@ class Submitter:
             return given
         return self._router.weight(tenant) if self._router is not None else 1.0
 
-    async def _whole(self, requests: Sequence[JobRequest], ids: Sequence[str]) -> list[tuple[ResolvedRequest, str]]:
-        """Each request with all that its machine needs to know, where it shall wait, and why."""
+    async def _routed(self, requests: Sequence[JobRequest], ids: Sequence[str]) -> list[Routed]:
+        """What the router decides; nothing without one."""
         if self._router is None:
-            return [(one, "") for one in await resolve_requests(requests, self._catalogue)]
+            return []
         if self._catalogue is not None:
             await self._catalogue.current()
         await self._look()
         router, keys = self._router, [one.idempotency_key or job_id for one, job_id in zip(requests, ids, strict=True)]
-        routed = [router.route(request, key=key) for request, key in zip(requests, keys, strict=True)]
+        return [router.route(request, key=key) for request, key in zip(requests, keys, strict=True)]
+
+    async def _whole(
+        self, requests: Sequence[JobRequest], routed: Sequence[Routed]
+    ) -> list[tuple[ResolvedRequest, str]]:
+        """Each request with all that its machine needs to know, where it shall wait, and why."""
+        if self._router is None:
+            return [(one, "") for one in await resolve_requests(requests, self._catalogue)]
         return [(one.resolved, one.stored()) for one in routed]
 
     async def _with_known_words(self, error: UnknownWord) -> UnknownWord:
@@ -200,6 +265,7 @@ class Submitter:
         now_s = self._monotonic()
         if self._view is None or now_s - self._viewed_s >= self._view_s:
             self._view = await read_snapshot(self._cell.client, self._cell.keys)
+            self._index = FleetIndex(self._view, self._index)
             self._viewed_s = now_s
             self._placed = {key: at_s for key, at_s in self._placed.items() if now_s - at_s < PLACED_S}
             if self._router is not None:

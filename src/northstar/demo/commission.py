@@ -1,4 +1,4 @@
-"""What the demonstration asks for: ten jobs of two tenants, for three services, with different priorities."""
+"""What the demonstration asks of its real machines: ten jobs of two tenants, for three services, with different priorities."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ class Commission(msgspec.Struct, frozen=True, kw_only=True):
     request: JobRequest
     #: What will be done to it, for the gallery; empty: nothing.
     trial: str = ""
+    #: Simulated work: seconds that it would take on a real GPU; 0: it is real.
+    takes_s: float = 0.0
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether only time passes for it."""
+        return self.takes_s > 0
 
     @property
     def is_picture(self) -> bool:
@@ -38,6 +45,7 @@ def _picture(
         FAILED_ONCE: "its program ends with an error the first time",
     }
     payload = {"prompt": prompt, "seed": seed, "width": 480 * size, "height": 320 * size, "steps": 20 * size}
+    payload |= {"northstar": {"modalities": ["image"]}}  # nothing else in the payload of a program tells what it makes
     return Commission(
         title=prompt,
         file=f"{prompt.replace(' ', '-')}.png",

@@ -71,7 +71,7 @@ class Display:
         if self._board is None:
             return Text()
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("JOB", "SERVICE", "TENANT", "PRIORITY", "STATE", "MACHINE", "PROGRESS"):
+        for column in ("JOB", "SERVICE", "POOL", "TENANT", "PRIORITY", "STATE", "MACHINE", "PROGRESS"):
             table.add_column(column)
         for job_id, row in self._board.rows.items():
             table.add_row(*_cells(job_id, row))
@@ -86,7 +86,7 @@ def _cells(job_id: str, row: Row) -> tuple[RenderableType, ...]:
     request = row.commission.request
     machine = row.view.machine if row.view else ""
     state = Text(row.status, style=_STYLES.get(row.status, ""))
-    return job_id, request.service, request.tenant, str(request.priority), state, machine, _progress(row)
+    return job_id, request.service, row.pool, request.tenant, str(request.priority), state, machine, _progress(row)
 
 
 def _progress(row: Row) -> RenderableType:

@@ -13,10 +13,14 @@ from string import Template
 import msgspec
 
 from northstar import __version__
+from northstar.demo.closing import alike, cost_line, reserved
 from northstar.demo.outcome import Outcome
+from northstar.demo.reason import Reason
+from northstar.demo.simulated_work import TIME_LAPSE
+from northstar.store.history import Costs
 
 
-def write_gallery(out: Path, outcomes: Sequence[Outcome], *, seconds: float) -> Path:
+def write_gallery(out: Path, outcomes: Sequence[Outcome], costs: Costs, *, seconds: float) -> Path:
     """Write `index.html` and `results.json` into `out`, where the result files are; gives the page."""
     page = Template(resources.files("northstar.demo").joinpath("gallery.html").read_text()).substitute(
         version=escape(__version__),
@@ -24,6 +28,9 @@ def write_gallery(out: Path, outcomes: Sequence[Outcome], *, seconds: float) -> 
         pictures="".join(_picture(outcome, out) for outcome in outcomes if outcome.file.endswith(".png")),
         trials="".join(_trial(outcome) for outcome in outcomes if outcome.trial),
         stories="".join(_story(outcome) for outcome in outcomes if outcome.story),
+        reasons="".join(_reason(reason, group) for reason, group in alike(outcomes)),
+        also="".join(f"<p>{escape(sentence)}</p>" for sentence in (*reserved(outcomes), cost_line(costs))),
+        lapse=str(TIME_LAPSE),
         rows="".join(_row(outcome) for outcome in outcomes),
     )
     index = out / "index.html"
@@ -35,10 +42,13 @@ def write_gallery(out: Path, outcomes: Sequence[Outcome], *, seconds: float) -> 
 
 def _facts(outcomes: Sequence[Outcome], seconds: float) -> str:
     machines = {machine for outcome in outcomes for machine in outcome.machines}
+    real = [outcome for outcome in outcomes if not outcome.is_simulated]
     facts = (
-        (f"{sum(outcome.is_good for outcome in outcomes)} / {len(outcomes)}", "results verified"),
+        (f"{sum(outcome.is_good for outcome in real)} / {len(real)}", "results verified"),
         (f"{seconds:.1f} s", "from nothing to the end"),
+        (str(len({outcome.reason.pool for outcome in outcomes})), "pools had work"),
         (str(len(machines)), "machines took work"),
+        (str(len(outcomes) - len(real)), "simulated runs beside it"),
         (str(sum(outcome.recoveries for outcome in outcomes)), "machine killed at work"),
         (str(sum(outcome.attempts for outcome in outcomes)), "failed attempt, tried again"),
         (str(len({outcome.tenant for outcome in outcomes})), "tenants shared them"),
@@ -75,16 +85,30 @@ def _trial(outcome: Outcome) -> str:
     return f'<section class="timeline"><h3>{escape(outcome.title)}</h3><p>{escape(outcome.trial)}</p><ol>{steps}</ol></section>'
 
 
+def _reason(reason: Reason, group: Sequence[Outcome]) -> str:
+    jobs = ", ".join(outcome.job for outcome in group)
+    cells = (reason.because, reason.estimate, reason.passed_over or "nothing")
+    return (
+        f"<tr><td>{escape(jobs)}{_mark(group[0])}</td><td><b>{escape(reason.pool)}</b></td>"
+        + "".join(f'<td class="words">{escape(cell)}</td>' for cell in cells)
+        + "</tr>"
+    )
+
+
+def _mark(outcome: Outcome) -> str:
+    return ' <span class="simulated">simulated</span>' if outcome.is_simulated else ""
+
+
 def _row(outcome: Outcome) -> str:
     result = (
         f'<a href="{escape(outcome.file)}">{escape(outcome.file)}</a> <span class="good">{escape(outcome.verdict)}</span>'
         if outcome.is_good
         else f'<span class="bad">{escape(outcome.verdict)}</span>'
     )
-    cells = (outcome.job, outcome.service, outcome.tenant)
+    cells = (outcome.service, outcome.reason.pool, outcome.tenant)
     numbers = (_s(outcome.waited_ms), _s(outcome.ran_ms), str(outcome.attempts), str(outcome.recoveries))
     return (
-        "<tr>"
+        f"<tr><td>{escape(outcome.job)}{_mark(outcome)}</td>"
         + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         + f'<td class="number">{outcome.priority}</td><td>{escape(" → ".join(outcome.machines))}</td>'
         + "".join(f'<td class="number">{number}</td>' for number in numbers)

@@ -1,4 +1,4 @@
-"""Whether a result is what was asked for: a PNG is decoded to its last pixel, a text has words."""
+"""Whether a result is what was asked for: a PNG is decoded to its last pixel, a text has words, a simulated answer names its job."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ def inspect_text(text: str, *, name: str) -> str:
     if words < 10:
         raise ResultRefused(name, f"it has only {words} words")
     return f"{words} words"
+
+
+def inspect_simulated(text: str, *, job: str, takes_s: float) -> str:
+    """Describe the answer of a simulated machine. Raises ResultRefused if it is not the one to this job."""
+    if f" {job} ran " not in text:
+        raise ResultRefused(job, "it is no answer of a simulated machine to this job")
+    return f"simulated: {takes_s:g} s in time lapse"
 
 
 def _pixels(data: bytes, *, width: int, height: int) -> bytes:

@@ -10,7 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from northstar.demo.commission import Commission
-from northstar.demo.inspection import ResultRefused, inspect_picture, inspect_text
+from northstar.demo.inspection import ResultRefused, inspect_picture, inspect_simulated, inspect_text
+from northstar.demo.reason import Reason
 from northstar.domain.events import Event
 from northstar.domain.job_story import Step, steps_of
 from northstar.domain.jobs import JobStatus, JobView
@@ -30,6 +31,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     priority: int
     machines: tuple[str, ...]
+    #: Why it ran in its pool.
+    reason: Reason
+    #: Simulated work: seconds that it would have taken; 0: it was real.
+    takes_s: float
+    submitted_ms: int
+    finished_ms: int
     waited_ms: int
     ran_ms: int
     #: Attempts that failed and were charged, and machines that were lost and cost none.
@@ -46,9 +53,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the result was there and passed the inspection."""
         return self.file != ""
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether only time passed for it."""
+        return self.takes_s > 0
+
 
 async def collect(
-    commission: Commission, view: JobView, *, history: HistoryReader, assets: AssetStore, out: Path
+    commission: Commission, view: JobView, *, reason: Reason, history: HistoryReader, assets: AssetStore, out: Path
 ) -> Outcome:
     """Fetch the result, inspect it, write it to `out`, and tell how it came about."""
     events = await _events(history, view.id)
@@ -61,7 +73,7 @@ async def collect(
             verdict = str(exc)
         else:
             file = commission.file
-            story = "" if commission.is_picture else data.decode()
+            story = "" if commission.is_picture or commission.is_simulated else data.decode()
             await asyncio.to_thread((out / file).write_bytes, data)
     request = commission.request
     return Outcome(
@@ -71,6 +83,10 @@ async def collect(
         tenant=request.tenant,
         priority=request.priority,
         machines=tuple(str(event.data["machine"]) for event in events if event.kind == "job.started"),
+        reason=reason,
+        takes_s=commission.takes_s,
+        submitted_ms=view.submitted_ms,
+        finished_ms=view.finished_ms,
         waited_ms=_waited_ms(events),
         ran_ms=view.finished_ms - view.started_ms if view.started_ms else 0,
         attempts=view.attempts,
@@ -105,6 +121,8 @@ async def _result(view: JobView, *, assets: AssetStore, name: str) -> bytes:
 
 
 def _inspect(commission: Commission, data: bytes) -> str:
+    if commission.is_simulated:
+        return inspect_simulated(data.decode(), job=commission.request.id or "", takes_s=commission.takes_s)
     if not commission.is_picture:
         return inspect_text(data.decode(), name=commission.file)
     payload = commission.request.payload

@@ -28,6 +28,8 @@ class PaintingRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     width: Annotated[int, msgspec.Meta(ge=16, le=2_048)] = 512
     height: Annotated[int, msgspec.Meta(ge=16, le=2_048)] = 384
     steps: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 12
+    #: Hints that North Star reads and painters do not.
+    northstar: dict[str, object] = {}
 
 
 def paint(request: PaintingRequest) -> Iterator[bytes | float]:

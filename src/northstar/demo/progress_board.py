@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -43,6 +44,11 @@ class Row(msgspec.Struct, kw_only=True):
     def status(self) -> str:
         """Its state in a word."""
         return "-" if self.view is None else str(self.view.status)
+
+    @property
+    def pool(self) -> str:
+        """The pool in which the router put it."""
+        return "" if self.view is None else pool_of(self.view.lane_key)
 
     @property
     def fraction(self) -> float:
@@ -98,9 +104,11 @@ class ProgressBoard:
             await asyncio.sleep(0.02)
 
     async def until_at_work(self, job_id: str, *, fraction: float) -> str:
-        """Wait until a machine has done this share of the job; gives the machine."""
+        """Wait until a machine has done this share of the job; gives the machine, or nothing if the job ends before."""
         row = self.rows[job_id]
         while True:
+            if row.is_final:
+                return ""
             if row.view is not None and row.view.status is JobStatus.RUNNING and row.fraction >= fraction:
                 return row.view.machine
             self._moved.clear()
@@ -119,7 +127,8 @@ class ProgressBoard:
                 row.progress = None
             if sentence := _change(before, view):
                 heard = f" ({row.words} words came in meanwhile)" if row.words and row.is_final else ""
-                self._tell(sentence + heard)
+                mark = " (simulated)" if row.commission.is_simulated else ""
+                self._tell(sentence + heard + mark)
             self._moved.set()
 
     async def _listen(self, job_id: str) -> None:
@@ -143,6 +152,15 @@ class ProgressBoard:
             row.text = (row.text + news.tokens)[-_TEXT_CHARS:]
             self.latest_text = row.text
         self._moved.set()
+
+
+def pool_of(lane_key: str) -> str:
+    """The pool that the text of a lane names.
+
+    >>> pool_of('[{"pool":"heavy","service":"film"},[]]')
+    'heavy'
+    """
+    return str(json.loads(lane_key)[0]["pool"])
 
 
 def _change(before: JobView | None, now: JobView) -> str:

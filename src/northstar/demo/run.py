@@ -1,4 +1,4 @@
-"""The demonstration from beginning to end: everything embedded, real work, one failure, one killed machine, verified results."""
+"""The demonstration from beginning to end: everything embedded, real work, simulated work beside it, one failure, one killed machine."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from importlib import resources
 from pathlib import Path
 from typing import ClassVar, Final
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from northstar import telemetry
 from northstar.assembly.front import OpenDoor
@@ -25,21 +24,26 @@ from northstar.broker.job_views import look_at
 from northstar.broker.submission import Submitter
 from northstar.config import CommandService, Settings, load
 from northstar.demo.clumsy_painter import has_met
+from northstar.demo.closing import print_closing, print_end
 from northstar.demo.commission import COMMISSIONS, LOST
 from northstar.demo.display import Display
 from northstar.demo.gallery import write_gallery
 from northstar.demo.outcome import Outcome, collect
 from northstar.demo.parts import require
 from northstar.demo.progress_board import ProgressBoard
+from northstar.demo.reason import read_reasons
+from northstar.demo.simulated_work import SIMULATED, SIMULATED_WORK, TIME_LAPSE
 from northstar.domain.errors import InvalidRequest, NorthstarError
 from northstar.store.assets import AssetStore
-from northstar.store.history import HistoryReader
+from northstar.store.history import CostReader, Costs, HistoryReader
 from northstar.store.snapshots import read_snapshot
 
 #: Ten times what it takes; only a fault can make it longer.
 _LIMIT_S: Final = 150.0
 _KILL_AT: Final = 0.3
-_WIDTH_OF_A_PIPE: Final = 150
+_WIDTH_OF_A_PIPE: Final = 190
+#: Real work first, then that of the simulated machines.
+ALL_WORK: Final = (*COMMISSIONS, *SIMULATED_WORK)
 
 
 class DemoTooLong(NorthstarError):
@@ -79,12 +83,12 @@ async def run_demo(out: Path, *, open_door: OpenDoor) -> int:
         telemetry.configure(level="warning", stream=log)
         try:
             async with asyncio.timeout(_LIMIT_S):
-                outcomes = await _perform(_settings(Path(folder)), display, out=out, open_door=open_door)
+                outcomes, costs = await _perform(_settings(Path(folder)), display, out=out, open_door=open_door)
         except TimeoutError as exc:
             raise DemoTooLong from exc
-    console.print(_table(outcomes))
-    index = await asyncio.to_thread(write_gallery, out, outcomes, seconds=display.seconds)
-    return _conclude(outcomes, console, display, index=index)
+    print_closing(console, outcomes, costs)
+    index = await asyncio.to_thread(write_gallery, out, outcomes, costs, seconds=display.seconds)
+    return print_end(console, outcomes, seconds=display.seconds, index=index)
 
 
 def _settings(folder: Path) -> Settings:
@@ -101,13 +105,21 @@ def _settings(folder: Path) -> Settings:
     return msgspec.structs.replace(settings, services=settings.services | {"fresco": clumsy})
 
 
-async def _perform(settings: Settings, display: Display, *, out: Path, open_door: OpenDoor) -> list[Outcome]:
-    display.say("North Star starts: an embedded Valkey, the broker, the history, three machines")
+async def _perform(
+    settings: Settings, display: Display, *, out: Path, open_door: OpenDoor
+) -> tuple[list[Outcome], Costs]:
+    count = len(settings.machines)
+    simulated = sum(SIMULATED in machine.services for machine in settings.machines)
+    display.say(f"North Star starts: an embedded Valkey, the broker, the history, {count} machines")
     async with running_stack(settings, open_door=open_door, restart_machines=None) as stack:
         display.say(f"server: {stack.facts.sentence()}; broker: {stack.front.url}, which the machines dial")
         await _machines_ready(stack)
         display.say("machines: two painters (a program), one storyteller (llama.cpp with a tiny model), all warmed up")
-        board = ProgressBoard(stack.cell, COMMISSIONS, tell=display.say)
+        display.say(
+            f"and {simulated} simulated machines: their GPUs are only declared, their work takes time and makes nothing, "
+            f"{TIME_LAPSE} seconds of it in one"
+        )
+        board = ProgressBoard(stack.cell, ALL_WORK, tell=display.say)
         with display.showing(board):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(board.follow())
@@ -119,10 +131,17 @@ async def _perform(settings: Settings, display: Display, *, out: Path, open_door
 
 
 async def _submit(stack: Stack, display: Display) -> None:
-    submitter = Submitter(stack.cell, new_id=new_id, monotonic=time.monotonic)
-    await submitter.submit([commission.request for commission in COMMISSIONS])
-    tenants = {commission.request.tenant for commission in COMMISSIONS}
-    display.say(f"{len(COMMISSIONS)} jobs of {len(tenants)} tenants submitted in one call")
+    routing = stack.routing
+    submitter = Submitter(
+        stack.cell, new_id=new_id, monotonic=time.monotonic, catalogue=routing.catalogue, router=routing.router()
+    )
+    await submitter.submit([commission.request for commission in ALL_WORK])
+    tenants = {commission.request.tenant for commission in ALL_WORK}
+    display.say(f"{len(ALL_WORK)} jobs of {len(tenants)} tenants submitted in one call, and none names a pool")
+    reasons = (await read_reasons(stack.cell, _ids())).values()
+    chosen = Counter(reason.pool for reason in reasons)
+    display.say(f"the router chose: {', '.join(f'{pool} {count}' for pool, count in chosen.items())}")
+    display.say(f"ask it why: northstar explain {LOST} --data-dir {stack.settings.data_path}")
 
 
 async def _machines_ready(stack: Stack) -> None:
@@ -137,6 +156,8 @@ async def _machines_ready(stack: Stack) -> None:
 
 async def _kill_a_machine(stack: Stack, board: ProgressBoard, display: Display) -> None:
     machine = await board.until_at_work(LOST, fraction=_KILL_AT)
+    if not machine:  # it failed, and the table will say so
+        return
     os.kill(stack.machines.pids[machine], signal.SIGKILL)
     display.say(f"{machine} is killed (kill -9) with {LOST!r} a third done; nobody tells the broker")
 
@@ -148,47 +169,21 @@ async def _watch_for_failure(stack: Stack, board: ProgressBoard) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _outcomes(stack: Stack, *, out: Path) -> list[Outcome]:
+async def _outcomes(stack: Stack, *, out: Path) -> tuple[list[Outcome], Costs]:
     history = HistoryReader(stack.history, cell=stack.cell.name)
     assets = AssetStore(stack.settings.assets_url)
-    ids = [commission.request.id or "" for commission in COMMISSIONS]
+    ids = _ids()
     views = {view.id: view for view in await look_at(stack.cell, ids, results=True)}
-    return [
-        await collect(commission, views[job_id], history=history, assets=assets, out=out)
-        for commission, job_id in zip(COMMISSIONS, ids, strict=True)
+    reasons = await read_reasons(stack.cell, ids)
+    outcomes = [
+        await collect(commission, views[job_id], reason=reasons[job_id], history=history, assets=assets, out=out)
+        for commission, job_id in zip(ALL_WORK, ids, strict=True)
     ]
+    since_ms = min(outcome.submitted_ms for outcome in outcomes)
+    now_ms = (await stack.cell.inspect(())).now_ms
+    costs = CostReader(stack.history, cell=stack.cell.name)
+    return outcomes, await costs.costs(since_ms=since_ms, until_ms=now_ms, by="pool")
 
 
-#: As `northstar jobs list` counts and calls them.
-COUNTED: Final = ("ATTEMPTS FAILED", "MACHINES LOST")
-
-
-def _table(outcomes: list[Outcome]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("JOB", "SERVICE", "MACHINE", "WAITED", "RAN", *COUNTED, "RESULT"):
-        table.add_column(column, justify="right" if column in {"WAITED", "RAN", *COUNTED} else "left")
-    for outcome in outcomes:
-        table.add_row(
-            outcome.job,
-            outcome.service,
-            " > ".join(outcome.machines),
-            f"{outcome.waited_ms / 1000:.2f} s",
-            f"{outcome.ran_ms / 1000:.2f} s",
-            str(outcome.attempts),
-            str(outcome.recoveries),
-            Text(f"{outcome.file}  {outcome.verdict}".strip(), style="green" if outcome.is_good else "red"),
-        )
-    return table
-
-
-def _conclude(outcomes: list[Outcome], console: Console, display: Display, *, index: Path) -> int:
-    good = sum(outcome.is_good for outcome in outcomes)
-    lost = next(outcome for outcome in outcomes if outcome.job == LOST)
-    if lost.is_good and lost.recoveries:
-        console.print(
-            f"{lost.job!r} survived: {lost.machines[0]} was killed, {lost.machines[-1]} finished it, "
-            "and it cost its owner no attempt.",
-            markup=False,
-        )
-    console.print(f"{good} of {len(outcomes)} results verified in {display.seconds:.1f} s. Open: {index}", markup=False)
-    return 0 if good == len(outcomes) else 1
+def _ids() -> list[str]:
+    return [commission.request.id or "" for commission in ALL_WORK]

@@ -118,7 +118,9 @@ def _known(known: KnownModel | None) -> str:
     facts = (known.kind, bytes_text(known.size_bytes or None), f"{known.vram_mb} MB of VRAM" if known.vram_mb else "")
     sources = f"from {', '.join(known.sources)}" if known.sources else "without a source"
     aliases = f", also called {', '.join(known.aliases)}" if known.aliases else ""
-    return printable(f"in the catalogue as {known.name}: {', '.join(filter(None, (*facts, sources)))}{aliases}")
+    return printable(
+        f"in the catalogue as {known.entry or known.name}: {', '.join(filter(None, (*facts, sources)))}{aliases}"
+    )
 
 
 def _absence(absence: Absence) -> str:

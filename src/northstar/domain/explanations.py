@@ -183,9 +183,11 @@ class MachineExplanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What a catalogue says of a model. `sources` are as they may be shown."""
+    """What a catalogue says of a model file: `name` is what machines and jobs call it, `sources` are as they may be shown."""
 
     name: str
+    #: The catalogue's entry to which it belongs, where that has another name.
+    entry: str = ""
     kind: str = ""
     size_bytes: _Count = 0
     sha256: str = ""

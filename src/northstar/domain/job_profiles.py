@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -37,15 +37,9 @@ class JobProfile(msgspec.Struct, frozen=True, kw_only=True):
 
     def estimate_for(self, gpu_class: str) -> DurationEstimate:
         """The estimate for a class of GPU; where there is none, the one that there is."""
-        if not gpu_class:
+        if not gpu_class or self.estimate.gpu_class == gpu_class or not self.estimates:
             return self.estimate
-        known = (self.estimate, *self.estimates)
-        return next((one for one in known if one.gpu_class == gpu_class), self.estimate)
-
-    def seconds(self, quantile: Literal["p10", "p50", "p90"], *, gpu_class: str) -> float:
-        """A quantile of its expected time there."""
-        estimate = self.estimate_for(gpu_class)
-        return {"p10": estimate.p10_s, "p50": estimate.p50_s, "p90": estimate.p90_s}[quantile]
+        return next((one for one in self.estimates if one.gpu_class == gpu_class), self.estimate)
 
     @property
     def wanted_speciality(self) -> Speciality | None:

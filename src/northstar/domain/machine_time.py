@@ -39,33 +39,47 @@ class Bill(msgspec.Struct, kw_only=True):
             self.usd += hours * price_usd_per_hour
 
 
-def shared(works: Iterable[Work]) -> Iterator[tuple[Work, float]]:
-    """Each work of one machine with its share of the machine's time, ms; `works` come by their beginning.
+class SharedTime:
+    """Shares out the time of one machine among its works, which come by their beginning; those that run at one moment share equally.
 
-    While several run, each gets an equal part of the time, so the shares add up to the time in which anything ran. Kept in
-    memory is only what runs at one moment: a share is how far a common clock went on, which runs slower the more there are.
+    Kept in memory is only what runs at one moment: a share is how far a common clock went on, which runs slower the more there are.
+    """
+
+    def __init__(self) -> None:
+        self._at_work: list[tuple[int, int, float, Work]] = []
+        self._clock, self._now, self._number = 0.0, 0, 0
+
+    def begin(self, work: Work) -> Iterator[tuple[Work, float]]:
+        """A work begins; gives those that have ended by then, each with its share in ms."""
+        yield from self._ended(until_ms=work.since_ms)
+        self._go_on(work.since_ms)
+        self._number += 1
+        heapq.heappush(self._at_work, (max(work.since_ms, work.until_ms), self._number, self._clock, work))
+
+    def end(self) -> Iterator[tuple[Work, float]]:
+        """No other work comes; gives those that were left."""
+        yield from self._ended(until_ms=None)
+
+    def _ended(self, *, until_ms: int | None) -> Iterator[tuple[Work, float]]:
+        while self._at_work and (until_ms is None or self._at_work[0][0] <= until_ms):
+            self._go_on(self._at_work[0][0])
+            _, _, begun, work = heapq.heappop(self._at_work)
+            yield work, self._clock - begun
+
+    def _go_on(self, until_ms: int) -> None:
+        if self._at_work:
+            self._clock += (until_ms - self._now) / len(self._at_work)
+        self._now = until_ms
+
+
+def shared(works: Iterable[Work]) -> Iterator[tuple[Work, float]]:
+    """Each work of one machine with its share of the machine's time, ms; the shares add up to the time in which anything ran.
 
     >>> two = [Work(name="a", since_ms=0, until_ms=10), Work(name="b", since_ms=4, until_ms=8)]
     >>> [(work.name, share) for work, share in shared(two)]
     [('b', 2.0), ('a', 8.0)]
     """
-    at_work: list[tuple[int, int, float, Work]] = []
-    clock, now = 0.0, 0
-
-    def go_on(until_ms: int) -> None:
-        nonlocal clock, now
-        if at_work:
-            clock += (until_ms - now) / len(at_work)
-        now = until_ms
-
-    for number, work in enumerate(works):
-        while at_work and at_work[0][0] <= work.since_ms:
-            go_on(at_work[0][0])
-            _, _, begun, ended = heapq.heappop(at_work)
-            yield ended, clock - begun
-        go_on(work.since_ms)
-        heapq.heappush(at_work, (max(work.since_ms, work.until_ms), number, clock, work))
-    while at_work:
-        go_on(at_work[0][0])
-        _, _, begun, ended = heapq.heappop(at_work)
-        yield ended, clock - begun
+    time = SharedTime()
+    for work in works:
+        yield from time.begin(work)
+    yield from time.end()

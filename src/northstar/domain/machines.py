@@ -12,7 +12,7 @@ MachineId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"
 
 
 #: Fields of a profile that came later: left out of its text where they are empty.
-_LATER = frozenset({"region", "node_set"})
+_LATER = frozenset({"region", "node_set", "exclusive"})
 
 
 class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +34,9 @@ class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     #: Digest of the list of node classes that its ComfyUI engines know (`domain.node_sets`); empty: it tells none.
     node_set: Annotated[str, msgspec.Meta(max_length=16, pattern=r"^([0-9a-f]{16})?$")] = ""
 
+    #: It is in a pool that is kept for its own work, so work without pools does not come to it. The broker says so, by the pools that hold.
+    exclusive: bool = False
+
     def canonical(self) -> str:
         """Text that is equal for equal profiles. It names region and node classes only where there are some, as before they existed."""
         ordered = MachineProfile(
@@ -45,6 +48,7 @@ class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             dedicated_to=self.dedicated_to,
             region=self.region,
             node_set=self.node_set,
+            exclusive=self.exclusive,
         )
         text: dict[str, object] = msgspec.to_builtins(ordered)
         return msgspec.json.encode(

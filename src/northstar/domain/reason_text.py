@@ -17,18 +17,20 @@ def describe_patience(patience: Patience) -> str:
     >>> describe_patience(
     ...     Patience(left_s=5.2, whole_s=9, missing_bytes=6_500_000_000, bytes_per_s=48e6, holders=2, jobs=7)
     ... )
-    'for 5.2 s more (9.0 s in all: it would fetch 6.5 GB at 48 MB/s, and 7 jobs ask for 2 machines that could start sooner)'
+    'for 5.2 s more (9.0 s in all: it would fetch 6.5 GB at 48 MB/s, and 7 jobs wait for 2 machines that could start sooner)'
     """
-    if patience.missing_bytes:
+    if patience.coming_s:
+        cost = f"what it fetches already comes in {patience.coming_s:.1f} s"
+    elif patience.missing_bytes:
         speed = f"at {patience.bytes_per_s / 1e6:.0f} MB/s" if patience.bytes_per_s else "over a line not measured yet"
         cost = f"it would fetch {bytes_text(patience.missing_bytes)} {speed}"
     else:
         cost = "it would load it from its disk"
     better = "machine that could start sooner" if patience.holders == 1 else "machines that could start sooner"
-    asks = "job asks" if patience.jobs == 1 else "jobs ask"
+    jobs = "job waits" if patience.jobs == 1 else "jobs wait"
     return (
         f"for {patience.left_s:.1f} s more ({patience.whole_s:.1f} s in all: {cost}, "
-        f"and {patience.jobs} {asks} for {patience.holders} {better})"
+        f"and {patience.jobs} {jobs} for {patience.holders} {better})"
     )
 
 

@@ -43,20 +43,22 @@ class Lack(msgspec.Struct, frozen=True):
     says: str
 
 
-class Patience(msgspec.Struct, frozen=True, kw_only=True):
+class Patience(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How long a machine that lacks models leaves a lane to others, and what that follows from (delay scheduling)."""
 
     #: Seconds from now until it takes the lane's next job itself, if it is free then.
     left_s: float
     #: Seconds that the lane's oldest job must have waited in all.
     whole_s: float
-    #: What it would have to fetch; 0: it only loads from its disk.
+    #: What it would have to begin to fetch.
     missing_bytes: _Count
     #: Its measured download speed; 0: not measured, then `ASSUMED_BYTES_PER_S` counts.
     bytes_per_s: float
-    #: Machines that could start sooner, and the unfinished jobs that ask for them.
+    #: Machines that could start sooner, and the jobs that wait for them.
     holders: _Count
     jobs: _Count
+    #: Seconds until what is on its way to it already should be there.
+    coming_s: float = 0.0
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""How many jobs wait in some lanes, and since when the oldest of each. Plain reads of two keys, in one round trip."""
+"""How many jobs wait in some lanes, since when, which is next, and how many machines may take them. Plain reads of fixed keys."""
 
 from __future__ import annotations
 
@@ -51,6 +51,16 @@ async def read_first_job(client: ValkeyClient, keys: CellKeys, lane: str) -> str
     """The id of the job that is next in a lane; None if nobody waits there. Raises Unavailable."""
     first = await read_first_jobs(client, keys, lane, count=1)
     return first[0] if first else None
+
+
+async def count_placed(client: ValkeyClient, keys: CellKeys, lane: str) -> int:
+    """Machines that may take the lane by the latest plans. Raises Unavailable."""
+    try:
+        return int(
+            await client.execute_command("ZLEXCOUNT", keys["rankings"], f"[{lane}", b"(" + lane.encode() + b"\xff")
+        )
+    except FAULTS as exc:
+        raise translate(exc) from exc
 
 
 #: Characters before a job's id in `waiting`: six of its lane, 27 of its order.

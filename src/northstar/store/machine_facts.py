@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from northstar.store.keys import CellKeys
+
+
+#: Bytes of a GPU's or region's name, and pools, that are kept.
+_MOST_BYTES: Final = 96
+_MOST_POOLS: Final = 16
 
 
 class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,18 +56,36 @@ async def read_machine_facts(client: ValkeyClient, keys: CellKeys, machines: Seq
     return found
 
 
+def facts_text(said: MachineDescription, *, vram_mb: int, pools: Sequence[str]) -> str:
+    """What the event of its coming says of a machine, JSON of less than a kilobyte; `read_facts` reads it."""
+    facts = facts_of(said, vram_mb=vram_mb, pools=tuple(pools[:_MOST_POOLS]))
+    return msgspec.json.encode(facts).decode()
+
+
+def read_facts(text: object) -> MachineFacts | None:
+    """What the event of its coming said of a machine; None where it says nothing that this version can read."""
+    try:
+        return msgspec.json.decode(text, type=MachineFacts) if isinstance(text, str) else None
+    except UNREADABLE:
+        return None
+
+
 def facts_of(said: MachineDescription, *, vram_mb: int, pools: tuple[str, ...]) -> MachineFacts:
     """What is kept of a description."""
-    gpu = said.gpu or (said.gpus[0].name if said.gpus else "")
+    gpu = _cut(said.gpu or (said.gpus[0].name if said.gpus else ""))
     return MachineFacts(
         gpu=gpu,
         gpu_class=gpu_class_of(gpu),
-        region=said.region or None,
+        region=_cut(said.region) or None,
         price_usd_per_hour=said.price_usd_per_hour or None,
         link_bytes_per_s=said.download_bytes_per_s or None,
         vram_mb=vram_mb or None,
         pools=pools,
     )
+
+
+def _cut(text: str) -> str:
+    return text.encode(errors="replace")[:_MOST_BYTES].decode(errors="ignore")
 
 
 def _record(packed: Any) -> MachineRecord | None:

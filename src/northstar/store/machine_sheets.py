@@ -9,6 +9,7 @@ import msgspec
 from northstar.domain.machines import MachineDescription, MachineProfile, read_profile
 from northstar.domain.models import ModelHeld
 from northstar.domain.refusals import NoSuchMachine
+from northstar.store.fetches import read_times
 from northstar.store.messages import MachineRecord, ProfileRecord
 from northstar.store.snapshots import read_at_once
 from northstar.store.stored_records import UNREADABLE
@@ -86,7 +87,7 @@ async def read_machine_sheet(client: ValkeyClient, keys: CellKeys, machine: str)
         fetching=tuple(
             Fetch(model=model, started_ms=times[0], expected_ms=times[1], size_bytes=times[2])
             for model, answer in zip(names, details[1:], strict=True)
-            if (times := _read(answer, _read_times, None))  # one that ended meanwhile is no more
+            if (times := _read(answer, read_times, None))  # one that ended meanwhile is no more
         ),
     )
 
@@ -97,12 +98,6 @@ _read_profile_record = msgspec.msgpack.Decoder(ProfileRecord).decode
 _read_names = msgspec.msgpack.Decoder(list[str]).decode
 _read_each = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _read_held = msgspec.msgpack.Decoder(ModelHeld).decode
-
-
-def _read_times(packed: bytes) -> tuple[int, int, int]:
-    """Start, expected end and bytes of a fetch; Lua may have packed them as floats, and a newer version may have more."""
-    started, expected, size, *_ = msgspec.msgpack.decode(packed, type=list[float])
-    return int(started), int(expected), int(size)
 
 
 def _profile(packed: bytes) -> MachineProfile:

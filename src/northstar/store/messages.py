@@ -292,6 +292,9 @@ class MachineRecord(msgspec.Struct, array_like=True):
     wants: int
     nonce: str
     registered_ms: int
+    accepted: list[str] = []
+    #: (lane, how many of its jobs are under a lease here).
+    work: list[tuple[str, int]] = []
 
 
 class LaneRecord(msgspec.Struct, array_like=True):
@@ -304,6 +307,8 @@ class LaneRecord(msgspec.Struct, array_like=True):
     live: int
     #: JSON [[model, bytes], …] as its first submitter gave them; empty in records of older libraries.
     anchors: str = ""
+    #: Seconds that a run of its jobs is expected to take, by what their submitters said; 0 in records of older libraries.
+    run_s: float = 0.0
 
 
 class ClassRecord(msgspec.Struct, array_like=True):

@@ -7,6 +7,7 @@ again when policy's decision is committed.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +16,8 @@ from valkey.asyncio.cluster import ValkeyCluster
 from northstar.domain.machines import MachineDescription, read_profile
 from northstar.domain.models import ModelHeld
 from northstar.domain.requirements import read_anchors, read_class
-from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
+from northstar.policy.routing.snapshot import ASSUMED_RUN_S, CellSnapshot, LaneState, MachineState
+from northstar.store.fetches import fetches_by_machine
 from northstar.store.messages import Candidate, ClassRecord, LaneRecord, MachineRecord, ProfileRecord
 from northstar.store.node_sets import read_node_sets
 from northstar.store.stored_records import StoredRecords, numbered
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from northstar.domain.requirements import RequirementClass
     from northstar.store.keys import CellKeys
 
-_READ = ("lanes", "classes", "profiles", "fits", "machines", "descriptions", "residency", "heads")
+_READ = ("lanes", "classes", "profiles", "fits", "machines", "descriptions", "residency", "fetches", "heads")
 #: Characters at the end of a head that are the age of the lane's oldest job; those before them are the order of its first.
 _AGE = 11
 #: Decoding fewer fields than this takes less than handing it to a thread pays.
@@ -45,13 +47,15 @@ _read_model = msgspec.msgpack.Decoder(ModelHeld).decode
 
 async def read_snapshot(client: ValkeyClient, keys: CellKeys) -> CellSnapshot:
     """The cell now; records that this version cannot read are left out. Raises Unavailable when the server does not answer."""
-    others = [("ZRANGE", keys["parked"], 0, -1), ("HKEYS", keys["node_sets"])]
+    others = [("ZRANGE", keys["parked"], 0, -1), ("HKEYS", keys["node_sets"]), ("HGET", keys["meta"], "hot")]
     try:
-        *parts, parked, digests = await read_at_once(client, [*(("HGETALL", keys[name]) for name in _READ), *others])
+        *parts, parked, digests, hot = await read_at_once(
+            client, [*(("HGETALL", keys[name]) for name in _READ), *others]
+        )
         node_sets = await read_node_sets(client, keys, digests)
     except FAULTS as exc:
         raise translate(exc) from exc
-    stored = _StoredCell(keys, dict(zip(_READ, parts, strict=True)), frozenset(parked), node_sets)
+    stored = _StoredCell(keys, dict(zip(_READ, parts, strict=True)), frozenset(parked), node_sets, now_ms=_now_ms(hot))
     if sum(map(len, parts)) < _FEW_FIELDS:
         return stored.snapshot()
     return await asyncio.to_thread(stored.snapshot)
@@ -70,6 +74,20 @@ async def read_at_once(client: ValkeyClient, commands: list[tuple[Any, ...]]) ->
     return list(await pipeline.execute())
 
 
+class _Hot(msgspec.Struct, array_like=True):
+    """Counters of the cell; position as `ns.H`."""
+
+    last_ms: float
+
+
+_read_hot = msgspec.msgpack.Decoder(_Hot).decode
+
+
+def _now_ms(hot: bytes | None) -> int:
+    """When the cell was last called; 0 for a cell that nobody has opened."""
+    return 0 if hot is None else int(_read_hot(hot).last_ms)
+
+
 class _StoredCell:
     """The parts of a cell as bytes."""
 
@@ -79,11 +97,17 @@ class _StoredCell:
         parts: dict[str, dict[bytes, bytes]],
         parked: frozenset[bytes],
         node_sets: dict[str, frozenset[str]],
+        *,
+        now_ms: int,
     ) -> None:
         self._keys = keys
         self._node_sets = node_sets
+        self._now_ms = now_ms
+        self._fetching = fetches_by_machine(keys["fetches"], parts["fetches"])
         self._parts = parts
         self._parked = parked
+        self._run_s: dict[str, float] = {}
+        self._running: Counter[str] = Counter()
         # Machines that are alike say the same, byte for byte: read once.
         self._described: dict[bytes, MachineDescription] = {}
         self._holding: dict[bytes, dict[str, str]] = {}
@@ -91,9 +115,15 @@ class _StoredCell:
     def snapshot(self) -> CellSnapshot:
         """What can be read of it."""
         keys, parts = self._keys, self._parts
+        records = _records.read(keys["machines"], parts["machines"].items(), lambda _, value: _read_machine(value))
+        for record in records.values():
+            self._running.update(dict(record.work))
+        lanes = _records.read(keys["lanes"], numbered(parts["lanes"]), self._lane)
+        self._run_s = {lane.id: lane.run_s for lane in lanes.values()}
         return CellSnapshot(
-            machines=_records.read(keys["machines"], parts["machines"].items(), self._machine),
-            lanes=_records.read(keys["lanes"], numbered(parts["lanes"]), self._lane),
+            now_ms=self._now_ms,
+            machines={name: self._machine(name, record) for name, record in records.items()},
+            lanes=lanes,
             profiles=_records.read(keys["profiles"], numbered(parts["profiles"]), _profile),
             classes=_records.read(keys["classes"], numbered(parts["classes"]), _class),
             fits={
@@ -103,8 +133,8 @@ class _StoredCell:
             node_sets=self._node_sets,
         )
 
-    def _machine(self, machine_id: str, value: bytes) -> MachineState:
-        record, field = _read_machine(value), machine_id.encode()
+    def _machine(self, machine_id: str, record: MachineRecord) -> MachineState:
+        field = machine_id.encode()
         description = self._description(field)
         return MachineState(
             id=machine_id,
@@ -115,8 +145,9 @@ class _StoredCell:
             parked=field in self._parked,
             download_bytes_per_s=description.download_bytes_per_s,
             held=self._held(field),
-            vram_mb=record.vram_mb,
-            vram_used_mb=record.vram_used_mb,
+            fetching=self._fetching.get(machine_id, {}),
+            vram_free_mb=max(0, record.vram_mb - record.vram_used_mb),
+            work_ahead_s=sum(count * self._run_s.get(lane, ASSUMED_RUN_S) for lane, count in record.work),
             description=description,
         )
 
@@ -153,6 +184,7 @@ class _StoredCell:
     def _lane(self, lane_id: str, value: bytes) -> LaneState:
         record, head = _read_lane(value), self._parts["heads"].get(lane_id.encode())
         return LaneState(
+            running=self._running.get(lane_id, 0),
             id=lane_id,
             key=record.key,
             requirement_class=record.requirement_class,
@@ -160,6 +192,7 @@ class _StoredCell:
             unfinished=record.live,
             waits=head is not None,
             head="" if head is None else head[:-_AGE].decode(),
+            run_s=record.run_s or ASSUMED_RUN_S,
         )
 
 

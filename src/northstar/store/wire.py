@@ -26,6 +26,10 @@ MAX_FRAME_BYTES = 4 * 1024 * 1024
 MAX_BATCH = 32
 
 
+#: The word of a ring that brings a machine new `PoolTerms`.
+TERMS = "terms"
+
+
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     """The first frame of an agent. `session` is new for every start of the agent, and the same when it dials again."""
 
@@ -87,7 +91,7 @@ class Progressed(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
 
 
 class Rung(msgspec.Struct, frozen=True, array_like=True, tag="ring"):
-    """Something happened to the machine; the word is that of the cell's bell (`store.bells`)."""
+    """Something happened to the machine; the word is that of the cell's bell (`store.bells`), or `TERMS` with the new ones."""
 
     word: Any
 

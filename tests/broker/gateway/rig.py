@@ -18,6 +18,7 @@ from northstar.agent.websocket_connection import LinkOptions
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.front import Front, admission_to, running_front
 from northstar.assembly.listening import listening_on
+from northstar.broker.pools_in_force import PoolsInForce
 from northstar.config import Settings, load
 from northstar.connectors.secret import Secret
 from northstar.domain.admission import InviteTerms
@@ -51,9 +52,23 @@ class Fleet(Rig):
         settings = self.settings(**serve)
         cell = await self.opened()
         with listening_on(settings.serve) as listening:
-            opening = running_front(settings, cell, admission_to(cell), listening=listening, open_door=open_door)
-            async with opening as front:
-                yield front
+            in_force = PoolsInForce(cell)
+            await in_force.look()
+            looking = asyncio.create_task(in_force.run())
+            try:
+                async with running_front(
+                    settings,
+                    cell,
+                    admission_to(cell),
+                    listening=listening,
+                    open_door=open_door,
+                    pools=lambda: in_force.latest,
+                    also_hear=in_force.hear,
+                ) as front:
+                    yield front
+            finally:
+                looking.cancel()
+                await asyncio.wait({looking})
 
     async def token(self, machine: str = "m") -> str:
         """The machine's token: it was invited, and has joined."""

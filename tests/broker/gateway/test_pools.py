@@ -12,14 +12,18 @@ from northstar.agent.link_errors import BrokerRefused
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.front import Front, admission_to, running_front
 from northstar.assembly.listening import listening_on
+from northstar.broker.pools_in_force import apply_pools
+from northstar.config.pools import packaged_text
 from northstar.domain.machines import Gpu, MachineDescription, MachineProfile
 from northstar.domain.pool_terms import PoolTerms
 from northstar.domain.pools import Pools
 from northstar.store.pool_census import count_others
 from northstar.store.snapshots import read_snapshot
 from northstar.surfaces.http.server import open_door
-from tests.agent.rig import PROFILE
+from tests.agent.rig import PROFILE, soon
 from tests.broker.gateway.rig import Fleet
+from tests.cable import cable
+from tests.servers import eventually
 from tests.specification.pool_jobs import GB, PACKAGED, with_pool, with_routing
 
 SMALL = MachineDescription(disk_bytes=30 * GB, gpus=(Gpu(index=0, vram_mb=17_175),))
@@ -31,7 +35,13 @@ async def front_with(fleet: Fleet, pools: Callable[[], Pools]) -> AsyncIterator[
     cell = await fleet.opened()
     with listening_on(settings.serve) as listening:
         opening = running_front(
-            settings, cell, admission_to(cell), listening=listening, open_door=open_door, pools=pools
+            settings,
+            cell,
+            admission_to(cell),
+            listening=listening,
+            open_door=open_door,
+            pools=pools,
+            also_hear=lambda _: None,
         )
         async with opening as front:
             yield front
@@ -72,10 +82,32 @@ async def test_the_same_machine_may_come_once_the_pool_asks_for_less(fleet: Flee
 
 
 async def test_a_machine_is_told_its_terms_again_when_it_comes_back(fleet: Fleet) -> None:
-    async with fleet.front() as front, fleet.dialling(front.url, session="s") as link:
+    told: list[PoolTerms] = []
+    async with (
+        fleet.front() as front,
+        cable(int(front.url.rpartition(":")[2])) as line,
+        fleet.dialling(line.url) as link,
+    ):
+        link.hear_terms = told.append
+        await link.register(PROFILE, MachineDescription(), slots=1, models=())
+        line.snap()
+        await soon(lambda: len(told) == 2, "it has come back")
+    assert told == [PoolTerms(max_disk_bytes=200 * GB)] * 2
+
+
+async def test_machines_that_are_here_are_told_of_pools_that_change_and_only_of_what_concerns_them(
+    fleet: Fleet,
+) -> None:
+    now = [PACKAGED]
+    async with front_with(fleet, lambda: now[0]) as front, fleet.dialling(front.url) as link:
         told: list[PoolTerms] = []
         link.hear_terms = told.append
-        assert await registered(link, MachineDescription()) == [PoolTerms(max_disk_bytes=200 * GB)]
+        await link.register(PROFILE, MachineDescription(), slots=1, models=())
+        now[0] = with_pool("heavy", storage={"max_gb": 400})
+        front.gateway.tell_changed_terms()
+        now[0] = with_pool("standard", storage={"max_gb": 150})
+        await soon(lambda: len(told) == 2, "it is told")
+    assert [terms.max_disk_bytes for terms in told] == [200 * GB, 150 * GB]
 
 
 async def test_any_machine_may_come_while_pools_are_off(fleet: Fleet) -> None:
@@ -103,9 +135,24 @@ async def test_a_pool_that_is_full_takes_no_further_machine_but_keeps_those_it_h
 async def test_machines_are_counted_by_pool_without_the_one_that_asks(fleet: Fleet) -> None:
     both = msgspec.structs.replace(PROFILE, pools=("standard", "heavy"))
     for name, profile in (("a", PROFILE), ("b", PROFILE), ("c", both)):
-        link = await Fleet.link(fleet, name)
+        link = await fleet.link(name)
         await link.register(profile, MachineDescription(), slots=1, models=())
     keys = fleet.cell.keys
     assert dict(await count_others(fleet.cell.client, keys, "a")) == {"standard": 2, "heavy": 1}
     assert dict(await count_others(fleet.cell.client, keys, "c")) == {"standard": 2, "heavy": 0}
     assert dict(await count_others(fleet.cell.client, keys, "unknown")) == {"standard": 3, "heavy": 1}
+
+
+async def test_pools_that_are_applied_hold_for_the_next_machine_without_a_restart(fleet: Fleet) -> None:
+    """The issue: "Operators edit, check, diff and reload them live"."""
+    async with fleet.front() as front:
+        smaller = packaged_text().replace("min_gb = 120", "min_gb = 20")
+        await apply_pools(fleet.cell, smaller, source="pools.toml", known=None, by="ann")
+
+        async def enters() -> bool:
+            async with fleet.dialling(front.url) as link:
+                with contextlib.suppress(BrokerRefused):
+                    await registered(link, SMALL)
+                return await machines(fleet) == {"m"}
+
+        await eventually(enters, what="the machine may enter")

@@ -44,6 +44,12 @@ def said(
     return announce(Declared(profile=profile, **more), found, {"picture": COMFY} if engines is None else engines)
 
 
+def test_the_disk_for_models_is_announced_since_pools_ask_for_it() -> None:
+    """Spec, pools: "Storage"."""
+    assert said(disk_bytes=200_000_000_000).description.disk_bytes == 200_000_000_000
+    assert said().description.disk_bytes == 0
+
+
 def test_what_is_found_is_announced_where_nothing_is_declared() -> None:
     found = said(region="eu", price_usd_per_hour=0.25)
     assert (found.profile.vram_mb, found.slots) == (24_000, 2)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from northstar.domain.machines import MachineProfile
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
-from northstar.policy.fleet.pool_stance import edge_preference, models_to_keep, pool_priority, takes_uniform
+from northstar.policy.fleet.pool_stance import is_kept, models_to_keep, pool_priority
 from tests.specification.pool_jobs import PACKAGED, with_pool
-
-
-def profile(*pools: str, tags: tuple[str, ...] = (), dedicated_to: str | None = None) -> MachineProfile:
-    return MachineProfile(pools=pools, services=("picture",), tags=tags, dedicated_to=dedicated_to)
 
 
 def test_enterprise_work_goes_first() -> None:
@@ -39,17 +34,9 @@ def test_machines_should_have_the_models_of_all_their_pools_once_and_lack_what_t
     assert models_to_keep(pools, ("standard",), ()) == ()
 
 
-def test_lightning_prefers_machines_at_the_edge() -> None:
-    """Spec, Lightning: "edge deployment preferred"."""
-    near, far = profile("lightning", tags=("edge",)), profile("lightning")
-    lightning, heavy = PACKAGED.pools["lightning"], PACKAGED.pools["heavy"]
-    assert edge_preference(lightning, near) < edge_preference(lightning, far)
-    assert edge_preference(heavy, near) == edge_preference(heavy, far) == edge_preference(None, far)
-
-
 def test_work_without_pools_comes_to_no_machine_that_is_kept_for_others() -> None:
     """Spec, Enterprise: "Dedicated instances"."""
-    assert takes_uniform(PACKAGED, profile("heavy", "standard"))
-    assert takes_uniform(PACKAGED, profile("night-shift"))
-    assert not takes_uniform(PACKAGED, profile("enterprise"))
-    assert not takes_uniform(PACKAGED, profile("standard", dedicated_to="acme"))
+    assert not is_kept(PACKAGED, ("heavy", "standard"))
+    assert not is_kept(PACKAGED, ("night-shift",))
+    assert is_kept(PACKAGED, ("enterprise",))
+    assert is_kept(with_pool("heavy", scaling={"exclusive": True}), ("heavy",))

@@ -49,11 +49,26 @@ def test_notes_and_reroutes_stay_in_the_editor() -> None:
         .link((9, 0), (6, "latent_image"))
         .link((11, 0), (6, "steps"))
     )
-    draft.nodes[-3]["inputs"][0]["link"] = 7
     workload = read(draft.workflow())
     assert (workload.pixels, workload.steps) == (1024 * 768, 12)
     assert not {"Reroute", "Note", "PrimitiveNode"} & set(workload.node_classes)
     assert names(workload) == ["sdxl.safetensors"]
+
+
+def test_a_value_may_be_set_and_got_by_name_without_a_link() -> None:
+    draft = (
+        painting()
+        .add(5, "EmptyLatentImage", [1024, 768, 1], outputs=["LATENT"])
+        .add(9, "SetNode", ["empty"], inputs=["LATENT"], outputs=["LATENT"])
+        .add(10, "GetNode", ["empty"], outputs=["LATENT"])
+        .add(11, "GetNode", ["nothing"], outputs=["INT"])
+        .link((5, 0), (9, "LATENT"))
+        .link((10, 0), (6, "latent_image"))
+        .link((11, 0), (6, "steps"))
+    )
+    workload = read(draft.workflow())
+    assert (workload.pixels, workload.steps) == (1024 * 768, 25)
+    assert not {"SetNode", "GetNode"} & set(workload.node_classes)
 
 
 @pytest.mark.parametrize(("mode", "loaded"), [(0, True), (BYPASSED, False), (MUTED, False)])

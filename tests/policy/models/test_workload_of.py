@@ -44,7 +44,9 @@ def test_a_prompt_is_a_completion_where_the_engine_takes_only_texts() -> None:
 
 
 def test_a_prompt_alone_does_not_tell_a_text_from_a_picture() -> None:
-    assert workload_of("any", {"prompt": "a hare"}, kind="openai").modalities == ()
+    unclear = workload_of("any", {"prompt": "a hare", "model": "own"}, kind="openai")
+    assert (unclear.modalities, unclear.models) == ((), (ModelUse("own", "other"),))
+    assert unclear.unread == ("nothing in the payload tells whether it asks for a text or for a picture",)
     assert workload_of("any", {"prompt": "a hare", "max_tokens": 9}, kind="openai").modalities == ("text",)
     assert workload_of("any", {"prompt": "a hare", "size": "512x512"}, kind="openai").modalities == ("image",)
 
@@ -237,4 +239,5 @@ def test_the_classes_that_every_server_has_are_those_of_ordinary_graphs() -> Non
         one["class_type"] for graph in (graphs.sdxl(), graphs.repainted(), graphs.enlarged()) for one in graph.values()
     }
     assert ordinary <= CORE_NODE_CLASSES
+    assert "ConditioningAverage " in CORE_NODE_CLASSES
     assert not {"WanImageToVideo", "VHS_VideoCombine", "ComfySwitchNode"} & CORE_NODE_CLASSES

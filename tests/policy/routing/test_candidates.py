@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from northstar.policy.routing.candidates import MAX_CANDIDATES, Choice, candidates, ranking, undecided_fits
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot
-from tests.policy.routing.builders import SDXL, cell, lane, machine, wanted
+from tests.policy.routing.builders import GB, SDXL, cell, lane, machine, profile, wanted
+from tests.policy.routing.test_machine_choice import NOW_MS, machines
 
 RULE = PatienceRule()
 
@@ -36,7 +41,7 @@ def test_a_machine_without_the_models_waits_while_another_has_them() -> None:
     warm, cold = machine("warm", held={"sdxl": "resident"}), machine("cold")
     snapshot = cell(warm, cold, lane("l", anchors=SDXL))
     assert waits(snapshot, "warm") == {"l": 0}
-    assert waits(snapshot, "cold") == {"l": 6_000}
+    assert waits(snapshot, "cold") == {"l": 3_000}
 
 
 def test_nobody_waits_for_a_machine_that_does_not_fit_the_lane() -> None:
@@ -53,14 +58,28 @@ def test_the_only_machine_with_the_models_on_disk_does_not_wait_for_itself() -> 
     disk = machine("disk", held={"sdxl": "disk"})
     snapshot = cell(disk, machine("cold"), lane("l", anchors=SDXL))
     assert waits(snapshot, "disk") == {"l": 0}
-    assert waits(snapshot, "cold") == {"l": 6_000}
+    assert waits(snapshot, "cold") == {"l": 3_000}
+
+
+def test_what_one_machine_fetches_another_need_not_fetch_for_the_same_jobs() -> None:
+    """Architecture, section 3: "Single-flight: a model being fetched is not fetched twice for the same need"."""
+    flying = machine("flying", fetching={"sdxl": NOW_MS + 2_000})
+    snapshot = msgspec.structs.replace(cell(flying, machine("cold"), lane("l", anchors=SDXL)), now_ms=NOW_MS)
+    assert waits(snapshot, "cold") == {"l": 3_000}
+    assert waits(snapshot, "flying") == {"l": 0}
+
+
+def test_a_fetch_that_ends_later_than_the_own_one_would_is_not_waited_for() -> None:
+    flying = machine("flying", fetching={"sdxl": NOW_MS + 6_000})
+    snapshot = msgspec.structs.replace(cell(flying, machine("cold"), lane("l", anchors=SDXL)), now_ms=NOW_MS)
+    assert waits(snapshot, "cold") == {"l": 0}
 
 
 def test_a_machine_with_the_models_on_disk_gives_one_with_them_in_memory_a_moment() -> None:
     snapshot = cell(
         machine("warm", held={"sdxl": "resident"}), machine("disk", held={"sdxl": "disk"}), lane("l", anchors=SDXL)
     )
-    assert waits(snapshot, "disk") == {"l": RULE.load_ms}
+    assert waits(snapshot, "disk") == {"l": 1_875}  # half of the 3.75 s that it takes to load 6 GB
 
 
 def test_a_machine_has_at_most_so_many_candidates() -> None:
@@ -79,15 +98,21 @@ def test_of_equal_lanes_the_fuller_ones_are_kept() -> None:
     assert "l000" not in waits(cell(machine("m"), *lanes), "m")
 
 
-def test_a_new_lane_goes_to_waiting_machines_first_then_to_the_sooner_then_to_the_emptier() -> None:
+def test_a_new_lane_goes_to_the_machines_that_have_its_jobs_done_first() -> None:
     snapshot = cell(
-        machine("busy", parked=False, held={"sdxl": "resident"}, used=1, slots=2),
+        machine("busy", held={"sdxl": "resident"}, used=1, work_ahead_s=40.0),
         machine("cold"),
+        machine("disk", held={"sdxl": "disk"}),
+        machine("soon", held={"sdxl": "resident"}, used=1, work_ahead_s=5.0),
         machine("warm", held={"sdxl": "resident"}),
-        machine("fuller", held={"sdxl": "resident"}, used=3, slots=4),
     )
     order = [choice.subject for choice in ranked(snapshot, anchors=SDXL)]
-    assert order == ["warm", "fuller", "cold", "busy"]
+    assert order == ["warm", "disk", "soon", "cold", "busy"]
+
+
+def test_of_machines_that_could_start_equally_soon_the_emptier_is_preferred() -> None:
+    snapshot = cell(machine("fuller", used=2, slots=4), machine("free", slots=4))
+    assert min(ranked(snapshot)).subject == "free"
 
 
 def test_a_new_lane_is_placed_only_where_it_fits_and_work_is_taken() -> None:
@@ -97,10 +122,19 @@ def test_a_new_lane_is_placed_only_where_it_fits_and_work_is_taken() -> None:
     assert [choice.subject for choice in choices] == ["m"]
 
 
-def test_both_sides_judge_alike() -> None:
-    snapshot = cell(machine("warm", held={"sdxl": "resident"}), machine("cold"), lane("l", anchors=SDXL))
-    seen_by_machines = {name: waits(snapshot, name)["l"] for name in snapshot.machines}
-    assert {choice.subject: choice.ready_after_ms for choice in ranked(snapshot, anchors=SDXL)} == seen_by_machines
+@settings(deadline=None)
+@given(hosts=st.lists(machines, max_size=8), anchors=st.sampled_from([(), SDXL, (*SDXL, ("vae", GB))]))
+def test_both_sides_judge_alike(hosts: list[dict[str, Any]], anchors: tuple[tuple[str, int], ...]) -> None:
+    named = [machine(f"m{number}", **host | {"profile": "p"}) for number, host in enumerate(hosts)]
+    snapshot = msgspec.structs.replace(cell(*named, lane("l", anchors=anchors)), now_ms=NOW_MS)
+    working = {name for name, one in snapshot.machines.items() if one.active and one.slots}
+    seen_by_machines = {
+        name: (choice.ready_after_ms, choice.preference)
+        for name in working
+        for choice in candidates(snapshot.machines[name], snapshot, RULE)
+    }
+    seen_by_lane = {one.subject: (one.ready_after_ms, one.preference) for one in ranked(snapshot, anchors=anchors)}
+    assert seen_by_lane == seen_by_machines
 
 
 def test_an_urgent_job_is_first_though_64_lanes_of_another_tenant_are_full() -> None:
@@ -114,7 +148,7 @@ def test_an_urgent_job_is_a_candidate_though_others_could_start_it_sooner() -> N
     low = [lane(f"a{number:02}", waits=True, head=f"1f5{number:03}") for number in range(64)]
     urgent = lane("b", anchors=SDXL, waits=True, head="19b000")
     snapshot = cell(machine("m"), machine("warm", held={"sdxl": "resident"}), *low, urgent)
-    assert waits(snapshot, "m")["b"] == 6_000
+    assert waits(snapshot, "m")["b"] == 3_000
 
 
 def test_half_the_places_stay_for_what_the_machine_can_start_at_once() -> None:
@@ -124,3 +158,14 @@ def test_half_the_places_stay_for_what_the_machine_can_start_at_once() -> None:
     found = list(waits(snapshot, "m"))
     assert found[:32] == [f"a{number:02}" for number in range(32)]
     assert found[32:] == [f"b{number:03}" for number in range(32)]
+
+
+def test_where_it_counts_machines_near_their_users_go_before_equal_ones() -> None:
+    """Spec, Lightning: "edge deployment preferred"."""
+    near, far = machine("near", profile="edge"), machine("far")
+    snapshot = msgspec.structs.replace(cell(near, far), profiles={"p": profile(), "edge": profile(tags=("edge",))})
+    new = lane("new")
+    _, preferred = ranking(new, wanted(), snapshot, RULE, prefers_edge=True)
+    _, equal = ranking(new, wanted(), snapshot, RULE)
+    assert sorted((one.preference, one.subject) for one in preferred) == [(0, "near"), (1, "far")]
+    assert {one.preference for one in equal} == {0}

@@ -65,8 +65,8 @@ def test_slots_are_those_of_machines_that_fit_and_take_work() -> None:
 def test_a_machine_without_the_model_holds_back_for_the_rest_of_its_patience() -> None:
     machines = (machine("holder", held={"sdxl": "resident"}, used=1), machine("empty"))
     ours = lane("l", anchors=SDXL)
-    assert fit_slots(ours, wanted(), cell(*machines), RULE, waited_ms=1_000).held_back_s == (5.0,)
-    assert fit_slots(ours, wanted(), cell(*machines), RULE, waited_ms=6_000).free == 1
+    assert fit_slots(ours, wanted(), cell(*machines), RULE, waited_ms=1_000).held_back_s == (2.0,)
+    assert fit_slots(ours, wanted(), cell(*machines), RULE, waited_ms=3_000).free == 1
 
 
 def test_lanes_count_that_come_before_and_want_the_same_machines() -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from northstar.policy.routing.candidates import holders_of
-from northstar.policy.routing.explain_holders import HolderCounts
+from northstar.policy.routing.explain_holders import HolderCounts, counted_holders
 from northstar.policy.routing.snapshot import MachineState
-from tests.policy.routing.builders import cell, machine
+from tests.policy.routing.builders import cell, lane, machine
 
 MODELS = ("a", "b", "c")
 held = st.dictionaries(st.sampled_from(MODELS), st.sampled_from(["resident", "disk"]))
@@ -26,4 +25,5 @@ def test_the_counts_are_those_of_policy(
         for number, (models, active, profile) in enumerate(fleet)
     ]
     fitting = [state for state in states if state.profile == "p"]
-    assert HolderCounts(cell(*states)).of("c", asked) == holders_of(fitting, asked)
+    ours = lane("l", anchors=asked)
+    assert HolderCounts(cell(*states)).of(ours) == counted_holders(fitting, ours, now_ms=0)

@@ -74,7 +74,7 @@ def test_what_waits_and_does_not_fit_is_counted_by_its_reason() -> None:
 def test_what_it_may_take_comes_with_the_seconds_until_it_may() -> None:
     """Lanes that it takes now come first; those that it leaves to holders say for how long."""
     holder = machine("holder", held={"sdxl": "resident"}, used=1)
-    patient = lane("patient", waits=True, head="3", anchors=SDXL, unfinished=1)
+    patient = lane("patient", waits=True, head="3", anchors=SDXL, unfinished=1, run_s=1.0)
     found = idle(machine("m"), patient, OURS, holder)
     now, later = found.may_take
     assert now == LaneDemand(
@@ -90,14 +90,14 @@ def test_what_it_may_take_comes_with_the_seconds_until_it_may() -> None:
 def test_a_machine_that_leaves_everything_to_others_is_blocked_and_says_so() -> None:
     """It is idle on purpose, and only for a while."""
     holder = machine("holder", held={"sdxl": "resident"}, used=1)
-    found = idle(machine("m"), lane("patient", waits=True, anchors=SDXL, unfinished=1), holder)
+    found = idle(machine("m"), lane("patient", waits=True, anchors=SDXL, unfinished=1, run_s=1.0), holder)
     assert found.code == "blocked"
     assert [blocked.reason.code for blocked in found.blocked] == ["leaves_to_holders"]
 
 
 def test_room_that_is_kept_for_an_overdue_job_is_told() -> None:
     """An overdue job fits the machine, but not what is free on it: nothing younger may take that room."""
-    subject = machine("m", slots=2, used=1, vram_mb=24_000, vram_used_mb=8_000)
+    subject = machine("m", slots=2, used=1, vram_free_mb=16_000)
     big = lane("big", waits=True, head="9", requirement_class="big", unfinished=1)
     young = idle(subject, OURS, big)
     assert [lane.reason for lane in young.may_take] == [Reason(code="takes_it")]

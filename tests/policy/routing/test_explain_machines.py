@@ -21,6 +21,7 @@ from tests.policy.routing.builders import GB, SDXL, cell, lane, machine, profile
 
 RULE = PatienceRule()
 NOW_MS = 1_000_000
+NODES = "0123456789abcdef"
 HOLDER = machine("holder", held={"sdxl": "resident"}, used=1)
 
 
@@ -59,7 +60,7 @@ def reason_of(subject: MachineState, asked: Wait, *others: MachineState) -> Reas
             "fits, and asks for no work: picture takes no work now: it died",
         ),
         (
-            machine("m", slots=2, used=1, vram_mb=24_000, vram_used_mb=20_000),
+            machine("m", slots=2, used=1, vram_free_mb=4_000),
             {"wanted": wanted(vram_mb=8_000)},
             "fits, and has 4000 MB of VRAM free, the job needs 8000",
         ),
@@ -74,14 +75,14 @@ def test_each_reason_is_told_in_a_sentence_of_its_own(
 
 def test_patience_is_told_with_the_numbers_that_it_follows_from() -> None:
     """Bytes to fetch, speed, holders, and the jobs that ask for them."""
-    asked = wait(lane=lane("l", anchors=SDXL, unfinished=1))
+    asked = wait(lane=lane("l", anchors=SDXL, unfinished=1, run_s=1.0))
     reason = reason_of(machine("m"), asked, HOLDER)
     assert reason.patience == Patience(
         left_s=2.0, whole_s=3.0, missing_bytes=6 * GB, bytes_per_s=float(GB), holders=1, jobs=1
     )
     assert describe_reason(reason) == (
         "fits, and leaves it to machines that hold its models for 2.0 s more (3.0 s in all: it would fetch 6.0 GB at 1000 MB/s, "
-        "and 1 job asks for 1 machine that could start sooner)"
+        "and 1 job waits for 1 machine that could start sooner)"
     )
 
 
@@ -97,8 +98,17 @@ def test_a_model_on_disk_is_only_loaded() -> None:
     asked = wait(lane=lane("l", anchors=SDXL), oldest_ms=NOW_MS)
     reason = reason_of(machine("m", held={"sdxl": "disk"}), asked, HOLDER)
     assert reason.patience is not None
-    assert (reason.patience.missing_bytes, reason.patience.whole_s) == (0, 1.5)
+    assert (reason.patience.missing_bytes, reason.patience.whole_s) == (0, 1.875)
     assert "it would load it from its disk" in describe_reason(reason)
+
+
+def test_a_model_that_is_on_its_way_is_told_with_what_is_left_of_its_fetch() -> None:
+    """Nothing is fetched twice, so only what is left counts."""
+    asked = wait(lane=lane("l", anchors=SDXL), oldest_ms=NOW_MS)
+    reason = reason_of(machine("m", fetching={"sdxl": NOW_MS + 4_000}), asked, HOLDER)
+    assert reason.patience is not None
+    assert (reason.patience.missing_bytes, reason.patience.coming_s, reason.patience.whole_s) == (0, 4.0, 2.0)
+    assert "what it fetches already comes in 4.0 s" in describe_reason(reason)
 
 
 def test_patience_counts_from_the_oldest_job_of_the_lane() -> None:
@@ -121,10 +131,43 @@ def test_an_overdue_job_is_left_to_nobody() -> None:
 
 def test_every_need_of_a_job_has_a_name() -> None:
     """Every reason against that fit can give is told with the need that it is about."""
-    asks = wanted(pool="heavy", service="video", vram_mb=48_000, node_packs=("a",), tags=("eu",), isolation="acme")
+    asks = wanted(
+        pool="heavy",
+        service="video",
+        vram_mb=48_000,
+        node_packs=("a",),
+        tags=("fast",),
+        isolation="acme",
+        regions=("eu",),
+        node_classes=("FaceDetailer",),
+    )
     lacks = lacks_of("p", asks, CellSnapshot(profiles={"p": profile()}))
-    assert [lack.need for lack in lacks] == ["pool", "service", "vram", "node_packs", "tags", "isolation"]
+    assert [lack.need for lack in lacks] == [
+        "pool", "service", "vram", "node_packs", "tags", "isolation", "region", "node_classes",
+    ]  # fmt: skip
     assert tuple(lack.says for lack in lacks) == decide_fit(profile(), asks).reasons
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({}, "has not told its node classes yet"),
+        ({NODES: frozenset({"KSampler"})}, "lacks node classes FaceDetailer"),
+        ({NODES: frozenset({"FaceDetailer"})}, ""),
+    ],
+)
+def test_the_missing_node_is_named(told: dict[str, frozenset[str]], says: str) -> None:
+    """Or that nobody knows yet."""
+    snapshot = CellSnapshot(profiles={"p": profile(node_set=NODES)}, node_sets=told)
+    lacks = lacks_of("p", wanted(node_classes=("FaceDetailer",)), snapshot)
+    assert [(lack.need, lack.says) for lack in lacks] == ([("node_classes", says)] if says else [])
+
+
+def test_a_machine_that_is_kept_for_a_pool_is_told_so_where_pools_are_switched_off() -> None:
+    """Enterprise machines stay apart."""
+    snapshot = CellSnapshot(profiles={"p": profile(pools=("enterprise",))})
+    (lack,) = lacks_of("p", wanted(pool="uniform"), snapshot)
+    assert (lack.need, lack.says) == ("pool", "is kept for pool enterprise")
 
 
 words = st.sampled_from(["a", "b", "c"])
@@ -183,4 +226,4 @@ def test_of_machines_that_hold_back_the_first_that_gives_up_speaks_for_its_group
     first = grouped(reasons_of(asked, snapshot, RULE), snapshot).shown[0]
     assert (first.names, first.count) == (("z-fast", "slow"), 2)
     assert first.reason.patience is not None
-    assert first.reason.patience.left_s == 6.0
+    assert first.reason.patience.left_s == 3.0

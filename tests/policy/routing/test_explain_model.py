@@ -97,7 +97,7 @@ def test_what_to_do_is_a_command_that_can_be_typed() -> None:
     assert order.command == f"northstar machines fetch m sdxl --from hf://org/sdxl/sdxl.safetensors --sha256 {HASH}"
     unknown = placement(machine("m"), ASKS).actions
     assert [action.command for action in unknown] == [
-        "northstar models add URL",
+        "northstar models add URL --name sdxl",
         "northstar machines fetch m sdxl --from URL --sha256 HEX",
     ]
 

@@ -21,15 +21,16 @@ RULE = PatienceRule()
 
 
 def standstill(snapshot: CellSnapshot, *, pauses: dict[str, str] | None = None, **changes: Any) -> Standstill:
-    models = changes.pop("models", ())
+    models, placed = changes.pop("models", ()), changes.pop("placed", None)
     not_approved = changes.pop("not_approved", ())
     asked = Wait(
         lane=lane("l"),
         wanted=wanted(**changes),
-        now_ms=0,
+        now_ms=5_000,
         submitted_ms=0,
         oldest_ms=0,
         overdue_ms=60_000,
+        placed=placed,
         pauses=pauses or {},
     )
     return standstill_of(asked, reasons_of(asked, snapshot, RULE), snapshot, models=models, not_approved=not_approved)
@@ -67,6 +68,11 @@ def test_a_job_that_somebody_can_run_stands_still_for_no_reason() -> None:
             {"isolation": "acme"},
             "no machine fits now: m is dedicated to nobody, the job to acme",
             ["northstar machines invite --pool standard --dedicated-to acme"],
+        ),
+        (
+            {"regions": ("eu",)},
+            "no machine fits now: m is in region (none said), not eu",
+            ["northstar machines invite --pool standard --region eu"],
         ),
         (
             {"service": "video"},
@@ -154,6 +160,14 @@ def test_a_large_fleet_in_trouble_gives_no_endless_list() -> None:
     found = standstill(cell(*fleet), models=models)
     assert len(found.actions) == MOST_ACTIONS
     assert len(set(found.actions)) == MOST_ACTIONS
+
+
+def test_a_job_for_which_nobody_plans_says_that_a_broker_is_missing() -> None:
+    """Machines fit and are free, and stay so: only a broker's plan brings them together."""
+    found = standstill(cell(machine("m")), placed=0)
+    assert found.because == "machines fit, and no broker has planned for it: none runs, or it has trouble"
+    assert [action.command for action in found.actions] == ["northstar serve"]
+    assert standstill(cell(machine("m")), placed=1) == Standstill()
 
 
 def at_submit(snapshot: CellSnapshot, **requires: Any) -> Standstill:

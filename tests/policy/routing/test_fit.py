@@ -114,6 +114,7 @@ def test_with_pools_switched_off_any_machine_fits_that_is_not_kept_for_somebody(
     assert decide_fit(profile(pools=("heavy",)), uniform).fits
     assert decide_fit(profile(pools=("enterprise",)), uniform).reasons == ("is kept for pool enterprise",)
     assert decide_fit(profile(pools=("enterprise", "standard")), uniform).fits
+    assert not decide_fit(profile(pools=("heavy",), exclusive=True), uniform).fits
     assert not decide_fit(profile(dedicated_to="acme"), uniform).fits
 
 

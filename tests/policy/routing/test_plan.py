@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,27 +16,42 @@ RULE = PatienceRule()
 MODELS = ("sdxl", "flux", "wan", "vae")
 
 machines = st.builds(
-    lambda profile, held, active, rate, used: machine(
-        "?", profile=profile, held=held, active=active, download_bytes_per_s=rate, used=used
+    lambda profile, held, active, rate, used, slots, fetching, work_ahead_s: machine(
+        "?",
+        profile=profile,
+        held=held,
+        active=active,
+        download_bytes_per_s=rate,
+        used=used,
+        slots=slots,
+        fetching=fetching,
+        work_ahead_s=work_ahead_s,
     ),
     st.sampled_from(["p", "other", "third"]),
     st.dictionaries(st.sampled_from(MODELS), st.sampled_from(["resident", "disk"])),
     st.booleans(),
     st.sampled_from([0.0, 1e7, 1e9]),
     st.integers(0, 2),
+    st.integers(0, 3),
+    st.dictionaries(st.sampled_from(MODELS), st.integers(0, 20_000), max_size=2),
+    st.sampled_from([0.0, 12.5, 60.0]),
 )
 lanes = st.builds(
-    lambda class_, anchors, unfinished, head: lane(
+    lambda class_, anchors, unfinished, running, run_s, head: lane(
         "?",
         requirement_class=class_,
         anchors=tuple(anchors.items()),
         unfinished=unfinished,
+        running=running,
+        run_s=run_s,
         waits=bool(head),
         head=head,
     ),
     st.sampled_from(["c", "d", "e"]),
     st.dictionaries(st.sampled_from(MODELS), st.sampled_from([0, GB, 40 * GB]), max_size=3),
     st.integers(0, 20),
+    st.integers(0, 3),
+    st.sampled_from([0.5, 20.0]),
     st.sampled_from(["", "1f5", "19b", "0aa"]),
 )
 
@@ -44,7 +60,7 @@ def a_cell(hosts: list[MachineState], queues: list[LaneState], fits: list[bool])
     pairs = [(profile, class_) for profile in ("p", "other", "third") for class_ in ("c", "d", "e")]
     named = [machine(f"m{n}", **fields_of(host)) for n, host in enumerate(hosts)]
     numbered = [lane(f"l{n:03}", **fields_of(queue)) for n, queue in enumerate(queues)]
-    return cell(*named, *numbered, fits=dict(zip(pairs, fits, strict=True)))
+    return msgspec.structs.replace(cell(*named, *numbered, fits=dict(zip(pairs, fits, strict=True))), now_ms=10_000)
 
 
 def fields_of(part: MachineState | LaneState) -> dict[str, object]:

@@ -9,16 +9,14 @@ from hypothesis import strategies as st
 
 from northstar.domain.decisions import RoutingDecision
 from northstar.domain.estimates import DurationEstimate, FinishedRun
-from northstar.domain.events import Event, EventId
 from northstar.domain.jobs import RetryRule
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelNeed
 from northstar.domain.requirements import Requirements
 from northstar.domain.run_reports import ModelUsed, RunReport
 from northstar.store.history import Attempt, AttemptFilter, AttemptReader, HistoryDatabase, HistoryWriter, prune
-from northstar.store.history.attempts import attempt_of, decision_of, ended_runs
 from northstar.store.history.errors import HistoryQueryInvalid
-from northstar.store.messages import Held, InspectedJob
+from northstar.store.messages import Held
 from tests.store.history.conftest import writer_for
 from tests.store.history.workplace import NOON_MS, Workplace
 
@@ -41,7 +39,7 @@ async def test_a_run_that_succeeded_has_a_row_with_everything_that_is_known(
 ) -> None:
     """Issue: "Each attempt: tenant, user, session, parent job, …, outcome class"."""
     await workplace.register("m", said=L4)
-    await workplace.cell.declare(["model:sdxl.safetensors"], by="test")
+    await workplace.cell.declare(["model:sdxl.safetensors", "model:style.safetensors"], by="test")
     await workplace.submit(
         "a", tenant="ada", user="u7", session="s1", parent="before", requires=Requirements(models=(SDXL, STYLE))
     )
@@ -124,7 +122,7 @@ async def test_ends_of_every_kind_are_told_apart(
     await workplace.register("spot", said=L4)
     await workplace.submit("expired", finish_within_s=1.0)
     await workplace.submit("released", "canceled")
-    await workplace.submit("lost", machine="spot", service="paint", requires=Requirements(vram_mb=1))
+    await workplace.submit("lost", machine="spot", requires=Requirements(vram_mb=1))
     await workplace.submit("waits", finish_within_s=1.0, priority=0)
     held = {job.id: Held(job.id, job.token) for job in await workplace.claim(3)}
     await workplace.claim(machine="spot")
@@ -243,12 +241,6 @@ async def test_old_attempts_and_machines_that_are_gone_are_forgotten(
     assert [one.job_id for one in await all_of(attempts)] == ["young"]
 
 
-class Kept(InspectedJob, frozen=True, array_like=True):
-    """A job whose decision the cell keeps."""
-
-    decision: str = ""
-
-
 DECISION = RoutingDecision(
     pool="fast",
     route="fallback",
@@ -262,25 +254,19 @@ DECISION = RoutingDecision(
 )
 
 
-async def test_how_a_job_was_routed_is_kept_with_its_attempt(workplace: Workplace) -> None:
+async def test_how_a_job_was_routed_is_kept_with_its_attempt(
+    workplace: Workplace, writer: HistoryWriter, attempts: AttemptReader
+) -> None:
     """The estimate beside what came of it, and the pool that was wanted beside the one that was had."""
-    await workplace.run("a")
-    found = await workplace.look("a")
-    assert found is not None
-    fields = {name: getattr(found, name) for name in found.__struct_fields__}
-    text = msgspec.json.encode(DECISION).decode()
-    kept = Kept(**fields | {"decision": text})
-    data = {"machine": "m", "claim": 1, "attempt": 1, "started_ms": NOON_MS}
-    (run,) = ended_runs(
-        [Event(id=EventId(1, 9), kind="job.succeeded", subject="a", number=3, at_ms=NOON_MS, data=data)]
-    )
-    row = attempt_of(run, found=kept, machine=None)
+    await workplace.run("a", decision=msgspec.json.encode(DECISION).decode())
+    await workplace.run("b", decision="of a version that writes otherwise")
+    await writer.step()
+    row, other = await all_of(attempts)
     assert (row.optimal_pool, row.pool, row.route, row.shape, row.modality, row.work) == (
         "lightning", "fast", "fallback", "llm", "text", 800.0,
     )  # fmt: skip
     assert (row.estimate_p10_s, row.estimate_p50_s, row.estimate_p90_s, row.estimate_source) == (1, 2, 3, "model")
-    assert decision_of(Kept(**fields | {"decision": "no decision"})) is None
-    assert decision_of(found) is None
+    assert (other.pool, other.optimal_pool, other.estimate_p50_s) == ("fast", None, None)
 
 
 Step = st.sampled_from(["succeed", "fail", "lose", "release", "wait"])

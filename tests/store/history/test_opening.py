@@ -36,11 +36,14 @@ def add_a_job(connection: Connection, *, cell: str) -> None:
     connection.execute(text(f"INSERT INTO jobs {row}"), {"cell": cell})
 
 
-async def test_an_older_database_is_brought_up_to_date_with_its_rows(database_url: str, workplace: Workplace) -> None:
+@pytest.mark.parametrize("revision", ["0001", "0003"])
+async def test_an_older_database_is_brought_up_to_date_with_its_rows(
+    database_url: str, workplace: Workplace, revision: str
+) -> None:
     old = HistoryDatabase(database_url, options=OPTIONS)
     if database_url.startswith("sqlite"):
         Path(database_url.removeprefix("sqlite:///")).touch()
-    await old.write(partial(upgrade_tables, place=old.place, to="0001"))
+    await old.write(partial(upgrade_tables, place=old.place, to=revision))
     assert await old.read(differences) != []
     await old.write(partial(add_a_job, cell=workplace.name))
     await old.close()

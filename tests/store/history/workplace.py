@@ -17,6 +17,7 @@ from northstar.domain.run_reports import RunReport, to_wire
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.cell import Cell
 from northstar.store.keys import KEY_KINDS
+from northstar.store.machine_facts import facts_text
 from northstar.store.messages import Candidate, Done, Failure, InspectedJob, OpenReply, Placement
 from northstar.store.valkey import ValkeyClient
 
@@ -59,6 +60,7 @@ class Workplace:
             description="{}" if said is None else msgspec.json.encode(said).decode(),
             words=[],
             nonce=self.nonce(),
+            **({} if said is None else {"facts": facts_text(said, vram_mb=24_000, pools=PROFILE.pools)}),
         )
         self._profile = registered.profile
 
@@ -76,14 +78,14 @@ class Workplace:
         assert self.cell.now_ms is not None
         self.cell.now_ms += by_ms
 
-    async def submit(self, *job_ids: str, machine: str = "m", **fields: Any) -> None:
+    async def submit(self, *job_ids: str, machine: str = "m", decision: str = "", **fields: Any) -> None:
         request = JobRequest(service="paint", pool="fast", **{"payload": {"prompt": "a lake"}} | fields)
         lane = msgspec.structs.replace(
             wanted_lane(request.lane(), None, PatienceRule()),
             fits=((self._profile, True),),
             placements=(Placement(machine, 0),),
         )
-        jobs = [wanted_job(request, job_id=job_id, lane=1, weight=1.0) for job_id in job_ids]
+        jobs = [wanted_job(request, job_id=job_id, lane=1, weight=1.0, decision=decision) for job_id in job_ids]
         await self.cell.submit(jobs=jobs, lanes=[lane], nonce=self.nonce())
 
     async def claim(self, credits_: int = 100, *, machine: str = "m") -> list[ClaimedJob]:

@@ -309,7 +309,7 @@ SCENARIOS: list[Scenario] = [
     Scenario("register_machine", "new", lambda f: a_machine("m9", profile="profile three", fits=[["000001", True]])),
     Scenario("register_machine", "again", lambda f: a_machine("m1", slots=3)),
     Scenario("register_machine", "restarted", lambda f: a_machine("m1", session="m1-session-2", profile="profile two")),
-    Scenario("register_machine", "by a token", lambda f: a_machine("m6", admitted_by="m6-token")),
+    Scenario("register_machine", "by a token", lambda f: a_machine("m6", admitted_by="m6-token", facts='{"gpu":"L4"}')),
     Scenario(
         "update_machine", "all fields", lambda f: of("m1", slots=9, vram_mb=1, holder="serve-2", description='{"a": 1}')
     ),

@@ -30,8 +30,8 @@ FULLEST["claim"] = next(s for s in SCENARIOS if str(s) == "claim-with-candidates
 
 #: What may be left out, or be null.
 OPTIONAL = {
-    "admitted_by", "bodies", "candidates", "configure", "decision", "decisions", "description", "expected", "holder", "lost", "node_set", "park",
-    "report", "results", "slots", "vram_mb", "withdraw",
+    "admitted_by", "bodies", "candidates", "configure", "decision", "decisions", "description", "expected", "facts", "holder", "lost",
+    "node_set", "park", "report", "results", "slots", "vram_mb", "withdraw",
 }  # fmt: skip
 LONG = "x" * 70_000
 GARBAGE: list[Any] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -25,6 +26,8 @@ MACHINE_FIELDS = [
     "wants",
     "nonce",
     "registered_ms",
+    "accepted",
+    "work",
 ]
 HOT_FIELDS = [
     "last_ms",
@@ -231,6 +234,7 @@ def _machines(books: Books, cell: ReferenceCell) -> None:
             "offers": machine.offers or {},
             "nonce": machine.nonce,
         }
+        assert dict(record.get("work") or {}) == dict(Counter(job.lane.id for job in machine.held.values()))
         found = {name: record[name] or {} if name == "offers" else record[name] for name in expected}
         assert found == expected, machine.name
     machines = cell.machines.values()
@@ -306,4 +310,12 @@ def _memory(books: Books, cell: ReferenceCell) -> None:
 
 
 def _lane(lane: Lane, cell: ReferenceCell) -> list[Any]:
-    return [lane.key, cell.kinds[lane.kind], lane.pool, lane.vram_mb, lane.live, ""]
+    return [
+        lane.key,
+        cell.kinds[lane.kind],
+        lane.pool,
+        lane.vram_mb,
+        lane.live,
+        "",
+        *([] if lane.run_s is None else [lane.run_s]),
+    ]

@@ -76,6 +76,8 @@ class ExpectedJobs(ExpectedSteps):
         if wanted["idempotency_key"]:
             self.idempotency[wanted["tenant"], wanted["idempotency_key"]] = (wanted["digest"], wanted["id"])
         self.enter(job)
+        before = lane.run_s
+        lane.run_s = wanted["cost"] if before is None else before + 0.125 * (wanted["cost"] - before)
         event = trace.next("job.submitted", job.id)
         assert event.data == {"tenant": wanted["tenant"], "lane": lane.id, "priority": wanted["priority"]}
 

@@ -33,6 +33,7 @@ class Lane:
     vram_mb: int
     live: int = 0
     forget_at: int | None = None
+    run_s: float | None = None  # what its submitters expect of a run, the latest counting for an eighth
 
 
 @dataclass

@@ -13,7 +13,9 @@ from northstar.domain.pool_terms import pool_terms
 from northstar.domain.refusals import NoSuchMachine
 from northstar.domain.run_reports import believed
 from northstar.policy.fleet.pool_membership import Announced, PoolRefusesMachine, counted_pools, pool_refusals
+from northstar.policy.fleet.pool_stance import is_kept
 from northstar.store import wire
+from northstar.store.machine_facts import facts_text
 from northstar.store.messages import Failure, Held
 from northstar.store.pool_census import count_others
 
@@ -43,7 +45,10 @@ class Calls:
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
     ) -> None:
-        """`pools` gives those that hold now; `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come."""
+        """`pools` gives those that hold now.
+
+        `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come.
+        """
         self._cell = cell
         self._admitted = admitted
         self._session = session
@@ -59,6 +64,8 @@ class Calls:
         self.parked = False
         #: Whether it has gone in order: then its connection is not missed.
         self.left = False
+        #: The pools that it serves, as it registered.
+        self.serves: tuple[str, ...] = ()
         self._slots = 0
         self._models = ModelCalls(cell, admitted, session=session)
 
@@ -103,6 +110,7 @@ class Calls:
         machine, profile = self._admitted.machine, body.profile
         self._admitted.grant.check(machine, profile, region=body.description.region)
         await self._check_pools(body)
+        profile = msgspec.structs.replace(profile, exclusive=is_kept(self._pools(), profile.pools))
         admitted_by = {"admitted_by": self._admitted.token_id} if self._admitted.token_id else {}
         reply = await self._cell.register_machine(
             machine=machine,
@@ -116,12 +124,14 @@ class Calls:
             words=profile.words(),
             nonce=self._new_nonce(),
             again=body.again,
+            facts=facts_text(body.description, vram_mb=body.description.shared_vram_mb(profile), pools=profile.pools),
             **admitted_by,
             **profile.named_set(),
         )
         self.left = False
         self._registered(body)
         self._slots = body.slots
+        self.serves = profile.pools
         self.leases = dict(reply.held)
         request = {"machine": machine, "session": self._session, "models": body.models}
         await self._cell.call("models_present", request, dict[str, bool])

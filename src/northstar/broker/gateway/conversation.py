@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from northstar.broker.gateway.calls import Calls
     from northstar.broker.gateway.socket import Socket
     from northstar.domain.admission import Admitted
+    from northstar.domain.pool_terms import PoolTerms
     from northstar.store.bells import Canceled, Connected, MachineChanged, Ordered
     from northstar.store.cell import Cell
 
@@ -126,6 +127,10 @@ class Conversation:
         if isinstance(ring, Offered):
             self.calls.offered({job.id: job.token for job in ring.jobs})
         self._say(wire.Rung(word_of(ring)))
+
+    def tell_terms(self, terms: PoolTerms) -> None:
+        """What follows from the machine's pools has changed. An agent that does not know the word passes it over."""
+        self._say(wire.Rung([wire.TERMS, terms]))
 
     def _say(self, frame: wire.FromBroker) -> None:
         try:

@@ -15,6 +15,7 @@ from northstar.broker.gateway.conversation import Conversation, greeted, say_goo
 from northstar.broker.gateway.refusal_log import RefusalLog
 from northstar.broker.gateway.socket import ConnectionReplaced, GatewayFull, SocketClosed
 from northstar.domain.errors import NorthstarError
+from northstar.domain.pool_terms import pool_terms
 from northstar.domain.refusals import MachineReplaced, TokenRevoked
 from northstar.store import wire
 from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, Ordered, Revoked, listen
@@ -62,6 +63,7 @@ class Gateway:
         self._serve = serve
         self._outputs = outputs
         self._pools = pools
+        self._told_pools = pools()
         self._new_nonce = new_nonce
         self._hear = hear
         self._options = options or GatewayOptions()
@@ -194,10 +196,22 @@ class Gateway:
         while True:
             await asyncio.sleep(self._options.sweep_every_s)
             self.refusals.flush()
+            self.tell_changed_terms()
             try:
                 await self.sweep()
             except NorthstarError as exc:
                 log.warning("sweep_failed", code=exc.code, error=str(exc))
+
+    def tell_changed_terms(self) -> None:
+        """Pools that were changed reach machines that are here already; whether these may stay is asked when they register anew."""
+        pools = self._pools()
+        if pools is self._told_pools:
+            return
+        before, self._told_pools = self._told_pools, pools
+        for conversation in list(self._conversations.values()):
+            served = conversation.calls.serves
+            if (terms := pool_terms(pools, served)) != pool_terms(before, served):
+                conversation.tell_terms(terms)
 
     async def sweep(self) -> int:
         """Wake machines that should wait for work and, by the cell, do not: their bell was lost. Gives how many."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from northstar.domain.machines import MachineProfile
     from northstar.domain.pools import Pools, PoolSpec
     from northstar.domain.tenancy import TenantTerms
 
@@ -31,11 +30,6 @@ def models_to_keep(pools: Pools, served: Sequence[str], held: Collection[str]) -
     return tuple(name for name in dict.fromkeys(wanted) if name not in held)
 
 
-def edge_preference(spec: PoolSpec | None, profile: MachineProfile) -> int:
-    """0 for a machine that is preferred, 1 for the others: to be compared where two machines are else equal."""
-    return int(spec is not None and spec.scaling.prefers_edge and EDGE_TAG not in profile.tags)
-
-
-def takes_uniform(pools: Pools, profile: MachineProfile) -> bool:
-    """Whether work without pools may come to the machine: it is dedicated to nobody, and in no pool that is kept for its own work."""
-    return profile.dedicated_to is None and not any(pools.is_exclusive(name) for name in profile.pools)
+def is_kept(pools: Pools, served: Collection[str]) -> bool:
+    """Whether a machine that serves these pools is kept for their work, so that work without pools may not come to it."""
+    return any(pools.is_exclusive(name) for name in served)

@@ -36,6 +36,7 @@ class CatalogueIndex:
     def __init__(self, models: Iterable[CatalogueModel] = ()) -> None:
         self.models = {model.name: model for model in sorted(models, key=lambda model: model.name)}
         self._aliases: dict[str, CatalogueModel] = {}
+        self._current: dict[str, Found] = {}
         self._files: dict[str, list[Found]] = {}
         for model in self.models.values():
             for alias in model.aliases:
@@ -44,6 +45,10 @@ class CatalogueIndex:
                 for file in version.files:
                     found = Found(model=model, version=version, files=(file,), by="file")
                     self._files.setdefault(file.name, []).append(found)
+        for name, model in (self._aliases | self.models).items():
+            current = model.current_version
+            by: Literal["name", "alias"] = "name" if name == model.name else "alias"
+            self._current[name] = Found(model=model, version=current, files=current.files, by=by)
 
     def __len__(self) -> int:
         return len(self.models)
@@ -68,14 +73,15 @@ class CatalogueIndex:
         return [*self.models, *self._aliases, *self._files]
 
     def _named(self, name: str, *, version: str = "", sha256: str, tenant: str | None) -> Found | None:
-        model = self.models.get(name) or self._aliases.get(name)
-        if model is None or not _may_use(model, tenant):
+        current = self._current.get(name)
+        if current is None or not _may_use(current.model, tenant):
             return None
-        chosen = _with_hash(model, sha256) if sha256 and not version else model.version(version)
+        if not (version or sha256):
+            return current
+        chosen = current.model.version(version) if version else _with_hash(current.model, sha256)
         if chosen is None or (sha256 and not _has(chosen, sha256)):
             return None
-        by: Literal["name", "alias"] = "name" if name == model.name else "alias"
-        return Found(model=model, version=chosen, files=chosen.files, by=by, is_pinned=bool(version))
+        return msgspec.structs.replace(current, version=chosen, files=chosen.files, is_pinned=bool(version))
 
     def _file(self, name: str, *, kind: ModelKind | None, sha256: str, tenant: str | None) -> Found | None:
         candidates = [

@@ -66,7 +66,7 @@ class ComfyGraph(msgspec.Struct, frozen=True, kw_only=True):
         if name not in node.links and name not in node.values:
             return None
         value = self.value(node, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_NUMBER:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_NUMBER:
             return None
         return value
 

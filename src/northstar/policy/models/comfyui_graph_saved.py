@@ -16,6 +16,7 @@ from northstar.policy.models.comfyui_graph_scopes import (
     is_off,
     list_of,
     subgraphs_of,
+    text_of,
 )
 from northstar.policy.models.comfyui_graph_widgets import named_values
 
@@ -23,8 +24,23 @@ from northstar.policy.models.comfyui_graph_widgets import named_values
 _MAX_DEPTH: Final = 16
 #: Links that are followed from one input to the node that feeds it.
 _MAX_HOPS: Final = 64
-#: Nodes that the editor keeps to itself.
-_EDITOR_ONLY: Final = frozenset({"Note", "MarkdownNote", "Reroute", "PrimitiveNode"})
+_REROUTES: Final = frozenset({"Reroute", "Reroute (rgthree)"})
+#: Takes what the node `SetNode` of the same name was given, without a link between them.
+_GETS: Final = "GetNode"
+#: Nodes that the editor keeps to itself: its own, and those of packs that live in the editor alone.
+_EDITOR_ONLY: Final = _REROUTES | {
+    "Bookmark (rgthree)",
+    "Fast Bypasser (rgthree)",
+    "Fast Groups Bypasser (rgthree)",
+    "Fast Groups Muter (rgthree)",
+    "Fast Muter (rgthree)",
+    _GETS,
+    "Label (rgthree)",
+    "MarkdownNote",
+    "Note",
+    "PrimitiveNode",
+    "SetNode",
+}
 
 
 class _Fixed(msgspec.Struct, frozen=True):
@@ -98,7 +114,7 @@ def _read(scope: Scope, identity: str, node: Mapping[str, Any]) -> GraphNode:
 def _source(scope: Scope, link: Any) -> Link | _Fixed | None:
     """What feeds an input in the end; None if nothing does, so that the input's own value counts."""
     for _ in range(_MAX_HOPS):
-        end = scope.definition.links.get(str(link)) if isinstance(link, int | str) else None
+        end = scope.definition.links.get(text_of(link))
         if end is None:
             return None
         found = _beyond(scope, *end)
@@ -117,8 +133,10 @@ def _beyond(scope: Scope, origin: str, slot: int) -> tuple[Scope, Any] | Link | 
         return None
     if is_bypassed(node):
         return scope, scope.definition.passing(origin).at(slot)
-    if node["type"] == "Reroute":
+    if node["type"] in _REROUTES:
         return scope, scope.definition.passing(origin).at(0)
+    if node["type"] == _GETS:
+        return scope, scope.definition.given(node)
     if node["type"] == "PrimitiveNode":
         values = list_of(node, "widgets_values")
         return _Fixed(values[0]) if values else None

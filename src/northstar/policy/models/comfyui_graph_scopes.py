@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from northstar.policy.models.comfyui_graph import MAX_CLASS_NAME
+from northstar.policy.models.comfyui_graph import MAX_CLASS_NAME, MAX_NUMBER
 from northstar.policy.models.comfyui_graph_widgets import named_values, widget_inputs
 
 #: Most subgraphs of a workflow that are looked at, and how deep they may be defined in each other.
@@ -54,7 +54,13 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     entry: str = _ENTRY
     #: Nodes that cannot be read.
     odd: int = 0
+    #: By the name of a `SetNode`, the link that leads into it.
+    named: Mapping[str, Any] = {}
     _passing: dict[str, Passing] = {}
+
+    def given(self, node: Mapping[str, Any]) -> Any:
+        """The link whose value a `GetNode` takes, by the name that it shares with a `SetNode`."""
+        return self.named.get(_first_value(node))
 
     def passing(self, identity: str) -> Passing:
         """What a bypassed node hands on; looked at once for each node, since many links may lead through it."""
@@ -120,36 +126,40 @@ class Scope(msgspec.Struct, kw_only=True):
 
 def definition_of(written: Mapping[str, Any]) -> Definition:
     """Read a workflow or a subgraph; what cannot be read is counted."""
-    nodes: dict[str, Mapping[str, Any]] = {}
-    odd = 0
-    for node in list_of(written, "nodes"):
-        match node:
-            case {"type": str(class_type), "id": int() | str() as identity} if 0 < len(class_type) <= MAX_CLASS_NAME:
-                nodes[str(identity)] = node
-            case _:
-                odd += 1
+    listed = list_of(written, "nodes")
+    nodes = {text_of(node["id"]): node for node in listed if _is_node(node)}
     links: dict[str, tuple[str, int]] = {}
     exits: dict[int, str] = {}
     entry, leave = _end(written, "inputNode", _ENTRY), _end(written, "outputNode", _EXIT)
-    for link in list_of(written, "links"):
-        match link:
-            case [identity, origin, int(slot), target, target_slot, *_]:
-                pass
-            case {
-                "id": identity,
-                "origin_id": origin,
-                "origin_slot": int(slot),
-                "target_id": target,
-                "target_slot": target_slot,
-            }:
-                pass
-            case _:
-                continue
-        links[_id(identity)] = (_id(origin), slot)
-        if _id(target) == leave and isinstance(target_slot, int):
-            exits[target_slot] = _id(identity)
-    inputs = tuple(_id(entry.get("name")) if isinstance(entry, dict) else "" for entry in list_of(written, "inputs"))
-    return Definition(nodes=nodes, links=links, exits=exits, inputs=inputs, entry=entry, odd=odd)
+    for identity, origin, slot, target, target_slot in filter(None, map(_link, list_of(written, "links"))):
+        links[identity] = (origin, slot)
+        if target == leave and isinstance(target_slot, int):
+            exits[target_slot] = identity
+    return Definition(
+        nodes=nodes,
+        links=links,
+        exits=exits,
+        inputs=tuple(text_of(_get(entry, "name")) for entry in list_of(written, "inputs")),
+        entry=entry,
+        odd=sum(not _is_node(node) for node in listed),
+        named={_first_value(node): _passing_of(node).at(0) for node in nodes.values() if node["type"] == "SetNode"},
+    )
+
+
+def _is_node(node: Any) -> bool:
+    class_type, identity = _get(node, "type"), _get(node, "id")
+    return isinstance(class_type, str) and 0 < len(class_type) <= MAX_CLASS_NAME and text_of(identity) != ""
+
+
+def _link(link: Any) -> tuple[str, str, int, str, Any] | None:
+    """Id, beginning and end of a link, in either of the two forms that editors write; None if it is none."""
+    match link:
+        case [identity, origin, int(slot), target, target_slot, *_]:
+            return text_of(identity), text_of(origin), slot, text_of(target), target_slot
+        case {"id": identity, "origin_id": origin, "origin_slot": int(slot), "target_id": target, "target_slot": end}:
+            return text_of(identity), text_of(origin), slot, text_of(target), end
+        case _:
+            return None
 
 
 def subgraphs_of(workflow: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -166,7 +176,7 @@ def subgraphs_of(workflow: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str
                     return
                 if isinstance(found, dict):
                     inner.append(found)
-                    yield _id(found.get("id")), found
+                    yield text_of(found.get("id")), found
         level = inner
 
 
@@ -187,28 +197,36 @@ def is_bypassed(node: Mapping[str, Any]) -> bool:
 
 
 def _passing_of(node: Mapping[str, Any]) -> Passing:
-    places = tuple(
-        (_id(entry.get("type")), entry.get("link")) if isinstance(entry, dict) else ("", None)
-        for entry in list_of(node, "inputs")
-    )
+    places = tuple((text_of(_get(entry, "type")), _get(entry, "link")) for entry in list_of(node, "inputs"))
     first: dict[str, tuple[int, Any]] = {}
     for at, (kind, link) in enumerate(places):
         if link is not None:
             first.setdefault(kind, (at, link))
-    out = tuple(_id(entry.get("type")) if isinstance(entry, dict) else "" for entry in list_of(node, "outputs"))
+    out = tuple(text_of(_get(entry, "type")) for entry in list_of(node, "outputs"))
     return Passing(places, first, out)
+
+
+def _first_value(node: Mapping[str, Any]) -> str:
+    values = list_of(node, "widgets_values")
+    return text_of(values[0]) if values else ""
 
 
 def _proxies(user: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Inner node and input for each value that a use of a subgraph shows."""
     properties = user.get("properties")
     found = list_of(properties, "proxyWidgets") if isinstance(properties, dict) else []
-    return [(_id(pair[0]), _id(pair[1])) for pair in found if isinstance(pair, list) and len(pair) >= 2]
+    return [(text_of(pair[0]), text_of(pair[1])) for pair in found if isinstance(pair, list) and len(pair) >= 2]
 
 
-def _id(value: Any) -> str:
+def text_of(value: Any) -> str:
     """An id as a text; empty for what cannot be one."""
-    return str(value) if isinstance(value, int | str) else ""
+    if isinstance(value, int):
+        return str(value) if abs(value) <= MAX_NUMBER else ""
+    return value if isinstance(value, str) else ""
+
+
+def _get(holder: Any, key: str) -> Any:
+    return holder.get(key) if isinstance(holder, dict) else None
 
 
 def _end(written: Mapping[str, Any], key: str, usual: str) -> str:

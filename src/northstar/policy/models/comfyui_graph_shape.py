@@ -12,6 +12,8 @@ from northstar.policy.models.comfyui_graph import MAX_NUMBER, ComfyGraph, GraphN
 from northstar.policy.models.comfyui_graph_models import names_model
 
 _DIGEST_CHARS: Final = 20
+#: Of a node's digest, which goes into those of the nodes behind it.
+_INNER_CHARS: Final = 32
 _MAX_WORD: Final = 64
 _MAX_NAME: Final = 256
 _BACKSLASH: Final = "\\"
@@ -37,17 +39,15 @@ def shape_of(graph: ComfyGraph, running: Sequence[str]) -> str:
     `running` has sources before what uses them; a node's digest holds those of its sources, so that their order does not matter.
     """
     digests: dict[str, str] = {}
-    used: set[str] = set()
     for identity in running:
-        node = graph.nodes[identity]
-        digests[identity] = _digest(graph, node, digests)
-        used.update(link.node for link in node.links.values())
+        digests[identity] = _digest(graph, graph.nodes[identity], digests)
+    used = {link.node for identity in running for link in graph.nodes[identity].links.values()}
     ends = sorted(digest for identity, digest in digests.items() if identity not in used)
     return hashlib.sha256("".join(ends).encode()).hexdigest()[:_DIGEST_CHARS] if ends else ""
 
 
 def _digest(graph: ComfyGraph, node: GraphNode, digests: Mapping[str, str]) -> str:
-    parts = [node.class_type]
+    parts: list[str] = []
     for name, value in node.values.items():
         if part := _part(name, value):
             parts.append(part)
@@ -57,19 +57,15 @@ def _digest(graph: ComfyGraph, node: GraphNode, digests: Mapping[str, str]) -> s
         elif part := _part(name, value):
             # It makes no difference whether a number stands in the node or in another one for it.
             parts.append(part)
-    parts[1:] = sorted(parts[1:])
-    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
+    parts.sort()
+    parts.append(node.class_type)
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:_INNER_CHARS]
 
 
 def _part(name: str, value: Any) -> str:
     """What of a value counts, with its name; empty if nothing does. Prompts are long, and are not even looked at."""
-    if (
-        not isinstance(value, str | int | float)
-        or len(name) > _MAX_WORD
-        or (isinstance(value, str) and len(value) > _MAX_NAME)
-    ):
-        return ""
-    return _known_part(name, value)
+    is_short = len(value) <= _MAX_NAME if isinstance(value, str) else isinstance(value, (int, float))
+    return _known_part(name, value) if is_short and len(name) <= _MAX_WORD else ""
 
 
 @lru_cache(maxsize=8_192, typed=True)

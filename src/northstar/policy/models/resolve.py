@@ -80,12 +80,12 @@ def resolve(needs: Iterable[ModelNeed], catalogue: CatalogueIndex, *, tenant: st
 
 def _judged(need: ModelNeed, catalogue: CatalogueIndex, tenant: str) -> tuple[NeedNote, tuple[ModelNeed, ...]]:
     """What is to be said of one need, and what it becomes."""
-    if _is_restricted(need, catalogue, tenant):
+    pin = "" if need.sources or need.sha256 == UNKNOWN_HASH else need.sha256
+    entry = catalogue.find(need.name, kind=need.kind, sha256=pin, tenant=tenant)
+    if entry is None and _is_restricted(need, catalogue, tenant):
         # Whatever it says of itself: a machine that holds the file would serve it by its name.
         sentence = f"{need.name} is kept for other tenants than {tenant}"
         return NeedNote(need=need.name, outcome="restricted", sentence=sentence), (need,)
-    pin = "" if need.sources or need.sha256 == UNKNOWN_HASH else need.sha256
-    entry = catalogue.find(need.name, kind=need.kind, sha256=pin, tenant=tenant)
     if need.sources:
         return _own_word(need, entry)
     if entry is None:

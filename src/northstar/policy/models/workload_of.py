@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from northstar.domain.workloads import Workload
 from northstar.policy.models.comfyui_graph_workload import comfyui_workload, is_saved_workflow
 from northstar.policy.models.workload_of_pictures import asks_for_pictures, picture_workload
 from northstar.policy.models.workload_of_program import program_workload, simulated_workload
-from northstar.policy.models.workload_of_text import chat_workload, completion_workload, embedding_workload
+from northstar.policy.models.workload_of_text import (
+    chat_workload,
+    completion_workload,
+    embedding_workload,
+    unclear_workload,
+)
 
 _Reader = Callable[[Mapping[str, Any]], Workload]
 
@@ -37,6 +43,10 @@ def workload_of(service: str, payload: Mapping[str, Any], *, kind: str = "") -> 
             # A simulated engine takes any payload, so that it can stand in for any other.
             reader = _by_form(payload)
             return simulated_workload(service, payload, like=reader(payload) if reader is not None else None)
+        case "openai":
+            reader = _by_form(payload)
+            other = unclear_workload if isinstance(payload.get("prompt"), str) else partial(program_workload, service)
+            return (reader or other)(payload)
         case _:
             reader = _by_form(payload, is_text=kind in _TEXT_ENGINES)
             return reader(payload) if reader is not None else program_workload(service, payload)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from northstar.domain.workloads import Workload
+import msgspec
+
+from northstar.domain.workloads import ModelUse, Workload
 from northstar.policy.models.workload_of_parts import count_of, named_model, shape_of_parts
 
 #: Messages, parts and texts that are counted; more are a payload that no engine takes.
@@ -41,6 +43,17 @@ def embedding_workload(payload: Mapping[str, Any]) -> Workload:
         models=models,
         input_chars=chars,
         unread=(*odd, *(() if texts else (_NOT_READ,))),
+    )
+
+
+def unclear_workload(payload: Mapping[str, Any]) -> Workload:
+    """A `prompt` of which nothing tells whether a text or a picture is asked for."""
+    read = completion_workload(payload)
+    return msgspec.structs.replace(
+        read,
+        modalities=(),
+        models=tuple(ModelUse(model.name, "other") for model in read.models),
+        unread=(*read.unread, "nothing in the payload tells whether it asks for a text or for a picture"),
     )
 
 

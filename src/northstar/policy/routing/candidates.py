@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.policy.fleet.pool_stance import EDGE_TAG
 from northstar.policy.routing.fit import decide_fit
-from northstar.policy.routing.ready_after import PatienceRule, ready_after_ms
+from northstar.policy.routing.fleet_index import FleetIndex, Holders, fetch_left_ms
+from northstar.policy.routing.machine_choice import JobNeed, next_slot_s
+from northstar.policy.routing.ready_after import Better, PatienceRule, patience_ms, start_cost_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,11 +46,11 @@ def undecided_fits(snapshot: CellSnapshot) -> Iterable[tuple[str, str, bool]]:
                     yield profile_id, class_id, decision.fits
 
 
-class Holders(msgspec.Struct, frozen=True):
-    """Active machines that can serve a lane and hold all its anchors: anywhere, and in memory."""
+class Start(msgspec.Struct, frozen=True):
+    """How a machine stands to a lane: what it would take until it could start, ms, and for how long it leaves the jobs to others."""
 
-    anywhere: int
-    resident: int
+    cost_ms: float
+    wait_ms: int
 
 
 def _holds(machine: MachineState, anchors: Anchors) -> bool:
@@ -58,22 +61,54 @@ def _is_warm(machine: MachineState, anchors: Anchors) -> bool:
     return all(machine.held.get(name) == "resident" for name, _ in anchors)
 
 
-def holders_of(machines: Iterable[MachineState], anchors: Anchors) -> Holders:
+def holders_of(machines: Iterable[MachineState], anchors: Anchors, *, now_ms: int) -> Holders:
     """Count those among `machines`, which fit the lane."""
-    holding = [machine for machine in machines if machine.active and _holds(machine, anchors)]
-    return Holders(anywhere=len(holding), resident=sum(_is_warm(machine, anchors) for machine in holding))
+    working = [machine for machine in machines if machine.takes_work]
+    soon = [one for one in working if all(name in one.held or name in one.fetching for name, _ in anchors)]
+    holding = [one for one in soon if _holds(one, anchors)]
+    left_ms = 0.0 if holding else min((fetch_left_ms(one, anchors, now_ms) for one in soon), default=0.0)
+    warm = [one for one in holding if _is_warm(one, anchors)]
+    return Holders(resident=_better(warm), anywhere=_better(holding), soon=_better(soon, left_ms))
 
 
-def wait_ms_of(machine: MachineState, lane: LaneState, holders: Holders, rule: PatienceRule) -> int:
-    """Milliseconds that the lane's oldest job must have waited before the machine may take it."""
-    return ready_after_ms(
-        anchors=lane.anchors,
+def _better(machines: Iterable[MachineState], left_ms: float = 0.0) -> Better:
+    slots = [(machine.slots, min(machine.used, machine.slots)) for machine in machines]
+    return Better(len(slots), sum(all_ for all_, _ in slots), sum(used for _, used in slots), left_ms)
+
+
+def better_than(machine: MachineState, anchors: Anchors, holders: Holders) -> Better:
+    """The machines that lack less than this one, which does not have all in memory."""
+    absent = [name for name, _ in anchors if name not in machine.held]
+    if not absent:
+        return holders.resident
+    # To one to which all that it lacks is on its way, only those are better that have it.
+    return holders.anywhere if all(name in machine.fetching for name in absent) else holders.soon
+
+
+def start_of(machine: MachineState, lane: LaneState, holders: Holders, rule: PatienceRule, *, now_ms: int) -> Start:
+    """What the machine lacks of the lane's models, and how long the lane's oldest job must therefore have waited before it may take it."""
+    if _is_warm(machine, lane.anchors):
+        return Start(0.0, 0)
+    cost_ms = start_cost_ms(
+        lane.anchors,
         held=machine.held,
         bytes_per_s=machine.download_bytes_per_s,
-        unfinished=lane.unfinished,
-        better=holders.resident if _holds(machine, lane.anchors) else holders.anywhere,
+        fetching=machine.fetching,
+        now_ms=now_ms,
         rule=rule,
     )
+    better = better_than(machine, lane.anchors, holders)
+    return Start(cost_ms, patience_ms(cost_ms, waiting=lane.waiting, better=better, run_s=lane.run_s, rule=rule))
+
+
+def preference_of(machine: MachineState, cost_ms: float, *, is_far: bool = False) -> int:
+    """What the cell compares between machines that may take a job equally soon: when each could start it, and then which is emptier.
+
+    Tenths of seconds times 8, and how many of its slots are used, of which 7 are as good as more; one that is far from its users,
+    where that counts, is as good as one with another slot used. A cell keeps 16 bits of it.
+    """
+    tenths = int(10 * next_slot_s(machine) + cost_ms / 100)
+    return min(65_535, 8 * tenths + min(7, machine.used + is_far))
 
 
 def wait_class(ready_after_ms: int) -> int:
@@ -94,21 +129,21 @@ def candidates(machine: MachineState, snapshot: CellSnapshot, rule: PatienceRule
     """
     holders: dict[tuple[str, Anchors], Holders] = {}
     lanes = [lane for lane in snapshot.lanes.values() if snapshot.fits.get((machine.profile, lane.requirement_class))]
-    waits_ms: dict[str, int] = {}
+    starts: dict[str, Start] = {}
     for lane in lanes:
         need = (lane.requirement_class, lane.anchors)
         if need not in holders:
-            holders[need] = holders_of(_fitting(lane.requirement_class, snapshot), lane.anchors)
-        waits_ms[lane.id] = wait_ms_of(machine, lane, holders[need], rule)
+            holders[need] = holders_of(_fitting(lane.requirement_class, snapshot), lane.anchors, now_ms=snapshot.now_ms)
+        starts[lane.id] = start_of(machine, lane, holders[need], rule, now_ms=snapshot.now_ms)
 
     def rank(lane: LaneState) -> tuple[bool, int, tuple[bool, str, int, str]]:
-        return (not lane.waits, wait_class(waits_ms[lane.id]), lane_order(lane))
+        return (not lane.waits, wait_class(starts[lane.id].wait_ms), lane_order(lane))
 
     heads = heapq.nsmallest(HEAD_PLACES, (lane for lane in lanes if lane.waits), key=lane_order)
     kept = {lane.id for lane in heads}
     others = (lane for lane in lanes if lane.id not in kept)
     best = sorted([*heads, *heapq.nsmallest(MAX_CANDIDATES - len(heads), others, key=rank)], key=rank)
-    return [Choice(waits_ms[lane.id], machine.used, lane.id) for lane in best]
+    return [Choice(starts[lane.id].wait_ms, preference_of(machine, starts[lane.id].cost_ms), lane.id) for lane in best]
 
 
 def lane_order(lane: LaneState) -> tuple[bool, str, int, str]:
@@ -121,16 +156,30 @@ def _fitting(class_id: str, snapshot: CellSnapshot) -> Iterable[MachineState]:
 
 
 def ranking(
-    lane: LaneState, wanted: RequirementClass, snapshot: CellSnapshot, rule: PatienceRule
+    lane: LaneState,
+    wanted: RequirementClass,
+    snapshot: CellSnapshot,
+    rule: PatienceRule,
+    *,
+    index: FleetIndex | None = None,
+    prefers_edge: bool = False,
 ) -> tuple[list[tuple[str, bool]], list[Choice]]:
-    """For a lane that may be new: (profile, fits) of every profile, and at most 64 machines, best first."""
-    decisions = {name: decide_fit(profile, wanted, snapshot.node_sets) for name, profile in snapshot.profiles.items()}
-    fits = {name: decision.fits for name, decision in decisions.items() if decision.is_final}
-    fitting = [machine for machine in snapshot.machines.values() if machine.active and fits.get(machine.profile, False)]
-    holders = holders_of(fitting, lane.anchors)
-    ranked = [
-        ((not machine.parked, wait_ms_of(machine, lane, holders, rule), machine.used), machine.id)
-        for machine in fitting
+    """For a lane that may be new: (profile, fits) of every profile, and at most 64 machines, those first that have its jobs done first.
+
+    `index` is one of this snapshot, for callers that rank more than one lane. With `prefers_edge` machines near their users go before
+    equal ones.
+    """
+    index = index or FleetIndex(snapshot)
+    decisions = ((name, decide_fit(profile, wanted, snapshot.node_sets)) for name, profile in snapshot.profiles.items())
+    fits = sorted((name, decision.fits) for name, decision in decisions if decision.is_final)
+    job = JobNeed(wanted=wanted, models=lane.anchors, run_elsewhere_s=lane.run_s)
+    holders = index.holders(job)
+    best = (snapshot.machines[found.machine] for found in index.ranked(job, MAX_CANDIDATES))
+    starts = [(machine, start_of(machine, lane, holders, rule, now_ms=snapshot.now_ms)) for machine in best]
+    far = frozenset(
+        name for name, profile in snapshot.profiles.items() if prefers_edge and EDGE_TAG not in profile.tags
+    )
+    return fits, [
+        Choice(start.wait_ms, preference_of(machine, start.cost_ms, is_far=machine.profile in far), machine.id)
+        for machine, start in starts
     ]
-    best = heapq.nsmallest(MAX_CANDIDATES, ranked)
-    return sorted(fits.items()), [Choice(wait_ms, used, machine_id) for (_, wait_ms, used), machine_id in best]

@@ -8,13 +8,13 @@ from northstar.domain.decisions import PoolChoice, Rejection
 from northstar.domain.errors import InvalidRequest
 from northstar.domain.pools import ENTERPRISE, STANDARD, UNIFORM
 from northstar.policy.routing.introduction import is_introduced
-from northstar.policy.routing.matrix_rows import OF_ITS_SPECIALITY, OF_MULTI_MODAL, ROWS, Case
+from northstar.policy.routing.matrix_rows import OF_ITS_SPECIALITY, OF_MULTI_MODAL, ROWS, Case, length_on
 from northstar.policy.routing.pool_acceptance import Objection, objections
 
 if TYPE_CHECKING:
     from northstar.domain.job_profiles import JobProfile
     from northstar.domain.pools import Pools
-    from northstar.policy.routing.matrix_rows import Row
+    from northstar.policy.routing.matrix_rows import Length, Row
 
 _REASON_CHARS = 400
 
@@ -77,14 +77,19 @@ def _asked(name: str, job: JobProfile, pools: Pools) -> PoolChoice:
 
 def _by_rows(job: JobProfile, pools: Pools) -> PoolChoice:
     rejected: list[Rejection] = []
+    lengths: dict[str, Length] = {}
     for row in ROWS:
         name = _pool_of(row, job, pools)
         if name is None:
             rejected += _nobody_for(row, job)
             continue
-        case = Case(job=job, pools=pools, pool=name, spec=pools.pools[name])
+        spec = pools.pools[name]
+        gpu_class = spec.compute.reference_gpu
+        if gpu_class not in lengths:
+            lengths[gpu_class] = length_on(gpu_class, job, pools)
+        case = Case(job=job, pools=pools, spec=spec, length=lengths[gpu_class])
         against = [one for ask in row.asks if (one := ask(case)) is not None]
-        against += objections(case.spec, job)
+        against += objections(spec, job)
         if not against:
             return PoolChoice(pool=name, row=row.name, because=_because(row, case), rejected=tuple(rejected))
         rejected.append(_rejection(row, name, against))
@@ -109,9 +114,9 @@ def _nobody_for(row: Row, job: JobProfile) -> list[Rejection]:
 
 
 def _because(row: Row, case: Case) -> str:
-    outside = case.spec.band.variable and not case.spec.band.holds(case.seconds)
+    outside = case.spec.band.variable and not case.spec.band.holds(case.length.seconds)
     planned = f"; the pool is planned for {case.spec.band}" if outside else ""
-    return f"{row.because} ({case.lasting()} expected{planned})"
+    return f"{row.because} ({case.length.words} expected{planned})"
 
 
 def _rejection(row: Row, pool: str, against: list[Objection]) -> Rejection:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from northstar.policy.routing.candidates import holders_of, wait_ms_of
+from northstar.policy.routing.candidates import holders_of, start_of
 from northstar.policy.routing.fit import decide_fit
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def fit_slots(
         name for name, profile in snapshot.profiles.items() if decide_fit(profile, wanted, snapshot.node_sets).fits
     }
     fitting = [machine for machine in snapshot.machines.values() if machine.active and machine.profile in profiles]
-    holders = holders_of(fitting, lane.anchors)
+    holders = holders_of(fitting, lane.anchors, now_ms=snapshot.now_ms)
     free, held_back = 0, list[float]()
     for machine in fitting:
         unused = max(0, machine.slots - machine.used)
-        left_ms = wait_ms_of(machine, lane, holders, rule) - waited_ms
+        left_ms = start_of(machine, lane, holders, rule, now_ms=snapshot.now_ms).wait_ms - waited_ms
         if left_ms <= 0:
             free += unused
         else:

@@ -36,7 +36,7 @@ def lacks_of(profile: str, wanted: RequirementClass, snapshot: CellSnapshot) -> 
     offered = snapshot.profiles.get(profile)
     if offered is None:
         return (_UNREADABLE,)
-    return tuple(Lack(_need_of(reason), reason) for reason in decide_fit(offered, wanted).reasons)
+    return tuple(Lack(_need_of(reason), reason) for reason in decide_fit(offered, wanted, snapshot.node_sets).reasons)
 
 
 def _need_of(reason: str) -> Need:

@@ -1,46 +1,64 @@
-"""Holders of the models of many lanes: the same counts as `holders_of`, with one bit a machine, so that a thousand lanes cost little."""
+"""How a machine stands to a lane beside those that hold its models: all that explanations ask of the rule of patience."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from northstar.policy.routing.candidates import Anchors, Holders
+import msgspec
+
+from northstar.policy.routing.candidates import better_than, holders_of, start_of
+from northstar.policy.routing.fleet_index import FleetIndex, Holders, fetch_left_ms
+from northstar.policy.routing.machine_choice import JobNeed
 
 if TYPE_CHECKING:
-    from northstar.policy.routing.snapshot import CellSnapshot
+    from collections.abc import Iterable
+
+    from northstar.policy.routing.ready_after import PatienceRule
+    from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
+
+Counted: TypeAlias = Holders
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a machine stands to a lane.
+
+    `wait_ms` is how long the lane's oldest job must have waited before the machine may take it; `missing_bytes` is what it would
+    have to begin to fetch, and `coming_ms` is until what is on its way should be there; `better` are machines that could start sooner, and `jobs` those that wait for them.
+    """
+
+    wait_ms: int
+    missing_bytes: int
+    coming_ms: float
+    better: int
+    jobs: int
+
+
+def counted_holders(fitting: Iterable[MachineState], lane: LaneState, *, now_ms: int) -> Counted:
+    """Holders of a lane's models among machines that fit it."""
+    return holders_of(fitting, lane.anchors, now_ms=now_ms)
+
+
+def standing_of(
+    machine: MachineState, lane: LaneState, holders: Counted, rule: PatienceRule, *, now_ms: int
+) -> Standing:
+    """By the rule that routing itself uses."""
+    lacking = (size for name, size in lane.anchors if name not in machine.held and name not in machine.fetching)
+    return Standing(
+        wait_ms=start_of(machine, lane, holders, rule, now_ms=now_ms).wait_ms,
+        missing_bytes=sum(lacking),
+        coming_ms=fetch_left_ms(machine, lane.anchors, now_ms),
+        better=better_than(machine, lane.anchors, holders).machines,
+        jobs=lane.waiting,
+    )
 
 
 class HolderCounts:
-    """Counts active machines of one snapshot; what nobody has decided yet counts as no fit."""
+    """The same counts as `counted_holders` for many lanes of one snapshot, at little more than the cost of one."""
 
     def __init__(self, snapshot: CellSnapshot) -> None:
-        self._fits = snapshot.fits
-        self._profiles: dict[str, int] = {}
-        self._anywhere: dict[str, int] = {}
-        self._resident: dict[str, int] = {}
-        active = (machine for machine in snapshot.machines.values() if machine.active)
-        for number, machine in enumerate(active):
-            bit = 1 << number
-            self._profiles[machine.profile] = self._profiles.get(machine.profile, 0) | bit
-            for name, state in machine.held.items():
-                self._anywhere[name] = self._anywhere.get(name, 0) | bit
-                if state == "resident":
-                    self._resident[name] = self._resident.get(name, 0) | bit
-        self._serving: dict[str, int] = {}
+        self._classes = snapshot.classes
+        self._index = FleetIndex(snapshot)
 
-    def of(self, requirement_class: str, anchors: Anchors) -> Holders:
-        """Machines that fit the class and hold all anchors: anywhere, and in memory."""
-        anywhere = resident = self._served(requirement_class)
-        for name, _ in anchors:
-            anywhere &= self._anywhere.get(name, 0)
-            resident &= self._resident.get(name, 0)
-        return Holders(anywhere=anywhere.bit_count(), resident=resident.bit_count())
-
-    def _served(self, requirement_class: str) -> int:
-        if requirement_class not in self._serving:
-            serving = 0
-            for profile, machines in self._profiles.items():
-                if self._fits.get((profile, requirement_class), False):
-                    serving |= machines
-            self._serving[requirement_class] = serving
-        return self._serving[requirement_class]
+    def of(self, lane: LaneState) -> Counted:
+        """Machines that fit the lane's class, which the snapshot must know, and have all its anchors."""
+        return self._index.holders(JobNeed(wanted=self._classes[lane.requirement_class], models=lane.anchors))

@@ -118,7 +118,7 @@ class _Judgement:
         if (no_room := no_room_for(self._machine, wanted)) is not None:
             self._keeps_room |= counted.oldest_ms + self._demand.overdue_ms <= self._demand.now_ms
             return no_room
-        holders = self._holders.of(name, lane.anchors)
+        holders = self._holders.of(lane)
         patience = patience_of(self._machine, wait, holders, self._rule)
         return Reason(code="takes_it") if patience is None else Reason(code="leaves_to_holders", patience=patience)
 

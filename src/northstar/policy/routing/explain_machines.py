@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN, Groups, MachineGroup, Patience, Reason, ReasonCode
-from northstar.policy.routing.candidates import Holders, holders_of, wait_ms_of
 from northstar.policy.routing.explain_fit import lacks_of
-from northstar.policy.routing.ready_after import missing_bytes
+from northstar.policy.routing.explain_holders import Counted, counted_holders, standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,6 +46,8 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     overdue_ms: int
     #: Jobs that come before it and can take the same machines.
     ahead: int = 0
+    #: Machines to which a broker's plan has given the lane; None: not looked at.
+    placed: int | None = None
     #: What is paused and why: `cell` or `pool:NAME`.
     pauses: Mapping[str, str] = {}
 
@@ -63,7 +64,7 @@ def reasons_of(wait: Wait, snapshot: CellSnapshot, rule: PatienceRule) -> list[t
     """Every machine of the cell with the reason why it does not run the job now, or that it takes it."""
     lacks = {profile: lacks_of(profile, wait.wanted, snapshot) for profile in _profiles(snapshot)}
     fitting = [machine for machine in snapshot.machines.values() if not lacks[machine.profile]]
-    holders = holders_of(fitting, wait.lane.anchors)
+    holders = counted_holders(fitting, wait.lane, now_ms=wait.now_ms)
     return [
         (machine, _reason(machine, wait, lacks[machine.profile], holders=holders, rule=rule))
         for machine in snapshot.machines.values()
@@ -75,7 +76,7 @@ def _profiles(snapshot: CellSnapshot) -> set[str]:
 
 
 def _reason(
-    machine: MachineState, wait: Wait, lacks: tuple[Lack, ...], *, holders: Holders, rule: PatienceRule
+    machine: MachineState, wait: Wait, lacks: tuple[Lack, ...], *, holders: Counted, rule: PatienceRule
 ) -> Reason:
     if lacks:
         return Reason(code="does_not_fit", lacks=lacks)
@@ -97,31 +98,28 @@ def _reason(
 
 def no_room_for(machine: MachineState, wanted: RequirementClass) -> Reason | None:
     """What of the machine's memory is free, if a job of the class needs more."""
-    free_mb = max(0, machine.vram_mb - machine.vram_used_mb)
-    if wanted.vram_mb <= free_mb:
+    if wanted.vram_mb <= machine.vram_free_mb:
         return None
-    return Reason(code="no_room", needs_mb=wanted.vram_mb, free_mb=free_mb)
+    return Reason(code="no_room", needs_mb=wanted.vram_mb, free_mb=machine.vram_free_mb)
 
 
-def patience_of(machine: MachineState, wait: Wait, holders: Holders, rule: PatienceRule) -> Patience | None:
+def patience_of(machine: MachineState, wait: Wait, holders: Counted, rule: PatienceRule) -> Patience | None:
     """What is left of the machine's patience with the lane; None if it may take the lane's next job now.
 
     An overdue job goes to any machine that it fits, so patience ends there at the latest.
     """
-    lane = wait.lane
-    wait_ms = wait_ms_of(machine, lane, holders, rule)
-    ends_ms = min(wait.oldest_ms + wait_ms, wait.submitted_ms + wait.overdue_ms)
-    if not wait_ms or ends_ms <= wait.now_ms:
+    standing = standing_of(machine, wait.lane, holders, rule, now_ms=wait.now_ms)
+    ends_ms = min(wait.oldest_ms + standing.wait_ms, wait.submitted_ms + wait.overdue_ms)
+    if not standing.wait_ms or ends_ms <= wait.now_ms:
         return None
-    lacking = missing_bytes(lane.anchors, machine.held)
-    has_all = all(name in machine.held for name, _ in lane.anchors)
     return Patience(
         left_s=(ends_ms - wait.now_ms) / 1000,
-        whole_s=wait_ms / 1000,
-        missing_bytes=lacking,
+        whole_s=standing.wait_ms / 1000,
+        missing_bytes=standing.missing_bytes,
         bytes_per_s=machine.download_bytes_per_s,
-        holders=holders.resident if has_all else holders.anywhere,
-        jobs=lane.unfinished,
+        holders=standing.better,
+        jobs=standing.jobs,
+        coming_s=standing.coming_ms / 1000,
     )
 
 

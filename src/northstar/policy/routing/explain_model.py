@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -173,7 +174,8 @@ class _Absences:
 def _actions(name: str, absent: Sequence[Absence], *, known: KnownModel | None) -> Iterable[Action]:
     """How to have it on the first machine that could use it, and how to make it known."""
     if known is None:
-        yield Action("say once for all jobs from where it can be had", "northstar models add URL")
+        command = f"northstar models add URL --name {shlex.quote(name)}"
+        yield Action("say once for all jobs from where it can be had", command)
     could = [group for group in absent if group.code not in {"draining", "does_not_fit"}]
     if could:
         source = known.sources[0] if known and known.sources else "URL"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from northstar.domain.explanations import Action, ModelWhere
+from northstar.domain.requirements import UNIFORM
 from northstar.policy.routing.eta import why_nobody
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from northstar.policy.routing.explain_machines import Wait
     from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 
-#: The pool of jobs for which pools are switched off: any machine that is not kept for somebody serves it.
-EVERY_POOL: Final = "uniform"
+#: A broker plans within a second of whatever changes; after so long, none does.
+PLANNED_WITHIN_MS: Final = 5_000
 #: As many as are worth reading.
 MOST_ACTIONS: Final = 8
 #: Machines named for the same action.
@@ -52,6 +53,9 @@ def standstill_of(
         because.append(_nobody(wait.wanted, snapshot))
         actions += _approvals(not_approved)
         actions += _undrained(fitting) or _for_the_closest(wait.wanted, reasons)
+    elif wait.placed == 0 and wait.now_ms - wait.submitted_ms >= PLANNED_WITHIN_MS:
+        because.append("machines fit, and no broker has planned for it: none runs, or it has trouble")
+        actions.append(Action("start a broker, or look at its log", "northstar serve"))
     actions += _mended(fitting)
     for model in models:
         if not (model.in_memory or model.on_disk or model.fetching or model.can_be_fetched):
@@ -65,7 +69,7 @@ def standstill_of(
 def _nobody(wanted: RequirementClass, snapshot: CellSnapshot) -> str:
     """Why no machine takes such a job: no machine of its pool at all, or the need that keeps the closest one away."""
     pools = {pool for machine in snapshot.machines.values() for pool in _pools_of(machine, snapshot)}
-    if snapshot.machines and wanted.pool not in pools and wanted.pool != EVERY_POOL:
+    if snapshot.machines and wanted.pool not in pools and wanted.pool != UNIFORM:
         return f"no machine serves pool {wanted.pool} (there are {', '.join(sorted(pools)) or 'none'})"
     return why_nobody(wanted, snapshot)
 
@@ -99,6 +103,8 @@ def invitation(wanted: RequirementClass) -> str:
     words = ["northstar machines invite --pool", wanted.pool]
     for tag in wanted.tags:
         words += ["--tag", tag]
+    if len(wanted.regions) == 1:
+        words += ["--region", wanted.regions[0]]
     if wanted.isolation:
         words += ["--dedicated-to", wanted.isolation]
     return " ".join(words)
@@ -171,7 +177,7 @@ def _remedy(lack: Lack, machine: str, wanted: RequirementClass) -> Action:
                 invitation(wanted),
             )
         case "node_packs" | "node_classes":
-            return Action(f"install on {machine} what it {lack.says}, and restart its engine", show)
+            return Action(f"install on {machine} what is missing (it {lack.says}), and restart its engine", show)
         case "tags":
             return Action(f"give {machine} the tags {', '.join(wanted.tags)}: it {lack.says}", invitation(wanted))
         case "region":

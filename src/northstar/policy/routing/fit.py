@@ -78,7 +78,7 @@ def missing_packs(wanted: Iterable[str], offered: Iterable[str]) -> list[str]:
 
 def _against_pool(profile: MachineProfile, wanted: RequirementClass) -> Iterable[str]:
     if wanted.pool == UNIFORM:
-        if set(profile.pools) <= EXCLUSIVE_POOLS:
+        if profile.exclusive or set(profile.pools) <= EXCLUSIVE_POOLS:
             yield f"is kept for pool {', '.join(profile.pools)}"
     elif wanted.pool not in profile.pools:
         yield f"is in pool {', '.join(profile.pools)}, not {wanted.pool}"

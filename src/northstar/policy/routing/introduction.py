@@ -15,5 +15,7 @@ def is_introduced(pool: str, share: float, key: str) -> bool:
     >>> is_introduced("lightning", 1.0, "job-1"), is_introduced("lightning", 0.0, "job-1")
     (True, False)
     """
+    if share <= 0 or share >= 1:  # the usual case, and worth not hashing for
+        return share >= 1
     digest = hashlib.blake2b(f"{pool}\0{key}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") < share * _BUCKETS

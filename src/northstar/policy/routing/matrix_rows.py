@@ -23,25 +23,29 @@ OF_ITS_SPECIALITY: Final = "the speciality's"
 OF_MULTI_MODAL: Final = "the multi-modal"
 
 
+class Length(msgspec.Struct, frozen=True):
+    """How long a job runs on one class of GPU: in seconds, and as it is said, with the GPU where the estimate is another's."""
+
+    seconds: float
+    words: str
+
+
+def length_on(gpu_class: str, job: JobProfile, pools: Pools) -> Length:
+    """The quantile that counts, on that class of GPU."""
+    estimate = job.estimate_for(gpu_class)
+    seconds = {"p10": estimate.p10_s, "p50": estimate.p50_s, "p90": estimate.p90_s}[pools.routing.quantile]
+    words = f"{seconds:.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
+    is_others = bool(estimate.gpu_class) and estimate.gpu_class != gpu_class
+    return Length(seconds, f"{words} on {estimate.gpu_class}" if is_others else words)
+
+
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One job before one row."""
 
     job: JobProfile
     pools: Pools
-    pool: str
     spec: PoolSpec
-
-    @property
-    def seconds(self) -> float:
-        """How long the job runs, as this pool counts."""
-        return self.job.seconds(self.pools.routing.quantile, gpu_class=self.spec.compute.reference_gpu)
-
-    def lasting(self) -> str:
-        """The same in words, with the GPU that it is said of where that is not the pool's."""
-        estimate = self.job.estimate_for(self.spec.compute.reference_gpu)
-        other = estimate.gpu_class not in {"", self.spec.compute.reference_gpu}
-        length = f"{self.seconds:.0f}" if self.seconds >= 100 else f"{self.seconds:.3g}"
-        return f"{length} s" + (f" on {estimate.gpu_class}" if other else "")
+    length: Length
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,28 +60,29 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 def in_band(case: Case) -> Objection | None:
     """The job is as long as the pool's work is."""
     band = case.spec.band
-    if band.variable or band.holds(case.seconds):
+    if band.variable or band.holds(case.length.seconds):
         return None
     return Objection(
-        "too-short" if case.seconds < band.from_s else "too-long", f"takes {band}, and {case.lasting()} are expected"
+        "too-short" if case.length.seconds < band.from_s else "too-long",
+        f"takes {band}, and {case.length.words} are expected",
     )
 
 
 def not_above_band(case: Case) -> Objection | None:
     """The job is no longer than the pool's work; it may be shorter."""
     band = case.spec.band
-    if band.variable or not band.below_s or case.seconds < band.below_s:
+    if band.variable or not band.below_s or case.length.seconds < band.below_s:
         return None
-    return Objection("too-long", f"takes {band}, and {case.lasting()} are expected")
+    return Objection("too-long", f"takes {band}, and {case.length.words} are expected")
 
 
 def beyond_standard(case: Case) -> Objection | None:
     """The job is longer than anything that Standard takes (spec, chart: ">5m")."""
     standard = case.pools.pools[STANDARD].band
-    if standard.below_s and case.seconds >= standard.below_s:
+    if standard.below_s and case.length.seconds >= standard.below_s:
         return None
     return Objection(
-        "too-short", f"is for work of {standard.below_s:g} s or more here, and {case.lasting()} are expected"
+        "too-short", f"is for work of {standard.below_s:g} s or more here, and {case.length.words} are expected"
     )
 
 

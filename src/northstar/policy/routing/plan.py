@@ -7,21 +7,31 @@ only the lanes that ask for something it holds.
 
 from __future__ import annotations
 
+import math
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
 from northstar.policy.routing.candidates import (
     HEAD_PLACES,
     MAX_CANDIDATES,
-    Anchors,
     Choice,
-    Holders,
+    Start,
+    better_than,
     lane_order,
+    preference_of,
     wait_class,
 )
-from northstar.policy.routing.ready_after import missing_bytes, patience_ms, start_cost_ms
+from northstar.policy.routing.lane_needs import lane_needs
+from northstar.policy.routing.ready_after import (
+    ASSUMED_BYTES_PER_S,
+    Better,
+    fetch_ms,
+    holders_wait_s,
+    patience_ms,
+    start_cost_ms,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +39,8 @@ if TYPE_CHECKING:
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
-#: (wait in ms, lane), best first.
-Ranking: TypeAlias = list[tuple[int, str]]
+#: (wait in ms, ms until it could start, lane), best first.
+Ranking: TypeAlias = list[tuple[int, float, str]]
 
 #: A rank is one number, so that a million of them are no work for the garbage collector: wait class, then place (this many bits).
 _PLACE_BITS = 32
@@ -39,16 +49,19 @@ _PLACE = (1 << _PLACE_BITS) - 1
 _IDLE = 64
 
 
-class _Need(msgspec.Struct, frozen=True, gc=False):
-    """What lanes of one class and one set of anchors ask for, and who has it."""
+_AT_ONCE = Start(0.0, 0)
 
-    anchors: Anchors
+
+class _Asked(NamedTuple):
+    """What a machine that holds none of a lane's models must know of the lane: bytes, ms until a holder is free, and the rank without the wait."""
+
     bytes: int
-    holders: Holders
+    until_free_ms: float
+    base: int
 
 
 class _Ranked(msgspec.Struct, frozen=True):
-    """Fitting lanes as a machine that holds nothing sees them over its link: ranks in order, and the wait of each place."""
+    """Fitting lanes as a machine that holds nothing sees them over its link: ranks in order, and waits of places, 0 if not named."""
 
     link: tuple[str, float]
     ranks: list[int]
@@ -56,16 +69,21 @@ class _Ranked(msgspec.Struct, frozen=True):
 
 
 def plan_rankings(snapshot: CellSnapshot, rule: PatienceRule) -> dict[str, Ranking]:
-    """At most 64 (wait in ms, lane) for every machine, best first. Machines that are alike have one and the same list."""
+    """At most 64 (wait in ms, ms until it could start, lane) for every machine, best first. Machines that are alike have one and the same list."""
     return _Plan(snapshot, rule).all()
 
 
 def plan_candidates(snapshot: CellSnapshot, rule: PatienceRule) -> dict[str, list[Choice]]:
     """At most 64 lanes for every machine, best first; machines that may take nothing have an empty list."""
     return {
-        machine_id: [Choice(wait_ms, snapshot.machines[machine_id].used, lane) for wait_ms, lane in ranking]
+        machine_id: choices_of(snapshot.machines[machine_id], ranking)
         for machine_id, ranking in plan_rankings(snapshot, rule).items()
     }
+
+
+def choices_of(machine: MachineState, ranking: Ranking) -> list[Choice]:
+    """A ranking as this machine's own: how busy it is tells it from others that are alike."""
+    return [Choice(wait_ms, preference_of(machine, cost_ms), lane) for wait_ms, cost_ms, lane in ranking]
 
 
 class _Plan:
@@ -73,13 +91,19 @@ class _Plan:
 
     def __init__(self, snapshot: CellSnapshot, rule: PatienceRule) -> None:
         self._machines = list(snapshot.machines.values())
+        self._now_ms = snapshot.now_ms
         self._rule = rule
         self._lanes = sorted(snapshot.lanes.values(), key=lane_order)
-        self._needs = _needs(self._lanes, snapshot)
+        self._needs = lane_needs(self._lanes, snapshot)
+        self._asked = [
+            _Asked(need.bytes, _until_free_ms(lane, need.holders.soon), _base(place, lane))
+            for place, (lane, need) in enumerate(zip(self._lanes, self._needs, strict=True))
+        ]
         self._asking = _lanes_by_model(self._lanes)
         self._fitting = _places_by_profile(self._lanes, snapshot)
+        self._by_side: dict[str, tuple[list[int], list[int]]] = {}
         self._cold: _Ranked | None = None
-        self._shared: dict[tuple[str, float, frozenset[tuple[str, str]]], Ranking] = {}
+        self._shared: dict[tuple[object, ...], Ranking] = {}
 
     def all(self) -> dict[str, Ranking]:
         # Machines with the same link follow each other, so one ranking of cold machines is kept at a time.
@@ -88,7 +112,7 @@ class _Plan:
         return {machine.id: self._of(machine) for machine in self._machines}
 
     def _of(self, machine: MachineState) -> Ranking:
-        alike = (*_link(machine), frozenset(machine.held.items()))
+        alike = (*_link(machine), frozenset(machine.held.items()), frozenset(machine.fetching.items()))
         known = self._shared.get(alike)
         if known is None:
             known = self._shared[alike] = self._rank(machine)
@@ -98,101 +122,95 @@ class _Plan:
         """(wait, lane) of the best 64, best first: the first heads in order, and the best of the others."""
         fitting = self._fitting.get(machine.profile, {})
         cold = self._ranked_cold(machine)
-        warm = {place for name in machine.held for place in self._asking.get(name, ()) if place in fitting}
-        waits_ms = {place: self._judge(machine, place) for place in warm}
+        known = [*machine.held, *machine.fetching]
+        warm = {place for name in known for place in self._asking.get(name, ()) if place in fitting}
+        starts = {place: self._judge(machine, place) for place in warm}
         # The places beyond the first 64 of these cannot be chosen, whatever the machine holds.
         rest = islice((rank for rank in cold.ranks if rank & _PLACE not in warm), MAX_CANDIDATES)
-        ranked = sorted([*rest, *(self._rank_of(place, wait_ms) for place, wait_ms in waits_ms.items())])
+        ranked = sorted([*rest, *(self._rank_of(place, start.wait_ms) for place, start in starts.items())])
         heads = [place for place in islice(fitting, HEAD_PLACES) if self._lanes[place].waits]
         chosen = set(heads)
         others = (rank & _PLACE for rank in ranked if rank & _PLACE not in chosen)
         found = {
-            place: waits_ms[place] if place in warm else cold.waits_ms[place]
+            place: starts[place]
+            if place in warm
+            else Start(self._cold_cost(machine, place), cold.waits_ms.get(place, 0))
             for place in [*heads, *islice(others, MAX_CANDIDATES - len(heads))]
         }
-        best = sorted(self._rank_of(place, wait_ms) for place, wait_ms in found.items())
-        return [(found[rank & _PLACE], self._lanes[rank & _PLACE].id) for rank in best]
+        best = sorted(self._rank_of(place, start.wait_ms) for place, start in found.items())
+        places = (rank & _PLACE for rank in best)
+        return [(found[place].wait_ms, found[place].cost_ms, self._lanes[place].id) for place in places]
 
     def _rank_of(self, place: int, wait_ms: int) -> int:
-        return wait_class(wait_ms) + (0 if self._lanes[place].waits else _IDLE) << _PLACE_BITS | place
+        return (wait_class(wait_ms) << _PLACE_BITS) + self._asked[place].base
 
     def _ranked_cold(self, machine: MachineState) -> _Ranked:
+        """How a machine stands to each lane of whose models it holds none.
+
+        For a fleet of machines with links of their own this is the loop over all pairs: it says what `_judge` says, with all done
+        before that does not depend on the machine.
+        """
         link = _link(machine)
-        if self._cold is None or self._cold.link != link:
-            waits_ms = {place: self._judge_cold(machine, place) for place in self._fitting.get(machine.profile, ())}
-            ranks = sorted(self._rank_of(place, wait_ms) for place, wait_ms in waits_ms.items())
-            self._cold = _Ranked(link, ranks, waits_ms)
+        if self._cold is not None and self._cold.link == link:
+            return self._cold
+        at_once, open_ = self._sides(machine.profile)
+        bytes_per_s = machine.download_bytes_per_s or ASSUMED_BYTES_PER_S
+        cap_ms, share, asked = self._rule.cap_ms, self._rule.share, self._asked
+        waits_ms: dict[int, int] = {}
+        for place in open_:
+            lacking, until_free_ms, _ = asked[place]
+            cost_ms = min(1_000 * lacking / bytes_per_s, cap_ms)
+            waits_ms[place] = 0 if until_free_ms >= cost_ms else int(share * cost_ms)
+        ranks = [self._rank_of(place, wait_ms) for place, wait_ms in waits_ms.items()]
+        self._cold = _Ranked(link, sorted([*at_once, *ranks]), waits_ms)
         return self._cold
 
-    def _judge_cold(self, machine: MachineState, place: int) -> int:
-        """The wait of a machine that holds none of the lane's models."""
-        need = self._needs[place]
-        if not need.anchors or not need.holders.anywhere:
-            return 0
-        cost_ms = start_cost_ms(need.bytes, bytes_per_s=machine.download_bytes_per_s, rule=self._rule)
-        return patience_ms(cost_ms, unfinished=self._lanes[place].unfinished, better=need.holders.anywhere)
+    def _sides(self, profile: str) -> tuple[list[int], list[int]]:
+        """Ranks of the lanes that no holder is free for before anybody could fetch, so that all take them at once; and the others' places."""
+        if profile not in self._by_side:
+            fitting = self._fitting.get(profile, ())
+            open_ = [place for place in fitting if self._asked[place].until_free_ms < self._rule.cap_ms]
+            known = set(open_)
+            self._by_side[profile] = ([self._asked[place].base for place in fitting if place not in known], open_)
+        return self._by_side[profile]
 
-    def _judge(self, machine: MachineState, place: int) -> int:
-        """The wait of a machine that holds some of the lane's models."""
+    def _cold_cost(self, machine: MachineState, place: int) -> float:
+        return min(fetch_ms(self._needs[place].bytes, machine.download_bytes_per_s), self._rule.cap_ms)
+
+    def _judge(self, machine: MachineState, place: int) -> Start:
+        """How a machine stands that holds some of the lane's models, or fetches them."""
         need, held = self._needs[place], machine.held
-        states = [held.get(name) for name, _ in need.anchors]
-        if all(state == "resident" for state in states):
-            return 0
-        better = need.holders.anywhere if None in states else need.holders.resident
-        if not better:
-            return 0
-        lacking = missing_bytes(need.anchors, held) if None in states else 0
-        cost_ms = start_cost_ms(lacking, bytes_per_s=machine.download_bytes_per_s, rule=self._rule)
-        return patience_ms(cost_ms, unfinished=self._lanes[place].unfinished, better=better)
+        if all(held.get(name) == "resident" for name, _ in need.anchors):
+            return _AT_ONCE
+        cost_ms = start_cost_ms(
+            need.anchors,
+            held=held,
+            bytes_per_s=machine.download_bytes_per_s,
+            fetching=machine.fetching,
+            now_ms=self._now_ms,
+            rule=self._rule,
+        )
+        better = better_than(machine, need.anchors, need.holders)
+        return Start(cost_ms, self._patience(place, cost_ms, better))
+
+    def _patience(self, place: int, cost_ms: float, better: Better) -> int:
+        lane = self._lanes[place]
+        return patience_ms(cost_ms, waiting=lane.waiting, better=better, run_s=lane.run_s, rule=self._rule)
+
+
+def _until_free_ms(lane: LaneState, better: Better) -> float:
+    """Milliseconds until a better machine is free for the lane's last job; never, where there is none."""
+    return holders_wait_s(lane.waiting, better, run_s=lane.run_s) * 1_000 if better.slots else math.inf
+
+
+def _base(place: int, lane: LaneState) -> int:
+    """The rank of a lane without its wait class: where nobody waits, it comes after all others."""
+    return (0 if lane.waits else _IDLE << _PLACE_BITS) + place
 
 
 def _link(machine: MachineState) -> tuple[str, float]:
     """Machines with the same see lanes alike whose models they do not have."""
     return (machine.profile, machine.download_bytes_per_s)
-
-
-def _needs(lanes: Iterable[LaneState], snapshot: CellSnapshot) -> list[_Need]:
-    """The need of each lane, in their order; machines are counted once for each class and set of anchors."""
-    active = [machine for machine in snapshot.machines.values() if machine.active]
-    anywhere, resident = _bits_by_model(active)
-    serving = _bits_by_class(active, snapshot)
-    known: dict[tuple[str, Anchors], _Need] = {}
-    found: list[_Need] = []
-    for lane in lanes:
-        key = (lane.requirement_class, lane.anchors)
-        if key not in known:
-            holding = warm = serving.get(lane.requirement_class, 0)
-            for name, _ in lane.anchors:
-                holding &= anywhere.get(name, 0)
-                warm &= resident.get(name, 0)
-            holders = Holders(anywhere=holding.bit_count(), resident=warm.bit_count())
-            known[key] = _Need(lane.anchors, sum(size_bytes for _, size_bytes in lane.anchors), holders)
-        found.append(known[key])
-    return found
-
-
-def _bits_by_model(machines: Iterable[MachineState]) -> tuple[dict[str, int], dict[str, int]]:
-    """Model -> the machines that have it, and those that have it in memory: one bit each, by their number."""
-    anywhere: dict[str, int] = {}
-    resident: dict[str, int] = {}
-    for number, machine in enumerate(machines):
-        for name, state in machine.held.items():
-            anywhere[name] = anywhere.get(name, 0) | 1 << number
-            if state == "resident":
-                resident[name] = resident.get(name, 0) | 1 << number
-    return anywhere, resident
-
-
-def _bits_by_class(machines: Iterable[MachineState], snapshot: CellSnapshot) -> dict[str, int]:
-    """Class -> the machines that fit it."""
-    by_profile: dict[str, int] = {}
-    for number, machine in enumerate(machines):
-        by_profile[machine.profile] = by_profile.get(machine.profile, 0) | 1 << number
-    serving: dict[str, int] = {}
-    for (profile_id, class_id), fits in snapshot.fits.items():
-        if fits and profile_id in by_profile:
-            serving[class_id] = serving.get(class_id, 0) | by_profile[profile_id]
-    return serving
 
 
 def _lanes_by_model(lanes: Iterable[LaneState]) -> dict[str, list[int]]:

@@ -95,9 +95,7 @@ def route_to_pool(
     refused = (_why_not_here(choice.pool, here, within_s=within_s), *closed)
     holder = next((name for name in open_pools if capacity[name].free_holders), None)
     if holder is not None:
-        return _fallback(
-            holder, capacity[holder], refused, because=f"{holder} has a free machine that holds its models"
-        )
+        return _fallback(holder, capacity[holder], refused, because=f"{holder} has a free machine{_holding(job)}")
     if here.fit:
         return _wanted(choice, here, rejected=closed)
     if open_pools:
@@ -170,6 +168,10 @@ def _waiting(choice: PoolChoice, here: PoolCapacity, refused: tuple[Rejection, .
             :_SENTENCE_CHARS
         ],
     )
+
+
+def _holding(job: JobProfile) -> str:
+    return " that holds its models" if job.models_bytes or job.workload.models else ""
 
 
 def _why_not_here(pool: str, here: PoolCapacity, *, within_s: float) -> Rejection:

@@ -1,8 +1,10 @@
 """How long a lane's job must have waited before a machine that lacks its models may take it (delay scheduling).
 
 Zaharia et al., "Delay Scheduling" (EuroSys 2010): waiting a little for a machine that holds the data beats moving the data.
-Here the patience follows from the bytes that *this* machine lacks, its bandwidth, and how many jobs wait for the holders
-already (residency is not occupancy): with a long queue before the holders, fetching a copy pays at once.
+Here the patience follows from what *this* machine would have to fetch over its link, or to load, against how long the job would wait
+for a holder, counting those that wait for it already (residency is not occupancy): half of the own fetch while the holders are
+free sooner than that fetch takes, and none once they cannot keep up. Measured against the rule before it in
+`docs/decisions/0013-which-machine.md`.
 """
 
 from __future__ import annotations
@@ -16,60 +18,91 @@ if TYPE_CHECKING:
 
 #: Used while a machine's link is not measured: 50 MB/s, a common consumer line.
 ASSUMED_BYTES_PER_S = 50_000_000.0
+#: What a disk gives to a GPU, bytes per second: a 4.4 GB model in 2.8 s, as measured in a fleet of image machines.
+LOAD_BYTES_PER_S = 1_600_000_000.0
 
 
 class PatienceRule(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of the rule."""
 
-    #: Longest patience in ms, however large the model.
+    #: The longest fetch that counts, ms, however large the model.
     cap_ms: int = 30_000
-    #: Extra wait in ms when the model is on disk but not in the engine's memory.
-    load_ms: int = 1_500
+    #: The part of the own fetch, or load, for which a job is left to machines that have what this one lacks.
+    share: float = 0.5
 
 
-def missing_bytes(anchors: Sequence[tuple[str, int]], held: Mapping[str, str]) -> int:
-    """Bytes of the anchor models that a machine with `held` (name -> 'resident' | 'disk') would have to fetch."""
-    return sum(size_bytes for name, size_bytes in anchors if name not in held)
+class Better(msgspec.Struct, frozen=True):
+    """Machines that could start a lane's jobs sooner, because they lack less: how many, their slots, and how many of these are used.
+
+    `left_ms` passes until the first of them has everything that is on its way to it; 0 where one has.
+    """
+
+    machines: int = 0
+    slots: int = 0
+    used: int = 0
+    left_ms: float = 0.0
 
 
-def ready_after_ms(
-    *,
+def start_cost_ms(
     anchors: Sequence[tuple[str, int]],
+    *,
     held: Mapping[str, str],
     bytes_per_s: float,
-    unfinished: int,
-    better: int,
+    fetching: Mapping[str, int],
+    now_ms: int,
     rule: PatienceRule,
-) -> int:
-    """Milliseconds that a lane's oldest job must have waited before this machine may take it.
+) -> float:
+    """Milliseconds of fetching, or of loading where nothing is missing, until a machine could start. Never above the cap.
 
     Args:
         anchors: the lane's anchor models as (name, bytes).
         held: models on the machine: name -> 'resident' or 'disk'.
         bytes_per_s: its measured download rate; 0 is unknown.
-        unfinished: jobs of the lane that are not finished: what the better machines are asked for already.
-        better: machines that could start the lane's jobs sooner than this one, because they lack less.
+        fetching: models on their way to it: name -> expected end, ms; only what is left counts.
+        now_ms: the time of what is known.
         rule: the parameters.
 
-    0 where everything is resident, or where no machine is better (waiting for one would be vain).
-
-    >>> ready_after_ms(anchors=[("sdxl", 6_000_000_000)], held={}, bytes_per_s=1e9, unfinished=0, better=2, rule=PatienceRule())
-    6000
+    >>> start_cost_ms([("sdxl", 6_000_000_000)], held={}, bytes_per_s=1e9, fetching={}, now_ms=0, rule=PatienceRule())
+    6000.0
     """
-    if all(held.get(name) == "resident" for name, _ in anchors):
+    absent = [(name, size_bytes) for name, size_bytes in anchors if name not in held]
+    if not absent:
+        return min(load_ms(sum(size for name, size in anchors if held[name] != "resident")), rule.cap_ms)
+    lacking = sum(size_bytes for name, size_bytes in absent if name not in fetching)
+    left_ms = max((fetching[name] - now_ms for name, _ in absent if name in fetching), default=0)
+    return min(max(0, left_ms) + fetch_ms(lacking, bytes_per_s), rule.cap_ms)
+
+
+def fetch_ms(lacking_bytes: int, bytes_per_s: float) -> float:
+    """Milliseconds that a fetch of so many bytes takes over a link."""
+    return 1_000 * lacking_bytes / (bytes_per_s or ASSUMED_BYTES_PER_S)
+
+
+def load_ms(unloaded_bytes: int) -> float:
+    """Milliseconds that it takes to bring so many bytes from a disk into a GPU's memory."""
+    return 1_000 * unloaded_bytes / LOAD_BYTES_PER_S
+
+
+def holders_wait_s(waiting: int, better: Better, *, run_s: float) -> float:
+    """Seconds until the better machines have a slot free for the last of `waiting` jobs, each run taking `run_s`.
+
+    Whitt, "Predicting Queueing Delays" (Management Science 45, 1999): one departure for each job that finds no free slot.
+
+    >>> holders_wait_s(1, Better(machines=1, slots=2, used=2), run_s=20.0), holders_wait_s(1, Better(machines=1, slots=2, used=1), run_s=20.0)
+    (10.0, 0.0)
+    """
+    departures = max(0, waiting + better.used - better.slots)
+    return better.left_ms / 1_000 + (departures * run_s / better.slots if better.slots else 0.0)
+
+
+def patience_ms(cost_ms: float, *, waiting: int, better: Better, run_s: float, rule: PatienceRule) -> int:
+    """Milliseconds to leave a lane's jobs to the better machines before paying `cost_ms`.
+
+    0 where there are none (waiting would be vain), and where they are free later than this machine could start.
+
+    >>> patience_ms(6_000, waiting=1, better=Better(machines=1, slots=1), run_s=20.0, rule=PatienceRule())
+    3000
+    """
+    if not better.slots or holders_wait_s(waiting, better, run_s=run_s) * 1_000 >= cost_ms:
         return 0
-    cost_ms = start_cost_ms(missing_bytes(anchors, held), bytes_per_s=bytes_per_s, rule=rule)
-    return patience_ms(cost_ms, unfinished=unfinished, better=better)
-
-
-def start_cost_ms(lacking_bytes: int, *, bytes_per_s: float, rule: PatienceRule) -> float:
-    """Milliseconds until a machine that lacks so many bytes could start; with 0 it only loads from its disk. Never above the cap."""
-    if not lacking_bytes:
-        return min(float(rule.load_ms), rule.cap_ms)
-    return min(1_000 * lacking_bytes / (bytes_per_s or ASSUMED_BYTES_PER_S), rule.cap_ms)
-
-
-def patience_ms(cost_ms: float, *, unfinished: int, better: int) -> int:
-    """Milliseconds to leave a lane's jobs to the `better` machines before paying `cost_ms`; 0 where there are none."""
-    # Each job that the better machines are asked for already makes the own fetch more worthwhile.
-    return int(cost_ms / (1 + unfinished / better)) if better else 0
+    return int(rule.share * cost_ms)

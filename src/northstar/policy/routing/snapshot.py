@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.domain.gpu_classes import gpu_class_of
 from northstar.domain.machines import MachineDescription
 
 if TYPE_CHECKING:
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
     from northstar.domain.requirements import RequirementClass
 
 
+#: What a run takes where nobody has said it, seconds: the median of image jobs.
+ASSUMED_RUN_S = 20.0
+
+
 class MachineState(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine. `held` is what it has: model -> 'resident' | 'disk'."""
+    """A machine. `held` is what it has: model -> 'resident' | 'disk'; what it is still fetching is in `fetching`, and not there yet."""
 
     id: str
     profile: str
@@ -24,11 +29,24 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
     parked: bool
     download_bytes_per_s: float = 0.0
     held: dict[str, str] = {}
-    #: Memory that its jobs share, MB, and how much of it is promised to jobs that run.
-    vram_mb: int = 0
-    vram_used_mb: int = 0
+    #: Model -> when its fetch is expected to end, ms since epoch by the cell's clock.
+    fetching: dict[str, int] = {}
+    #: Memory that jobs may still take, MB.
+    vram_free_mb: int = 0
+    #: Seconds that the jobs under a lease here are expected to take, offered ones included, each as if it had just begun.
+    work_ahead_s: float = 0.0
     #: What it says of itself; for people. Nothing in it is checked when it is said.
     description: MachineDescription = MachineDescription()
+
+    @property
+    def gpu_class(self) -> str:
+        """The class of its GPU."""
+        return gpu_class_of(self.description.gpu)
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether it may get a job at all: it is not draining, and has slots."""
+        return self.active and self.slots > 0
 
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +60,17 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     requirement_class: str
     anchors: tuple[tuple[str, int], ...]
     unfinished: int
+    #: How many of its jobs are under a lease somewhere.
+    running: int = 0
     waits: bool = False
     head: str = ""
+    #: Seconds that one of its jobs is expected to take.
+    run_s: float = ASSUMED_RUN_S
+
+    @property
+    def waiting(self) -> int:
+        """How many of its jobs wait, those whose retry is not due yet included."""
+        return max(0, self.unfinished - self.running)
 
 
 class CellSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,3 +83,5 @@ class CellSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     fits: dict[tuple[str, str], bool] = {}
     #: Node classes by the digest that profiles name.
     node_sets: dict[str, frozenset[str]] = {}
+    #: When the cell was last called, ms since epoch by its own clock.
+    now_ms: int = 0

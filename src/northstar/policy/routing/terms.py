@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from northstar.domain.requirements import Requirements
     from northstar.domain.tenancy import TenantTerms
 
-MAX_PRIORITY = 100
-
 
 class RegionNotAllowed(InvalidRequest):
     """The job asks for regions in which its tenant's work may not run."""
@@ -60,13 +58,3 @@ def within_terms(requires: Requirements, terms: TenantTerms, *, tenant: str) -> 
             raise IsolationNotAllowed(tenant, asked=str(requires.isolation), agreed=terms.isolation)
         changed = msgspec.structs.replace(changed, isolation=terms.isolation)
     return changed
-
-
-def priority_within(asked: int, terms: TenantTerms, *, boost: int) -> int:
-    """The priority that counts: what the job asks for, what its tenant has at least, and what its pool adds; at most 100.
-
-    >>> from northstar.domain.tenancy import TenantTerms
-    >>> priority_within(50, TenantTerms(priority_at_least=60), boost=20), priority_within(95, TenantTerms(), boost=20)
-    (80, 100)
-    """
-    return min(MAX_PRIORITY, max(asked, terms.priority_at_least) + boost)

@@ -79,6 +79,10 @@ class AttemptReader:
         runs = [_finished(one, ran_s) for one in page.attempts if (ran_s := one.running_s) is not None]
         return runs, EventId(last.epoch, last.sequence) if last else after
 
+    async def place_of_latest(self, count: int) -> EventId:
+        """The place after which the latest `count` runs that succeeded come; the beginning where there are no more than these."""
+        return await self._database.read(partial(_place_of_latest, cell=self._cell, count=count))
+
     async def _page(
         self, wanted: AttemptFilter, *, cursor: EventId | None, count: int, latest_first: bool
     ) -> AttemptPage:
@@ -122,6 +126,18 @@ def _read(
     return [msgspec.convert(dict(zip(_NAMES, row, strict=True)), Attempt) for row in connection.execute(query)]
 
 
+def _place_of_latest(connection: Connection, *, cell: str, count: int) -> EventId:
+    query = (
+        select(attempts.c.epoch, attempts.c.sequence)
+        .where(attempts.c.cell == cell, attempts.c.outcome == "succeeded")
+        .order_by(attempts.c.epoch.desc(), attempts.c.sequence.desc())
+        .offset(count)
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return BEGINNING if row is None else EventId(row.epoch, row.sequence)
+
+
 def _after(cursor: EventId) -> ColumnElement[bool]:
     same = and_(attempts.c.epoch == cursor.epoch, attempts.c.sequence > cursor.sequence)
     return or_(attempts.c.epoch > cursor.epoch, same)
@@ -137,7 +153,7 @@ def _finished(attempt: Attempt, ran_s: float) -> FinishedRun:
         shape=attempt.shape or "",
         service=attempt.service or "",
         model=main_model(attempt.models),
-        user=attempt.user or "",
+        user=f"{attempt.tenant}/{attempt.user}" if attempt.user else "",
         gpu_class=attempt.gpu_class or "",
         ran_s=ran_s,
         work=attempt.work or 0.0,

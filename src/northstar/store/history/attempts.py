@@ -164,11 +164,10 @@ def attempt_of(run: EndedRun, *, found: InspectedJob | None, machine: MachineFac
 
 def decision_of(found: InspectedJob | None) -> RoutingDecision | None:
     """How the job was routed, if the cell keeps that and this version can read it."""
-    text = getattr(found, "decision", "")
-    if not text:
+    if found is None or not found.decision:
         return None
     try:
-        return _read_decision(text)
+        return _read_decision(found.decision)
     except msgspec.MsgspecError:
         return None
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 from sqlalchemy import Connection, Row, or_, select, tuple_
 
-from northstar.domain.machine_time import Bill, Work, shared
+from northstar.domain.machine_time import Bill, SharedTime, Work
 from northstar.store.history.attempt_reader import main_model
 from northstar.store.history.attempts import ModelInAttempt
 from northstar.store.history.errors import HistoryQueryInvalid
 from northstar.store.history.tables import attempts, presences
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     from northstar.store.history.database import HistoryDatabase
 
@@ -43,9 +43,11 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 class CostReader:
     """Reads one cell's costs. Raises Unavailable when the database does not answer."""
 
-    def __init__(self, database: HistoryDatabase, *, cell: str) -> None:
+    def __init__(self, database: HistoryDatabase, *, cell: str, page: int = _PAGE) -> None:
+        """`page` is how many runs are in memory at a time."""
         self._database = database
         self._cell = cell
+        self._page = page
 
     async def costs(self, *, since_ms: int, until_ms: int, by: CostsBy = "tenant", count: int = 100) -> Costs:
         """Who used how much machine time. A run counts only once it has ended; while it lasts, its machine looks idle.
@@ -60,16 +62,13 @@ class CostReader:
         bills: dict[str | None, Bill] = {}
         busy, idle = Bill(), Bill()
         busy_ms: dict[str, float] = {}
-        async for machine, rows in self._by_machine(since_ms, until_ms):
-            for work, share_ms in shared(_works(rows, by=by, since_ms=since_ms, until_ms=until_ms)):
-                name = work.name or None
-                if name not in bills and len(bills) >= MAX_NAMES:
-                    raise HistoryQueryInvalid(
-                        field="since_ms", reason=f"more than {MAX_NAMES} names: ask for less time"
-                    )
-                for bill in (bills.setdefault(name, Bill()), busy):
-                    bill.add(share_ms, price_usd_per_hour=work.price_usd_per_hour)
-                busy_ms[machine] = busy_ms.get(machine, 0.0) + share_ms
+        async for machine, work, share_ms in self._shares(by, since_ms=since_ms, until_ms=until_ms):
+            name = work.name or None
+            if name not in bills and len(bills) >= MAX_NAMES:
+                raise HistoryQueryInvalid(field="since_ms", reason=f"more than {MAX_NAMES} names: ask for less time")
+            for bill in (bills.setdefault(name, Bill()), busy):
+                bill.add(share_ms, price_usd_per_hour=work.price_usd_per_hour)
+            busy_ms[machine] = busy_ms.get(machine, 0.0) + share_ms
         stays = await self._database.read(partial(_stays, cell=self._cell, since_ms=since_ms, until_ms=until_ms))
         for machine, there_ms, price in stays:
             used_ms = min(there_ms, busy_ms.get(machine, 0.0))
@@ -85,28 +84,32 @@ class CostReader:
             machines=len({machine for machine, _, _ in stays} | busy_ms.keys()),
         )
 
-    async def _by_machine(self, since_ms: int, until_ms: int) -> AsyncIterator[tuple[str, list[Row[Any]]]]:
-        """The runs of each machine, by their beginning. One machine's are in memory at a time."""
+    async def _shares(self, by: CostsBy, *, since_ms: int, until_ms: int) -> AsyncIterator[tuple[str, Work, float]]:
+        """Each run with its machine and its share of the machine's time; a page of runs is in memory at a time."""
         cursor: tuple[Any, ...] | None = None
-        gathered: list[Row[Any]] = []
+        machine, time = "", SharedTime()
         while True:
-            read = partial(_runs, cell=self._cell, since_ms=since_ms, until_ms=until_ms, cursor=cursor)
+            read = partial(
+                _runs, cell=self._cell, since_ms=since_ms, until_ms=until_ms, cursor=cursor, count=self._page
+            )
             page = await self._database.read(read)
             for row in page:
-                if gathered and gathered[0].machine != row.machine:
-                    yield gathered[0].machine, gathered
-                    gathered = []
-                gathered.append(row)
-            if len(page) < _PAGE:
+                if row.machine != machine:
+                    for work, share_ms in time.end():
+                        yield machine, work, share_ms
+                    machine, time = row.machine, SharedTime()
+                for work, share_ms in time.begin(_work(row, by=by, since_ms=since_ms, until_ms=until_ms)):
+                    yield machine, work, share_ms
+            if len(page) < self._page:
                 break
             last = page[-1]
             cursor = (last.machine, last.started_ms, last.job_id, last.claim)
-        if gathered:
-            yield gathered[0].machine, gathered
+        for work, share_ms in time.end():
+            yield machine, work, share_ms
 
 
 def _runs(
-    connection: Connection, *, cell: str, since_ms: int, until_ms: int, cursor: tuple[Any, ...] | None
+    connection: Connection, *, cell: str, since_ms: int, until_ms: int, cursor: tuple[Any, ...] | None, count: int
 ) -> list[Row[Any]]:
     query = select(
         *_KEY,
@@ -121,17 +124,17 @@ def _runs(
     )
     if cursor is not None:
         query = query.where(tuple_(*_KEY) > cursor)
-    return list(connection.execute(query.order_by(*_KEY).limit(_PAGE)))
+    return list(connection.execute(query.order_by(*_KEY).limit(count)))
 
 
-def _works(rows: Iterable[Row[Any]], *, by: CostsBy, since_ms: int, until_ms: int) -> Iterable[Work]:
-    for row in rows:
-        yield Work(
-            name=_name(row, by),
-            since_ms=max(since_ms, row.started_ms),
-            until_ms=min(until_ms, row.ended_ms),
-            price_usd_per_hour=row.price_usd_per_hour,
-        )
+def _work(row: Row[Any], *, by: CostsBy, since_ms: int, until_ms: int) -> Work:
+    """What of the run lies within the time. Those that began before it all begin with it, so they stay in order."""
+    return Work(
+        name=_name(row, by),
+        since_ms=max(since_ms, row.started_ms),
+        until_ms=min(until_ms, row.ended_ms),
+        price_usd_per_hour=row.price_usd_per_hour,
+    )
 
 
 def _name(row: Row[Any], by: CostsBy) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.store.machine_facts import MachineFacts, read_machine_facts
+from northstar.store.machine_facts import MachineFacts, read_facts, read_machine_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,12 +40,12 @@ class MachineMemory:
         self._known: dict[str, tuple[int, MachineFacts]] = {}
 
     async def look(self, events: Sequence[Event]) -> dict[str, Sighting]:
-        """Every machine of the batch; those that came anew, or were not looked at for long, are read. Raises Unavailable."""
+        """Every machine of the batch; those that changed, or were not looked at for long, are read. Raises Unavailable."""
         seen = sightings_of(events)
-        came = {event.subject for event in events if event.kind in _ANEW}
         if len(self._known) > MAX_REMEMBERED:
             self._known.clear()
-        unsure = [name for name, sighting in seen.items() if name in came or not self._is_fresh(sighting)]
+        changed = self._hear(events)
+        unsure = [name for name, sighting in seen.items() if name in changed or not self._is_fresh(sighting)]
         found = await read_machine_facts(self._cell.client, self._cell.keys, unsure)
         for name, facts in found.items():
             self._known[name] = (seen[name].last_ms, facts)
@@ -53,6 +53,20 @@ class MachineMemory:
             name: msgspec.structs.replace(sighting, facts=self._known[name][1] if name in self._known else None)
             for name, sighting in seen.items()
         }
+
+    def _hear(self, events: Sequence[Event]) -> set[str]:
+        """Take in what machines said when they came; gives those that may say something else by now."""
+        changed: set[str] = set()
+        for event in events:
+            if event.kind not in _ANEW:
+                continue
+            facts = read_facts(event.data.get("facts"))
+            if facts is None:
+                changed.add(event.subject)
+            else:
+                self._known[event.subject] = (event.at_ms, facts)
+                changed.discard(event.subject)
+        return changed
 
     def _is_fresh(self, sighting: Sighting) -> bool:
         known = self._known.get(sighting.machine)

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 #: Events of one transaction.
 MAX_BATCH = 1_000
-#: Jobs of one look into the cell: at 64 KiB a body and as much a result, at most 6.4 MB.
+#: Jobs of one look into the cell: at 64 KiB a body and as much a result, and 4 KiB a decision, at most 6.6 MB.
 _JOBS_PER_INSPECT = 50
 
 
@@ -239,6 +239,6 @@ class HistoryWriter:
         found: dict[str, InspectedJob] = {}
         for first in range(0, len(job_ids), _JOBS_PER_INSPECT):
             some = job_ids[first : first + _JOBS_PER_INSPECT]
-            seen = (await self._cell.inspect(some, results=results, bodies=True)).jobs
+            seen = (await self._cell.inspect(some, results=results, bodies=True, decisions=True)).jobs
             found |= {job.id: job for job in seen}
         return found

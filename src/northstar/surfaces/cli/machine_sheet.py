@@ -102,6 +102,8 @@ def _lines(sheet: MachineSheet) -> Iterator[tuple[str, str]]:
         yield "price", f"{said.price_usd_per_hour:.4g} USD an hour"
     if said.download_bytes_per_s:
         yield "link", f"{said.download_bytes_per_s / 1e6:.1f} MB/s down"
+    if said.disk_bytes:
+        yield "disk", f"{size(said.disk_bytes)} for models"
     if said.driver:
         yield "driver", said.driver
 

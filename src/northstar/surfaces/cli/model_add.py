@@ -20,41 +20,53 @@ if TYPE_CHECKING:
 _CHANGES: Final = {"new": "added", "version": "new version", "changed": "changed", "same": "was known just so"}
 
 
+Place = Annotated[
+    str, typer.Argument(metavar="URL|FILE", help="https, hf, civitai, s3 or file, or a file of this machine.")
+]
+Name = Annotated[str, typer.Option("--name", help="What jobs and engines call it. Default: the file's own name.")]
+Kind = Annotated[
+    str, typer.Option("--kind", help="checkpoint, lora, vae, llm, … Default: by the folders in the address.")
+]
+Folder = Annotated[str, typer.Option("--folder", help="Below the models folder. Default: the usual one of its kind.")]
+Version = Annotated[str, typer.Option("--version", help="Which version of it this is; it becomes current.")]
+MoreSources = Annotated[
+    list[str] | None, typer.Option("--source", metavar="URL", help="Where else it can be had, again for more.")
+]
+Hash = Annotated[str, typer.Option("--hash", metavar="SHA256", help="What the file must be. Default: unknown.")]
+Size = Annotated[int, typer.Option("--size", metavar="BYTES", min=0, help="0: not known.")]
+Download = Annotated[
+    bool, typer.Option("--download", help="Read all of it once, to know its hash and size; nothing is kept.")
+]
+Aliases = Annotated[list[str] | None, typer.Option("--alias", help="Another name, again for more.")]
+Vram = Annotated[int, typer.Option("--vram", metavar="MB", min=0, help="Memory of a run. 0: estimated.")]
+Makes = Annotated[
+    list[str] | None, typer.Option("--makes", help="text, image, video, audio, 3d, embedding; again for more.")
+]
+Speciality = Annotated[str, typer.Option("--speciality", help="photography, art, product or multi-modal.")]
+Experimental = Annotated[bool, typer.Option("--experimental", help="Failures are expected of it.")]
+Tenants = Annotated[
+    list[str] | None, typer.Option("--tenant", help="Only jobs of this tenant may use it, again for more.")
+]
+Replace = Annotated[bool, typer.Option("--replace", help="Also where a version says something else by now.")]
+
+
 def add(
-    place: Annotated[
-        str, typer.Argument(metavar="URL|FILE", help="https, hf, civitai, s3 or file, or a file of this machine.")
-    ],
-    name: Annotated[
-        str, typer.Option("--name", help="What jobs and engines call it. Default: the file's own name.")
-    ] = "",
-    kind: Annotated[
-        str, typer.Option("--kind", help="checkpoint, lora, vae, llm, … Default: by the folders in the address.")
-    ] = "",
-    folder: Annotated[
-        str, typer.Option("--folder", help="Below the models folder. Default: the usual one of its kind.")
-    ] = "",
-    version: Annotated[str, typer.Option("--version", help="Which version of it this is; it becomes current.")] = "1",
-    sources: Annotated[
-        list[str] | None, typer.Option("--source", metavar="URL", help="Where else it can be had, again for more.")
-    ] = None,
-    sha256: Annotated[
-        str, typer.Option("--hash", metavar="SHA256", help="What the file must be. Default: unknown.")
-    ] = "",
-    size_bytes: Annotated[int, typer.Option("--size", metavar="BYTES", min=0, help="0: not known.")] = 0,
-    download: Annotated[
-        bool, typer.Option("--download", help="Read all of it once, to know its hash and size; nothing is kept.")
-    ] = False,
-    aliases: Annotated[list[str] | None, typer.Option("--alias", help="Another name, again for more.")] = None,
-    vram_mb: Annotated[int, typer.Option("--vram", metavar="MB", min=0, help="Memory of a run. 0: estimated.")] = 0,
-    makes: Annotated[
-        list[str] | None, typer.Option("--makes", help="text, image, video, audio, 3d, embedding; again for more.")
-    ] = None,
-    speciality: Annotated[str, typer.Option("--speciality", help="photography, art, product or multi-modal.")] = "",
-    experimental: Annotated[bool, typer.Option("--experimental", help="Failures are expected of it.")] = False,
-    tenants: Annotated[
-        list[str] | None, typer.Option("--tenant", help="Only jobs of this tenant may use it, again for more.")
-    ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Also where this version says something else.")] = False,
+    place: Place,
+    name: Name = "",
+    kind: Kind = "",
+    folder: Folder = "",
+    version: Version = "1",
+    sources: MoreSources = None,
+    sha256: Hash = "",
+    size_bytes: Size = 0,
+    download: Download = False,
+    aliases: Aliases = None,
+    vram_mb: Vram = 0,
+    makes: Makes = None,
+    speciality: Speciality = "",
+    experimental: Experimental = False,
+    tenants: Tenants = None,
+    replace: Replace = False,
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,
@@ -66,17 +78,11 @@ def add(
     A file of this machine is hashed; machines fetch it from --source, or else from its path, if that is theirs too. Of an address
     nothing is read unless --download says so.
     """
-    from northstar.policy.models.catalogue_rules import name_of
-
     settings = settings_of(config, data_dir, valkey, cell)
-    is_url = "://" in place
-    path = None if is_url else Path(place).expanduser().resolve()
-    first = [place] if is_url else [] if sources else [f"file://{path}"]
-    said: dict[str, Any] = {
-        "name": name or (path.name if path else name_of(place)),
+    path = None if "://" in place else Path(place).expanduser().resolve()
+    said = _where(place, path, name, sources or []) | {
         "version": version,
         "folder": folder,
-        "sources": [*first, *(sources or ())],
         "sha256": sha256.lower() or "unknown",
         "size_bytes": size_bytes,
         "aliases": aliases or [],
@@ -85,13 +91,21 @@ def add(
         "experimental": experimental,
         "tenants": tenants or [],
     }
-    said |= {"kind": kind} if kind else {}
-    said |= {"speciality": speciality} if speciality else {}
+    said |= {key: word for key, word in (("kind", kind), ("speciality", speciality)) if word}
     model = _model(said, place)  # before anything is read
     if path is not None or download:
         model = _model(said | run(_read(settings, place, path, said)), place)
     (done,) = run(_say(settings, [model], replace=replace))
     _tell(done, model, is_local=path is not None and not sources, as_json=as_json)
+
+
+def _where(place: str, path: Path | None, name: str, sources: list[str]) -> dict[str, Any]:
+    """Name and sources. A file of this machine is its own source only where no other is named."""
+    from northstar.policy.models.catalogue_rules import name_of
+
+    if path is None:
+        return {"name": name or name_of(place), "sources": [place, *sources]}
+    return {"name": name or path.name, "sources": sources or [path.as_uri()]}
 
 
 def _model(said: dict[str, Any], place: str) -> CatalogueModel:
@@ -174,7 +188,7 @@ def import_(
         Path, typer.Argument(metavar="MANIFEST", help="TOML or JSON; also a graph as ComfyUI saves it.")
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what the file holds.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Also versions that say something else.")] = False,
+    replace: Replace = False,
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,

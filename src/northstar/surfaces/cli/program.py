@@ -30,6 +30,7 @@ from northstar.surfaces.cli import (
     outputs,
     pauses,
     pools,
+    pools_apply,
     serve,
     show,
     status,
@@ -102,6 +103,8 @@ for of_models in (model_orders.fetch, model_orders.evict, model_orders.orders):
     machines.app.command()(of_models)
 for of_catalogue in (model_add.add, model_add.import_):
     models.app.command(of_catalogue.__name__.rstrip("_"))(of_catalogue)
+for of_pools in (pools_apply.apply, pools_apply.current, pools_apply.history, pools_apply.reset):
+    pools.app.command()(of_pools)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dead.app, name="dead")
 app.add_typer(machines.app, name="machines")

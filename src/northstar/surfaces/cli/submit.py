@@ -14,9 +14,9 @@ from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Va
 from northstar.surfaces.cli.printing import console, print_json, print_text
 
 if TYPE_CHECKING:
+    from northstar.broker.submission import Accepted
     from northstar.config import Settings
     from northstar.domain.jobs import JobRequest, JobView
-    from northstar.store.messages import Submitted
 
 
 class FileUnreadable(InvalidRequest):
@@ -52,6 +52,7 @@ def submit(
     source = "the standard input" if file == "-" else file
     requests = read_requests(_read(file, limit_bytes=MAX_SUBMISSION_BYTES + 1), source=source)
     accepted, finished = run(_submit(settings, requests, wait_s=timeout_s if wait else None))
+    _warn(accepted)
     if as_json:
         print_json({"jobs": finished if wait else accepted_as_json(accepted)})
     elif wait:
@@ -62,9 +63,16 @@ def submit(
         raise typer.Exit(FAILED)
 
 
-def accepted_as_json(accepted: list[Submitted]) -> list[dict[str, object]]:
-    """Accepted jobs as objects."""
-    return [{"id": job.id, "replayed": job.replayed} for job in accepted]
+def accepted_as_json(accepted: list[Accepted]) -> list[dict[str, object]]:
+    """Accepted jobs as objects: each with where it waits, and why."""
+    return [{"id": one.job.id, "replayed": one.job.replayed, "decision": one.decision} for one in accepted]
+
+
+def _warn(accepted: list[Accepted]) -> None:
+    """Whoever submits what nobody can serve shall not have to ask. Not on the standard output: that is for the results."""
+    for one in accepted:
+        if one.decision is not None and one.decision.unservable and not one.job.replayed:
+            sys.stderr.write(f"{one.job.id} waits: {one.decision.unservable}\n")
 
 
 def _read(name: str, *, limit_bytes: int) -> bytes:
@@ -79,24 +87,30 @@ def _read(name: str, *, limit_bytes: int) -> bytes:
 
 async def _submit(
     settings: Settings, requests: list[JobRequest], *, wait_s: float | None
-) -> tuple[list[Submitted], list[JobView]]:
-    from northstar.assembly.session import session
+) -> tuple[list[Accepted], list[JobView]]:
+    from northstar.assembly.submitting import routing_session
     from northstar.surfaces.cli.waiting import wait_until_final
 
-    async with session(settings) as broker:
-        accepted = await broker.submitter.submit(requests)
+    async with routing_session(settings) as broker:
+        accepted = await broker.submitter.submit_and_tell(requests)
         if wait_s is None:
             return accepted, []
         # Whoever stops waiting can still ask for them. Not on the standard output: that is for the results.
-        sys.stderr.write(f"waiting for {', '.join(job.id for job in accepted)}\n")
-        return accepted, await wait_until_final(broker.cell, [job.id for job in accepted], timeout_s=wait_s)
+        sys.stderr.write(f"waiting for {', '.join(one.job.id for one in accepted)}\n")
+        return accepted, await wait_until_final(broker.cell, [one.job.id for one in accepted], timeout_s=wait_s)
 
 
-def _show_accepted(accepted: list[Submitted]) -> None:
+def _show_accepted(accepted: list[Accepted]) -> None:
     out = console()
-    for job in accepted:
-        out.print(f"{job.id}  {'known already' if job.replayed else 'queued'}", markup=False)
-    out.print(f"next: northstar jobs watch {accepted[0].id}", style="dim", markup=False)
+    for one in accepted:
+        if one.job.replayed:
+            said = "known already"
+        elif one.decision is None:
+            said = "queued"
+        else:
+            said = f"queued in {one.decision.pool}: {one.decision.because}"
+        print_text(f"{one.job.id}  {said}")
+    out.print(f"next: northstar explain {accepted[0].job.id}", style="dim", markup=False)
 
 
 def _show_results(finished: list[JobView]) -> None:

@@ -8,6 +8,7 @@
          node_set optional: the digest of the list of node classes that the profile names
          slots (≤ 500), vram_mb · holder whose bell reaches it · description JSON (≤ 16 KiB) · words it adds to the vocabulary · nonce
          admitted_by optional: the id of its token, which must be approved and the machine's own at this very moment
+         facts optional: what the history keeps of it, JSON ≤ 1 KiB, for the event: it may be gone before the history looks
   GIVES  profile id · undecided list of classes that policy has to decide for this profile · held list of {id, token} it still has
          node_set_wanted: the list that the profile names was not told yet, see `tell_node_set`
   REFUSES with `again` NS_NO_SUCH_MACHINE, NS_MACHINE_REPLACED · with `admitted_by` NS_TOKEN_UNKNOWN, NS_TOKEN_REVOKED, NS_TOKEN_EXPIRED,
@@ -21,6 +22,7 @@ ns.takes.register_machine = {
   { 'slots', ns.COUNT, 500 }, { 'vram_mb', ns.COUNT, ns.MOST_MB }, { 'holder', ns.HOLDER, 128 }, { 'description', ns.TEXT, ns.MOST },
   { 'words', ns.LIST, 500, each = ns.NAME, within = 512 }, ns.NONCE, { 'again', ns.FLAG, optional = true },
   { 'admitted_by', ns.WORD, 64, optional = true }, { 'node_set', ns.WORD, 16, optional = true },
+  { 'facts', ns.TEXT, 1024, optional = true },
 }
 
 -- Classes that nobody has decided for this profile yet, at most 500.
@@ -94,7 +96,9 @@ function ns.handlers.register_machine(cell, request)
   ns.alive(cell, request.machine)
   cell:expect_due(cell.now + cell.limits.alive_ms)
   cell:ring('tick', { 'plan' })
-  cell:machine_event('machine.registered', request.machine, { 'session', request.session, 'slots', request.slots })
+  local told = { 'session', request.session, 'slots', request.slots }
+  if request.facts then told[5], told[6] = 'facts', request.facts end
+  cell:machine_event('machine.registered', request.machine, told)
   local jobs = held(cell, machine)
   ns.hand_over(cell, request.nonce)
   return { profile = profile, undecided = undecided(cell, profile), held = jobs, node_set_wanted = ns.wants_node_set(cell, profile) }

@@ -102,7 +102,7 @@ local function accept(cell, wanted, lane)
   tenant[T.live] = tenant[T.live] + 1
   cell:changed('tenants', wanted.tenant, tenant)
   cell.hot[H.live], cell.hot[H.submitted] = cell.hot[H.live] + 1, cell.hot[H.submitted] + 1
-  ns.lane_gains(cell, lane)
+  ns.lane_expects(ns.lane_gains(cell, lane), wanted.cost)
   ns.push(cell, wanted.id, job, false)
   cell:changed('jobs', wanted.id, job)
   cell:put('bodies', wanted.id, wanted.body)

@@ -83,6 +83,17 @@ function ns.lane_gains(cell, lane)
   record[L.live] = record[L.live] + 1
   if record[L.live] == 1 then cell:remove('idle_lanes', lane) end
   cell:changed('lanes', lane, record)
+  return record
+end
+
+-- What a run of the lane takes, as its submitters say: an exponentially weighted mean, the latest counting for an eighth. `record` is the
+-- lane's, which the caller has changed already.
+local LATEST = 0.125
+
+function ns.lane_expects(record, seconds)
+  local mean = record[L.run_s]
+  record[L.anchors] = record[L.anchors] or '' -- no hole in a record from before lanes had anchors
+  record[L.run_s] = mean and mean + LATEST * (seconds - mean) or seconds
 end
 
 function ns.lane_loses(cell, lane)

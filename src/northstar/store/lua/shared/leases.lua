@@ -19,6 +19,19 @@ local function begin(cell, id, job)
   job[J.start_by_ms] = 0
 end
 
+-- What a machine works on, for those who plan: {lane, count}, at most as many as it has slots.
+local function note_work(machine, lane, change)
+  local work = {}
+  for _, known in ipairs(machine[M.work] or {}) do
+    local count = known[2] + (known[1] == lane and change or 0)
+    if known[1] == lane then change = 0 end
+    if count > 0 then work[#work + 1] = { known[1], count } end
+  end
+  if change > 0 then work[#work + 1] = { lane, change } end
+  machine[M.accepted] = machine[M.accepted] or {} -- no hole in a record from before this was kept
+  machine[M.work] = work
+end
+
 -- Take a waiting job for a machine. status is 'running' (claimed) or 'offered' (handed over, not yet accepted).
 function ns.lease(cell, id, machine_id, machine, status, nonce, position)
   local job = cell:record('jobs', id)
@@ -32,6 +45,7 @@ function ns.lease(cell, id, machine_id, machine, status, nonce, position)
   cell:expect_due(cell.now + length)
   cell:index_add('held', machine[M.number] .. id)
   machine[M.used] = machine[M.used] + 1
+  note_work(machine, job[J.lane], 1)
   machine[M.vram_used_mb] = machine[M.vram_used_mb] + cell:record('lanes', job[J.lane])[L.vram_mb]
   cell:changed('machines', machine_id, machine)
   cell.hot[H.virtual_time] = math.max(cell.hot[H.virtual_time], job[J.tag])
@@ -61,6 +75,7 @@ local function end_lease(cell, id, job)
   if machine then
     cell:index_remove('held', machine[M.number] .. id)
     machine[M.used] = machine[M.used] - 1
+    note_work(machine, job[J.lane], -1)
     machine[M.vram_used_mb] = machine[M.vram_used_mb] - cell:record('lanes', job[J.lane])[L.vram_mb]
     if job[J.status] == 'offered' then drop_offer(machine, id) end
     cell:changed('machines', machine_id, machine)

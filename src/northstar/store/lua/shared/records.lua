@@ -19,14 +19,15 @@ ns.J = positions {
 }
 
 -- One machine. `offers` lists the ids of jobs handed to it and not yet accepted, `accepted` those that its latest claim accepted;
--- `wants` is its credit while parked.
+-- `wants` is its credit while parked; `work` lists {lane, count} of the jobs under a lease here (missing from older records).
 ns.M = positions {
   'number', 'profile', 'session', 'slots', 'used', 'vram_mb', 'vram_used_mb', 'status', 'holder', 'offers', 'wants',
-  'nonce', 'registered_ms', 'accepted',
+  'nonce', 'registered_ms', 'accepted', 'work',
 }
 
--- One lane: its canonical text, its requirement class, its pool, the VRAM one of its jobs needs and how many of its jobs are unfinished.
-ns.L = positions { 'key', 'class', 'pool', 'vram_mb', 'live', 'anchors' }
+-- One lane: its canonical text, its requirement class, its pool, the VRAM one of its jobs needs and how many of its jobs are unfinished;
+-- and the running mean of the seconds that its submitters expected of its jobs (missing from older records).
+ns.L = positions { 'key', 'class', 'pool', 'vram_mb', 'live', 'anchors', 'run_s' }
 
 -- One requirement class: the hard part of a lane; `served` is 1 once some profile can serve it.
 ns.C = positions { 'key', 'pool', 'vram_mb', 'served' }

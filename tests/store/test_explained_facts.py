@@ -1,22 +1,29 @@
-"""What is read for explanations: fetches of a model, waits of lanes and the cell's limits; what cannot be read is left out."""
+"""What is read for explanations: fetches, waits of lanes, tokens of machines and limits; what cannot be read is left out."""
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 import pytest_asyncio
 
+from northstar.broker.admission import Admission
+from northstar.domain.admission import InviteTerms
 from northstar.domain.explanations import ModelFetch
 from northstar.domain.limits import CellLimits
 from northstar.domain.models import ModelNeed
 from northstar.domain.refusals import CellMissing
 from northstar.domain.requirements import Requirements
+from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, machine_token
+from northstar.store.admission import list_tokens
 from northstar.store.cell import Cell
 from northstar.store.cell_limits import read_limits
 from northstar.store.keys import CellKeys
-from northstar.store.lane_waits import read_first_job, read_lane_waits
+from northstar.store.lane_waits import count_placed, read_first_job, read_lane_waits
+from northstar.store.machine_tokens import read_machine_token
 from northstar.store.messages import StoredOrder
 from northstar.store.model_fetches import read_model_fetches
 from tests.agent.rig import LIMITS, Rig
@@ -82,6 +89,35 @@ async def test_waits_of_lanes_are_counted_with_the_age_of_the_oldest(rig: Rig) -
     assert await read_first_job(rig.cell.client, rig.cell.keys, lane) == "urgent"
     assert await read_first_job(rig.cell.client, rig.cell.keys, "zzzzzz") is None
     assert await read_lane_waits(rig.cell.client, rig.cell.keys, []) == {}
+
+
+async def test_machines_that_may_take_a_lane_are_counted(rig: Rig) -> None:
+    await rig.submit("a")
+    lane = (await rig.record("a")).lane
+    assert await count_placed(rig.cell.client, rig.cell.keys, lane) == 0
+    await rig.joined("m")
+    await rig.joined("n")
+    await rig.plan()
+    assert await count_placed(rig.cell.client, rig.cell.keys, lane) == 2
+
+
+async def test_the_token_of_a_machine_is_found_without_looking_through_all(rig: Rig) -> None:
+    """Its latest, without its secret; one that cannot be read is none."""
+    admission = Admission(rig.cell, random_bytes=secrets.token_bytes, monotonic=time.monotonic)
+    terms = InviteTerms(pools=("fast", "standard"), region="eu", tags=("a",), approval=True)
+    invitation = await admission.invite(terms, by="ann")
+    token = machine_token(
+        invitation.invite, id_bytes=secrets.token_bytes(ID_BYTES), secret_bytes=secrets.token_bytes(SECRET_BYTES)
+    )
+    await admission.redeem(invitation.invite.reveal(), token.reveal(), machine="m")
+    found = await read_machine_token(rig.cell.client, rig.cell.keys, "m")
+    assert found is not None
+    assert (found.machine, found.status, found.pools, found.by) == ("m", "waiting", ("fast", "standard"), "ann")
+    (listed,) = [entry async for entry in list_tokens(rig.cell)]
+    assert (listed.machine, listed.status, listed.seen_ms) == (found.machine, found.status, found.seen_ms)
+    assert await read_machine_token(rig.cell.client, rig.cell.keys, "nobody") is None
+    await rig.cell.client.execute_command("HSET", rig.cell.keys["tokens"], token.id, b"\x91\x01")
+    assert await read_machine_token(rig.cell.client, rig.cell.keys, "m") is None
 
 
 async def test_the_limits_of_a_cell_are_read_without_opening_it(rig: Rig) -> None:

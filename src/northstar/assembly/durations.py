@@ -1,0 +1,82 @@
+"""What is known of durations, from the history of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+
+from northstar.assembly.job_past import history_of
+from northstar.assembly.session import Session
+from northstar.broker.durations import Durations
+from northstar.config import Settings
+from northstar.domain.errors import Unavailable
+from northstar.domain.estimates import FinishedRun
+from northstar.domain.events import EventId
+from northstar.store.history import HistoryDatabase
+from northstar.store.history.attempt_reader import AttemptReader
+
+log = structlog.get_logger(__name__)
+
+#: Runs that a command learns from, which shall answer at once.
+_OF_A_COMMAND: Final = 2_000
+_LOOK_EVERY_S: Final = 5.0
+
+
+class RunsInHistory:
+    """Finished runs of a cell as the estimator wants them: whole pages, with places that are text."""
+
+    def __init__(self, reader: AttemptReader) -> None:
+        self._reader = reader
+
+    async def cursor_before_last(self, count: int) -> str:
+        """A place after which the last `count` runs are recorded. Raises Unavailable."""
+        return str(await self._reader.place_of_latest(count))
+
+    async def finished_runs(self, after: str, count: int) -> tuple[list[FinishedRun], str]:
+        """At least `count` runs recorded after a place if there are so many, and where to go on. Raises Unavailable."""
+        place, found = EventId.parse(after), list[FinishedRun]()
+        while len(found) < count:
+            # A page leaves out runs that were not measured, so it may be short, or empty, before the end.
+            runs, reached = await self._reader.finished_runs(place, count)
+            found += runs
+            if reached == place:
+                break
+            place = reached
+        return found, str(place)
+
+
+class NoRuns:
+    """Of a cell whose history cannot be read: nothing is learned, and jobs are estimated by rules."""
+
+    async def cursor_before_last(self, count: int) -> str:  # noqa: ARG002 -- there are none
+        """The only place."""
+        return ""
+
+    async def finished_runs(self, after: str, count: int) -> tuple[list[FinishedRun], str]:  # noqa: ARG002
+        """None."""
+        return [], after
+
+
+def durations_of(settings: Settings, database: HistoryDatabase, *, cell: str) -> Durations:
+    """Durations of a process that lives; it learns while it runs."""
+    source = RunsInHistory(AttemptReader(database, cell=cell))
+    return Durations(source, every_s=_LOOK_EVERY_S, past=settings.routing.learn_from_runs)
+
+
+@asynccontextmanager
+async def learned_durations(broker: Session) -> AsyncIterator[Durations]:
+    """Durations for one command, learned from the latest runs. Without a history, jobs are estimated by rules, and the log says so."""
+    try:
+        async with history_of(broker) as database:
+            count = min(_OF_A_COMMAND, broker.settings.routing.learn_from_runs)
+            source = RunsInHistory(AttemptReader(database, cell=broker.cell.name))
+            durations = Durations(source, every_s=_LOOK_EVERY_S, past=count)
+            while await durations.turn():
+                pass
+    except Unavailable as exc:
+        log.warning("durations_by_rules", code=exc.code, error=str(exc))
+        durations = Durations(NoRuns(), every_s=_LOOK_EVERY_S, past=0)
+    yield durations

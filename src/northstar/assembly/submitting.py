@@ -1,0 +1,31 @@
+"""A client's way to a cell by which jobs are routed: what `northstar submit` uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from northstar.assembly.durations import learned_durations
+from northstar.assembly.routing import declare_places, routing_parts
+from northstar.assembly.session import Session, new_id, session
+from northstar.broker.submission import Submitter
+from northstar.config import Settings
+
+
+@asynccontextmanager
+async def routing_session(settings: Settings) -> AsyncIterator[Session]:
+    """A session whose submitter decides for each job where it waits, and stores why.
+
+    Raises:
+        NotRunning: there is no server. UrlInvalid: its address cannot be understood. InvalidPools: the file of pools cannot be used.
+    """
+    async with session(settings) as plain, learned_durations(plain) as estimates:
+        parts = await routing_parts(settings, plain.cell, estimates=estimates)
+        await declare_places(plain.cell, parts.pools.latest, settings, by="submit")
+        submitter = Submitter(
+            plain.cell, new_id=new_id, monotonic=time.monotonic, catalogue=parts.catalogue, router=parts.router()
+        )
+        yield msgspec.structs.replace(plain, submitter=submitter)

@@ -1,0 +1,92 @@
+"""Keeps an estimator of durations fed with finished runs: at start the last of the history, then what comes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from northstar.domain.errors import NorthstarError
+from northstar.policy.routing.duration import DurationEstimator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from northstar.domain.estimates import DurationEstimate, FinishedRun
+    from northstar.policy.routing.duration import JobToTime
+
+log = structlog.get_logger(__name__)
+
+#: Runs that a start reads back, and runs per call.
+MAX_PAST: Final = 50_000
+PAGE: Final = 1_000
+#: Calls of one turn, so that a flood of runs holds nothing else up; the rest follows in the next.
+_PAGES_PER_TURN: Final = 20
+
+
+class RunsSource(Protocol):
+    """Where finished runs are read, the earliest recorded first."""
+
+    async def cursor_before_last(self, count: int) -> str:
+        """A place after which at most `count` runs are recorded, the last ones. Raises Unavailable."""
+        ...
+
+    async def finished_runs(self, after: str, count: int) -> tuple[Sequence[FinishedRun], str]:
+        """At most `count` runs recorded after a place, and the place of the last of them (`after` if none). Raises Unavailable."""
+        ...
+
+
+class Durations:
+    """Estimates for one cell, always answering: while the history cannot be read, by what was learned before."""
+
+    def __init__(
+        self, source: RunsSource, *, every_s: float, past: int = MAX_PAST, estimator: DurationEstimator | None = None
+    ) -> None:
+        """A turn every `every_s` seconds; `past` runs are read back at start, at most 50,000."""
+        self._source = source
+        self._every_s = every_s
+        self._past = min(past, MAX_PAST)
+        self._estimator = estimator or DurationEstimator()
+        self._after: str | None = None
+        self.learned = 0
+        self.ignored = 0
+
+    def estimate(self, job: JobToTime) -> DurationEstimate:
+        """What the job is expected to take."""
+        return self._estimator.estimate(job)
+
+    async def run(self) -> None:
+        """Turns for ever; one that fails is told and tried again."""
+        while True:
+            more = False
+            try:
+                more = await self.turn()
+            except NorthstarError as exc:
+                log.warning("finished_runs_not_read", code=exc.code, error=str(exc))
+            await asyncio.sleep(0 if more else self._every_s)
+
+    async def turn(self) -> bool:
+        """Learn what is new, within bounds; True if there may be more. What was read before a fault stays learned. Raises Unavailable."""
+        if self._after is None:
+            self._after = await self._source.cursor_before_last(self._past)
+        for _ in range(_PAGES_PER_TURN):
+            runs, after = await self._source.finished_runs(self._after, PAGE)
+            for run in runs:
+                self._learn(run)
+            self._after = after
+            if len(runs) < PAGE:
+                return False
+            # A page is some 50 ms of work; others get their turn between two.
+            await asyncio.sleep(0)
+        return True
+
+    def _learn(self, run: FinishedRun) -> None:
+        verdict = self._estimator.learn(run)
+        if verdict == "learned":
+            self.learned += 1
+            return
+        self.ignored += 1
+        log.warning(
+            "finished_run_ignored", why=verdict, service=run.service, model=run.model, ran_s=run.ran_s, work=run.work
+        )

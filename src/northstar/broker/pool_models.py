@@ -1,0 +1,110 @@
+"""Models that a pool wants on all its machines are ordered to those that lack them (`models.keep` of a pool)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from northstar.broker.model_orders import order_fetch
+from northstar.domain.errors import NorthstarError
+from northstar.policy.fleet.pool_stance import models_to_keep
+from northstar.store.snapshots import read_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from northstar.broker.catalogue_view import CatalogueView
+    from northstar.domain.models import ModelOrder
+    from northstar.domain.pools import Pools
+    from northstar.policy.routing.snapshot import MachineState
+    from northstar.store.cell import Cell
+
+log = structlog.get_logger(__name__)
+
+#: What was ordered to a machine is not ordered to it again for so long: it may be large, or its disk full.
+AGAIN_AFTER_S: Final = 900.0
+#: Files ordered to one machine in one round: the next ones follow when these are there.
+_PER_MACHINE: Final = 2
+_REMEMBERED: Final = 100_000
+
+
+class PoolModels:
+    """Looks at the machines of one cell now and then. Several may run at once: an order that stands is not given twice."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        catalogue: CatalogueView,
+        pools: Callable[[], Pools],
+        *,
+        new_id: Callable[[], str],
+        monotonic: Callable[[], float],
+        every_s: float = 10.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._cell = cell
+        self._catalogue = catalogue
+        self._pools = pools
+        self._new_id = new_id
+        self._monotonic = monotonic
+        self._every_s = every_s
+        self._sleep = sleep
+        self._ordered_s: dict[tuple[str, str], float] = {}
+
+    async def run(self) -> None:
+        """Until cancelled. A server that does not answer is asked again, with a line in the log."""
+        while True:
+            await self._sleep(self._every_s)
+            try:
+                await self.step()
+            except NorthstarError as exc:
+                log.warning("pool_models_not_looked_at", cell=self._cell.name, code=exc.code, error=str(exc))
+
+    async def step(self) -> int:
+        """One look; gives how many files were ordered. Raises Unavailable."""
+        pools = self._pools()
+        if not any(spec.models.keep for spec in pools.pools.values()):
+            return 0
+        catalogue = await self._catalogue.current()
+        snapshot = await read_snapshot(self._cell.client, self._cell.keys)
+        ordered = 0
+        for machine in snapshot.machines.values():
+            profile = snapshot.profiles.get(machine.profile)
+            if profile is None or not machine.active:
+                continue
+            for name in models_to_keep(pools, profile.pools, ())[:64]:
+                found = catalogue.find(name)
+                if found is None:
+                    self._tell_once(name)
+                    continue
+                orders = [order for file in found.files if (order := file.order()) is not None]
+                missing = [one for one in orders if self._is_wanted(machine, one.name)]
+                for order in missing[:_PER_MACHINE]:
+                    self._remember(machine.id, order.name)
+                    ordered += await self._order(machine.id, order)
+        return ordered
+
+    async def _order(self, machine: str, order: ModelOrder) -> int:
+        try:
+            await order_fetch(self._cell, machine, order, order_id=f"o_{self._new_id()}", by="its pool's models")
+        except NorthstarError as exc:
+            log.info("pool_model_not_ordered", machine=machine, model=order.name, code=exc.code, error=str(exc))
+            return 0
+        return 1
+
+    def _is_wanted(self, machine: MachineState, model: str) -> bool:
+        at_s = self._ordered_s.get((machine.id, model))
+        is_late = at_s is None or self._monotonic() - at_s >= AGAIN_AFTER_S
+        return model not in machine.held and model not in machine.fetching and is_late
+
+    def _remember(self, machine: str, model: str) -> None:
+        self._ordered_s[machine, model] = self._monotonic()
+        while len(self._ordered_s) > _REMEMBERED:
+            del self._ordered_s[next(iter(self._ordered_s))]
+
+    def _tell_once(self, model: str) -> None:
+        if ("", model) not in self._ordered_s:
+            log.warning("pool_model_unknown", model=model, hint="declare it: northstar models add")
+            self._remember("", model)

@@ -1,0 +1,222 @@
+"""How long a job will run: learned online from finished runs, key by key, each key drawn towards the coarser one above it.
+
+The estimate of a level is (weight x mean + prior x estimate of its parent) / (weight + prior): an empirical Bayes shrinkage of
+exponentially weighted means of logarithms. So a user's fifth run of a graph counts for much, the first for a little, and nothing
+switches. Deterministic, with no clock: what was learned in which order is all that counts. Microseconds a call, bounded memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from northstar.domain.estimates import DurationEstimate, EstimateSource
+from northstar.domain.workloads import Workload
+from northstar.policy.routing.duration_levels import MAX_CLASSES, LevelKey, LevelRule, Seen, level_keys
+from northstar.policy.routing.duration_rules import RULE_CONFIDENCE, RULE_FACTOR, rule_s, work_of
+from northstar.policy.routing.duration_spread import Spread
+
+if TYPE_CHECKING:
+    from northstar.domain.estimates import FinishedRun
+
+#: What became of a run that was to be learned; only the first changed anything.
+Verdict = Literal["learned", "not-a-number", "not-positive", "absurd"]
+
+#: Seconds beyond which a run says nothing about others: the bound of an estimate.
+LONGEST_S: Final = 30 * 86_400.0
+_SHORTEST_S: Final = 1e-3
+_MOST_WORK: Final = 1e30
+#: A declared time: nobody has measured how well submitters know; a guess between rule and measurement.
+_DECLARED_CONFIDENCE: Final = 0.2
+_DECLARED_FACTOR: Final = 3.0
+#: What a run on another class counts for, scaled by a learned ratio and not; so for the confidence.
+_SCALED, _UNSCALED = 0.7, 0.4
+#: Own runs of a class from which on other classes are not asked.
+_ENOUGH_OWN: Final = 3
+_MAX_RATIOS: Final = 1_024
+_RANK: Final[dict[EstimateSource, int]] = {"features": 0, "model": 1, "shape": 2, "user": 3}
+
+
+class JobToTime(msgspec.Struct, frozen=True, kw_only=True):
+    """The names under which a job's time is looked up; empty is not known. `declared_s` is its submitter's word, 0 for none."""
+
+    service: str
+    workload: Workload
+    model: str = ""
+    user: str = ""
+    gpu_class: str = ""
+    declared_s: float = 0.0
+
+
+class _Look(msgspec.Struct, frozen=True):
+    log_s: float
+    source: EstimateSource
+    runs: int
+    trust: float
+    has_like_work: bool
+
+
+class DurationEstimator:
+    """Knows the runs it was given.
+
+    >>> from northstar.domain.estimates import FinishedRun
+    >>> from northstar.domain.workloads import Workload
+    >>> estimator, graph = DurationEstimator(), Workload(shape="a1", modalities=("image",), steps=30, pixels=1_048_576)
+    >>> job = JobToTime(service="picture", workload=graph, model="sdxl", user="ada", gpu_class="rtx-4090")
+    >>> before = estimator.estimate(job)
+    >>> (before.source, round(before.p50_s, 1), before.confidence)
+    ('rules', 6.2, 0.1)
+    >>> run = FinishedRun(shape="a1", service="picture", model="sdxl", user="ada", gpu_class="rtx-4090", ran_s=20.0)
+    >>> [estimator.learn(run) for _ in range(3)]
+    ['learned', 'learned', 'learned']
+    >>> after = estimator.estimate(job)
+    >>> (after.source, round(after.p50_s), after.runs)
+    ('user', 20, 3)
+    """
+
+    def __init__(self, *, max_keys: int = 50_000) -> None:
+        """`max_keys` bounds the memory, about 500 bytes a key; the key that was learned from longest ago is forgotten first."""
+        self._max_keys = max_keys
+        self._keys: OrderedDict[LevelKey, dict[str, Seen]] = OrderedDict()
+        self._ratios: OrderedDict[tuple[str, str], Seen] = OrderedDict()
+        self._spreads: dict[EstimateSource, Spread] = {}
+
+    @property
+    def key_count(self) -> int:
+        """Keys that are remembered, at most `max_keys`."""
+        return len(self._keys)
+
+    def learn(self, run: FinishedRun) -> Verdict:
+        """Take in a run that succeeded; one with an impossible time or amount of work changes nothing, and is named."""
+        verdict = _judge(run)
+        if verdict != "learned":
+            return verdict
+        log_s, log_work = math.log(max(run.ran_s, _SHORTEST_S)), _log_work(run.work)
+        levels = level_keys(service=run.service, model=run.model, shape=run.shape, user=run.user, work=run.work)
+        before = self._look(levels, run.gpu_class, log_work)
+        if before is not None:
+            self._spreads.setdefault(before.source, Spread()).learn(log_s - before.log_s)
+        for rule, key in levels:
+            classes = self._keys.setdefault(key, {})
+            if run.gpu_class not in classes and len(classes) >= MAX_CLASSES:
+                del classes[min(classes, key=lambda name: classes[name].runs)]
+            classes.setdefault(run.gpu_class, Seen()).learn(log_s, log_work, forgets=rule.forgets)
+            self._keys.move_to_end(key)
+            if rule.name == "shape":
+                self._compare(classes, run.gpu_class)
+        while len(self._keys) > self._max_keys:
+            self._keys.popitem(last=False)
+        return "learned"
+
+    def estimate(self, job: JobToTime) -> DurationEstimate:
+        """What the job is expected to take on its GPU class, by the best that is known of it."""
+        work = work_of(job.workload)
+        levels = level_keys(service=job.service, model=job.model, shape=job.workload.shape, user=job.user, work=work)
+        look = self._look(levels, job.gpu_class, _log_work(work))
+        is_declared = math.isfinite(job.declared_s) and 0 < job.declared_s <= LONGEST_S
+        # Runs of the same service with another amount of work say less than who wrote the job.
+        if is_declared and (look is None or (look.source == "features" and not look.has_like_work)):
+            return _guess(job, job.declared_s, "declared")
+        if look is None:
+            return _guess(job, rule_s(job.workload), "rules")
+        spread = self._spreads.get(look.source) or Spread()
+        widen = 1 / look.trust
+        return DurationEstimate(
+            p10_s=_seconds(look.log_s + spread.low * widen),
+            p50_s=_seconds(look.log_s),
+            p90_s=_seconds(look.log_s + spread.high * widen),
+            source=look.source,
+            confidence=spread.near * look.trust,
+            runs=look.runs,
+            gpu_class=job.gpu_class,
+        )
+
+    def _look(self, levels: list[tuple[LevelRule, LevelKey]], gpu_class: str, log_work: float) -> _Look | None:
+        value, found = 0.0, None
+        for rule, key in levels:
+            classes = self._keys.get(key)
+            if not classes:
+                continue
+            prior, trust, runs = (0.0 if found is None else rule.prior), 1.0, 0
+            own = classes.get(gpu_class)
+            if own is None or own.runs < _ENOUGH_OWN:
+                other = _most_seen(classes, gpu_class)
+                if other is not None:
+                    shift, trust = self._ratio(other, gpu_class)
+                    seen = classes[other]
+                    runs, mean, weight = seen.runs, _mean(seen, rule, log_work) + shift, seen.weight * trust
+                    value, prior = (weight * mean + prior * value) / (weight + prior), rule.prior
+            if own is not None:
+                runs, trust = own.runs, 1.0
+                value = (own.weight * _mean(own, rule, log_work) + prior * value) / (own.weight + prior)
+            has_like_work = rule.name == "service-work" or (found is not None and found.has_like_work)
+            if found is not None and _RANK[rule.source] < _RANK[found.source]:
+                found = msgspec.structs.replace(found, log_s=value)
+            else:
+                found = _Look(value, rule.source, runs, trust, has_like_work)
+        return found
+
+    def _compare(self, classes: dict[str, Seen], gpu_class: str) -> None:
+        """Learn how much slower one class is than another, from a shape that both have run."""
+        for other, seen in classes.items():
+            if other == gpu_class or not other or not gpu_class:
+                continue
+            one, two = sorted((gpu_class, other))
+            self._ratios.setdefault((one, two), Seen()).learn(
+                classes[two].mean - classes[one].mean if seen.runs else 0.0, 0.0, forgets=0.02
+            )
+            self._ratios.move_to_end((one, two))
+        while len(self._ratios) > _MAX_RATIOS:
+            self._ratios.popitem(last=False)
+
+    def _ratio(self, seen_on: str, wanted: str) -> tuple[float, float]:
+        """What to add to a logarithm of seconds, and what it then counts for."""
+        if not wanted:
+            return 0.0, 1.0
+        one, two = sorted((seen_on, wanted))
+        known = self._ratios.get((one, two))
+        if known is None:
+            return 0.0, _UNSCALED
+        return (known.mean if wanted == two else -known.mean), _SCALED
+
+
+def _mean(seen: Seen, rule: LevelRule, log_work: float) -> float:
+    return seen.at(log_work) if rule.grows and log_work > 0 and seen.work_mean > 0 else seen.mean
+
+
+def _most_seen(classes: dict[str, Seen], besides: str) -> str | None:
+    others = [name for name in classes if name != besides]
+    return max(others, key=lambda name: (classes[name].runs, name)) if others else None
+
+
+def _judge(run: FinishedRun) -> Verdict:
+    if not math.isfinite(run.ran_s) or not math.isfinite(run.work):
+        return "not-a-number"
+    if run.ran_s <= 0 or run.work < 0:
+        return "not-positive"
+    return "learned" if run.ran_s <= LONGEST_S and run.work <= _MOST_WORK else "absurd"
+
+
+def _log_work(work: float) -> float:
+    return math.log(work) if work > 1 else 0.0
+
+
+def _seconds(log_s: float) -> float:
+    return math.exp(min(log_s, math.log(LONGEST_S)))
+
+
+def _guess(job: JobToTime, seconds: float, source: Literal["declared", "rules"]) -> DurationEstimate:
+    factor, confidence = (
+        (_DECLARED_FACTOR, _DECLARED_CONFIDENCE) if source == "declared" else (RULE_FACTOR, RULE_CONFIDENCE)
+    )
+    return DurationEstimate(
+        p10_s=seconds / factor,
+        p50_s=seconds,
+        p90_s=min(seconds * factor, LONGEST_S),
+        source=source,
+        confidence=confidence,
+        gpu_class=job.gpu_class,
+    )

@@ -1,0 +1,277 @@
+"""Which machine has a job done first, found without looking at each: the machines of a snapshot, sorted once.
+
+Machines are numbered in the order in which their next slot is free; a set of machines is a number with one bit for each. So the
+machines that fit, and have these models in memory, those on disk, those on their way, are a few ANDs of words, and the best of
+such a set is its lowest bit. What a choice costs grows with the kinds of machines (GPUs, links, models held), and with the fleet
+only by the length of the words.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from northstar.policy.routing.bit_sets import Amounts, Bits, amounts, bits_by_name, bits_of, lowest
+from northstar.policy.routing.fit import decide_fit
+from northstar.policy.routing.machine_choice import (
+    Completion,
+    JobNeed,
+    completion,
+    expected_completion,
+    link_class,
+    link_rate,
+    next_slot_s,
+)
+from northstar.policy.routing.ready_after import Better
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.snapshot import CellSnapshot, MachineState
+
+#: Sets that one choice splits its machines into, at most; the models that would split further, the smallest, do not.
+MAX_PARTS: Final = 256
+#: Classes whose fit is remembered; a cell has fewer.
+MAX_CLASSES: Final = 10_000
+
+
+class Ranked(msgspec.Struct, frozen=True, order=True):
+    """A machine, and when it would have the job done. Sorts by that, then by its name."""
+
+    total_s: float
+    machine: str
+    completion: Completion
+
+
+class Part(msgspec.Struct, frozen=True, gc=False):
+    """Machines that lack the same: bytes that none of them has, bytes that are not in memory, and models that are on their way."""
+
+    bits: Bits
+    missing: int
+    unloaded: int
+    fetching: bool
+
+
+class Order(msgspec.Struct, frozen=True):
+    """Machines sorted by when their next slot is free, and what is the same of some of them, as sets."""
+
+    machines: list[MachineState]
+    waits_s: list[float]
+    profiles: dict[str, Bits]
+    gpus: dict[str, Bits]
+    #: The fastest links first.
+    links: list[tuple[int, Bits]]
+    #: Model -> machines that have it in memory, on disk only, and that are fetching it.
+    resident: dict[str, Bits]
+    on_disk: dict[str, Bits]
+    in_flight: dict[str, Bits]
+    slots: Amounts
+    used: Amounts
+
+    def better(self, bits: Bits) -> Better:
+        """The slots of some of them, and how many are used."""
+        return Better(bits.bit_count(), self.slots.over(bits), self.used.over(bits))
+
+
+class Holders(msgspec.Struct, frozen=True):
+    """Machines that take work, can serve a job or a lane, and have all its models: in memory, or at least on disk, or at least soon.
+
+    `soon` counts those too to which the rest is on its way, so that what one fetches another need not fetch for the same jobs.
+    """
+
+    resident: Better
+    anywhere: Better
+    soon: Better
+
+
+class FleetIndex:
+    """The machines of one snapshot that take work. `before` is an older index, whose decisions on fit are kept where they still hold."""
+
+    def __init__(self, snapshot: CellSnapshot, before: FleetIndex | None = None) -> None:
+        self.snapshot = snapshot
+        self._working = [one for one in snapshot.machines.values() if one.takes_work]
+        # Only machines that have a slot free and something running can be short of memory.
+        self._tight = sorted({one.vram_free_mb for one in self._working if 0 < one.used < one.slots})
+        self._orders: dict[int, Order] = {}
+        same = before is not None and (
+            before.snapshot.profiles == snapshot.profiles and before.snapshot.node_sets == snapshot.node_sets
+        )
+        #: Class -> profiles that fit it, as far as anybody has asked.
+        self.fits: dict[RequirementClass, tuple[str, ...]] = before.fits if before is not None and same else {}
+
+    def order(self, vram_mb: int) -> Order:
+        """The machines as a job sees them that needs so much memory; needs that no machine tells apart share one."""
+        step = bisect_left(self._tight, vram_mb)
+        if step not in self._orders:
+            self._orders[step] = _ordered(self._working, vram_mb)
+        return self._orders[step]
+
+    def fitting(self, wanted: RequirementClass) -> Bits:
+        """The machines that fit."""
+        if wanted not in self.fits:
+            if len(self.fits) >= MAX_CLASSES:
+                self.fits.clear()
+            sets, profiles = self.snapshot.node_sets, self.snapshot.profiles
+            self.fits[wanted] = tuple(
+                name for name, profile in profiles.items() if decide_fit(profile, wanted, sets).fits
+            )
+        sets_by_profile, bits = self.order(wanted.vram_mb).profiles, 0
+        for name in self.fits[wanted]:
+            bits |= sets_by_profile.get(name, 0)
+        return bits
+
+    def holders(self, job: JobNeed) -> Holders:
+        """The machines that fit and have all models of the job, in memory or on disk, and those that have all in memory."""
+        order = self.order(job.wanted.vram_mb)
+        soon = anywhere = resident = self.fitting(job.wanted)
+        for name, _ in job.models:
+            warm, coming = order.resident.get(name, 0), order.in_flight.get(name, 0)
+            here = warm | order.on_disk.get(name, 0)
+            soon, anywhere, resident = soon & (here | coming), anywhere & here, resident & warm
+        return holders_among(
+            order.better, order.machines, job.models, sets=(resident, anywhere, soon), now_ms=self.snapshot.now_ms
+        )
+
+    def best(self, job: JobNeed) -> Ranked | None:
+        """The machine that has the job done first; None if no machine fits."""
+        return next(iter(self.ranked(job, 1)), None)
+
+    def ranked(self, job: JobNeed, count: int) -> list[Ranked]:
+        """So many machines, the soonest first; ties by name."""
+        order = self.order(job.wanted.vram_mb)
+        found: list[Ranked] = []
+        worst_s = float("inf")
+        for part, run_s in self.parts(job):
+            found += self._of_part(order, part, job, run_s=run_s, count=count, below_s=worst_s)
+            if len(found) >= count:
+                found = heapq.nsmallest(count, found)
+                worst_s = found[-1].total_s
+        return sorted(found)
+
+    def alike(self, job: JobNeed, *, but: str) -> Iterator[tuple[Part, Ranked]]:
+        """The machines that fit, `but` one, in groups that lack the same and are all free or all not: the group and its soonest machine."""
+        order = self.order(job.wanted.vram_mb)
+        left_out = next((1 << place for place, one in enumerate(order.machines) if one.id == but), 0)
+        free = (1 << bisect_right(order.waits_s, 0.0)) - 1
+        for part, run_s in self.parts(job):
+            for bits in (part.bits & free & ~left_out, part.bits & ~free & ~left_out):
+                if bits:
+                    group = Part(bits, part.missing, part.unloaded, part.fetching)
+                    yield group, min(self._of_part(order, group, job, run_s=run_s, count=1, below_s=float("inf")))
+
+    def parts(self, job: JobNeed) -> Iterator[tuple[Part, float]]:
+        """The machines that fit, by what they lack of the job's models, and the seconds that the run takes there."""
+        order = self.order(job.wanted.vram_mb)
+        parts = _parted(order, self.fitting(job.wanted), job.largest())
+        by_run: dict[float, Bits] = {}
+        for gpu_class, bits in order.gpus.items():
+            run_s = job.run_on_s(gpu_class)
+            by_run[run_s] = by_run.get(run_s, 0) | bits
+        for part in parts:
+            for run_s, bits in sorted(by_run.items()):
+                if here := part.bits & bits:
+                    yield Part(here, part.missing, part.unloaded, part.fetching), run_s
+
+    def _of_part(
+        self, order: Order, part: Part, job: JobNeed, *, run_s: float, count: int, below_s: float
+    ) -> Iterator[Ranked]:
+        """The best of a part, unless none of them can be done in `below_s`."""
+        if part.fetching:  # what is left differs from machine to machine, and few fetch the same
+            for place in lowest(part.bits, part.bits.bit_count()):
+                one = order.machines[place]
+                found = expected_completion(one, job, now_ms=self.snapshot.now_ms)
+                yield Ranked(found.total_s, one.id, found)
+            return
+        for link, bits in order.links if part.missing else [(0, part.bits)]:
+            here = part.bits & bits
+            if not here:
+                continue
+            if part.missing / link_rate(link) + run_s > below_s:
+                return  # slower links are later still
+            for place in lowest(here, count):
+                found = completion(
+                    wait_s=order.waits_s[place],
+                    left_s=0.0,
+                    missing=part.missing,
+                    unloaded=part.unloaded,
+                    link=link,
+                    run_s=run_s,
+                )
+                yield Ranked(found.total_s, order.machines[place].id, found)
+
+
+def holders_among(
+    better: Callable[[Bits], Better],
+    machines: Sequence[MachineState],
+    models: Sequence[tuple[str, int]],
+    *,
+    sets: tuple[Bits, Bits, Bits],
+    now_ms: int,
+) -> Holders:
+    """The holders in `sets` of `machines`: with all models in memory, at least on disk, at least soon; `better` adds up their slots."""
+    resident, anywhere, soon = sets
+    to_come = better(soon)
+    if soon and not anywhere:
+        left_ms = min(fetch_left_ms(machines[place], models, now_ms) for place in lowest(soon, soon.bit_count()))
+        to_come = msgspec.structs.replace(to_come, left_ms=left_ms)
+    return Holders(resident=better(resident), anywhere=better(anywhere), soon=to_come)
+
+
+def fetch_left_ms(machine: MachineState, models: Iterable[tuple[str, int]], now_ms: int) -> float:
+    """Milliseconds until what is on its way to the machine of these models should be there."""
+    ends = (machine.fetching[name] for name, _ in models if name not in machine.held and name in machine.fetching)
+    return float(max(0, max(ends, default=now_ms) - now_ms))
+
+
+def _parted(order: Order, fitting: Bits, models: Iterable[tuple[str, int]]) -> list[Part]:
+    parts = [Part(fitting, 0, 0, fetching=False)] if fitting else []
+    for name, size in models:
+        warm, cold = order.resident.get(name, 0), order.on_disk.get(name, 0)
+        flying = order.in_flight.get(name, 0)
+        here = warm | cold | flying
+        if len(parts) >= MAX_PARTS:
+            break
+        split: list[Part] = []
+        for part in parts:
+            bits = part.bits
+            if found := bits & warm:
+                split.append(Part(found, part.missing, part.unloaded, part.fetching))
+            if found := bits & cold:
+                split.append(Part(found, part.missing, part.unloaded + size, part.fetching))
+            if found := bits & flying:
+                split.append(Part(found, part.missing, part.unloaded + size, fetching=True))
+            if found := bits ^ (bits & here):
+                split.append(Part(found, part.missing + size, part.unloaded + size, part.fetching))
+        parts = split
+    return parts
+
+
+def _ordered(machines: Iterable[MachineState], vram_mb: int) -> Order:
+    in_order = sorted((next_slot_s(one, vram_mb), one.id, one) for one in machines)
+    sets: list[dict[str, list[int]]] = [{} for _ in range(5)]
+    profiles, gpus, resident, on_disk, in_flight = sets
+    links: dict[int, list[int]] = {}
+    for place, (_, _, one) in enumerate(in_order):
+        profiles.setdefault(one.profile, []).append(place)
+        gpus.setdefault(one.gpu_class, []).append(place)
+        links.setdefault(link_class(one.download_bytes_per_s), []).append(place)
+        for name, state in one.held.items():
+            (resident if state == "resident" else on_disk).setdefault(name, []).append(place)
+        for name in one.fetching.keys() - one.held.keys():
+            in_flight.setdefault(name, []).append(place)
+    return Order(
+        [one for _, _, one in in_order],
+        [wait_s for wait_s, _, _ in in_order],
+        bits_by_name(profiles),
+        bits_by_name(gpus),
+        [(link, bits_of(links[link])) for link in sorted(links, reverse=True)],
+        bits_by_name(resident),
+        bits_by_name(on_disk),
+        bits_by_name(in_flight),
+        amounts([one.slots for _, _, one in in_order]),
+        amounts([min(one.used, one.slots) for _, _, one in in_order]),
+    )

@@ -1,0 +1,44 @@
+"""A pool's own models are ordered to its machines."""
+
+from __future__ import annotations
+
+import time
+
+from northstar.broker.catalogue import say
+from northstar.broker.catalogue_view import CatalogueView
+from northstar.broker.pool_models import PoolModels
+from northstar.domain.machines import MachineDescription, MachineProfile
+from northstar.domain.models import ModelHeld
+from tests.agent.rig import Rig, nonce
+from tests.policy.models.catalogue import a_model
+from tests.specification.pool_jobs import with_pool
+
+WANTED = with_pool("fast-lane", models={"keep": ("sdxl.safetensors",)})
+
+
+async def joined(rig: Rig, name: str, pool: str, *models: ModelHeld) -> None:
+    link = await rig.link(name)
+    await link.register(
+        MachineProfile(pools=(pool,), services=("waits",)), MachineDescription(), slots=1, models=models
+    )
+
+
+def looking(rig: Rig) -> PoolModels:
+    view = CatalogueView(rig.cell, monotonic=time.monotonic)
+    return PoolModels(rig.cell, view, lambda: WANTED, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic)
+
+
+async def test_machines_of_the_pool_that_lack_a_model_are_told_to_fetch_it_once(rig: Rig) -> None:
+    await say(rig.cell, [a_model("sdxl.safetensors")], by="ann")
+    await joined(rig, "lacks", "fast-lane")
+    await joined(rig, "has", "fast-lane", ModelHeld("sdxl.safetensors", "disk"))
+    await joined(rig, "other", "heavy")
+    look = looking(rig)
+    assert [await look.step(), await look.step()] == [1, 0]
+    assert [order.model for order in await rig.cell.pending_orders("lacks")] == ["sdxl.safetensors"]
+    assert await rig.cell.pending_orders("has") == await rig.cell.pending_orders("other") == []
+
+
+async def test_a_model_that_nobody_declared_is_told_and_holds_nothing_up(rig: Rig) -> None:
+    await joined(rig, "m", "fast-lane")
+    assert await looking(rig).step() == 0

@@ -1,0 +1,245 @@
+"""Routing a job: what it is, how long it may take, where it belongs, where it waits, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from northstar.broker.routing import MAX_DECISION_BYTES, Routed, Router
+from northstar.config.pools import packaged_pools
+from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
+from northstar.domain.decisions import Rejection, RoutingDecision
+from northstar.domain.estimates import DurationEstimate
+from northstar.domain.jobs import JobRequest
+from northstar.domain.machines import EngineDescription, MachineDescription, MachineProfile
+from northstar.domain.models import ModelNeed
+from northstar.domain.pools import Pools
+from northstar.domain.requirements import Requirements
+from northstar.domain.tenancy import NO_TERMS, TenantTerms
+from northstar.policy.models.catalogue_index import CatalogueIndex
+from northstar.policy.routing.decision_matrix import PoolRefusesJob
+from northstar.policy.routing.duration import JobToTime
+from northstar.policy.routing.snapshot import CellSnapshot, MachineState
+from northstar.policy.routing.terms import RegionNotAllowed
+
+PICTURE = {
+    "prompt": {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sdxl.safetensors"}},
+        "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "a lighthouse", "clip": ["1", 1]}},
+        "3": {"class_type": "EmptyLatentImage", "inputs": {"width": 1024, "height": 1024, "batch_size": 1}},
+        "4": {
+            "class_type": "KSampler",
+            "inputs": {
+                "model": ["1", 0],
+                "positive": ["2", 0],
+                "negative": ["2", 0],
+                "latent_image": ["3", 0],
+                "steps": 20,
+                "seed": 1,
+            },
+        },
+        "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
+        "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0]}},
+    }
+}
+SDXL = CatalogueModel(
+    name="sdxl",
+    aliases=("xl",),
+    versions=(
+        CatalogueVersion(
+            version="1.0",
+            files=(
+                CatalogueFile(
+                    name="sdxl.safetensors",
+                    kind="checkpoint",
+                    size_bytes=6_940_000_000,
+                    sha256="ab" * 32,
+                    sources=("https://models.example/sdxl.safetensors",),
+                ),
+            ),
+        ),
+    ),
+    current="1.0",
+)
+
+
+class Guess:
+    """Every job takes what its submitter says, or a given time."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self.seconds = seconds
+        self.asked: list[tuple[str, str, str]] = []
+
+    def estimate(self, job: JobToTime) -> DurationEstimate:
+        self.asked.append((job.service, job.user, job.gpu_class))
+        seconds = job.declared_s or self.seconds
+        return DurationEstimate(
+            p10_s=seconds, p50_s=seconds, p90_s=seconds, source="shape", confidence=0.8, gpu_class=job.gpu_class
+        )
+
+
+def a_machine(name: str, profile: str, **changes: Any) -> MachineState:
+    described = MachineDescription(engines=(EngineDescription(service="comfy", kind="comfyui"),))
+    fields: dict[str, Any] = {"slots": 1, "used": 0, "active": True, "parked": True, "description": described}
+    return MachineState(id=name, profile=profile, **fields | changes)
+
+
+def a_cell(*machines: MachineState, **profiles: MachineProfile) -> CellSnapshot:
+    return CellSnapshot(machines={one.id: one for one in machines}, profiles=profiles)
+
+
+def a_profile(*pools: str, **changes: Any) -> MachineProfile:
+    return MachineProfile(pools=pools, services=("comfy", "text"), **{"vram_mb": 24_000} | changes)
+
+
+class Desk:
+    """A router, and what it goes by."""
+
+    def __init__(self, snapshot: CellSnapshot | None = None) -> None:
+        self.pools: Pools = packaged_pools()
+        self.terms: dict[str, TenantTerms] = {}
+        self.catalogue = CatalogueIndex([SDXL])
+        self.guess = Guess()
+        self.router = Router(
+            pools=lambda: self.pools,
+            terms=lambda tenant: self.terms.get(tenant, NO_TERMS),
+            estimates=self.guess,
+            catalogue=lambda: self.catalogue,
+        )
+        if snapshot is not None:
+            self.router.see(snapshot)
+
+    def route(self, service: str = "comfy", **fields: Any) -> Routed:
+        return self.router.route(JobRequest(service=service, **{"payload": PICTURE} | fields), key="k")
+
+
+FAST = a_cell(a_machine("m", "p"), p=a_profile("fast-lane"))
+
+
+def test_a_picture_of_ten_seconds_waits_in_the_fast_lane_and_says_why() -> None:
+    """Spec, flowchart: `B -->|3-30s| D[Fast Lane Pool]`."""
+    routed = Desk(FAST).route()
+    decision = routed.decision
+    assert (routed.resolved.request.pool, decision.route, decision.optimal) == ("fast-lane", "matrix", "fast-lane")
+    assert decision.estimate.p50_s == 10.0
+    assert [one.subject for one in decision.rejected][:1] == ["lightning"]
+    assert (decision.fit_machines, decision.holders) == (1, 0)
+
+
+def test_models_that_only_the_graph_names_are_needed_as_the_catalogue_has_them() -> None:
+    routed = Desk(FAST).route()
+    (need,) = routed.resolved.request.requires.models
+    assert (need.name, need.size_bytes, need.sources) == (
+        "sdxl.safetensors",
+        6_940_000_000,
+        ("https://models.example/sdxl.safetensors",),
+    )
+    assert routed.resolved.declared == ("sdxl.safetensors",)
+    assert routed.resolved.request.requires.vram_mb == 8_940
+
+
+def test_a_model_that_a_machine_holds_is_needed_though_nobody_declared_it() -> None:
+    desk = Desk(a_cell(a_machine("m", "p", held={"sdxl.safetensors": "disk"}), p=a_profile("fast-lane")))
+    desk.catalogue = CatalogueIndex()
+    routed = desk.route()
+    assert [need.name for need in routed.resolved.request.requires.models] == ["sdxl.safetensors"]
+    assert routed.decision.holders == 1
+
+
+def test_a_model_that_nobody_has_heard_of_is_left_to_the_engine_and_noted() -> None:
+    desk = Desk(FAST)
+    desk.catalogue = CatalogueIndex()
+    routed = desk.route()
+    assert routed.resolved.request.requires.models == ()
+    assert "model sdxl.safetensors is declared nowhere" in routed.decision.notes[0]
+
+
+def test_node_classes_beyond_the_core_are_required_where_machines_tell_theirs() -> None:
+    graph = PICTURE["prompt"] | {"7": {"class_type": "MyRareNode", "inputs": {"images": ["5", 0]}}}
+    telling = a_cell(a_machine("m", "p"), p=a_profile("fast-lane", node_set="0123456789abcdef"))
+    assert Desk(telling).route(payload={"prompt": graph}).resolved.request.requires.node_classes == ("MyRareNode",)
+    assert Desk(FAST).route(payload={"prompt": graph}).resolved.request.requires.node_classes == ()
+
+
+def test_without_a_machine_of_its_pool_it_goes_to_the_first_fallback_that_can() -> None:
+    """Spec, flowchart: `P{Cross-Pool Feasible?} -->|Yes| Q[Route to Compatible Pool]`."""
+    routed = Desk(a_cell(a_machine("m", "p"), p=a_profile("heavy"))).route()
+    assert (routed.decision.pool, routed.decision.optimal, routed.decision.route) == ("heavy", "fast-lane", "fallback")
+
+
+def test_where_nobody_can_it_waits_at_home_and_says_what_would_have_to_change() -> None:
+    routed = Desk(a_cell(a_machine("m", "p"), p=a_profile("heavy", vram_mb=8_000))).route()
+    assert (routed.decision.pool, routed.decision.route) == ("fast-lane", "waiting")
+    assert "start one that does" in routed.decision.unservable
+
+
+def test_enterprise_terms_go_first_and_hold_the_job_in_its_pool() -> None:
+    desk = Desk(FAST)
+    desk.terms["acme"] = TenantTerms(enterprise=True, priority_at_least=70, weight=4.0)
+    routed = desk.route(tenant="acme")
+    assert (routed.decision.pool, routed.decision.guaranteed, routed.decision.route) == ("enterprise", True, "waiting")
+    assert routed.resolved.request.priority >= 70
+    assert desk.router.weight("acme") == 4.0
+
+
+def test_sovereignty_is_a_need_like_any_other() -> None:
+    desk = Desk(a_cell(a_machine("m", "p"), p=a_profile("fast-lane", region="us")))
+    desk.terms["acme"] = TenantTerms(regions=("eu",))
+    routed = desk.route(tenant="acme")
+    assert routed.resolved.request.requires.regions == ("eu",)
+    assert (routed.decision.route, routed.decision.fit_machines) == ("waiting", 0)
+    with pytest.raises(RegionNotAllowed):
+        desk.route(tenant="acme", requires=Requirements(regions=("us",)))
+
+
+def test_a_pool_that_is_asked_for_is_the_pool_or_a_refusal() -> None:
+    assert Desk(FAST).route(pool="fast-lane").decision.route == "pinned"
+    with pytest.raises(PoolRefusesJob, match="pool lightning takes only text and embedding, and the job makes image"):
+        Desk(FAST).route(pool="lightning")
+
+
+def test_switched_off_pools_leave_every_machine_to_every_job() -> None:
+    """Spec: "Pool routing can fall back to uniform machine distribution"."""
+    desk = Desk(FAST)
+    routing = msgspec.structs.replace(desk.pools.routing, mode="uniform")
+    desk.pools = msgspec.structs.replace(desk.pools, routing=routing)
+    assert (desk.route().decision.pool, desk.route().decision.route) == ("uniform", "uniform")
+
+
+def test_a_job_counts_in_its_tenants_share_for_what_it_is_expected_to_take() -> None:
+    assert Desk(FAST).route().resolved.request.expected_s == 10.0
+    assert Desk(FAST).route(expected_s=42.0).resolved.request.expected_s == 42.0
+
+
+def test_durations_are_asked_for_each_gpu_that_some_pool_counts_by_and_for_the_user() -> None:
+    desk = Desk(FAST)
+    desk.route(tenant="acme", user="ann")
+    assert {user for _, user, _ in desk.guess.asked} == {"acme/ann"}
+    assert "" in {gpu for _, _, gpu in desk.guess.asked}
+    assert len(desk.guess.asked) == len({gpu for _, _, gpu in desk.guess.asked})
+
+
+def test_what_the_request_says_of_its_models_stays() -> None:
+    own = ModelNeed(name="own.safetensors", sources=("https://x.example/own",), sha256="cd" * 32)
+    routed = Desk(FAST).route(requires=Requirements(models=(own,)))
+    assert own in routed.resolved.request.requires.models
+    assert "own.safetensors" not in routed.resolved.declared
+
+
+def test_pools_that_were_passed_over_for_the_same_reason_are_told_together() -> None:
+    rejected = Desk(FAST).route().decision.rejected
+    assert [one.code for one in rejected] == ["too-long", "no-machine"]
+    assert rejected[1].subject.startswith("standard, standard-photography, ")
+
+
+def test_a_stored_decision_keeps_its_bound_by_leaving_out_the_last_pools_that_were_passed_over() -> None:
+    routed = Desk(FAST).route()
+    many = tuple(Rejection(subject=f"pool-{at}", code="no", reason="x" * 390) for at in range(12))
+    whole = msgspec.structs.replace(routed, decision=msgspec.structs.replace(routed.decision, rejected=many))
+    text = whole.stored()
+    kept = msgspec.json.decode(text, type=RoutingDecision)
+    assert len(text.encode()) <= MAX_DECISION_BYTES
+    assert kept.rejected == many[: len(kept.rejected)]
+    assert len(kept.rejected) > 6

@@ -1,0 +1,122 @@
+"""What each pool has for one kind of job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from northstar.domain.machines import EngineDescription, MachineDescription, MachineProfile
+from northstar.domain.requirements import RequirementClass
+from northstar.policy.routing.pool_capacity import FleetCapacity, ModelWanted
+from northstar.policy.routing.pool_fallback import PoolCapacity
+from northstar.policy.routing.snapshot import CellSnapshot, MachineState
+
+SDXL = ModelWanted("sdxl", 6_000_000_000, can_be_fetched=True)
+VAE = ModelWanted("vae", 300_000_000, can_be_fetched=True)
+HIDDEN = ModelWanted("hidden", 1_000_000_000, can_be_fetched=False)
+
+
+def wanted(**changes: Any) -> RequirementClass:
+    fields: dict[str, Any] = {
+        "pool": "whatever",
+        "service": "paint",
+        "vram_mb": 0,
+        "node_packs": (),
+        "tags": (),
+        "isolation": None,
+    }
+    return RequirementClass(**fields | changes)
+
+
+def a_machine(name: str, profile: str = "p", **changes: Any) -> MachineState:
+    fields: dict[str, Any] = {"slots": 2, "used": 0, "active": True, "parked": True, "download_bytes_per_s": 100e6}
+    return MachineState(id=name, profile=profile, **fields | changes)
+
+
+def fleet(*machines: MachineState, **profiles: MachineProfile) -> FleetCapacity:
+    known = profiles or {"p": a_profile("fast-lane")}
+    return FleetCapacity(CellSnapshot(machines={one.id: one for one in machines}, profiles=known))
+
+
+def a_profile(*pools: str, **changes: Any) -> MachineProfile:
+    return MachineProfile(pools=pools, services=("paint",), **changes)
+
+
+def of(capacity: FleetCapacity, pool: str, *models: ModelWanted, **needs: Any) -> PoolCapacity:
+    return capacity.of(wanted(**needs), models)[pool]
+
+
+def test_machines_slots_and_free_slots_are_counted_for_each_pool_of_a_machine() -> None:
+    capacity = fleet(
+        a_machine("a", used=1), a_machine("b", "q"), p=a_profile("fast-lane"), q=a_profile("fast-lane", "standard")
+    )
+    fast, standard = of(capacity, "fast-lane"), of(capacity, "standard")
+    assert (fast.machines, fast.fit, fast.slots, fast.free) == (2, 2, 4, 3)
+    assert (standard.machines, standard.fit, standard.slots, standard.free) == (1, 1, 2, 2)
+
+
+def test_a_machine_that_takes_no_work_counts_nowhere() -> None:
+    assert fleet(a_machine("a", active=False)).of(wanted(), ()) == {}
+
+
+def test_what_the_closest_machine_lacks_is_told() -> None:
+    lacking = of(fleet(a_machine("a")), "fast-lane", vram_mb=24_000, tags=("x",))
+    assert (lacking.fit, lacking.nearest_lacks) == (0, "has 0 MB of VRAM, the job needs 24000 and lacks tags x")
+
+
+def test_a_holder_has_all_the_models() -> None:
+    capacity = fleet(
+        a_machine("a", held={"sdxl": "disk"}), a_machine("b", held={"sdxl": "resident", "vae": "disk"}, used=1)
+    )
+    assert of(capacity, "fast-lane", SDXL).holders == 2
+    both = of(capacity, "fast-lane", SDXL, VAE)
+    assert (both.holders, both.free_holders, both.fetch_s) == (1, 1, 0.0)
+
+
+def test_without_a_holder_the_quickest_link_says_how_long_a_fetch_takes() -> None:
+    capacity = fleet(a_machine("a", download_bytes_per_s=50e6), a_machine("b", download_bytes_per_s=200e6))
+    assert of(capacity, "fast-lane", SDXL).fetch_s == 30.0
+
+
+def test_what_nobody_knows_where_to_fetch_takes_for_ever() -> None:
+    assert of(fleet(a_machine("a")), "fast-lane", SDXL, HIDDEN).fetch_s is None
+
+
+def test_uniform_is_every_machine_that_is_not_kept_for_others() -> None:
+    capacity = fleet(a_machine("a"), a_machine("b", "e"), p=a_profile("fast-lane"), e=a_profile("enterprise"))
+    assert (of(capacity, "uniform").machines, of(capacity, "uniform").fit) == (2, 1)
+
+
+def test_the_kind_of_engine_is_known_where_all_say_the_same() -> None:
+    def said(kind: str) -> MachineDescription:
+        return MachineDescription(engines=(EngineDescription(service="paint", kind=kind),))
+
+    one = a_machine("a", description=said("comfyui"))
+    assert fleet(one).engine_kind("paint") == "comfyui"
+    other = a_machine("b", "q", description=said("command"))
+    assert fleet(one, other, p=a_profile("standard"), q=a_profile("heavy")).engine_kind("paint") == ""
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["p", "q"]), st.booleans(), st.integers(0, 2)), max_size=12),
+    st.tuples(st.sampled_from(["p", "q"]), st.booleans(), st.integers(0, 2)),
+)
+def test_another_machine_never_makes_a_pool_poorer(
+    before: list[tuple[str, bool, int]], more: tuple[str, bool, int]
+) -> None:
+    def made(entries: list[tuple[str, bool, int]]) -> dict[str, PoolCapacity]:
+        machines = (
+            a_machine(f"m{at}", profile, used=used, held={"sdxl": "disk"} if holds else {})
+            for at, (profile, holds, used) in enumerate(entries)
+        )
+        capacity = fleet(*machines, p=a_profile("fast-lane"), q=a_profile("heavy", "standard", vram_mb=24_000))
+        return capacity.of(wanted(vram_mb=8_000), (SDXL,))
+
+    poor, rich = made(before), made([*before, more])
+    for pool, one in poor.items():
+        other = rich[pool]
+        for what in ("fit", "holders", "free", "free_holders"):
+            assert getattr(other, what) >= getattr(one, what), what
+        assert one.fetch_s is None or (other.fetch_s is not None and other.fetch_s <= one.fetch_s)

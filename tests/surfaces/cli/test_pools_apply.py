@@ -1,0 +1,56 @@
+"""Pools put in force from the command line, listed, printed and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from northstar.config.pools import packaged_text
+from tests.northstar_command import Northstar
+
+UNIFORM = packaged_text().replace('mode = "pools"', 'mode = "uniform"', 1)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Northstar]:
+    northstar = Northstar(tmp_path_factory.mktemp("pools"), settings="")
+    with northstar.up("--no-machines"):
+        yield northstar
+
+
+def test_pools_are_applied_on_purpose_and_former_ones_can_be_put_in_force_again(running: Northstar) -> None:
+    (running.folder / "uniform.toml").write_text(UNIFORM)
+    asked = running.run("pools", "apply", "uniform.toml")
+    assert (asked.code, asked.err.partition(":")[0]) == (2, "NS_CONFIRMATION_NEEDED")
+    assert "1 key of the pools in force changes, for every broker of the cell" in asked.err
+    assert [line.split() for line in asked.out.splitlines()] == [
+        ["KEY", "BEFORE", "AFTER"],
+        ["routing.mode", "pools", "uniform"],
+    ]
+    first = running.good("pools", "apply", "uniform.toml", "--yes")
+    assert first["changes"] == [{"key": "routing.mode", "before": "pools", "after": "uniform"}]
+    assert running.run("pools", "current").out == UNIFORM
+    assert running.good("pools", "apply", "uniform.toml", "--yes") == {"version": first["version"], "changes": []}
+    (running.folder / "again.toml").write_text(running.run("pools", "current").out + "\n# seen\n")
+    second = running.good("pools", "apply", "again.toml", "--yes")
+    assert second["version"] > first["version"]
+    assert running.run("pools", "current", "--version", str(first["version"])).out == UNIFORM
+    kept = running.good("pools", "history")
+    assert kept["in_force"] == second["version"]
+    assert [(one["version"], one["source"]) for one in kept["applied"]] == [
+        (second["version"], "again.toml"),
+        (first["version"], "uniform.toml"),
+    ]
+    assert running.good("pools", "reset", "--yes") == {"version": 0}
+    assert running.run("pools", "current").out == packaged_text()
+    assert running.run("pools", "reset", "--yes").err.partition(":")[0] == "NS_NO_POOLS_APPLIED"
+
+
+def test_pools_whose_examples_go_elsewhere_are_not_applied(running: Northstar) -> None:
+    wrong = packaged_text().replace("expected_s = 8\n", "expected_s = 100\n", 1)
+    assert wrong != packaged_text()
+    (running.folder / "wrong.toml").write_text(wrong)
+    answer = running.run("pools", "apply", "wrong.toml", "--yes")
+    assert (answer.code, answer.err.partition(":")[0]) == (3, "NS_POOLS_MISROUTE")
+    assert "nothing was applied: northstar pools check wrong.toml" in answer.err
