@@ -70,9 +70,9 @@ class Site:
         self.keeper: ModelKeeper | None = None
         self.link: Any = None
 
-    def used(self, needs: tuple[ModelNeed, ...]) -> None:
+    def used(self, service: str, needs: tuple[ModelNeed, ...]) -> None:
         assert self.keeper is not None
-        self.keeper.used(needs)
+        self.keeper.used(service, needs)
 
     async def held(self) -> dict[str, str]:
         """What the cell believes."""
@@ -208,8 +208,28 @@ async def test_an_engine_that_came_back_has_nothing_in_memory_and_what_it_says_i
     await site.rig.becomes("job", "succeeded")
     await site.until_held(a="resident")
     assert site.keeper is not None
+    site.keeper.restarted(["waits"])
     site.keeper.announce(MachineDescription(), [ModelHeld("own.safetensors", "resident", 5)])
     await site.until_held(a="disk", own="resident")
+
+
+async def test_what_another_engine_of_the_machine_holds_is_not_touched_by_a_restart(site: Site) -> None:
+    await submit(site, "job", needing(site))
+    site.runs.finish("job")
+    await site.rig.becomes("job", "succeeded")
+    await site.until_held(a="resident")
+    assert site.keeper is not None
+    site.keeper.restarted(["text"])
+    site.keeper.announce(MachineDescription(), [ModelHeld("own.safetensors", "resident", 5)])
+    await site.until_held(a="resident", own="resident")
+
+
+async def test_what_engines_say_in_between_is_told(site: Site) -> None:
+    assert site.keeper is not None
+    site.keeper.hear([ModelHeld("own.safetensors", "resident", 5)])
+    await site.until_held(own="resident")
+    site.keeper.hear([ModelHeld("own.safetensors", "disk", 5)])
+    await site.until_held(own="disk")
 
 
 async def test_what_is_there_already_is_not_fetched_again(site: Site) -> None:

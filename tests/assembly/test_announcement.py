@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
 
 import msgspec
 import pytest
 import pytest_asyncio
 
+from northstar.agent.kept_models import NoModels
 from northstar.agent.model_keeper import ModelKeeper
 from northstar.agent.readiness import EngineHealth
 from northstar.agent.worker import Worker
 from northstar.assembly.announcement import Announcer, announcement
-from northstar.assembly.worker import _offer_what_is_ready, run_worker
+from northstar.assembly.engine_care import EngineCare, offer_what_is_ready
+from northstar.assembly.worker import run_worker
 from northstar.config import Settings, load
 from northstar.config.settings import MachineSettings
 from northstar.connectors.comfyui import ComfyUIConnector
@@ -145,6 +147,85 @@ async def test_an_engine_that_works_and_did_not_say_what_it_is_is_asked_again(se
         assert not announcer.silent
 
 
+class Tells(SimulatedConnector):
+    """Says what is in its memory, as long as it answers."""
+
+    held: ModelHeld | None = ModelHeld("llm", "resident", 5)
+    answers = True
+    asked = 0
+
+    async def describe(self) -> EngineFacts:
+        self.asked += 1
+        if not self.answers:
+            raise EngineBusy("not now", service=self.service)
+        return EngineFacts(kind="tells", models=(self.held,) if self.held else (), tells_residency=True)
+
+
+class Asked(SimulatedConnector):
+    """Does not tell what is in its memory, and counts how often it is asked."""
+
+    asked = 0
+
+    async def describe(self) -> EngineFacts:
+        self.asked += 1
+        return EngineFacts(kind="asked")
+
+
+async def test_engines_that_tell_are_asked_what_they_hold_now_and_the_others_are_left_alone() -> None:
+    tells = Tells(SimulatedSettings(service="text"))
+    other = Asked(SimulatedSettings(service="picture"))
+    announcer = Announcer(
+        msgspec.structs.replace(MACHINE, services=("text", "picture")),
+        {"text": tells, "picture": other},
+        environment={"PATH": ""},
+        sleep=no_pause,
+    )
+    assert (await announcer.announcement()).models == (ModelHeld("llm", "resident", 5),)
+    assert announcer.telling == {"text"}
+    tells.held = ModelHeld("llm", "disk", 5)
+    assert await announcer.models_now() == (ModelHeld("llm", "disk", 5),)
+    tells.answers = False
+    assert await announcer.models_now() == (ModelHeld("llm", "disk", 5),), "it is believed as before"
+    assert (tells.asked, other.asked) == (3, 1)
+
+
+async def test_where_no_engine_tells_what_it_holds_none_is_asked() -> None:
+    announcer = Announcer(MACHINE, {"picture": Asked(SimulatedSettings(service="picture"))}, environment={"PATH": ""})
+    await announcer.announcement()
+    assert await announcer.models_now() is None
+
+
+async def test_what_an_engine_drops_by_its_own_clock_is_heard_of(server: RunningServer) -> None:
+    """Ollama lets go of a model after five idle minutes; no job tells of that."""
+    async with Rig(server.url) as rig:
+        tells = Tells(SimulatedSettings(service="waits"))
+        announcer = Announcer(
+            msgspec.structs.replace(MACHINE, services=("waits",)), {"waits": tells}, environment={"PATH": ""}
+        )
+        said = await announcer.announcement()
+        link = await rig.link()
+        keeper = ModelKeeper(
+            NoModels(), rig.model_link(link), said=said.description, of_engines=said.models, settle_s=0.0
+        )
+        care = EngineCare(announcer, keeper, health_of({"waits": tells}), ask_every_s=0.05)
+        worker = rig.worker(link, Runs(), presence=keeper)
+
+        async def held() -> dict[str, str]:
+            return (await read_snapshot(rig.cell.client, rig.cell.keys)).machines["m"].held
+
+        async def is_resident() -> bool:
+            return await held() == {"llm": "resident"}
+
+        async def is_gone() -> bool:
+            return await held() == {}
+
+        async with rig.working(worker), doing(keeper.run()), doing(care.run(worker)):
+            await rig.registered("m")
+            await eventually(is_resident, what="the model is in memory")
+            tells.held = None
+            await eventually(is_gone, what="the model is gone")
+
+
 class Odd(SimulatedConnector):
     async def describe(self) -> EngineFacts:
         raise KeyError("a fault of ours")
@@ -226,7 +307,17 @@ def health_of(connectors: Mapping[str, Connector]) -> EngineHealth:
 async def offering(
     health: EngineHealth, worker: Worker, announcer: Announcer, *, ask_again_s: float = 60.0
 ) -> AsyncIterator[None]:
-    task = asyncio.create_task(_offer_what_is_ready(health, worker, announcer, ask_again_s=ask_again_s))
+    task = asyncio.create_task(offer_what_is_ready(health, worker, announcer, ask_again_s=ask_again_s))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+@contextlib.asynccontextmanager
+async def doing(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:

@@ -20,10 +20,10 @@ from northstar.domain.refusals import (
     TooManyFetches,
 )
 from northstar.policy.fleet.announcement import merged_models
-from northstar.policy.fleet.residency import Residency
+from northstar.policy.fleet.engine_memory import EngineMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from northstar.agent.kept_models import KeptModels
     from northstar.agent.model_link import ModelLink
@@ -62,12 +62,12 @@ class ModelKeeper:
         settle_s: float = SETTLE_S,
         retry_s: float = RETRY_S,
     ) -> None:
-        """`of_engines` is what engines say that they hold; `vram_bytes` what models in memory may take together, 0 is unknown."""
+        """`of_engines` is what engines say that they hold; `vram_bytes` what the models of one engine may take together, 0 is unknown."""
         self._store = store
         self._link = link
         self._said = said
         self._of_engines = tuple(of_engines)
-        self._residency = Residency(vram_bytes=vram_bytes)
+        self._memory = EngineMemory(vram_bytes=vram_bytes)
         self._settle_s = settle_s
         self._retry_s = retry_s
         self._orders = Orders(link, self._carry_out, retry_s=retry_s)
@@ -99,7 +99,7 @@ class ModelKeeper:
         merged, left_out = merged_models([self._store.held(), self._of_engines])
         if left_out:
             log.warning("models_not_announced", left_out=left_out)
-        in_memory = set(self._residency.resident())
+        in_memory = set(self._memory.resident())
         return tuple(
             ModelHeld(one.name, "resident", one.size_bytes) if one.name in in_memory else one for one in merged
         )
@@ -109,18 +109,29 @@ class ModelKeeper:
         self._orders.look()
 
     def announce(self, description: MachineDescription, models: Sequence[ModelHeld]) -> None:
-        """The engines say something else, for one has come back: its memory is empty."""
-        self._said, self._of_engines = description, tuple(models)
-        self._remember(self._residency.restarted())
+        """The machine is something else now, and its engines say that they hold this."""
+        self._said = description
+        self.hear(models)
 
-    def used(self, needs: Sequence[ModelNeed]) -> None:
-        """A job has just worked with these models."""
+    def hear(self, models: Sequence[ModelHeld]) -> None:
+        """The engines say that they hold this."""
+        self._of_engines = tuple(models)
+        self._remember(self._memory)
+
+    def restarted(self, services: Iterable[str]) -> None:
+        """The engines of these services have come back; their memory is empty."""
+        self._remember(self._memory.restarted(services))
+
+    def used(self, service: str, needs: Sequence[ModelNeed]) -> None:
+        """A job has just worked with these models on an engine that does not tell what it holds."""
         sizes = {one.name: one.size_bytes for one in self._held()}
-        self._remember(self._residency.used((need.name, sizes.get(need.name) or need.size_bytes) for need in needs))
+        models = [(need.name, sizes.get(need.name) or need.size_bytes) for need in needs]
+        self._remember(self._memory.used(service, models))
 
-    def _remember(self, residency: Residency) -> None:
-        self._residency = residency
-        self._store.set_resident(residency.resident())
+    def _remember(self, memory: EngineMemory) -> None:
+        self._memory = memory
+        told = (one.name for one in self._of_engines if one.state == "resident")
+        self._store.set_resident({*memory.resident(), *told})
         self._dirty.set()
 
     # Work -------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from northstar.agent.kept_models import KeptModels
     from northstar.agent.models.flights import FetchProgress
     from northstar.agent.run_meter import RunMeters
-    from northstar.domain.jobs import ClaimedJob
+    from northstar.domain.jobs import ClaimedJob, JobBody
     from northstar.domain.models import ModelNeed
     from northstar.domain.progress import Progress
 
@@ -30,10 +30,13 @@ class ModelRunner:
         runner: JobRunner,
         store: KeptModels,
         *,
-        used: Callable[[tuple[ModelNeed, ...]], None] | None = None,
+        used: Callable[[str, tuple[ModelNeed, ...]], None] | None = None,
         meters: RunMeters | None = None,
     ) -> None:
-        """`used` hears which models a job has just worked with, so that somebody can tell what lies in memory; `meters` which files."""
+        """`used` hears of which service a job was and which models it worked with; `meters` which files.
+
+        From the former somebody can tell what lies in memory.
+        """
         self._runner = runner
         self._store = store
         self._used = used
@@ -43,8 +46,13 @@ class ModelRunner:
         """Fetch, run, let go. Raises what the fetch or the runner raises."""
         body = job.read_body()
         needs = body.requires.models
-        if not needs:
-            return await self._runner.run(job, report)
+        result = await self._run(job, body, report) if needs else await self._runner.run(job, report)
+        if self._used is not None:
+            self._used(body.service, needs)
+        return result
+
+    async def _run(self, job: ClaimedJob, body: JobBody, report: Callable[[Progress], None]) -> str:
+        needs = body.requires.models
         wanted = (need.order(from_job=need.name not in body.declared) for need in needs)
         orders = [order for order in wanted if order is not None]
         async with self._store.using(orders, on_progress=_Fetching(report).heard) as files:
@@ -54,10 +62,7 @@ class ModelRunner:
                     (model_used(one.key.name, size_bytes=one.facts.size_bytes, sha256=one.sha256) for one in files),
                 )
             with self._store.use([need.name for need in needs]):
-                result = await self._runner.run(job, report)
-        if self._used is not None:
-            self._used(needs)
-        return result
+                return await self._runner.run(job, report)
 
 
 class _Fetching:

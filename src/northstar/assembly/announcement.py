@@ -14,6 +14,7 @@ from northstar.config import MachineSettings
 from northstar.connectors.contract import Connector, Describing
 from northstar.domain.engine_facts import EngineFacts
 from northstar.domain.errors import NorthstarError
+from northstar.domain.models import ModelHeld
 from northstar.policy.fleet.announcement import Announcement, Declared, announce
 from northstar.policy.fleet.gpus import FoundGpus
 
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: An engine that is ready answers questions about itself at once; a large ComfyUI takes a second or two.
 _WITHIN_S: Final = 30.0
+#: What is asked all the time is not waited for so long.
+_MEMORY_WITHIN_S: Final = 5.0
 _ATTEMPTS: Final = 3
 _PAUSE_S: Final = 0.5
 
@@ -61,6 +64,11 @@ class Announcer:
             if not facts.kind and isinstance(self._connectors[service], Describing)
         )
 
+    @property
+    def telling(self) -> frozenset[str]:
+        """Services whose engines tell what is in their memory."""
+        return frozenset(service for service, facts in self._facts.items() if facts.tells_residency)
+
     async def announcement(self, ready: Iterable[str] | None = None) -> Announcement:
         """Look at the GPUs, ask every engine, or those that are `ready`, and put it together."""
         await self._find_gpus()
@@ -75,15 +83,33 @@ class Announcer:
         asked = list(services)
         told = await asyncio.gather(*(self._facts_of(service) for service in asked))
         self._facts |= dict(zip(asked, told, strict=True))
-        said = announce(
+        said = self._put_together()
+        _tell(said)
+        return said
+
+    async def models_now(self) -> tuple[ModelHeld, ...] | None:
+        """What all engines hold, after those were asked that tell what is in their memory; None if none does.
+
+        One that gives no answer in time is believed as before: whether it works is for others to find out.
+        """
+        asked = sorted(self.telling)
+        if not asked:
+            return None
+        told = await asyncio.gather(*(self._memory_of(service) for service in asked))
+        for service, facts in zip(asked, told, strict=True):
+            # It may have gone and come back meanwhile, and said more; then the next time will do.
+            if facts is not None and service in self.telling:
+                self._facts[service] = facts
+        return self._put_together().models
+
+    def _put_together(self) -> Announcement:
+        return announce(
             msgspec.structs.replace(declared(self._machine), disk_bytes=self._disk_bytes),
             self._found or FoundGpus(),
             self._facts,
             files_are_kept=self._files_are_kept,
             troubles=filter(None, [self._trouble]),
         )
-        _tell(said)
-        return said
 
     async def _find_gpus(self) -> None:
         if self._machine.gpus == 0:
@@ -94,6 +120,19 @@ class Announcer:
             # Without them it announces no memory, so nothing that needs a GPU lands here, and what needs none still may.
             log.warning("hardware_unknown", code=exc.code, error=str(exc))
             self._trouble = f"{exc.code}: {exc}"
+
+    async def _memory_of(self, service: str) -> EngineFacts | None:
+        connector = self._connectors[service]
+        if not isinstance(connector, Describing):
+            return None
+        try:
+            async with asyncio.timeout(_MEMORY_WITHIN_S):
+                return await connector.describe()
+        except (NorthstarError, TimeoutError) as exc:
+            log.debug("engine_memory_not_told", service=service, error=str(exc))
+        except Exception:
+            log.exception("describe_raised", service=service)  # a fault of ours costs the news, not the machine
+        return None
 
     async def _facts_of(self, service: str) -> EngineFacts:
         connector = self._connectors[service]

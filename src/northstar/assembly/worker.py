@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import shutil
 import time
@@ -27,6 +26,7 @@ from northstar.agent.worker import Worker
 from northstar.agent.worker_settings import WorkerSettings
 from northstar.assembly.announcement import Announcer
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
+from northstar.assembly.engine_care import EngineCare, trouble_of
 from northstar.assembly.getting_ready import until_ready
 from northstar.assembly.pool_life import PoolLife
 from northstar.assembly.ways import Way, straight, through_broker
@@ -38,9 +38,6 @@ from northstar.policy.fleet.announcement import Announcement
 from northstar.store.embedded.lock import DataDirectoryLock
 
 log = structlog.get_logger(__name__)
-
-#: An engine that works, but did not say what it is, is asked again so often.
-_ASK_AGAIN_S = 60.0
 
 
 class NoSuchMachineSettings(InvalidRequest):
@@ -226,6 +223,7 @@ def _worker_of(
     *,
     health: EngineHealth,
     keeper: ModelKeeper,
+    care: EngineCare,
     equipment: MachineProcess,
 ) -> Worker:
     """Models first, then the engine as its health allows, then the outputs on their way."""
@@ -233,7 +231,7 @@ def _worker_of(
     runner = ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces)
     return Worker(
         way.link,
-        ModelRunner(runner, equipment.models, used=keeper.used, meters=meters),
+        ModelRunner(runner, equipment.models, used=care.used, meters=meters),
         profile=said.profile,
         presence=keeper,
         settings=WorkerSettings(
@@ -267,12 +265,13 @@ async def _work(
         of_engines=said.models,
         vram_bytes=said.profile.vram_mb * 1_000_000,
     )
-    worker = _worker_of(way, settings, said, health=health, keeper=keeper, equipment=equipment)
+    care = EngineCare(equipment.announcer, keeper, health, ask_every_s=settings.agent.ask_engines_every_s)
+    worker = _worker_of(way, settings, said, health=health, keeper=keeper, care=care, equipment=equipment)
     if len(ready) < len(equipment.connectors):
-        worker.offer(ready, trouble=_trouble(health))
+        worker.offer(ready, trouble=trouble_of(health))
     working = asyncio.create_task(worker.run(), name="worker")
     models = asyncio.create_task(keeper.run(), name="models")
-    watching = asyncio.create_task(_offer_what_is_ready(health, worker, equipment.announcer), name="engine-health")
+    watching = asyncio.create_task(care.run(worker), name="engine-health")
     ends = {
         asyncio.create_task(engine.wait(), name=f"engine-{name}"): name for name, engine in equipment.engines.items()
     }
@@ -294,38 +293,3 @@ async def _work(
         for task in (working, watching, models, stopped, *ends):
             task.cancel()
         await asyncio.wait({working, watching, models, stopped, *ends})
-
-
-async def _offer_what_is_ready(
-    health: EngineHealth, worker: Worker, announcer: Announcer, *, ask_again_s: float = _ASK_AGAIN_S
-) -> None:
-    """Probe engines that failed, and offer only those that answer, for as long as the machine lives.
-
-    An engine that returns may be another version, with other nodes: it is asked what it is before it is offered. One that
-    works but did not say is asked again from time to time.
-    """
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(health.run(), name="engine-probes")
-        known = health.offered
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(ask_again_s if announcer.silent else None):
-                    await health.changed.wait()
-            health.changed.clear()
-            now = health.offered
-            if len(stayed := [service for service in now if service in known]) < len(known):
-                worker.offer(stayed, trouble=_trouble(health))
-            if asked := [service for service in now if service not in known or service in announcer.silent]:
-                said = await announcer.announcement_after(asked)
-                worker.announce(said.profile, said.description, models=said.models, node_set=said.node_set)
-            # What went away meanwhile is not offered; what came back meanwhile is asked in the next round.
-            ready = tuple(service for service in health.offered if service in now)
-            if ready != known:
-                known = ready
-                worker.offer(known, trouble=_trouble(health))
-
-
-def _trouble(health: EngineHealth) -> str:
-    """Which engines take no work now, and why, as an operator reads it with the machine."""
-    said = (f"{one.service} takes no work now: {one.reason[:300]}" for one in health.standings if one.reason)
-    return "; ".join(said)

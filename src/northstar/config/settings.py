@@ -60,6 +60,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ping_every_s: Seconds
     drain_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
     ready_within_s: Seconds
+    ask_engines_every_s: Seconds
     broker: str
     token_file: str
     ca_file: str
