@@ -112,6 +112,12 @@ def test_one_job_or_a_list_of_jobs_can_be_read() -> None:
     assert [request.service for request in read_requests(b'[{"service": "s"}, {"service": "t"}]')] == ["s", "t"]
 
 
+def test_the_mark_that_editors_put_before_a_file_is_passed_over() -> None:
+    assert [request.service for request in read_requests(b'\xef\xbb\xbf{"service": "s"}')] == ["s"]
+    with pytest.raises(MalformedBody, match="is empty"):
+        read_requests(b"\xef\xbb\xbf")
+
+
 @pytest.mark.parametrize(
     ("body", "error", "sentence"),
     [

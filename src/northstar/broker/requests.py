@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 import msgspec
 
 from northstar.domain.errors import InvalidRequest
@@ -78,6 +80,7 @@ def read_requests(body: bytes, *, source: str = "the body") -> list[JobRequest]:
     """
     if len(body) > MAX_SUBMISSION_BYTES:
         raise SubmissionTooLarge(len(body))
+    body = body.removeprefix(codecs.BOM_UTF8)  # editors on Windows put it before everything
     if not body.strip():
         raise MalformedBody(source, detail="is empty; a job is a JSON object, a batch an array of them")
     try:

@@ -36,7 +36,7 @@ class NoSuchPool(InvalidRequest):
     code = "NS_NO_SUCH_POOL"
 
     def __init__(self, name: str, *, known: tuple[str, ...]) -> None:
-        super().__init__(f"there is no pool {name!r}; there are {', '.join(known)}")
+        super().__init__(f"there is no pool {name!r}; there are {', '.join(known) or 'none yet'}")
         self.name = name
         self.known = known
 

@@ -348,6 +348,17 @@ def test_a_scope_that_is_none_is_refused(running: Northstar) -> None:
     )
 
 
+def test_a_pool_that_nobody_offers_is_not_paused_and_the_known_ones_are_named(running: Northstar) -> None:
+    answer = running.run("pause", "pool:standrad")
+    known = ["standard"]
+    assert (answer.code, answer.err) == (
+        2,
+        f"NS_NO_SUCH_POOL: there is no pool 'standrad'; there are {', '.join(known)}\n",
+    )
+    assert running.good("status")["pauses"] == []
+    assert running.good("resume", "pool:standrad")["changed"] is False
+
+
 def test_a_drained_machine_gets_nothing_new_until_it_is_active_again(running: Northstar) -> None:
     running.good("machines", "drain", "local")
     assert running.good("machines", "list")["machines"][0]["status"] == "draining"

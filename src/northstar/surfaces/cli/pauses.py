@@ -71,8 +71,14 @@ def _tell(scope: str, words: str, *, changed: bool, as_json: bool) -> None:
 
 async def _pause(settings: Settings, scope: str, *, because: str) -> bool:
     from northstar.assembly.session import session
+    from northstar.config.pool_errors import NoSuchPool
+    from northstar.store.words import known_words, undeclared
 
     async with session(settings) as broker:
+        client, keys = broker.cell.client, broker.cell.keys
+        # Only here: what is paused can be resumed even if nobody knows the pool any more.
+        if scope != "cell" and await undeclared(client, keys, [scope]):
+            raise NoSuchPool(scope.partition(":")[2], known=tuple(await known_words(client, keys, "pool")))
         return await broker.cell.pause(scope, because=because, by=me())
 
 
