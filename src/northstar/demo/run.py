@@ -23,8 +23,8 @@ from northstar.assembly.stack import Stack, running_stack
 from northstar.broker.job_views import look_at
 from northstar.broker.submission import Submitter
 from northstar.config import CommandService, Settings, load
-from northstar.demo.clumsy_painter import has_met
 from northstar.demo.closing import print_closing, print_end
+from northstar.demo.clumsy_painter import has_met
 from northstar.demo.commission import COMMISSIONS, LOST
 from northstar.demo.display import Display
 from northstar.demo.gallery import write_gallery
