@@ -136,9 +136,9 @@ async def _submit(stack: Stack, display: Display) -> None:
         stack.cell, new_id=new_id, monotonic=time.monotonic, catalogue=routing.catalogue, router=routing.router()
     )
     await submitter.submit([commission.request for commission in ALL_WORK])
+    reasons = (await read_reasons(stack.cell, _ids())).values()
     tenants = {commission.request.tenant for commission in ALL_WORK}
     display.say(f"{len(ALL_WORK)} jobs of {len(tenants)} tenants submitted in one call, and none names a pool")
-    reasons = (await read_reasons(stack.cell, _ids())).values()
     chosen = Counter(reason.pool for reason in reasons)
     display.say(f"the router chose: {', '.join(f'{pool} {count}' for pool, count in chosen.items())}")
     display.say(f"ask it why: northstar explain {LOST} --data-dir {stack.settings.data_path}")
