@@ -127,18 +127,21 @@ class Router:
         profile = self._profile(request, workload, needs, key=key, pools=pools, terms=terms)
         choice = choose_pool(profile, pools)
         route = route_to_pool(profile, choice, pools, needs.capacity, self._rule)
-        spec = pools.get(route.pool)
+        spec, wanted = pools.get(route.pool), pools.get(choice.pool)
+        # The estimate that decided: on the GPU by which the wanted pool counts.
+        estimate = profile.estimate_for(wanted.compute.reference_gpu if wanted else "")
         whole = msgspec.structs.replace(
             request,
             pool=route.pool,
             requires=needs.requires,
             priority=pool_priority(request.priority, spec, terms),
-            expected_s=request.expected_s or max(0.001, profile.estimate.p50_s),
+            expected_s=request.expected_s or max(0.001, estimate.p50_s),
         )
         return Routed(
             resolved=ResolvedRequest(request=whole, declared=needs.declared, notes=needs.need_notes),
-            decision=_decision(
-                choice, route, profile, needs.capacity.get(route.pool, NO_CAPACITY), (*workload.unread, *needs.notes)
+            decision=msgspec.structs.replace(
+                _decision(choice, route, workload, needs.capacity.get(route.pool, NO_CAPACITY), estimate),
+                notes=tuple(note[:400] for note in (*workload.unread, *needs.notes)[:_MOST_NOTES]),
             ),
             deploys=route.deploys,
         )
@@ -181,7 +184,7 @@ class Router:
 
 
 def _decision(
-    choice: PoolChoice, route: PoolRoute, profile: JobProfile, capacity: PoolCapacity, notes: tuple[str, ...]
+    choice: PoolChoice, route: PoolRoute, workload: Workload, capacity: PoolCapacity, estimate: DurationEstimate
 ) -> RoutingDecision:
     return RoutingDecision(
         pool=route.pool,
@@ -189,16 +192,15 @@ def _decision(
         optimal=choice.pool,
         row=choice.row,
         because=route.because[:400],
-        estimate=profile.estimate,
+        estimate=estimate,
         rejected=_together((*choice.rejected, *route.rejected))[:_MOST_REJECTED],
         guaranteed=choice.guaranteed,
         fit_machines=capacity.fit,
         holders=capacity.holders,
         unservable=route.unservable,
-        shape=profile.workload.shape[:128],
-        modalities=profile.workload.modalities,
-        work=work_of(profile.workload),
-        notes=tuple(note[:400] for note in notes[:_MOST_NOTES]),
+        shape=workload.shape[:128],
+        modalities=workload.modalities,
+        work=work_of(workload),
     )
 
 
