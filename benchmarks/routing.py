@@ -1,140 +1,233 @@
-"""How many jobs a second policy finds machines for: `python -m benchmarks routing`.
+"""How many jobs a second are routed, and how many rightly: `python -m benchmarks routing`, with `--traces DIR` on the recorded trace.
 
-A decision is the machine that has the job done first, out of an index of the fleet that is up to date, in a fleet with a mix of
-GPUs, links, pools and loads, where a few models are on many machines and most on few. What the index itself costs is told apart:
-all of it anew, and anew after the fit of classes is known. Some of the choices are compared with looking at every machine.
+A decision is all that `Router.route` does at a submit (reading the payload, catalogue, terms, estimates, matrix, capacity, fallback, and the
+decision with its reasons), the job's lane, and the machine of that lane which has it done first. Submissions are of many kinds and tenants
+(`routing_jobs`), none is seen twice, and the router has routed as many others before, from whose runs the estimator has learned.
+A second figure is that of a submitter, which ranks the machines of each lane once for a view of the fleet, and not for each job.
+
+Not in it: storing the decision as JSON, Valkey, HTTP, admission, and taking in a new view of the fleet, which comes once a second and is
+told apart. Some of the machines chosen are compared with looking at every machine.
 """
 
 from __future__ import annotations
 
+import gc
+import os
 import random
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
+from benchmarks import routed_share
 from benchmarks.contract import Options, Outcome
 from benchmarks.measure import ProcessorWatch, Sample, interleaved, quietest, spread
-from northstar.domain.machines import MachineDescription, MachineProfile
-from northstar.domain.requirements import RequirementClass
+from benchmarks.routing_fleet import a_fleet
+from benchmarks.routing_jobs import catalogue, requests, terms_of
+from northstar.broker.job_needs import JobNeeds
+from northstar.broker.routing import Routed, Router
+from northstar.broker.submission import wanted_lane
+from northstar.config.pools import packaged_pools
+from northstar.domain.estimates import FinishedRun
+from northstar.domain.jobs import JobRequest
+from northstar.domain.requirements import read_anchors, read_class
+from northstar.policy.models.catalogue_index import CatalogueIndex
+from northstar.policy.models.workload_memory import WorkloadMemory
+from northstar.policy.routing.duration import DurationEstimator, JobToTime
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.machine_choice import JobNeed, expected_completion
-from northstar.policy.routing.snapshot import CellSnapshot, MachineState
+from northstar.policy.routing.pool_capacity import FleetCapacity
+from northstar.policy.routing.ready_after import PatienceRule
+from northstar.policy.routing.snapshot import CellSnapshot
 
 #: Decisions a second of processor time in the small fleet.
-GOAL = 5_000
+GOAL: Final = 5_000
 _SMALL, _LARGE = 500, 10_000
-_MODELS, _HELD = 400, 10
-_JOBS = 2_000
-_COMPARED = 40
-_ATTEMPTS = 3
-_GB = 1_000_000_000
-_POOLS = ("lightning", "fast-lane", "standard", "standard-art", "standard-photography", "heavy", "research")
-_GPUS = (
-    ("NVIDIA L4", 24_000),
-    ("NVIDIA GeForce RTX 4090", 24_000),
-    ("NVIDIA A100-SXM4-80GB", 80_000),
-    ("NVIDIA H100 PCIe", 80_000),
-)
-_RUN_S = {"l4": 60.0, "rtx-4090": 25.0, "a100": 20.0, "h100": 11.0}
-
-
-class Fleet(msgspec.Struct, frozen=True):
-    """A fleet, and jobs for it."""
-
-    snapshot: CellSnapshot
-    jobs: list[JobNeed]
-
-
-def a_fleet(size: int) -> Fleet:
-    """`size` machines of 28 profiles: two thirds busy, each with ten models, the popular ones on many."""
-    rng = random.Random(size)
-    models = [(f"model-{number}", rng.randrange(_GB, 20 * _GB)) for number in range(_MODELS)]
-    # Zipf's law: the n-th model is wanted 1/n as often as the first.
-    weights = [1 / (number + 1) for number in range(_MODELS)]
-    profiles = {
-        f"{pool}-{vram}-{number}": MachineProfile(pools=(pool,), services=("picture",), vram_mb=vram)
-        for pool in _POOLS
-        for number, (_, vram) in enumerate(_GPUS)
-    }
-    names = list(profiles)
-    machines = {}
-    for number in range(size):
-        profile = rng.choice(names)
-        slots, vram_mb = rng.choice((1, 1, 2, 4)), profiles[profile].vram_mb
-        used = min(slots, rng.choice((0, 1, 2, 4)))
-        held = {name: rng.choice(("disk", "disk", "resident")) for name, _ in rng.choices(models, weights, k=_HELD)}
-        machines[f"m{number}"] = MachineState(
-            id=f"m{number}",
-            profile=profile,
-            slots=slots,
-            used=used,
-            active=number % 50 != 0,
-            parked=used < slots,
-            download_bytes_per_s=rng.uniform(1e7, 1.2e9),
-            held=held,
-            fetching={rng.choice(models)[0]: 20_000} if number % 20 == 0 else {},
-            vram_free_mb=vram_mb - used * vram_mb // (slots + 1),
-            work_ahead_s=used * rng.uniform(2.0, 60.0),
-            description=MachineDescription(gpu=_GPUS[int(profile[-1])][0]),
-        )
-    snapshot = CellSnapshot(machines=machines, profiles=profiles, now_ms=10_000)
-    return Fleet(snapshot, [_a_job(rng, models, weights) for _ in range(_JOBS)])
-
-
-def _a_job(rng: random.Random, models: list[tuple[str, int]], weights: list[float]) -> JobNeed:
-    base = rng.choices(models, weights, k=rng.choice((1, 1, 2, 3)))
-    adapters = [
-        (f"lora-{rng.randrange(10_000)}", rng.randrange(_GB // 50, _GB // 5)) for _ in range(rng.choice((0, 0, 1)))
-    ]
-    wanted = RequirementClass(
-        pool=rng.choice((*_POOLS, "uniform")),
-        service="picture",
-        vram_mb=rng.choice((0, 12_000, 20_000, 24_000, 48_000)),
-        node_packs=(),
-        tags=(),
-        isolation=None,
-    )
-    return JobNeed(wanted=wanted, models=(*base, *adapters), run_s=_RUN_S, run_elsewhere_s=60.0)
+_JOBS: Final = 2_000
+_COMPARED: Final = 40
+_ATTEMPTS: Final = 3
+_GPU: Final = "rtx-4090"
+#: Of `Figures`, and what a reader calls it.
+_PARTS: Final = {
+    "read": "payload",
+    "needs": "catalogue and capacity",
+    "estimates": "estimates",
+    "rest": "matrix, fallback, lane and reasons",
+    "machine": "machine",
+}
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """One look at a fleet, in seconds of processor time."""
+    """One look at a fleet: seconds of processor time a job, but for `view_s`, which is a view of the fleet taken in."""
 
-    a_decision_s: float
-    index_s: float
-    index_again_s: float
+    decision_s: float
+    #: With each lane's machines ranked once.
+    by_lane_s: float
+    #: Nothing routed before: every payload is read, every need worked out.
+    cold_s: float
+    read_s: float
+    needs_s: float
+    estimates_s: float
+    machine_s: float
+    view_s: float
 
-
-def measured(fleet: Fleet) -> Figures:
-    """Make the index, decide for all jobs, and make the index again as after a change of the fleet."""
-    began = time.process_time()
-    index = FleetIndex(fleet.snapshot)
-    for job in fleet.jobs:
-        index.order(job.wanted.vram_mb)
-    made = time.process_time()
-    for job in fleet.jobs:  # once to know which profiles fit, which is asked again only when profiles change
-        index.fitting(job.wanted)
-    ready = time.process_time()
-    for job in fleet.jobs:
-        index.best(job)
-    decided = time.process_time()
-    again = FleetIndex(fleet.snapshot, index)
-    for job in fleet.jobs:
-        again.order(job.wanted.vram_mb)
-    ended = time.process_time()
-    return Figures((decided - ready) / len(fleet.jobs), made - began, ended - decided)
+    @property
+    def rest_s(self) -> float:
+        """Matrix, fallback, lane, and the decision with its reasons."""
+        return self.decision_s - self.read_s - self.needs_s - self.estimates_s - self.machine_s
 
 
-def wrong_choices(fleet: Fleet) -> int:
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """A fleet, submissions for it, and what a router goes by."""
+
+    fleet: CellSnapshot
+    before: list[JobRequest]
+    jobs: list[JobRequest]
+    models: CatalogueIndex
+    estimator: DurationEstimator
+
+    def router(self) -> Router:
+        """One that has routed nothing yet, and sees the fleet."""
+        pools = packaged_pools()
+        router = Router(pools=lambda: pools, terms=terms_of, estimates=self.estimator, catalogue=lambda: self.models)
+        router.see(self.fleet)
+        return router
+
+
+def a_scene(size: int, *, jobs: int) -> Scene:
+    """A fleet of that size, and as many submissions before as are measured."""
+    scene = Scene(
+        fleet=a_fleet(size),
+        before=requests(jobs, seed=1),
+        jobs=requests(jobs, seed=2),
+        models=CatalogueIndex(catalogue()),
+        estimator=DurationEstimator(),
+    )
+    rng, router = random.Random(size), scene.router()
+    for number, request in enumerate(scene.before):
+        scene.estimator.learn(_run(router.route(request, key=str(number)), request, rng))
+    return scene
+
+
+def _run(routed: Routed, request: JobRequest, rng: random.Random) -> FinishedRun:
+    decision, models = routed.decision, routed.resolved.request.requires.models
+    return FinishedRun(
+        shape=decision.shape,
+        service=request.service,
+        model=max(models, key=lambda need: need.size_bytes).name if models else "",
+        user=f"{request.tenant}/{request.user}",
+        gpu_class=_GPU,
+        ran_s=decision.estimate.p50_s * rng.lognormvariate(0, 0.3),
+        work=decision.work,
+    )
+
+
+def need_of(routed: Routed) -> JobNeed:
+    """What decides the machine, as the submitter ranks machines for the lane."""
+    request = routed.resolved.request
+    lane = request.lane()
+    return JobNeed(
+        wanted=read_class(lane.requirement_class),
+        models=read_anchors(lane.anchors),
+        run_elsewhere_s=routed.decision.estimate.p50_s,
+    )
+
+
+def measured(scene: Scene) -> Figures:
+    """Route everything cold, and again after the submissions before; and the parts by themselves."""
+    cold = scene.router()
+    index, view_s = _timed(lambda: (FleetCapacity(scene.fleet), FleetIndex(scene.fleet))[1])
+    _, cold_s = _timed(lambda: _decide(cold, scene.jobs, index))
+    warm = scene.router()
+    _decide(warm, scene.before, index)
+    _, decision_s = _timed(lambda: _decide(warm, scene.jobs, index))
+    _, by_lane_s = _timed(lambda: _decide_by_lane(warm, scene, index))
+    routed = [warm.route(request, key=str(number)) for number, request in enumerate(scene.jobs)]
+    needs = [need_of(one) for one in routed]
+    _, machine_s = _timed(lambda: [index.best(need) for need in needs])
+    jobs = len(scene.jobs)
+    read_s, needs_s, estimates_s = _parts(scene)
+    return Figures(
+        decision_s=decision_s / jobs,
+        by_lane_s=by_lane_s / jobs,
+        cold_s=cold_s / jobs,
+        read_s=read_s / jobs,
+        needs_s=needs_s / jobs,
+        estimates_s=estimates_s / jobs,
+        machine_s=machine_s / jobs,
+        view_s=view_s,
+    )
+
+
+def _decide(router: Router, jobs: Sequence[JobRequest], index: FleetIndex) -> None:
+    for number, request in enumerate(jobs):
+        index.best(need_of(router.route(request, key=str(number))))
+
+
+def _decide_by_lane(router: Router, scene: Scene, index: FleetIndex) -> None:
+    """As the submitter does: all 64 candidates of a lane, once."""
+    ranked = set()
+    for number, one in enumerate(scene.jobs):
+        routed = router.route(one, key=str(number))
+        lane = routed.resolved.request.lane().key
+        if lane not in ranked:
+            ranked.add(lane)
+            request = routed.resolved.request
+            wanted_lane(request.lane(), scene.fleet, PatienceRule(), index=index, run_s=request.expected_s)
+
+
+def _parts(scene: Scene) -> tuple[float, float, float]:
+    """Seconds to read all payloads, to work out all needs, and to estimate all, each after the submissions before."""
+    memory, fleet = WorkloadMemory(), FleetCapacity(scene.fleet)
+    needs = JobNeeds(fleet, scene.models)
+
+    def read(jobs: Sequence[JobRequest]) -> list[Any]:
+        return [memory.workload_of(one.service, one.payload, kind=fleet.engine_kind(one.service)) for one in jobs]
+
+    def work_out(jobs: Sequence[JobRequest], workloads: Sequence[Any]) -> list[Any]:
+        return [needs.of(one, workload, terms_of(one.tenant)) for one, workload in zip(jobs, workloads, strict=True)]
+
+    work_out(scene.before, read(scene.before))
+    workloads, read_s = _timed(lambda: read(scene.jobs))
+    found, needs_s = _timed(lambda: work_out(scene.jobs, workloads))
+    asked = [
+        JobToTime(
+            service=one.service,
+            workload=workload,
+            model=need.main_model,
+            user=f"{one.tenant}/{one.user}",
+            gpu_class=gpu,
+        )
+        for one, workload, need in zip(scene.jobs, workloads, found, strict=True)
+        for gpu in ("", _GPU)
+    ]
+    _, estimates_s = _timed(lambda: [scene.estimator.estimate(job) for job in asked])
+    return read_s, needs_s, estimates_s
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    began_s = time.process_time()
+    done = work()
+    return done, time.process_time() - began_s
+
+
+def wrong_choices(scene: Scene) -> int:
     """Of some jobs, for how many another machine would have been sooner."""
-    index, snapshot = FleetIndex(fleet.snapshot), fleet.snapshot
+    index, snapshot, router = FleetIndex(scene.fleet), scene.fleet, scene.router()
     wrong = 0
-    for job in fleet.jobs[:_COMPARED]:
-        fitting = {name for name, profile in snapshot.profiles.items() if decide_fit(profile, job.wanted).fits}
+    for number, request in enumerate(scene.jobs[:_COMPARED]):
+        job = need_of(router.route(request, key=str(number)))
+        fitting = {
+            name
+            for name, profile in snapshot.profiles.items()
+            if decide_fit(profile, job.wanted, snapshot.node_sets).fits
+        }
         times_s = [
             expected_completion(machine, job, now_ms=snapshot.now_ms).total_s
             for machine in snapshot.machines.values()
@@ -146,35 +239,46 @@ def wrong_choices(fleet: Fleet) -> int:
 
 
 def run(options: Options) -> Outcome:
-    """Both fleets in rounds."""
+    """Both fleets in rounds, then the share that is routed rightly."""
     sizes = (_SMALL, _SMALL * 4) if options.quick else (_SMALL, _LARGE)
-    fleets = {size: a_fleet(size) for size in sizes}
+    scenes = {size: a_scene(size, jobs=_JOBS // 4 if options.quick else _JOBS) for size in sizes}
     taken: dict[int, list[Sample[Figures]]] = {size: [] for size in sizes}
-    for number, size in interleaved(list(sizes), options.rounds):
-        print(f"round {number + 1} of {options.rounds}: {size:,} machines", file=sys.stderr, flush=True)
-        taken[size].append(quietest(partial(_sample, fleets[size]), attempts=_ATTEMPTS))
-    return _outcome(taken, wrong=sum(wrong_choices(fleet) for fleet in fleets.values()))
+    with _as_serve_collects():
+        for number, size in interleaved(list(sizes), options.rounds):
+            print(f"round {number + 1} of {options.rounds}: {size:,} machines", file=sys.stderr, flush=True)
+            taken[size].append(quietest(partial(_sample, scenes[size]), attempts=_ATTEMPTS))
+    speed = _outcome(taken, wrong=sum(wrong_choices(scene) for scene in scenes.values()))
+    named = os.environ.get("NORTHSTAR_TRACES")
+    share = routed_share.measured(options.traces or (Path(named) if named else None), quick=options.quick)
+    return Outcome(
+        text=f"{speed.text}\n{share.text}",
+        figures=speed.figures | {"routed rightly": share.figures},
+        failures=speed.failures + share.failures,
+    )
 
 
-def _sample(fleet: Fleet) -> Sample[Figures]:
+@contextmanager
+def _as_serve_collects() -> Iterator[None]:
+    """The collector leaves alone what there is at the start, as in `serve`."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def _sample(scene: Scene) -> Sample[Figures]:
     watch = ProcessorWatch()
-    return Sample(value=measured(fleet), others_cores=watch.read().others_cores)
+    return Sample(value=measured(scene), others_cores=watch.read().others_cores)
 
 
 def _outcome(taken: dict[int, list[Sample[Figures]]], *, wrong: int) -> Outcome:
     lines, figures = [], dict[str, Any]()
     medians_s: dict[int, float] = {}
     for size, samples in taken.items():
-        each = spread(1 / sample.value.a_decision_s for sample in samples)
-        index = spread(sample.value.index_s for sample in samples)
-        again = spread(sample.value.index_again_s for sample in samples)
-        medians_s[size] = 1 / each.median
-        noise = "" if all(sample.quiet for sample in samples) else ", others used the machine meanwhile"
-        lines += [
-            f"{size:,} machines: {each.median:,.0f} decisions a second of processor time ({each.low:,.0f}-{each.high:,.0f}){noise}",
-            f"{size:,} machines: the index takes {1_000 * index.median:.1f} ms, for a changed fleet {1_000 * again.median:.1f} ms",
-        ]
-        figures[str(size)] = msgspec.to_builtins({"decisions_per_s": each, "index_s": index, "index_again_s": again})
+        told, found = _of_fleet(size, samples)
+        medians_s[size] = 1 / found["decisions_per_s"].median
+        lines += told
+        figures[str(size)] = msgspec.to_builtins(found)
     small, large = min(medians_s), max(medians_s)
     grows, fleet = medians_s[large] / medians_s[small], large / small
     lines.append(f"a fleet {fleet:.0f} times as large makes a decision {grows:.1f} times as long")
@@ -185,3 +289,19 @@ def _outcome(taken: dict[int, list[Sample[Figures]]], *, wrong: int) -> Outcome:
     failures = [f"{wrong} choices are not the best"] if wrong else []
     failures += ["the cost of a decision grows as fast as the fleet"] if grows >= fleet else []
     return Outcome(text="\n".join(lines), figures=figures | {"grows": grows}, failures=tuple(failures))
+
+
+def _of_fleet(size: int, samples: Sequence[Sample[Figures]]) -> tuple[list[str], dict[str, Any]]:
+    values = [sample.value for sample in samples]
+    each = spread(1 / value.decision_s for value in values)
+    by_lane, cold = (spread(1 / value.by_lane_s for value in values), spread(1 / value.cold_s for value in values))
+    view = spread(value.view_s for value in values)
+    parts = {name: spread(getattr(value, f"{name}_s") * 1e6 for value in values) for name in _PARTS}
+    noise = "" if all(sample.quiet for sample in samples) else ", others used the machine meanwhile"
+    lines = [
+        f"{size:,} machines: {each.median:,.0f} decisions a second of processor time ({each.low:,.0f}-{each.high:,.0f}){noise}",
+        f"{size:,} machines: {by_lane.median:,.0f} where each lane's machines are ranked once a view; {cold.median:,.0f} of a router that has just started",
+        f"{size:,} machines, µs a decision: {', '.join(f'{what} {parts[name].median:.0f}' for name, what in _PARTS.items())}",
+        f"{size:,} machines: a new view of the fleet takes {1_000 * view.median:.1f} ms",
+    ]
+    return lines, {"decisions_per_s": each, "by_lane_per_s": by_lane, "cold_per_s": cold, "view_s": view, "us": parts}

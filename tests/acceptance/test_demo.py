@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from northstar.config.pools import packaged_pools
 from northstar.demo.commission import COMMISSIONS, FAILED_ONCE, LOST
-from northstar.demo.inspection import ResultRefused, inspect_picture
+from northstar.demo.inspection import ResultRefused, inspect_picture, inspect_simulated
 from northstar.demo.png import png
+from northstar.demo.simulated_work import ENTERPRISE_TENANT, SIMULATED_WORK, WITHOUT_MACHINE
 from tests.northstar_command import PROGRAM, Answer, descendants, gone
 
 SECONDS = 60.0
@@ -40,8 +42,79 @@ def test_it_ends_by_itself_within_a_minute_with_every_result_verified(demo: tupl
     answer, _, took_s = demo
     assert answer.code == 0, answer
     assert f"{len(COMMISSIONS)} of {len(COMMISSIONS)} results verified" in answer.out
+    assert f"{len(SIMULATED_WORK)} of {len(SIMULATED_WORK)} simulated runs as they should be" in answer.out
     assert took_s < SECONDS
     assert answer.err == ""
+
+
+def test_every_pool_with_a_machine_has_a_job_that_ran_there(demo: tuple[Answer, Path, float]) -> None:
+    found = {row["reason"]["pool"] for row in rows(demo[1]).values() if row["machines"]}
+    assert found == packaged_pools().pools.keys() - {"standard-art"}
+
+
+def test_the_router_chose_every_pool_and_the_reason_is_shown(demo: tuple[Answer, Path, float]) -> None:
+    assert all(commission.request.pool is None for commission in (*COMMISSIONS, *SIMULATED_WORK))
+    shown = " ".join(demo[0].out.split())
+    for job, row in rows(demo[1]).items():
+        reason = row["reason"]
+        assert re.search(rf"\b{job}\b[^>]*-> {reason['pool']}: {re.escape(reason['because'])}", shown), job
+        assert f"estimate {reason['estimate']}" in shown
+        assert f"passed over {reason['passed_over'] or 'nothing'}" in shown
+
+
+def test_a_job_whose_pool_has_no_machine_goes_to_a_fallback(demo: tuple[Answer, Path, float]) -> None:
+    reason = rows(demo[1])[WITHOUT_MACHINE]["reason"]
+    assert (reason["route"], reason["optimal"], reason["pool"]) == ("fallback", "standard-art", "standard")
+    assert "standard-art (no machine)" in reason["passed_over"]
+
+
+def test_enterprise_work_goes_to_its_machine_which_stays_idle_rather_than_take_other_work(
+    demo: tuple[Answer, Path, float],
+) -> None:
+    found = rows(demo[1]).values()
+    assert {row["reason"]["pool"] for row in found if row["tenant"] == ENTERPRISE_TENANT} == {"enterprise"}
+    assert {row["tenant"] for row in found if "sim-vault" in row["machines"]} == {ENTERPRISE_TENANT}
+    assert "sim-vault (simulated) stood idle" in demo[0].out
+
+
+def test_simulated_work_is_marked_wherever_it_is_shown(demo: tuple[Answer, Path, float]) -> None:
+    page = (demo[1] / "index.html").read_text()
+    for commission in SIMULATED_WORK:
+        job = commission.request.id
+        lines = [line for line in demo[0].out.splitlines() if re.search(rf"(\] |^){job}\b", line)]
+        assert len(lines) >= 3
+        assert all("simulated" in line for line in lines)
+        assert f'{job} <span class="simulated">simulated</span>' in page
+    for row in rows(demo[1]).values():
+        assert (row["takes_s"] > 0) == all(machine.startswith("sim-") for machine in row["machines"])
+
+
+def test_costs_are_told_by_pool_at_prices_that_are_called_simulated(demo: tuple[Answer, Path, float]) -> None:
+    told = re.search(
+        r"Costs by pool, from the history \(simulated prices, [^)]*\): (.*?)\. Of what", demo[0].out, re.DOTALL
+    )
+    assert told is not None
+    assert {"heavy", "research", "enterprise"} <= set(re.findall(r"([a-z-]+) \$", told[1]))
+
+
+def test_it_says_how_to_go_on(demo: tuple[Answer, Path, float]) -> None:
+    _, _, after = demo[0].out.partition("Go on with:")
+    assert len(re.findall(r"^ +northstar ", after, re.MULTILINE)) == 3
+
+
+def test_a_job_can_be_explained_while_the_demonstration_runs(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*PROGRAM, "demo", "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        hint = next(line for line in process.stdout if "ask it why: northstar explain" in line)
+        asked = hint.partition("northstar ")[2].split()
+        told = subprocess.run([*PROGRAM, *asked], capture_output=True, text=True, timeout=SECONDS, check=False)
+        process.stdout.read()
+        assert process.wait(timeout=2 * SECONDS) == 0
+    assert told.returncode == 0, told.stderr
+    assert "pool fast-lane, by row fast-lane (matrix): it is as long as Fast Lane's work" in told.stdout
+    assert "declared" in told.stdout
 
 
 def test_a_job_survives_the_loss_of_its_machine_at_no_cost_to_its_owner(demo: tuple[Answer, Path, float]) -> None:
@@ -81,6 +154,12 @@ def test_the_page_needs_no_other_file_to_show_everything(demo: tuple[Answer, Pat
     assert all(image.startswith("data:image/png;base64,") for image in page.images)
     assert all((demo[1] / link).is_file() for link in page.links)
     assert page.loads == []
+
+
+def test_a_simulated_answer_to_another_job_does_not_pass_the_inspection() -> None:
+    assert inspect_simulated("simulated: film ran 10 steps", job="film", takes_s=350).startswith("simulated: 350 s")
+    with pytest.raises(ResultRefused, match="no answer of a simulated machine to this job"):
+        inspect_simulated("simulated: film ran 10 steps", job="poster", takes_s=360)
 
 
 class Links(HTMLParser):

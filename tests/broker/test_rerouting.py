@@ -19,6 +19,7 @@ from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.requirements import Requirements
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
 from northstar.policy.models.catalogue_index import CatalogueIndex
+from northstar.policy.routing.duration import DurationEstimator
 from tests.agent.rig import Rig, nonce
 from tests.broker.test_routing import Guess
 
@@ -29,8 +30,12 @@ A_PICTURE = {"width": 512, "height": 512, "steps": 20}
 class Floor:
     """A cell with a router at its door, and one that looks again."""
 
-    def __init__(self, rig: Rig, *, terms: Callable[[str], TenantTerms] = lambda _: NO_TERMS) -> None:
+    def __init__(
+        self, rig: Rig, *, terms: Callable[[str], TenantTerms] = lambda _: NO_TERMS, seconds: float | None = 10.0
+    ) -> None:
+        """Jobs take so many seconds; None: what is said of them, or the rules."""
         self.rig = rig
+        self._estimates = DurationEstimator() if seconds is None else Guess(seconds)
         self._terms = terms
         self.rerouter = Rerouter(rig.cell, self._router(), new_nonce=nonce)
         self.submitter = Submitter(
@@ -38,7 +43,7 @@ class Floor:
         )
 
     def _router(self) -> Router:
-        return Router(pools=packaged_pools, terms=self._terms, estimates=Guess(10.0), catalogue=CatalogueIndex)
+        return Router(pools=packaged_pools, terms=self._terms, estimates=self._estimates, catalogue=CatalogueIndex)
 
     async def opens(self) -> None:
         await self.rig.cell.declare(WORDS, by="test")
@@ -104,6 +109,19 @@ async def test_a_promised_pool_and_one_that_was_asked_for_are_kept(rig: Rig) -> 
     await floor.machine("h", "heavy")
     assert await floor.rerouter.step() == 0
     assert [(await floor.decision(job)).pool for job in ("promised", "asked")] == ["enterprise", "standard"]
+
+
+async def test_what_its_submitter_said_of_its_time_still_counts(rig: Rig) -> None:
+    """Of ten minutes nobody says anything but its submitter, and ten minutes of pictures are no work for the Fast Lane."""
+    floor = Floor(rig, seconds=None)
+    await floor.opens()
+    await floor.submit("long", expected_s=600.0)
+    before = await floor.decision("long")
+    await floor.machine("h", "heavy")
+    await floor.rerouter.step()
+    after = await floor.decision("long")
+    assert (before.estimate.p50_s, after.estimate.p50_s) == (600.0, 600.0)
+    assert before.optimal == after.optimal
 
 
 async def test_two_that_look_at_once_move_a_job_once(rig: Rig) -> None:

@@ -120,7 +120,7 @@ class Rerouter:
         if is_served and not _is_away(before):
             return None
         try:
-            routed = self._router.route(_asked(job), key=job.record.idempotency_key or job.id)
+            routed = self._router.route(_asked(job, before), key=job.record.idempotency_key or job.id)
         except InvalidRequest as exc:
             # Pools or terms have changed since, and would refuse it today; it was accepted, so it stays.
             log.info("not_rerouted", job=job.id, code=exc.code, error=str(exc))
@@ -162,8 +162,12 @@ def _is_away(decision: RoutingDecision | None) -> bool:
     return decision is not None and decision.optimal not in {decision.pool, UNIFORM}
 
 
-def _asked(job: InspectedJob) -> JobRequest:
-    """The job as if it were submitted now, without a pool. Its priority and cost are in the queue already and do not change."""
+def _asked(job: InspectedJob, before: RoutingDecision) -> JobRequest:
+    """The job as if it were submitted now, without a pool. Its priority and cost are in the queue already and do not change.
+
+    What its submitter said of its time is known from the decision that went by it.
+    """
+    declared = before.estimate.source == "declared"
     body = msgspec.json.decode(job.body, type=JobBody)
     return JobRequest(
         service=body.service,
@@ -172,4 +176,5 @@ def _asked(job: InspectedJob) -> JobRequest:
         tenant=job.record.tenant,
         user=body.user,
         speciality=body.speciality,
+        expected_s=before.estimate.p50_s if declared and before.estimate.p50_s > 0 else None,
     )

@@ -63,7 +63,7 @@ def _picture(
 
 
 def _story(
-    name: str, prompt: str, *, seed: int, tenant: str, tokens: int = 120, priority: int = 50, endless: bool = False
+    name: str, prompt: str, *, seed: int, tenant: str, tokens: int = 70, priority: int = 50, endless: bool = False
 ) -> Commission:
     payload = {
         "messages": [{"role": "user", "content": prompt}],
@@ -94,7 +94,7 @@ COMMISSIONS: Final = (
         "Tell me a long story of the stars in the sky.",
         seed=4,
         tenant="ada",
-        tokens=1_200,
+        tokens=1_000,
         priority=40,
         endless=True,
     ),

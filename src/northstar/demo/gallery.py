@@ -89,7 +89,8 @@ def _reason(reason: Reason, group: Sequence[Outcome]) -> str:
     jobs = ", ".join(outcome.job for outcome in group)
     cells = (reason.because, reason.estimate, reason.passed_over or "nothing")
     return (
-        f"<tr><td>{escape(jobs)}{_mark(group[0])}</td><td><b>{escape(reason.pool)}</b></td>"
+        f'<tr><td class="words">{escape(jobs)}{_mark(group[0])}</td>'
+        f"<td><b>{escape(reason.pool)}</b></td>"
         + "".join(f'<td class="words">{escape(cell)}</td>' for cell in cells)
         + "</tr>"
     )

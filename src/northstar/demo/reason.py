@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
 from northstar.domain.decisions import Rejection, RoutingDecision
 from northstar.domain.estimates import DurationEstimate
 from northstar.store.cell import Cell
+
+#: Pools against which the same speaks are one subject.
+_SEVERAL: Final = re.compile(r", | and ")
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,12 +44,12 @@ def reason_of(decision: RoutingDecision) -> Reason:
         optimal=decision.optimal,
         because=_wanted(decision) + decision.because,
         estimate=_estimate(decision.estimate),
-        passed_over=passed_over(one for one in decision.rejected if one.subject != decision.pool),
+        passed_over=passed_over(decision.rejected, chosen=decision.pool),
     )
 
 
-def passed_over(rejected: Iterable[Rejection]) -> str:
-    """Pools by what speaks against them, in the order in which they were looked at; each pool once, with its first reason.
+def passed_over(rejected: Iterable[Rejection], *, chosen: str = "") -> str:
+    """Pools by what speaks against them, in the order in which they were looked at; each but the chosen one, with its first reason.
 
     >>> passed_over([
     ...     Rejection(subject="lightning", code="too-long", reason="…"), Rejection(subject="fast-lane", code="too-long", reason="…"),
@@ -54,7 +59,9 @@ def passed_over(rejected: Iterable[Rejection]) -> str:
     """
     codes: dict[str, str] = {}
     for one in rejected:
-        codes.setdefault(one.subject, one.code)
+        for pool in _SEVERAL.split(one.subject):
+            if pool != chosen:
+                codes.setdefault(pool, one.code)
     by_code: dict[str, list[str]] = {}
     for subject, code in codes.items():
         by_code.setdefault(code, []).append(subject)
@@ -65,7 +72,10 @@ def _wanted(decision: RoutingDecision) -> str:
     """What was wanted where another pool was taken, and why it was not to be had."""
     if decision.route != "fallback":
         return ""
-    against = next((one.reason for one in reversed(decision.rejected) if one.subject == decision.optimal), "it could not")
+    against = next(
+        (one.reason for one in reversed(decision.rejected) if decision.optimal in _SEVERAL.split(one.subject)),
+        "it could not",
+    )
     return f"the matrix wants {decision.optimal}, but {against}; "
 
 

@@ -23,8 +23,8 @@ from northstar.assembly.stack import Stack, running_stack
 from northstar.broker.job_views import look_at
 from northstar.broker.submission import Submitter
 from northstar.config import CommandService, Settings, load
-from northstar.demo.clumsy_painter import has_met
 from northstar.demo.closing import print_closing, print_end
+from northstar.demo.clumsy_painter import has_met
 from northstar.demo.commission import COMMISSIONS, LOST
 from northstar.demo.display import Display
 from northstar.demo.gallery import write_gallery
@@ -136,9 +136,9 @@ async def _submit(stack: Stack, display: Display) -> None:
         stack.cell, new_id=new_id, monotonic=time.monotonic, catalogue=routing.catalogue, router=routing.router()
     )
     await submitter.submit([commission.request for commission in ALL_WORK])
+    reasons = (await read_reasons(stack.cell, _ids())).values()
     tenants = {commission.request.tenant for commission in ALL_WORK}
     display.say(f"{len(ALL_WORK)} jobs of {len(tenants)} tenants submitted in one call, and none names a pool")
-    reasons = (await read_reasons(stack.cell, _ids())).values()
     chosen = Counter(reason.pool for reason in reasons)
     display.say(f"the router chose: {', '.join(f'{pool} {count}' for pool, count in chosen.items())}")
     display.say(f"ask it why: northstar explain {LOST} --data-dir {stack.settings.data_path}")

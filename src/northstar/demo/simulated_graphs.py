@@ -17,9 +17,7 @@ def portrait(*, prompt: str) -> Graph:
     """Four photographs of one and a half megapixels, thirty steps each."""
     return {
         "1": _node("UNETLoader", unet_name="flux1-dev.safetensors", weight_dtype="default"),
-        "2": _node(
-            "DualCLIPLoader", clip_name1="t5xxl_fp16.safetensors", clip_name2="clip_l.safetensors", type="flux"
-        ),
+        "2": _node("DualCLIPLoader", clip_name1="t5xxl_fp16.safetensors", clip_name2="clip_l.safetensors", type="flux"),
         "3": _node("VAELoader", vae_name="ae.safetensors"),
         "4": _node("CLIPTextEncode", text=prompt, clip=["2", 0]),
         "5": _node("FluxGuidance", guidance=3.5, conditioning=["4", 0]),
@@ -121,12 +119,12 @@ def picture_then_clip(*, prompt: str) -> Graph:
 
 
 def film(*, prompt: str) -> Graph:
-    """Twenty seconds of video at 1280 x 720 in thirty steps, by a model of 14 billion parameters."""
+    """Five seconds of video at 1280 x 720 in thirty steps, by a model of 14 billion parameters."""
     return {
         **_wan_loaders("wan2.1_t2v_14B_fp8_scaled.safetensors"),
         "23": _node("CLIPTextEncode", text=prompt, clip=["21", 0]),
         "24": _node("CLIPTextEncode", text=_BLURRED, clip=["21", 0]),
-        "25": _node("EmptyHunyuanLatentVideo", width=1_280, height=720, length=321, batch_size=1),
+        "25": _node("EmptyHunyuanLatentVideo", width=1_280, height=720, length=81, batch_size=1),
         "26": _sampler(model="20", positive="23", negative="24", latent="25", steps=30, cfg=6.0),
         **_kept_video("26", prefix="film"),
     }
@@ -161,7 +159,7 @@ def lora_training(*, folder: str) -> Graph:
             rank=16,
             seed=7,
         ),
-        "6": _node("SaveLoRA", lora=["5", 1], steps=["5", 3], prefix="loras/house-style"),
+        "6": _node("SaveLoRA", lora=["5", 1], prefix="loras/house-style"),
     }
 
 

@@ -99,9 +99,9 @@ SIMULATED_WORK: Final = (
     ),
     _work(
         "glacier-film",
-        "a film of twenty seconds, 1280 x 720",
+        "a film of five seconds, 1280 x 720",
         _graph(film(prompt="a flight over a glacier at dawn")),
-        takes_s=350,
+        takes_s=380,
         tenant="ada",
         is_said=False,
         vram_mb=24_000,
@@ -123,9 +123,9 @@ SIMULATED_WORK: Final = (
     ),
     _work(
         "ledger-chat",
-        "an answer in a second, under enterprise terms",
+        "an answer in two seconds, under enterprise terms",
         _CHAT,
-        takes_s=1.2,
+        takes_s=2,
         tenant=ENTERPRISE_TENANT,
         is_said=False,
     ),

@@ -54,7 +54,7 @@ def workload_of(service: str, payload: Mapping[str, Any], *, kind: str = "") -> 
 
 def _by_form(payload: Mapping[str, Any], *, is_text: bool = False) -> _Reader | None:
     """Who reads a payload, by what it has; None if it has nothing that tells."""
-    if not is_text and (_is_graph(payload.get("prompt")) or _is_graph(payload)):
+    if not is_text and (is_graph(payload.get("prompt")) or is_graph(payload)):
         return _comfyui
     if isinstance(payload.get("messages"), list):
         return chat_workload
@@ -72,7 +72,8 @@ def _has_limit(payload: Mapping[str, Any]) -> bool:
     return bool({"max_tokens", "max_completion_tokens", "min_tokens", "stop", "options", "suffix"} & set(payload))
 
 
-def _is_graph(found: Any) -> bool:
+def is_graph(found: Any) -> bool:
+    """Whether something looks like a graph of ComfyUI, in either format."""
     if not isinstance(found, Mapping) or not found:
         return False
     if is_saved_workflow(found):
@@ -82,5 +83,5 @@ def _is_graph(found: Any) -> bool:
 
 
 def _comfyui(payload: Mapping[str, Any]) -> Workload:
-    bare = "prompt" not in payload and _is_graph(payload)
+    bare = "prompt" not in payload and is_graph(payload)
     return comfyui_workload(payload if bare else payload.get("prompt"), extra_data=payload.get("extra_data"))

@@ -41,6 +41,7 @@ LEVELS: Final = (
     LevelRule(name="user-model", source="model", forgets=0.35, prior=4),
     LevelRule(name="user-shape", source="user", forgets=0.35, prior=2),
 )
+_SERVICE, _SERVICE_WORK, _MODEL, _MODEL_WORK, _SHAPE, _USER_MODEL, _USER_SHAPE = LEVELS
 
 
 class Seen(msgspec.Struct, kw_only=True):
@@ -78,22 +79,17 @@ def level_keys(*, service: str, model: str, shape: str, user: str, work: float) 
     ['service', 'model', 'user-model']
     """
     amount = str(round(2 * math.log2(work))) if work > 0 else ""
-    names: dict[LevelName, tuple[str, ...]] = {
-        "service": (service,),
-        "service-work": (service, amount),
-        "model": (service, model),
-        "model-work": (service, model, amount),
-        "shape": (service, model, shape),
-        "user-model": (service, user, model),
-        "user-shape": (service, user, model, shape),
-    }
-    needs = {
-        "service": True,
-        "service-work": bool(amount),
-        "model": bool(model),
-        "model-work": bool(model and amount),
-        "shape": bool(shape),
-        "user-model": bool(user and model),
-        "user-shape": bool(user and shape),
-    }
-    return [(rule, (rule.name, *names[rule.name])) for rule in LEVELS if needs[rule.name]]
+    found: list[tuple[LevelRule, LevelKey]] = [(_SERVICE, ("service", service))]
+    if amount:
+        found.append((_SERVICE_WORK, ("service-work", service, amount)))
+    if model:
+        found.append((_MODEL, ("model", service, model)))
+        if amount:
+            found.append((_MODEL_WORK, ("model-work", service, model, amount)))
+    if shape:
+        found.append((_SHAPE, ("shape", service, model, shape)))
+    if user and model:
+        found.append((_USER_MODEL, ("user-model", service, user, model)))
+    if user and shape:
+        found.append((_USER_SHAPE, ("user-shape", service, user, model, shape)))
+    return found

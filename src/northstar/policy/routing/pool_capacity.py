@@ -16,7 +16,7 @@ from northstar.policy.routing.pool_fallback import PoolCapacity
 from northstar.policy.routing.ready_after import ASSUMED_BYTES_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from northstar.domain.machines import MachineProfile
     from northstar.domain.requirements import RequirementClass
@@ -63,6 +63,10 @@ class FleetCapacity:
             for machine in group.machines.values():
                 for name in machine.held:
                     self._holding.setdefault(name, {}).setdefault(profile_id, set()).add(machine.id)
+        self._telling = frozenset(
+            service for group in self._groups.values() if group.profile.node_set for service in group.profile.services
+        )
+        self._kinds = _kinds(self._groups.values())
         self._known: dict[tuple[str, tuple[ModelWanted, ...]], dict[str, PoolCapacity]] = {}
 
     def holds(self, model: str) -> bool:
@@ -71,17 +75,11 @@ class FleetCapacity:
 
     def tells_nodes(self, service: str) -> bool:
         """Whether some machine that offers the service says which node classes it knows."""
-        return any(group.profile.node_set and service in group.profile.services for group in self._groups.values())
+        return service in self._telling
 
     def engine_kind(self, service: str) -> str:
         """What kind of engine offers the service; empty if nobody says, or several kinds do."""
-        kinds = {
-            engine.kind
-            for group in self._groups.values()
-            for engine in next(iter(group.machines.values())).description.engines
-            if engine.service == service and engine.kind
-        }
-        return kinds.pop() if len(kinds) == 1 else ""
+        return self._kinds.get(service, "")
 
     def of(self, wanted: RequirementClass, models: tuple[ModelWanted, ...]) -> dict[str, PoolCapacity]:
         """Capacity by pool, `uniform` among them, for jobs that need this; the pool that `wanted` names does not count."""
@@ -110,6 +108,16 @@ class FleetCapacity:
     def _holders(self, profile_id: str, group: _Group, models: tuple[ModelWanted, ...]) -> Collection[str]:
         sets = [self._holding.get(model.name, {}).get(profile_id, set()) for model in models]
         return set.intersection(*sets) if sets else group.machines.keys()
+
+
+def _kinds(groups: Iterable[_Group]) -> dict[str, str]:
+    """Service -> the kind of engine that offers it, where there is just one."""
+    found: dict[str, set[str]] = {}
+    for group in groups:
+        for engine in next(iter(group.machines.values())).description.engines:
+            if engine.kind:
+                found.setdefault(engine.service, set()).add(engine.kind)
+    return {service: kinds.pop() for service, kinds in found.items() if len(kinds) == 1}
 
 
 def _groups(snapshot: CellSnapshot) -> dict[str, _Group]:
