@@ -58,7 +58,7 @@ _PARTS: Final = {
     "read": "payload",
     "needs": "catalogue and capacity",
     "estimates": "estimates",
-    "rest": "matrix, fallback, lane and reasons",
+    "rest": "matrix, fallback, lane, reasons and first looks at a class",
     "machine": "machine",
 }
 
@@ -79,7 +79,7 @@ class Figures(msgspec.Struct, frozen=True):
 
     @property
     def rest_s(self) -> float:
-        """Matrix, fallback, lane, and the decision with its reasons."""
+        """Matrix, fallback, lane, the decision with its reasons, and first looks: machines that fit a class nobody has asked for yet."""
         return self.decision_s - self.read_s - self.needs_s - self.estimates_s - self.machine_s
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from northstar.broker.catalogue_errors import ModelNotForTenant
 from northstar.broker.routing import MAX_DECISION_BYTES, Routed, Router
 from northstar.config.pools import packaged_pools
 from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
@@ -232,6 +233,35 @@ def test_pools_that_were_passed_over_for_the_same_reason_are_told_together() -> 
     rejected = Desk(FAST).route().decision.rejected
     assert [one.code for one in rejected] == ["too-long", "no-machine"]
     assert rejected[1].subject.startswith("standard, standard-photography, ")
+
+
+def test_a_change_of_the_catalogue_the_terms_or_the_fleet_counts_at_once_for_work_that_was_routed_before() -> None:
+    """What jobs that ask alike need is worked out once, and anew when something it follows from has changed."""
+    desk = Desk(FAST)
+    assert desk.route().resolved.request.requires.models[0].size_bytes == 6_940_000_000
+    desk.catalogue = CatalogueIndex()
+    assert desk.route().resolved.request.requires.models == ()
+    desk.router.see(a_cell(a_machine("m", "p", held={"sdxl.safetensors": "disk"}), p=a_profile("fast-lane")))
+    assert desk.route().decision.holders == 1
+    desk.terms["default"] = desk.terms["acme"] = TenantTerms(regions=("eu",))
+    assert desk.route(tenant="acme").resolved.request.requires.regions == ("eu",)
+
+
+def test_what_one_tenant_may_use_is_not_remembered_for_another() -> None:
+    """A model that is kept for one tenant is refused to the next one that names it, though the first was routed just before."""
+    desk = Desk(FAST)
+    desk.catalogue = CatalogueIndex([msgspec.structs.replace(SDXL, tenants=("acme",))])
+    assert desk.route(tenant="acme").resolved.declared == ("sdxl.safetensors",)
+    with pytest.raises(ModelNotForTenant):
+        desk.route(tenant="rival")
+
+
+def test_notes_and_pools_are_those_of_the_job_though_needs_are_shared() -> None:
+    desk = Desk(FAST)
+    desk.catalogue = CatalogueIndex()
+    first, second = desk.route(), desk.route(pool="fast-lane")
+    assert first.decision.notes == second.decision.notes
+    assert (first.decision.route, second.decision.route) == ("matrix", "pinned")
 
 
 def test_a_stored_decision_keeps_its_bound_by_leaving_out_the_last_pools_that_were_passed_over() -> None:

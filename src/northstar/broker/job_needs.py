@@ -28,7 +28,7 @@ MAX_NEEDS_KEPT: Final = 2_048
 #: Node classes that one job may require beside the core's.
 _MOST_NODE_CLASSES: Final = 64
 
-#: All that needs follow from, beside the fleet and the catalogue: service, tenant, what is asked for, and what the payload names.
+#: All that needs follow from, beside the fleet and the catalogue: service, tenant and its terms, what is asked for, and what the payload names.
 _Asked: TypeAlias = tuple[str, str, "TenantTerms", Requirements, tuple[ModelUse, ...], tuple[NodeClass, ...]]
 
 
@@ -77,7 +77,8 @@ class JobNeeds:
         """
         asked: _Asked = (
             request.service,
-            request.tenant,
+            # Most tenants have the same terms and may use the same models, and need the same of machines then.
+            request.tenant if self.catalogue.is_restricted else "",
             terms,
             request.requires,
             workload.models,

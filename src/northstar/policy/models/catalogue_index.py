@@ -35,6 +35,8 @@ class CatalogueIndex:
 
     def __init__(self, models: Iterable[CatalogueModel] = ()) -> None:
         self.models = {model.name: model for model in sorted(models, key=lambda model: model.name)}
+        #: Whether some model is kept for some tenants, so that it matters who asks.
+        self.is_restricted = any(model.tenants for model in self.models.values())
         self._aliases: dict[str, CatalogueModel] = {}
         self._current: dict[str, Found] = {}
         self._files: dict[str, list[Found]] = {}

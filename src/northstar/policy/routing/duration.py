@@ -135,29 +135,28 @@ class DurationEstimator:
         )
 
     def _look(self, levels: list[tuple[LevelRule, LevelKey]], gpu_class: str, log_work: float) -> _Look | None:
-        value, found = 0.0, None
+        # A job passes here once for each class of GPU that pools count by, so nothing is made on the way but what is given.
+        value, source, runs, trust, has_like_work = 0.0, None, 0, 1.0, False
         for rule, key in levels:
             classes = self._keys.get(key)
             if not classes:
                 continue
-            prior, trust, runs = (0.0 if found is None else rule.prior), 1.0, 0
-            own = classes.get(gpu_class)
+            prior, own = (0.0 if source is None else rule.prior), classes.get(gpu_class)
+            here_trust, here_runs = 1.0, 0
             if own is None or own.runs < _ENOUGH_OWN:
                 other = _most_seen(classes, gpu_class)
                 if other is not None:
-                    shift, trust = self._ratio(other, gpu_class)
+                    shift, here_trust = self._ratio(other, gpu_class)
                     seen = classes[other]
-                    runs, mean, weight = seen.runs, _mean(seen, rule, log_work) + shift, seen.weight * trust
+                    here_runs, mean, weight = seen.runs, _mean(seen, rule, log_work) + shift, seen.weight * here_trust
                     value, prior = (weight * mean + prior * value) / (weight + prior), rule.prior
             if own is not None:
-                runs, trust = own.runs, 1.0
+                here_runs, here_trust = own.runs, 1.0
                 value = (own.weight * _mean(own, rule, log_work) + prior * value) / (own.weight + prior)
-            has_like_work = rule.name == "service-work" or (found is not None and found.has_like_work)
-            if found is not None and _RANK[rule.source] < _RANK[found.source]:
-                found = msgspec.structs.replace(found, log_s=value)
-            else:
-                found = _Look(value, rule.source, runs, trust, has_like_work)
-        return found
+            has_like_work = has_like_work or rule.name == "service-work"
+            if source is None or _RANK[rule.source] >= _RANK[source]:
+                source, runs, trust = rule.source, here_runs, here_trust
+        return None if source is None else _Look(value, source, runs, trust, has_like_work)
 
     def _compare(self, classes: dict[str, Seen], gpu_class: str) -> None:
         """Learn how much slower one class is than another, from a shape that both have run."""
@@ -188,6 +187,9 @@ def _mean(seen: Seen, rule: LevelRule, log_work: float) -> float:
 
 
 def _most_seen(classes: dict[str, Seen], besides: str) -> str | None:
+    if len(classes) == 1:
+        (only,) = classes
+        return None if only == besides else only
     others = [name for name in classes if name != besides]
     return max(others, key=lambda name: (classes[name].runs, name)) if others else None
 

@@ -67,7 +67,8 @@ class FleetCapacity:
             service for group in self._groups.values() if group.profile.node_set for service in group.profile.services
         )
         self._kinds = _kinds(self._groups.values())
-        self._known: dict[tuple[str, tuple[ModelWanted, ...]], dict[str, PoolCapacity]] = {}
+        self._fits: dict[RequirementClass, list[tuple[str, str, FitDecision]]] = {}
+        self._known: dict[tuple[RequirementClass, tuple[ModelWanted, ...]], dict[str, PoolCapacity]] = {}
 
     def holds(self, model: str) -> bool:
         """Whether some machine that takes work has this model."""
@@ -83,7 +84,8 @@ class FleetCapacity:
 
     def of(self, wanted: RequirementClass, models: tuple[ModelWanted, ...]) -> dict[str, PoolCapacity]:
         """Capacity by pool, `uniform` among them, for jobs that need this; the pool that `wanted` names does not count."""
-        key = (msgspec.json.encode(msgspec.structs.replace(wanted, pool=UNIFORM)).decode(), models)
+        wanted = msgspec.structs.replace(wanted, pool=UNIFORM)
+        key = (wanted, models)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._counted(wanted, models)
@@ -91,11 +93,20 @@ class FleetCapacity:
 
     def _counted(self, wanted: RequirementClass, models: tuple[ModelWanted, ...]) -> dict[str, PoolCapacity]:
         shares: dict[str, list[_Share]] = {}
-        for profile_id, group in self._groups.items():
-            for pool in (*group.profile.pools, UNIFORM):
-                decision = decide_fit(group.profile, msgspec.structs.replace(wanted, pool=pool), self._node_sets)
-                shares.setdefault(pool, []).append(self._share(profile_id, group, decision, models))
+        for pool, profile_id, decision in self._fitting(wanted):
+            share = self._share(profile_id, self._groups[profile_id], decision, models)
+            shares.setdefault(pool, []).append(share)
         return {pool: _capacity(found) for pool, found in shares.items()}
+
+    def _fitting(self, wanted: RequirementClass) -> list[tuple[str, str, FitDecision]]:
+        """Pool, profile, and whether machines of that profile can serve the class in that pool; whatever the models."""
+        if wanted not in self._fits:
+            self._fits[wanted] = [
+                (pool, name, decide_fit(group.profile, msgspec.structs.replace(wanted, pool=pool), self._node_sets))
+                for name, group in self._groups.items()
+                for pool in (*group.profile.pools, UNIFORM)
+            ]
+        return self._fits[wanted]
 
     def _share(self, profile_id: str, group: _Group, decision: FitDecision, models: tuple[ModelWanted, ...]) -> _Share:
         if not decision.fits:
