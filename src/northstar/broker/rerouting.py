@@ -15,7 +15,7 @@ import structlog
 
 from northstar.broker.decisions import read_decision
 from northstar.broker.submission import wanted_lane
-from northstar.domain.errors import InvalidRequest, NorthstarError
+from northstar.domain.errors import NorthstarError
 from northstar.domain.jobs import JobBody, JobRequest, JobStatus
 from northstar.domain.pools import UNIFORM
 from northstar.policy.routing.fleet_index import FleetIndex
@@ -67,6 +67,8 @@ class Rerouter:
         self._every_s = every_s
         self._sleep = sleep
         self._turn = 0
+        #: Whether the router has seen the fleet of this round.
+        self._sees = False
 
     async def run(self) -> None:
         """Until cancelled. A server that does not answer is asked again, with a line in the log."""
@@ -85,9 +87,9 @@ class Rerouter:
             return 0
         if self._catalogue is not None:
             await self._catalogue.current()
-        self._router.see(snapshot)
         index = FleetIndex(snapshot)
         served = _served(snapshot)
+        self._sees = False
         moved = 0
         for lane in self._some(waiting):
             moved += await self._look_at(lane, index, is_served=lane.requirement_class in served)
@@ -112,7 +114,16 @@ class Rerouter:
         if not ids:
             return 0
         jobs = (await self._cell.inspect(ids, bodies=True, decisions=True)).jobs
-        moves = [move for job in jobs if (move := self._move(job, lane, is_served=is_served)) is not None]
+        if not self._sees:
+            # Where all wait at home, which is mostly so, nobody asks the router, and a large fleet is not counted for nothing.
+            await asyncio.to_thread(self._router.see, index.snapshot)
+            self._sees = True
+        moves = []
+        for job in jobs:
+            if (move := self._move(job, lane, is_served=is_served)) is not None:
+                moves.append(move)
+            # A large graph takes tens of milliseconds to read, and leases must be renewed meanwhile.
+            await asyncio.sleep(0)
         return await self._commit(lane, moves, index)
 
     def _move(self, job: InspectedJob, lane: LaneState, *, is_served: bool) -> tuple[str, Routed] | None:
@@ -124,9 +135,13 @@ class Rerouter:
             return None
         try:
             routed = self._router.route(_asked(job, before), key=job.record.idempotency_key or job.id)
-        except InvalidRequest as exc:
-            # Pools or terms have changed since, and would refuse it today; it was accepted, so it stays.
-            log.info("not_rerouted", job=job.id, code=exc.code, error=str(exc))
+        except NorthstarError as exc:
+            # Pools, terms or the catalogue have changed since, and would refuse it today; it was accepted, so it stays.
+            log.debug("not_rerouted", job=job.id, code=exc.code, error=str(exc))
+            return None
+        except msgspec.MsgspecError as exc:
+            # A newer version wrote its body, or a client of its own: that one stays too, and holds up no other.
+            log.debug("not_rerouted", job=job.id, error=str(exc))
             return None
         goes_home = routed.decision.route == "matrix"
         if routed.resolved.request.lane().key == lane.key or (is_served and not goes_home):
