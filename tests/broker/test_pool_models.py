@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from northstar.broker.catalogue import say
 from northstar.broker.catalogue_view import CatalogueView
 from northstar.broker.pool_models import PoolModels
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
+from northstar.domain.pools import Pools
 from tests.agent.rig import Rig, nonce
 from tests.policy.models.catalogue import a_model
 from tests.specification.pool_jobs import with_pool
@@ -23,9 +25,17 @@ async def joined(rig: Rig, name: str, pool: str, *models: ModelHeld) -> None:
     )
 
 
-def looking(rig: Rig) -> PoolModels:
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def looking(rig: Rig, pools: Pools = WANTED, *, clock: Callable[[], float] = time.monotonic) -> PoolModels:
     view = CatalogueView(rig.cell, monotonic=time.monotonic)
-    return PoolModels(rig.cell, view, lambda: WANTED, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic)
+    return PoolModels(rig.cell, view, lambda: pools, new_id=lambda: nonce() + nonce(), monotonic=clock)
 
 
 async def test_machines_of_the_pool_that_lack_a_model_are_told_to_fetch_it_once(rig: Rig) -> None:
@@ -42,3 +52,15 @@ async def test_machines_of_the_pool_that_lack_a_model_are_told_to_fetch_it_once(
 async def test_a_model_that_nobody_declared_is_told_and_holds_nothing_up(rig: Rig) -> None:
     await joined(rig, "m", "fast-lane")
     assert await looking(rig).step() == 0
+
+
+async def test_a_machine_gets_two_files_at_a_time_however_many_models_its_pool_keeps(rig: Rig) -> None:
+    names = [f"m{at}.safetensors" for at in range(5)]
+    await say(rig.cell, [a_model(name) for name in names], by="ann")
+    await joined(rig, "lacks", "fast-lane")
+    clock = Clock()
+    look = looking(rig, with_pool("fast-lane", models={"keep": tuple(names)}), clock=clock)
+    assert [await look.step(), await look.step()] == [2, 0]
+    clock.now_s += 31  # these two were never begun: they may be broken, and the others shall not wait for them
+    assert [await look.step(), await look.step()] == [2, 0]
+    assert [order.model for order in await rig.cell.pending_orders("lacks")] == names[:4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,21 +10,44 @@ from typing import Any
 import msgspec
 
 from northstar.agent.direct_link import DirectLink
+from northstar.broker.dead_letters import DeadLetters, Filter
+from northstar.broker.explained_jobs import JobExplainer
+from northstar.broker.job_past import JobPast
+from northstar.broker.queue_places import QueuePlaces
 from northstar.broker.rerouting import Rerouter
-from northstar.broker.routing import Router
-from northstar.broker.submission import Submitter
+from northstar.broker.routing import Routed, Router
+from northstar.broker.submission import Submitter, wanted_job, wanted_lane
+from northstar.broker.transfer import move
 from northstar.config.pools import packaged_pools
 from northstar.domain.decisions import RoutingDecision
-from northstar.domain.jobs import JobRequest
+from northstar.domain.jobs import JobRequest, RetryRule
 from northstar.domain.machines import MachineDescription, MachineProfile
+from northstar.domain.models import ModelNeed
+from northstar.domain.pools import Pools
 from northstar.domain.requirements import Requirements
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.policy.routing.duration import DurationEstimator
+from northstar.policy.routing.ready_after import PatienceRule
+from northstar.policy.routing.snapshot import CellSnapshot
+from northstar.store.history.finished_jobs import place_of
+from northstar.store.messages import Failure
+from northstar.store.snapshots import read_candidates
 from tests.agent.rig import Rig, nonce
 from tests.broker.test_routing import Guess
+from tests.policy.models.catalogue import a_model
+from tests.specification.pool_jobs import with_pool
 
-WORDS = ["service:waits", "pool:fast-lane", "pool:standard", "pool:heavy", "pool:enterprise", "pool:lightning"]
+WORDS = [
+    "tag:edge",
+    "model:sdxl.safetensors",
+    "service:waits",
+    "pool:fast-lane",
+    "pool:standard",
+    "pool:heavy",
+    "pool:enterprise",
+    "pool:lightning",
+]
 A_PICTURE = {"width": 512, "height": 512, "steps": 20}
 
 
@@ -31,10 +55,17 @@ class Floor:
     """A cell with a router at its door, and one that looks again."""
 
     def __init__(
-        self, rig: Rig, *, terms: Callable[[str], TenantTerms] = lambda _: NO_TERMS, seconds: float | None = 10.0
+        self,
+        rig: Rig,
+        *,
+        terms: Callable[[str], TenantTerms] = lambda _: NO_TERMS,
+        seconds: float | None = 10.0,
+        pools: Callable[[], Pools] = packaged_pools,
     ) -> None:
         """Jobs take so many seconds; None: what is said of them, or the rules."""
         self.rig = rig
+        self._pools = pools
+        self.catalogue = CatalogueIndex()
         self._estimates = DurationEstimator() if seconds is None else Guess(seconds)
         self._terms = terms
         self.rerouter = Rerouter(rig.cell, self._router(), new_nonce=nonce)
@@ -43,14 +74,14 @@ class Floor:
         )
 
     def _router(self) -> Router:
-        return Router(pools=packaged_pools, terms=self._terms, estimates=self._estimates, catalogue=CatalogueIndex)
+        return Router(pools=self._pools, terms=self._terms, estimates=self._estimates, catalogue=lambda: self.catalogue)
 
     async def opens(self) -> None:
         await self.rig.cell.declare(WORDS, by="test")
 
-    async def machine(self, name: str, *pools: str) -> DirectLink:
+    async def machine(self, name: str, *pools: str, tags: tuple[str, ...] = ()) -> DirectLink:
         link = await self.rig.link(name)
-        profile = MachineProfile(pools=pools, services=("waits",))
+        profile = MachineProfile(pools=pools, services=("waits",), tags=tags)
         await link.register(profile, MachineDescription(), slots=4, models=())
         await self.rig.plan()
         return link
@@ -91,6 +122,34 @@ async def test_it_goes_home_when_its_own_pool_has_a_machine_again(rig: Rig) -> N
     assert ((await floor.decision("a")).pool, await floor.takes(fast)) == ("fast-lane", ["a"])
 
 
+async def test_a_job_that_went_elsewhere_and_failed_there_is_replayed_there(rig: Rig) -> None:
+    floor = Floor(rig)
+    await floor.opens()
+    await floor.submit("a", retry=RetryRule(max_attempts=1))
+    heavy = await floor.machine("h", "heavy")
+    await floor.rerouter.step()
+    await rig.plan()
+    (held,) = (await heavy.claim(credits_=1)).jobs
+    await heavy.fail([Failure(held.id, held.token, "NS_TEST", "broken", retryable=False, jitter=0.0)])
+    dead = DeadLetters(rig.cell, new_nonce=nonce)
+    assert [letter.pool async for letter in dead.find(Filter(pool="heavy"))] == ["heavy"]
+    assert await dead.replay(["a"]) == {"a": None}
+    assert await floor.takes(heavy) == ["a"]
+
+
+async def test_a_job_that_went_elsewhere_waits_in_that_pool_of_another_cell_too(rig: Rig) -> None:
+    floor = Floor(rig)
+    await floor.opens()
+    await floor.submit("a")
+    await floor.machine("h", "heavy")
+    await floor.rerouter.step()
+    async with Rig(rig.url) as there:
+        await there.cell.declare(WORDS, by="test")
+        assert (await move(rig.cell, there.cell, ["a"], new_id=nonce)).moved == ("a",)
+        (job,) = (await there.cell.inspect(["a"], decisions=True)).jobs
+        assert place_of(job)[0] == msgspec.json.decode(job.decision, type=RoutingDecision).pool == "heavy"
+
+
 async def test_who_waits_at_home_or_nowhere_better_stays(rig: Rig) -> None:
     floor = Floor(rig)
     await floor.opens()
@@ -124,6 +183,76 @@ async def test_what_its_submitter_said_of_its_time_still_counts(rig: Rig) -> Non
     assert before.optimal == after.optimal
 
 
+async def test_a_job_whose_body_cannot_be_read_stays_and_holds_up_no_other(rig: Rig) -> None:
+    floor = Floor(rig)
+    await floor.opens()
+    await floor.submit("a")
+    (known,) = (await rig.cell.inspect(["a"], decisions=True)).jobs
+    request = JobRequest(service="waits", pool="fast-lane")
+    strange = wanted_job(request, job_id="strange", lane=1, weight=1.0, decision=known.decision)
+    strange = msgspec.structs.replace(strange, body='{"service":"waits","payload":{},"speciality":"of tomorrow"}')
+    lane = wanted_lane(request.lane(), None, PatienceRule())
+    await rig.cell.submit(jobs=[strange], lanes=[lane], nonce=nonce())
+    await floor.machine("h", "heavy")
+    assert await floor.rerouter.step() == 1
+    assert (await floor.decision("a")).pool == "heavy"
+
+
+async def test_a_job_whose_model_is_kept_for_others_by_now_stays_and_holds_up_no_other(rig: Rig) -> None:
+    floor = Floor(rig)
+    await floor.opens()
+    await floor.submit("kept", requires=Requirements(models=(ModelNeed(name="sdxl.safetensors"),)))
+    await floor.submit("free")
+    await floor.machine("h", "heavy")
+    floor.catalogue = CatalogueIndex([a_model("sdxl.safetensors", tenants=("acme",))])
+    assert await floor.rerouter.step() == 1
+    assert (await floor.decision("free")).pool == "heavy"
+
+
+async def test_where_all_wait_at_home_the_fleet_is_not_counted(rig: Rig) -> None:
+    class Counting(Router):
+        seen = 0
+
+        def see(self, snapshot: CellSnapshot) -> None:
+            self.seen += 1
+            super().see(snapshot)
+
+    floor = Floor(rig)
+    await floor.opens()
+    await floor.machine("f", "fast-lane")
+    await floor.submit("home")
+    router = Counting(pools=packaged_pools, terms=lambda _: NO_TERMS, estimates=Guess(10.0), catalogue=CatalogueIndex)
+    assert await Rerouter(rig.cell, router, new_nonce=nonce).step() == 0
+    assert router.seen == 0
+
+
+async def test_others_have_their_turn_between_two_jobs_that_are_looked_at(rig: Rig) -> None:
+    turns: list[int] = []
+
+    class Noting(Router):
+        def route(self, request: JobRequest, *, key: str) -> Routed:
+            turns.append(others)
+            return super().route(request, key=key)
+
+    others = 0
+
+    async def other() -> None:
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    floor = Floor(rig)
+    await floor.opens()
+    for at in range(10):
+        await floor.submit(f"job-{at}")
+    router = Noting(pools=packaged_pools, terms=lambda _: NO_TERMS, estimates=Guess(10.0), catalogue=CatalogueIndex)
+    task = asyncio.create_task(other())
+    await Rerouter(rig.cell, router, new_nonce=nonce).step()
+    task.cancel()
+    assert len(set(turns)) == 10
+
+
 async def test_two_that_look_at_once_move_a_job_once(rig: Rig) -> None:
     floor = Floor(rig)
     await floor.opens()
@@ -131,6 +260,33 @@ async def test_two_that_look_at_once_move_a_job_once(rig: Rig) -> None:
     await floor.machine("h", "heavy")
     other = Floor(rig)
     assert await floor.rerouter.step() + await other.rerouter.step() == 1
+
+
+async def test_where_it_goes_machines_near_its_users_are_preferred_as_at_submit(rig: Rig) -> None:
+    floor = Floor(rig, pools=lambda: with_pool("heavy", scaling={"prefers_edge": True}))
+    await floor.opens()
+    await floor.submit("a")
+    await floor.machine("far", "heavy")
+    await floor.machine("near", "heavy", tags=("edge",))
+    assert await floor.rerouter.step() == 1
+    choices = await read_candidates(rig.cell.client, rig.cell.keys)
+    (far,), (near,) = choices["far"], choices["near"]
+    assert near.preference < far.preference
+
+
+async def test_an_explanation_names_the_pool_in_which_it_waits_now(rig: Rig) -> None:
+    floor = Floor(rig)
+    await floor.opens()
+    await floor.submit("a")
+    await floor.machine("h", "heavy")
+    await floor.rerouter.step()
+    explainer = JobExplainer(
+        rig.cell,
+        past=JobPast(rig.cell, None),
+        places=QueuePlaces(rig.cell, monotonic=time.monotonic),
+        rule=PatienceRule(),
+    )
+    assert (await explainer.explain("a")).pool == "heavy"
 
 
 async def test_many_lanes_have_their_turn_round_by_round(rig: Rig) -> None:

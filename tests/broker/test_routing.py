@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from northstar.broker.catalogue_errors import ModelNotForTenant
+from northstar.broker.requests import InvalidJob
 from northstar.broker.routing import MAX_DECISION_BYTES, Routed, Router
 from northstar.config.pools import packaged_pools
 from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
@@ -273,3 +274,32 @@ def test_a_stored_decision_keeps_its_bound_by_leaving_out_the_last_pools_that_we
     assert len(text.encode()) <= MAX_DECISION_BYTES
     assert kept.rejected == many[: len(kept.rejected)]
     assert len(kept.rejected) > 6
+
+
+def test_a_guest_of_a_quicker_pool_has_the_turn_of_its_own_pool() -> None:
+    desk = Desk(a_cell(a_machine("m", "p1"), p1=a_profile("fast-lane")))
+    desk.guess.seconds = 60.0
+    routed = desk.router.route(JobRequest(service="comfy", payload=PICTURE, priority=50), key="a")
+    assert (routed.decision.route, routed.decision.pool, routed.resolved.request.priority) == (
+        "fallback",
+        "fast-lane",
+        50,
+    )
+
+
+def test_a_model_that_is_kept_for_others_is_refused_however_many_the_job_names_before_it() -> None:
+    kept = msgspec.structs.replace(SDXL, tenants=("acme",))
+    others = tuple(ModelNeed(name=f"lora{at}.safetensors") for at in range(32))
+    desk = Desk(a_cell(a_machine("m", "p1", held={"sdxl.safetensors": "disk"}), p1=a_profile("fast-lane")))
+    desk.catalogue = CatalogueIndex([kept])
+    with pytest.raises(ModelNotForTenant):
+        desk.router.route(
+            JobRequest(service="comfy", payload=PICTURE, tenant="eve", requires=Requirements(models=others)), key="a"
+        )
+
+
+def test_more_models_than_a_job_may_need_are_refused_and_not_cut() -> None:
+    others = tuple(ModelNeed(name=f"lora{at}.safetensors") for at in range(32))
+    desk = Desk()
+    with pytest.raises(InvalidJob):
+        desk.router.route(JobRequest(service="comfy", payload=PICTURE, requires=Requirements(models=others)), key="a")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from northstar.broker.submission import wanted_lane
+from northstar.broker.stored_lanes import StoredLanes, stored_pool
 from northstar.domain.jobs import JobBody
 from northstar.domain.refusals import QueueRefusal, refusal
 from northstar.policy.routing.ready_after import PatienceRule
@@ -69,7 +69,7 @@ class DeadLetters:
         after = ""
         while True:
             page = await self._cell.list_jobs("dead", after=after, count=CHUNK)
-            for job in (await self._cell.inspect(page.jobs, bodies=True)).jobs:
+            for job in (await self._cell.inspect(page.jobs, bodies=True, decisions=True)).jobs:
                 letter = _letter(job)
                 if letter is not None and wanted.accepts(letter):
                     yield letter
@@ -85,7 +85,7 @@ class DeadLetters:
             read += len(ids)
             new = [job_id for job_id in ids if job_id not in seen]
             seen.update(new)
-            for job in (await self._cell.inspect(new, bodies=True)).jobs if new else ():
+            for job in (await self._cell.inspect(new, bodies=True, decisions=True)).jobs if new else ():
                 letter = _letter(job)
                 if letter is not None and wanted.accepts(letter):
                     yield letter
@@ -99,7 +99,7 @@ class DeadLetters:
         outcomes: dict[str, QueueRefusal | None] = {}
         for first in range(0, len(job_ids), CHUNK):
             asked = job_ids[first : first + CHUNK]
-            found = (await self._cell.inspect(asked, bodies=True)).jobs
+            found = (await self._cell.inspect(asked, bodies=True, decisions=True)).jobs
             lanes = await self._lanes(found)
             known = [(job.id, lanes[job.id]) for job in found]
             replayed = await self._cell.replay(known, nonce=self._new_nonce()[-16:]) if known else []
@@ -108,9 +108,9 @@ class DeadLetters:
         return outcomes
 
     async def _lanes(self, jobs: Sequence[InspectedJob]) -> dict[str, WantedLane]:
-        """Each job's lane as it was submitted: the lane itself may be gone by now."""
-        view = await read_snapshot(self._cell.client, self._cell.keys)
-        return {job.id: wanted_lane(_body(job).lane(), view, self._rule) for job in jobs}
+        """Each job's lane, of the pool in which it waited last: the lane itself may be gone by now."""
+        lanes = StoredLanes(await read_snapshot(self._cell.client, self._cell.keys), self._rule)
+        return {job.id: lanes.of(job.body, job.decision) for job in jobs}
 
 
 def _body(job: InspectedJob) -> JobBody:
@@ -124,7 +124,7 @@ def _letter(job: InspectedJob) -> DeadLetter | None:
     return DeadLetter(
         id=job.id,
         service=body.service,
-        pool=body.pool,
+        pool=stored_pool(body, job.decision),
         tenant=job.record.tenant,
         code=job.record.error_code,
         message=job.record.error_message,

@@ -9,6 +9,7 @@ import msgspec
 
 from northstar.broker.decisions import read_decision
 from northstar.broker.job_views import view_of
+from northstar.broker.stored_lanes import stored_pool
 from northstar.domain.explanations import MOST_STEPS, JobExplanation
 from northstar.domain.job_story import Step, steps_of
 from northstar.domain.jobs import JobStatus
@@ -188,7 +189,7 @@ def _recorded(job: InspectedJob, view: JobView, *, now_ms: int, overdue_ms: int)
         now_ms=now_ms,
         tenant=view.tenant,
         service=view.body.service if view.body else "",
-        pool=view.body.pool if view.body else "",
+        pool=stored_pool(view.body, job.decision) if view.body else "",
         priority=view.priority,
         machine=view.machine,
         submitted_ms=view.submitted_ms,

@@ -11,7 +11,7 @@ from northstar.domain.models import ADAPTERS, ModelName, ModelNeed
 from northstar.domain.requirements import VRAM_CLASSES_MB, Requirements, read_class
 from northstar.domain.workloads import Modality, ModelUse, NodeClass, Speciality, Workload
 from northstar.policy.models.core_nodes import CORE_NODE_CLASSES
-from northstar.policy.models.resolve import MAX_NEEDS, NeedNote
+from northstar.policy.models.resolve import NeedNote
 from northstar.policy.models.vram import vram_mb_of
 from northstar.policy.routing.pool_capacity import ModelWanted
 from northstar.policy.routing.pool_fallback import PoolCapacity
@@ -132,7 +132,8 @@ class JobNeeds:
                 )
         if not found:
             return request
-        models = (*request.requires.models, *found)[:MAX_NEEDS]
+        # More than a job may need are refused below, and not cut: what is cut would not be checked against whom it is kept for.
+        models = (*request.requires.models, *found)
         return msgspec.structs.replace(request, requires=msgspec.structs.replace(request.requires, models=models))
 
     def _with_machine(self, request: JobRequest, workload: Workload, notes: list[str]) -> Requirements:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -13,11 +15,12 @@ from northstar.policy.fleet.pool_stance import models_to_keep
 from northstar.store.snapshots import read_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.domain.models import ModelOrder
     from northstar.domain.pools import Pools
+    from northstar.policy.models.catalogue_index import CatalogueIndex
     from northstar.policy.routing.snapshot import MachineState
     from northstar.store.cell import Cell
 
@@ -25,8 +28,12 @@ log = structlog.get_logger(__name__)
 
 #: What was ordered to a machine is not ordered to it again for so long: it may be large, or its disk full.
 AGAIN_AFTER_S: Final = 900.0
-#: Files ordered to one machine in one round: the next ones follow when these are there.
+#: Files under way to one machine: the next ones follow when one of these is there.
 _PER_MACHINE: Final = 2
+#: An order that a machine has not begun by then holds up no other: it may never be begun.
+_TAKEN_UP_S: Final = 30.0
+#: Models of its pools that are looked after on one machine.
+_KEPT: Final = 64
 _REMEMBERED: Final = 100_000
 
 
@@ -74,17 +81,30 @@ class PoolModels:
             profile = snapshot.profiles.get(machine.profile)
             if profile is None or not machine.active:
                 continue
-            for name in models_to_keep(pools, profile.pools, ())[:64]:
-                found = catalogue.find(name)
-                if found is None:
-                    self._tell_once(name)
-                    continue
-                orders = [order for file in found.files if (order := file.order()) is not None]
-                missing = [one for one in orders if self._is_wanted(machine, one.name)]
-                for order in missing[:_PER_MACHINE]:
-                    self._remember(machine.id, order.name)
-                    ordered += await self._order(machine.id, order)
+            wanted = self._files(models_to_keep(pools, profile.pools, ())[:_KEPT], catalogue)
+            for order in self._due(machine, wanted):
+                self._remember(machine.id, order.name)
+                ordered += await self._order(machine.id, order)
         return ordered
+
+    def _files(self, models: Iterable[str], catalogue: CatalogueIndex) -> list[ModelOrder]:
+        """The files of these models, each with where it can be had."""
+        files: list[ModelOrder] = []
+        for name in models:
+            found = catalogue.find(name)
+            if found is None:
+                self._tell_once(name)
+            else:
+                files += [order for file in found.files if (order := file.order()) is not None]
+        return files
+
+    def _due(self, machine: MachineState, wanted: Iterable[ModelOrder]) -> list[ModelOrder]:
+        """What to order to a machine now: so much of what it lacks that no more than two files are under way to it."""
+        missing = [one for one in wanted if one.name not in machine.held]
+        ages_s = {one.name: self._ordered_ago_s(machine.id, one.name) for one in missing}
+        under_way = sum(one.name in machine.fetching or ages_s[one.name] < _TAKEN_UP_S for one in missing)
+        late = (one for one in missing if one.name not in machine.fetching and ages_s[one.name] >= AGAIN_AFTER_S)
+        return list(itertools.islice(late, max(0, _PER_MACHINE - under_way)))
 
     async def _order(self, machine: str, order: ModelOrder) -> int:
         try:
@@ -94,10 +114,9 @@ class PoolModels:
             return 0
         return 1
 
-    def _is_wanted(self, machine: MachineState, model: str) -> bool:
-        at_s = self._ordered_s.get((machine.id, model))
-        is_late = at_s is None or self._monotonic() - at_s >= AGAIN_AFTER_S
-        return model not in machine.held and model not in machine.fetching and is_late
+    def _ordered_ago_s(self, machine: str, model: str) -> float:
+        """Seconds since it was ordered to the machine; infinite if it never was."""
+        return self._monotonic() - self._ordered_s.get((machine, model), -math.inf)
 
     def _remember(self, machine: str, model: str) -> None:
         self._ordered_s[machine, model] = self._monotonic()

@@ -15,9 +15,10 @@ import structlog
 
 from northstar.broker.decisions import read_decision
 from northstar.broker.submission import wanted_lane
-from northstar.domain.errors import InvalidRequest, NorthstarError
+from northstar.domain.errors import NorthstarError
 from northstar.domain.jobs import JobBody, JobRequest, JobStatus
 from northstar.domain.pools import UNIFORM
+from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.lane_waits import read_first_jobs
 from northstar.store.messages import Rerouted
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.routing import Routed, Router
     from northstar.domain.decisions import RoutingDecision
+    from northstar.domain.requirements import LaneKey
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState
     from northstar.store.cell import Cell
-    from northstar.store.messages import InspectedJob
+    from northstar.store.messages import InspectedJob, WantedLane
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,8 @@ class Rerouter:
         self._every_s = every_s
         self._sleep = sleep
         self._turn = 0
+        #: Whether the router has seen the fleet of this round.
+        self._sees = False
 
     async def run(self) -> None:
         """Until cancelled. A server that does not answer is asked again, with a line in the log."""
@@ -83,11 +87,12 @@ class Rerouter:
             return 0
         if self._catalogue is not None:
             await self._catalogue.current()
-        self._router.see(snapshot)
+        index = FleetIndex(snapshot)
         served = _served(snapshot)
+        self._sees = False
         moved = 0
         for lane in self._some(waiting):
-            moved += await self._look_at(lane, snapshot, is_served=lane.requirement_class in served)
+            moved += await self._look_at(lane, index, is_served=lane.requirement_class in served)
         return moved
 
     def _some(self, lanes: Sequence[LaneState]) -> list[LaneState]:
@@ -96,7 +101,7 @@ class Rerouter:
         self._turn += LANES_PER_ROUND
         return [*lanes[first:], *lanes[:first]][:LANES_PER_ROUND]
 
-    async def _look_at(self, lane: LaneState, snapshot: CellSnapshot, *, is_served: bool) -> int:
+    async def _look_at(self, lane: LaneState, index: FleetIndex, *, is_served: bool) -> int:
         # Jobs of one lane were mostly routed alike: where the first is at home and served, nobody looks at the others.
         ids = await read_first_jobs(
             self._cell.client, self._cell.keys, lane.id, count=1 if is_served else JOBS_PER_LANE
@@ -109,8 +114,17 @@ class Rerouter:
         if not ids:
             return 0
         jobs = (await self._cell.inspect(ids, bodies=True, decisions=True)).jobs
-        moves = [move for job in jobs if (move := self._move(job, lane, is_served=is_served)) is not None]
-        return await self._commit(lane, moves, snapshot)
+        if not self._sees:
+            # Where all wait at home, which is mostly so, nobody asks the router, and a large fleet is not counted for nothing.
+            await asyncio.to_thread(self._router.see, index.snapshot)
+            self._sees = True
+        moves = []
+        for job in jobs:
+            if (move := self._move(job, lane, is_served=is_served)) is not None:
+                moves.append(move)
+            # A large graph takes tens of milliseconds to read, and leases must be renewed meanwhile.
+            await asyncio.sleep(0)
+        return await self._commit(lane, moves, index)
 
     def _move(self, job: InspectedJob, lane: LaneState, *, is_served: bool) -> tuple[str, Routed] | None:
         """Where the job belongs now, if that is elsewhere."""
@@ -121,9 +135,13 @@ class Rerouter:
             return None
         try:
             routed = self._router.route(_asked(job, before), key=job.record.idempotency_key or job.id)
-        except InvalidRequest as exc:
-            # Pools or terms have changed since, and would refuse it today; it was accepted, so it stays.
-            log.info("not_rerouted", job=job.id, code=exc.code, error=str(exc))
+        except NorthstarError as exc:
+            # Pools, terms or the catalogue have changed since, and would refuse it today; it was accepted, so it stays.
+            log.debug("not_rerouted", job=job.id, code=exc.code, error=str(exc))
+            return None
+        except msgspec.MsgspecError as exc:
+            # A newer version wrote its body, or a client of its own: that one stays too, and holds up no other.
+            log.debug("not_rerouted", job=job.id, error=str(exc))
             return None
         goes_home = routed.decision.route == "matrix"
         if routed.resolved.request.lane().key == lane.key or (is_served and not goes_home):
@@ -132,7 +150,7 @@ class Rerouter:
             return None
         return job.id, routed
 
-    async def _commit(self, lane: LaneState, moves: Sequence[tuple[str, Routed]], snapshot: CellSnapshot) -> int:
+    async def _commit(self, lane: LaneState, moves: Sequence[tuple[str, Routed]], index: FleetIndex) -> int:
         if not moves:
             return 0
         numbers: dict[str, int] = {}
@@ -140,7 +158,7 @@ class Rerouter:
         for job_id, routed in moves:
             key = routed.resolved.request.lane()
             if key.key not in numbers:
-                lanes.append(wanted_lane(key, snapshot, self._rule))
+                lanes.append(self._wanted_lane(key, index, routed.resolved.request.expected_s))
                 numbers[key.key] = len(lanes)
             jobs.append(Rerouted(id=job_id, from_=lane.id, lane=numbers[key.key], decision=routed.stored()))
         because = moves[0][1].decision.because
@@ -149,6 +167,10 @@ class Rerouter:
         if moved:
             log.info("jobs_rerouted", cell=self._cell.name, jobs=moved, lane=lane.id, because=because)
         return moved
+
+    def _wanted_lane(self, lane: LaneKey, index: FleetIndex, run_s: float | None) -> WantedLane:
+        prefers_edge = self._router.prefers_edge(lane.pool)
+        return wanted_lane(lane, index.snapshot, self._rule, index=index, run_s=run_s, prefers_edge=prefers_edge)
 
 
 def _served(snapshot: CellSnapshot) -> set[str]:

@@ -127,14 +127,15 @@ class Router:
         profile = self._profile(request, workload, needs, key=key, pools=pools, terms=terms)
         choice = choose_pool(profile, pools)
         route = route_to_pool(profile, choice, pools, needs.capacity, self._rule)
-        spec, wanted = pools.get(route.pool), pools.get(choice.pool)
+        # A guest keeps the turn of its own pool: it does not come before those whose pool it is, nor take a boost home from there.
+        wanted = pools.get(choice.pool)
         # The estimate that decided: on the GPU by which the wanted pool counts.
         estimate = profile.estimate_for(wanted.compute.reference_gpu if wanted else "")
         whole = msgspec.structs.replace(
             request,
             pool=route.pool,
             requires=needs.requires,
-            priority=pool_priority(request.priority, spec, terms),
+            priority=pool_priority(request.priority, wanted, terms),
             expected_s=request.expected_s or max(0.001, estimate.p50_s),
         )
         return Routed(

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from northstar.broker.submission import wanted_lane
+from northstar.broker.stored_lanes import StoredLanes
 from northstar.domain.errors import NorthstarError
-from northstar.domain.jobs import JobBody
 from northstar.domain.refusals import QueueRefusal, refusal
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.messages import Leaving, Outcome
@@ -84,7 +83,7 @@ async def _arrive(
 ) -> Moves:
     if not leaving:
         return Moves()
-    snapshot = await read_snapshot(target.client, target.keys)
+    lanes = StoredLanes(await read_snapshot(target.client, target.keys), rule)
     jobs = [
         {
             "id": job.id,
@@ -92,7 +91,7 @@ async def _arrive(
             "record": job.record,
             "body": job.body,
             "decision": job.decision,
-            "lane": wanted_lane(msgspec.json.decode(job.body, type=JobBody).lane(), snapshot, rule),
+            "lane": lanes.of(job.body, job.decision),
         }
         for job in leaving
     ]
