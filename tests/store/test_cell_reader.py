@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld, ModelNeed
 from northstar.domain.requirements import Requirements
+from northstar.store.cell import MOST_ASKED_BY_NAME
 from northstar.store.keys import CellKeys
 from northstar.store.known_machines import KnownMachines
 from northstar.store.messages import Candidate, Done
@@ -162,3 +163,12 @@ def test_machines_seen_before_are_put_together_as_if_they_were_new(
             one.see(parts | {"fetches": fetching}, parked)
         assert known.running == first.running
         assert known.states(run_s) == first.states(run_s)
+
+
+@pytest.mark.parametrize("count", [1, MOST_ASKED_BY_NAME, 10 * MOST_ASKED_BY_NAME])
+async def test_who_does_not_wait_is_told_the_same_however_many_are_asked_for(rig: Rig, count: int) -> None:
+    link = await rig.joined("waits")
+    await rig.joined("is here")
+    await link.claim(credits_=1)
+    strangers = [f"stranger {number}" for number in range(count)]
+    assert await rig.cell.unparked(["waits", "is here", *strangers]) == ["is here", *strangers]
