@@ -24,7 +24,9 @@ from northstar.store.bells import Connected, Offered
 from northstar.store.cell import Cell
 from northstar.store.messages import Done, Held
 
-PROFILE = MachineProfile(pools=("standard",), services=("count",))
+#: The standard pool takes no more than a thousand machines as it is shipped; this one takes five thousand.
+POOL = "fast-lane"
+PROFILE = MachineProfile(pools=(POOL,), services=("count",))
 _RENEW_S = 10.0
 _OPTIONS = LinkOptions(backoff=Backoff(), connect_s=30.0, patience_s=30.0, answer_s=30.0)
 
@@ -103,7 +105,7 @@ class Fleet:
     async def tokens(self) -> list[tuple[str, Secret]]:
         """A name and a token for each machine: they joined before the measurement."""
         admission = Admission(self._cell, random_bytes=secrets.token_bytes, monotonic=time.monotonic)
-        terms = InviteTerms(pools=("standard",), uses=self._count)
+        terms = InviteTerms(pools=(POOL,), uses=self._count)
         invite = (await admission.invite(terms, by="benchmark")).invite
         found = []
         for number in range(self._count):

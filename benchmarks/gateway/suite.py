@@ -20,7 +20,7 @@ import msgspec
 import uvloop
 
 from benchmarks.contract import Options, Outcome
-from benchmarks.gateway.fleet import Fleet
+from benchmarks.gateway.fleet import POOL, Fleet
 from benchmarks.measure import ProcessorWatch, percentile, spread
 from benchmarks.peers.processes import Process
 from benchmarks.peers.server import Server, started
@@ -76,7 +76,7 @@ async def _one(size: int) -> Figures:
         try:
             cell = Cell(client, "gateway")
             await cell.open(CellLimits(), configure=True)
-            await cell.declare(["pool:standard", "service:count"], by="benchmark")
+            await cell.declare([f"pool:{POOL}", "service:count"], by="benchmark")
             return await _measured(cell, server, size, folder=folder, port=port)
         finally:
             await client.aclose()
@@ -168,7 +168,7 @@ async def _paced(submitter: Submitter, fleet: Fleet, *, count: int) -> list[int]
     for turn in range(count):
         await asyncio.sleep(max(0.0, begun_s + turn * _APART_S - time.monotonic()))
         submitted.append(time.monotonic_ns())
-        await submitter.submit([JobRequest(service="count", payload={"number": submitted[-1]})])
+        await submitter.submit([JobRequest(service="count", pool=POOL, payload={"number": submitted[-1]})])
     async with asyncio.timeout(_WITHIN_S):
         while not fleet.started.keys() >= set(submitted):
             await asyncio.sleep(0.01)

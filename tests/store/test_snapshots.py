@@ -111,7 +111,7 @@ async def store(rig: Rig, part: str, field: str, value: bytes) -> None:
 async def test_a_profile_of_a_newer_version_is_read_without_what_is_new(rig: Rig) -> None:
     await rig.joined("m")
     text = PROFILE.canonical()[:-1] + ',"interconnect":"nvlink"}'
-    await store(rig, "profiles", "000001", msgspec.msgpack.encode([text, "more"]))
+    await store(rig, "profiles", "000001", msgspec.msgpack.encode([text, 1, "", "more"]))
     assert (await read_snapshot(rig.cell.client, rig.cell.keys)).profiles["000001"] == PROFILE
 
 

@@ -10,9 +10,10 @@ import structlog
 
 from northstar.broker.planning import changed_candidates, open_fits
 from northstar.domain.errors import NorthstarError
+from northstar.policy.routing.alike import AlikeMachines
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.bells import Connected, Due, PlanDue, listen
-from northstar.store.snapshots import read_candidates, read_snapshot
+from northstar.store.snapshots import CellReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,8 @@ class Dispatcher:
         tick_at_least_every_s: float = 0.8,
     ) -> None:
         self._cell = cell
+        self._reader = CellReader(cell.client, cell.keys)
+        self._machines = AlikeMachines()
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()
         self._plan_every_s = plan_every_s
@@ -115,22 +118,22 @@ class Dispatcher:
         # Compared with what is in the cell, not with what was written last: submissions add candidates, machines that
         # leave lose them, and other dispatchers write too. Read before the cell itself: a lane that a submission has placed
         # meanwhile is then in both, or looks like something to add; the other way round it would be taken away again.
-        known = await read_candidates(self._cell.client, self._cell.keys)
+        known = await self._reader.candidates()
         snapshot = await self._decided()
-        changed = await _aside(snapshot, lambda: changed_candidates(snapshot, known, self._rule))
+        changed = await _aside(snapshot, lambda: changed_candidates(snapshot, known, self._rule, self._machines))
         for first in range(0, len(changed), MACHINES_PER_CALL):
             await self._cell.set_candidates(changed[first : first + MACHINES_PER_CALL], nonce=self._new_nonce())
         return len(changed)
 
     async def _decided(self) -> CellSnapshot:
         """The cell, once every pair of profile and class that was open is decided."""
-        snapshot = await read_snapshot(self._cell.client, self._cell.keys)
+        snapshot = await self._reader.snapshot()
         fits = await _aside(snapshot, lambda: open_fits(snapshot))
         if not fits:
             return snapshot
         for first in range(0, len(fits), FITS_PER_CALL):
             await self._cell.decide_fits(fits[first : first + FITS_PER_CALL])
-        return await read_snapshot(self._cell.client, self._cell.keys)
+        return await self._reader.snapshot()
 
 
 async def _aside(snapshot: CellSnapshot, work: Callable[[], Result]) -> Result:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from northstar.policy.routing.alike import AlikeMachines
 from northstar.policy.routing.candidates import undecided_fits
 from northstar.policy.routing.plan import choices_of, plan_rankings
 from northstar.store.messages import Candidate, Fit
@@ -28,22 +29,29 @@ def open_fits(snapshot: CellSnapshot) -> list[Fit]:
 
 
 def changed_candidates(
-    snapshot: CellSnapshot, known: Mapping[str, Collection[Candidate]], rule: PatienceRule
+    snapshot: CellSnapshot,
+    known: Mapping[str, Collection[Candidate]],
+    rule: PatienceRule,
+    machines: AlikeMachines | None = None,
 ) -> list[tuple[str, list[Candidate]]]:
-    """Machines whose candidates in the cell (`known`) are not what policy wants, with what it wants, best first."""
-    # Of a thousand machines most are alike, in what they may take and in what they should: each such pair is compared once.
-    same: dict[tuple[int, int], bool] = {}
+    """Machines whose candidates in the cell (`known`) are not what policy wants, with what it wants, best first.
+
+    `machines` is for callers that ask again and again: it knows the machines of earlier snapshots, and spares looking into those
+    that are the same.
+    """
     changed = []
-    for machine_id, ranking in plan_rankings(snapshot, rule).items():
-        taken = known.get(machine_id, ())
-        pair = (id(taken), id(ranking))
-        if pair not in same:
-            same[pair] = says_the_same(taken, ranking)
-        if not same[pair]:
-            choices = choices_of(snapshot.machines[machine_id], ranking)
-            changed.append(
-                (machine_id, [Candidate(one.subject, one.ready_after_ms, one.preference) for one in choices])
-            )
+    for group, ranking in plan_rankings(snapshot, rule, machines or AlikeMachines()):
+        # Of a thousand machines most are alike, in what they may take and in what they should: each such pair is compared once.
+        same: dict[int, bool] = {}
+        for machine_id in group.ids:
+            taken = known.get(machine_id, ())
+            if id(taken) not in same:
+                same[id(taken)] = says_the_same(taken, ranking)
+            if not same[id(taken)]:
+                choices = choices_of(snapshot.machines[machine_id], ranking)
+                changed.append(
+                    (machine_id, [Candidate(one.subject, one.ready_after_ms, one.preference) for one in choices])
+                )
     return changed
 
 

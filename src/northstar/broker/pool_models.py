@@ -12,7 +12,7 @@ import structlog
 from northstar.broker.model_orders import order_fetch
 from northstar.domain.errors import NorthstarError
 from northstar.policy.fleet.pool_stance import models_to_keep
-from northstar.store.snapshots import read_snapshot
+from northstar.store.snapshots import CellReader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -52,6 +52,7 @@ class PoolModels:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._cell = cell
+        self._reader = CellReader(cell.client, cell.keys)
         self._catalogue = catalogue
         self._pools = pools
         self._new_id = new_id
@@ -75,7 +76,7 @@ class PoolModels:
         if not any(spec.models.keep for spec in pools.pools.values()):
             return 0
         catalogue = await self._catalogue.current()
-        snapshot = await read_snapshot(self._cell.client, self._cell.keys)
+        snapshot = await self._reader.snapshot()
         ordered = 0
         for machine in snapshot.machines.values():
             profile = snapshot.profiles.get(machine.profile)

@@ -13,7 +13,7 @@ from northstar.policy.routing.snapshot import CellSnapshot
 from northstar.store.latest import read_latest
 from northstar.store.pauses import read_pauses
 from northstar.store.queue_order import count_before
-from northstar.store.snapshots import read_snapshot
+from northstar.store.snapshots import CellReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ class QueuePlaces:
         self, cell: Cell, *, monotonic: Callable[[], float], view_s: float = 1.0, rule: PatienceRule | None = None
     ) -> None:
         self._cell = cell
+        self._reader = CellReader(cell.client, cell.keys)
         self._monotonic = monotonic
         self._view_s = view_s
         self._rule = rule or PatienceRule()
@@ -108,7 +109,7 @@ class QueuePlaces:
         now_s = self._monotonic()
         if not anew and now_s - self._viewed_s < self._view_s:
             return
-        self._view = await read_snapshot(self._cell.client, self._cell.keys)
+        self._view = await self._reader.snapshot()
         self._pauses = await read_pauses(self._cell.client, self._cell.keys)
         latest = await read_latest(self._cell.client, self._cell.keys, "finished", count=RECENT_RUNS)
         self._runs = list((await self._cell.inspect(latest)).jobs) if latest else []

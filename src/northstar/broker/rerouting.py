@@ -22,7 +22,7 @@ from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.lane_waits import read_first_jobs
 from northstar.store.messages import Rerouted
-from northstar.store.snapshots import read_snapshot
+from northstar.store.snapshots import CellReader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -60,6 +60,7 @@ class Rerouter:
     ) -> None:
         """`router` is this object's own: its view of the fleet is the one of the round."""
         self._cell = cell
+        self._reader = CellReader(cell.client, cell.keys)
         self._router = router
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()
@@ -81,7 +82,7 @@ class Rerouter:
 
     async def step(self) -> int:
         """One round; gives how many jobs wait elsewhere now. Raises Unavailable."""
-        snapshot = await read_snapshot(self._cell.client, self._cell.keys)
+        snapshot = await self._reader.snapshot()
         waiting = [lane for lane in snapshot.lanes.values() if lane.waits]
         if not waiting:
             return 0

@@ -18,7 +18,7 @@ from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import ASSUMED_RUN_S, CellSnapshot, LaneState
 from northstar.store.messages import Placement, Submitted, WantedJob, WantedLane
-from northstar.store.snapshots import read_snapshot
+from northstar.store.snapshots import CellReader
 from northstar.store.words import known_words
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ class Submitter:
         self._router = router
         self._deployer = Deployer(cell, new_id=new_id, monotonic=monotonic)
         self._cell = cell
+        self._reader = CellReader(cell.client, cell.keys)
         self._new_id = new_id
         self._monotonic = monotonic
         self._weights = weights or {}
@@ -264,7 +265,7 @@ class Submitter:
         """The machines as they are, or were a moment ago."""
         now_s = self._monotonic()
         if self._view is None or now_s - self._viewed_s >= self._view_s:
-            self._view = await read_snapshot(self._cell.client, self._cell.keys)
+            self._view = await self._reader.snapshot()
             self._index = FleetIndex(self._view, self._index)
             self._viewed_s = now_s
             self._placed = {key: at_s for key, at_s in self._placed.items() if now_s - at_s < PLACED_S}

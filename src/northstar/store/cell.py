@@ -34,6 +34,9 @@ Item = TypeVar("Item")
 #: Pages of lanes that one look goes through; each spans 5,000 numbers, of which most may be forgotten lanes.
 MAX_PAGES = 200
 
+#: To ask for more machines by their names holds up the loop longer than to be told all that wait: 2,000 names take 5 ms to write down.
+MOST_ASKED_BY_NAME = 64
+
 #: Errors after which the server may be another one: open the cell again before the next call.
 _REOPEN = (ValkeyGone, ValkeyLoading, ValkeyReadOnly)
 
@@ -274,6 +277,9 @@ class Cell:
         if not machines:
             return []
         try:
+            if len(machines) > MOST_ASKED_BY_NAME:
+                parked = set(await self.client.execute_command("ZRANGE", self.keys["parked"], 0, -1))
+                return [machine for machine in machines if machine.encode() not in parked]
             scores = await self.client.execute_command("ZMSCORE", self.keys["parked"], *machines)
         except FAULTS as exc:
             raise translate(exc) from exc

@@ -11,10 +11,11 @@ from northstar.policy.routing.fleet_index import Holders, holders_among
 from northstar.policy.routing.ready_after import Better
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from northstar.policy.routing.alike import Alike
     from northstar.policy.routing.candidates import Anchors
-    from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
+    from northstar.policy.routing.snapshot import LaneState, MachineState
 
 
 class LaneNeed(msgspec.Struct, frozen=True, gc=False):
@@ -25,16 +26,20 @@ class LaneNeed(msgspec.Struct, frozen=True, gc=False):
     holders: Holders
 
 
-def lane_needs(lanes: Iterable[LaneState], snapshot: CellSnapshot) -> list[LaneNeed]:
-    """The need of each lane, in their order."""
-    active = [machine for machine in snapshot.machines.values() if machine.takes_work]
-    slots = amounts([machine.slots for machine in active])
-    used = amounts([min(machine.used, machine.slots) for machine in active])
+def lane_needs(
+    lanes: Iterable[LaneState], groups: Iterable[Alike], fits: Mapping[tuple[str, str], bool], *, now_ms: int
+) -> list[LaneNeed]:
+    """The need of each lane, in their order. Machines of a group are counted together: it has one bit."""
+    active = [group for group in groups if group.example.takes_work]
+    machines = amounts([len(group.ids) for group in active])
+    slots = amounts([group.slots for group in active])
+    used = amounts([group.used for group in active])
 
     def better(bits: Bits) -> Better:
-        return Better(bits.bit_count(), slots.over(bits), used.over(bits))
+        return Better(machines.over(bits), slots.over(bits), used.over(bits))
 
-    having, serving = _bits_by_model(active), _bits_by_class(active, snapshot)
+    examples = [group.example for group in active]
+    having, serving = _bits_by_model(examples), _bits_by_class(examples, fits)
     known: dict[tuple[str, Anchors], LaneNeed] = {}
     found: list[LaneNeed] = []
     for lane in lanes:
@@ -46,7 +51,7 @@ def lane_needs(lanes: Iterable[LaneState], snapshot: CellSnapshot) -> list[LaneN
                 _all(fitting, lane.anchors, having[1]),
                 _all(fitting, lane.anchors, having[2]),
             )
-            holders = holders_among(better, active, lane.anchors, sets=sets, now_ms=snapshot.now_ms)
+            holders = holders_among(better, examples, lane.anchors, sets=sets, now_ms=now_ms)
             known[key] = LaneNeed(lane.anchors, sum(size_bytes for _, size_bytes in lane.anchors), holders)
         found.append(known[key])
     return found
@@ -75,13 +80,13 @@ def _bits_by_model(machines: Iterable[MachineState]) -> tuple[dict[str, Bits], d
     return bits_by_name(resident), bits_by_name(anywhere), bits_by_name(soon)
 
 
-def _bits_by_class(machines: Iterable[MachineState], snapshot: CellSnapshot) -> dict[str, int]:
+def _bits_by_class(machines: Iterable[MachineState], fits: Mapping[tuple[str, str], bool]) -> dict[str, int]:
     """Class -> the machines that fit it."""
     by_profile: dict[str, int] = {}
     for number, machine in enumerate(machines):
         by_profile[machine.profile] = by_profile.get(machine.profile, 0) | 1 << number
     serving: dict[str, int] = {}
-    for (profile_id, class_id), fits in snapshot.fits.items():
-        if fits and profile_id in by_profile:
+    for (profile_id, class_id), fit in fits.items():
+        if fit and profile_id in by_profile:
             serving[class_id] = serving.get(class_id, 0) | by_profile[profile_id]
     return serving

@@ -1,8 +1,8 @@
 """The candidates of every machine of a cell at once: the same answers as `candidates`, with what machines share done once.
 
-What holds a plan small: holders are counted with one bit a machine, so a lane costs a few words of AND; a lane none of whose
-models a machine has costs the same for all machines of its profile and link, so these share one ranking, and a machine adds
-only the lanes that ask for something it holds.
+What holds a plan small: machines that nothing tells apart are planned for once; holders are counted with one bit for each such
+group, so a lane costs a few words of AND; a lane none of whose models a machine has costs the same for all machines of its profile
+and link, so these share one ranking, and a group adds only the lanes that ask for something it holds.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
+from northstar.policy.routing.alike import AlikeMachines
 from northstar.policy.routing.candidates import (
     HEAD_PLACES,
     MAX_CANDIDATES,
@@ -34,8 +35,9 @@ from northstar.policy.routing.ready_after import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from northstar.policy.routing.alike import Alike
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
@@ -68,16 +70,20 @@ class _Ranked(msgspec.Struct, frozen=True):
     waits_ms: dict[int, int]
 
 
-def plan_rankings(snapshot: CellSnapshot, rule: PatienceRule) -> dict[str, Ranking]:
-    """At most 64 (wait in ms, ms until it could start, lane) for every machine, best first. Machines that are alike have one and the same list."""
-    return _Plan(snapshot, rule).all()
+def plan_rankings(snapshot: CellSnapshot, rule: PatienceRule, machines: AlikeMachines) -> list[tuple[Alike, Ranking]]:
+    """At most 64 (wait in ms, ms until it could start, lane), best first, for each group of machines that are alike.
+
+    `machines` may know those of earlier snapshots; it sees these.
+    """
+    return _Plan(snapshot, rule, machines.see(snapshot.machines)).all()
 
 
 def plan_candidates(snapshot: CellSnapshot, rule: PatienceRule) -> dict[str, list[Choice]]:
     """At most 64 lanes for every machine, best first; machines that may take nothing have an empty list."""
     return {
         machine_id: choices_of(snapshot.machines[machine_id], ranking)
-        for machine_id, ranking in plan_rankings(snapshot, rule).items()
+        for group, ranking in plan_rankings(snapshot, rule, AlikeMachines())
+        for machine_id in group.ids
     }
 
 
@@ -89,34 +95,25 @@ def choices_of(machine: MachineState, ranking: Ranking) -> list[Choice]:
 class _Plan:
     """A lane's *place* is its number in the order in which every machine sees the lanes."""
 
-    def __init__(self, snapshot: CellSnapshot, rule: PatienceRule) -> None:
-        self._machines = list(snapshot.machines.values())
+    def __init__(self, snapshot: CellSnapshot, rule: PatienceRule, groups: list[Alike]) -> None:
+        self._groups = groups
         self._now_ms = snapshot.now_ms
         self._rule = rule
         self._lanes = sorted(snapshot.lanes.values(), key=lane_order)
-        self._needs = lane_needs(self._lanes, snapshot)
+        self._needs = lane_needs(self._lanes, self._groups, snapshot.fits, now_ms=snapshot.now_ms)
         self._asked = [
             _Asked(need.bytes, _until_free_ms(lane, need.holders.soon), _base(place, lane))
             for place, (lane, need) in enumerate(zip(self._lanes, self._needs, strict=True))
         ]
         self._asking = _lanes_by_model(self._lanes)
-        self._fitting = _places_by_profile(self._lanes, snapshot)
+        self._fitting = _places_by_profile(self._lanes, snapshot.fits, {group.example.profile for group in groups})
         self._by_side: dict[str, tuple[list[int], list[int]]] = {}
         self._cold: _Ranked | None = None
-        self._shared: dict[tuple[object, ...], Ranking] = {}
 
-    def all(self) -> dict[str, Ranking]:
-        # Machines with the same link follow each other, so one ranking of cold machines is kept at a time.
-        for machine in sorted(self._machines, key=_link):
-            self._of(machine)
-        return {machine.id: self._of(machine) for machine in self._machines}
-
-    def _of(self, machine: MachineState) -> Ranking:
-        alike = (*_link(machine), frozenset(machine.held.items()), frozenset(machine.fetching.items()))
-        known = self._shared.get(alike)
-        if known is None:
-            known = self._shared[alike] = self._rank(machine)
-        return known
+    def all(self) -> list[tuple[Alike, Ranking]]:
+        # Groups with the same link follow each other, so one ranking of cold machines is kept at a time.
+        in_order = sorted(self._groups, key=lambda group: _link(group.example))
+        return [(group, self._rank(group.example)) for group in in_order]
 
     def _rank(self, machine: MachineState) -> Ranking:
         """(wait, lane) of the best 64, best first: the first heads in order, and the best of the others."""
@@ -222,14 +219,15 @@ def _lanes_by_model(lanes: Iterable[LaneState]) -> dict[str, list[int]]:
     return asking
 
 
-def _places_by_profile(lanes: Iterable[LaneState], snapshot: CellSnapshot) -> dict[str, dict[int, None]]:
-    """Profile -> places of the lanes that it fits, in order; only profiles that a machine has."""
+def _places_by_profile(
+    lanes: Iterable[LaneState], decided: Mapping[tuple[str, str], bool], present: set[str]
+) -> dict[str, dict[int, None]]:
+    """Profile -> places of the lanes that it fits, in order; only profiles that are `present`."""
     by_class: dict[str, list[int]] = {}
     for place, lane in enumerate(lanes):
         by_class.setdefault(lane.requirement_class, []).append(place)
-    present = {machine.profile for machine in snapshot.machines.values()}
     places: dict[str, list[int]] = {}
-    for (profile_id, class_id), fits in snapshot.fits.items():
+    for (profile_id, class_id), fits in decided.items():
         if fits and profile_id in present and class_id in by_class:
             places.setdefault(profile_id, []).extend(by_class[class_id])
     return {profile_id: dict.fromkeys(sorted(found)) for profile_id, found in places.items()}
