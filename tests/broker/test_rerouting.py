@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import pytest
 
 from northstar.agent.direct_link import DirectLink
 from northstar.broker.dead_letters import DeadLetters, Filter
@@ -27,6 +28,7 @@ from northstar.domain.pools import Pools
 from northstar.domain.requirements import Requirements
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
 from northstar.policy.models.catalogue_index import CatalogueIndex
+from northstar.policy.routing.decision_matrix import PoolRefusesJob
 from northstar.policy.routing.duration import DurationEstimator
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot
@@ -301,3 +303,19 @@ async def test_many_lanes_have_their_turn_round_by_round(rig: Rig) -> None:
     await rig.plan()
     moved = [await floor.rerouter.step() for _ in range(4)]
     assert (moved[0], sum(moved)) == (32, 40)
+
+
+async def test_what_was_accepted_once_is_known_again_though_it_would_be_refused_today(rig: Rig) -> None:
+    """A client repeats a submit whose answer was lost, and the pools have changed meanwhile."""
+    now = [packaged_pools()]
+    floor = Floor(rig, pools=lambda: now[0])
+    await floor.opens()
+    first = JobRequest(service="waits", id="first", payload=A_PICTURE, pool="standard")
+    keyed = JobRequest(service="waits", payload=A_PICTURE, pool="standard", idempotency_key="order-7")
+    accepted = [*await floor.submitter.submit([first]), *await floor.submitter.submit([keyed])]
+    now[0] = with_pool("standard", models={"takes": ("text",), "takes_unknown": False})
+    again = [*await floor.submitter.submit([first]), *await floor.submitter.submit([keyed])]
+    assert [job.id for job in again] == [job.id for job in accepted]
+    assert all(job.replayed for job in again)
+    with pytest.raises(PoolRefusesJob):
+        await floor.submitter.submit([msgspec.structs.replace(first, id="new")])

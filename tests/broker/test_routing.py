@@ -177,6 +177,12 @@ def test_where_nobody_can_it_waits_at_home_and_says_what_would_have_to_change() 
     assert "start one that does" in routed.decision.unservable
 
 
+def test_models_that_nobody_has_and_nobody_can_fetch_are_told_at_submit() -> None:
+    routed = Desk(FAST).route(requires=Requirements(models=(ModelNeed(name="own", size_bytes=5),)), payload={})
+    assert "nobody said from where they can be had" in routed.decision.unservable
+    assert Desk(FAST).route().decision.unservable == ""
+
+
 def test_enterprise_terms_go_first_and_hold_the_job_in_its_pool() -> None:
     desk = Desk(FAST)
     desk.terms["acme"] = TenantTerms(enterprise=True, priority_at_least=70, weight=4.0)

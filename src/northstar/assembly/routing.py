@@ -60,7 +60,11 @@ async def routing_parts(settings: Settings, cell: Cell, *, estimates: Estimates)
     Raises:
         InvalidPools: the file of pools cannot be used. Unavailable: the cell does not answer.
     """
-    pools = PoolsInForce(cell, otherwise=pools_of(settings))
+
+    async def declare(changed: Pools) -> None:
+        await declare_places(cell, changed, settings, by="pools")
+
+    pools = PoolsInForce(cell, otherwise=pools_of(settings), changed=declare)
     await pools.look()
     catalogue = CatalogueView(cell, monotonic=time.monotonic)
     return RoutingParts(pools=pools, catalogue=catalogue, estimates=estimates, settings=settings)

@@ -208,7 +208,7 @@ def _minting(front: Front, settings: Settings) -> Callable[[str], str]:
         machine = settings.machine(name)
         if machine is None:
             raise LookupError(name)
-        grant = Grant(pools=machine.pools, region="", tags=machine.tags, dedicated_to=machine.dedicated_to)
+        grant = Grant(pools=machine.pools, region=machine.region, tags=machine.tags, dedicated_to=machine.dedicated_to)
         return front.tokens.mint(name, grant)
 
     return mint

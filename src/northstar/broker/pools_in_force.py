@@ -28,6 +28,8 @@ from northstar.store.documents import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from northstar.domain.pools import Pools
     from northstar.store.bells import Ring
     from northstar.store.cell import Cell
@@ -169,8 +171,16 @@ class PoolsInForce:
     Applied pools that this process cannot use, because a newer version wrote them, change nothing: those that held before go on.
     """
 
-    def __init__(self, cell: Cell, *, otherwise: Pools | None = None, look_every_s: float = 5.0) -> None:
-        """`otherwise` hold where none are applied; without it, those that come with North Star."""
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        otherwise: Pools | None = None,
+        look_every_s: float = 5.0,
+        changed: Callable[[Pools], Awaitable[None]] | None = None,
+    ) -> None:
+        """`otherwise` hold where none are applied; without it, those that come with North Star. `changed` is told by `run` of others."""
+        self._changed = changed
         self._cell = cell
         self._otherwise = otherwise or packaged_pools()
         self._every_s = look_every_s
@@ -230,7 +240,8 @@ class PoolsInForce:
         """Look whenever a bell rang, and every few seconds, until cancelled. A cell that does not answer is asked again."""
         while True:
             try:
-                await self.look()
+                if await self.look() and self._changed is not None:
+                    await self._changed(self._latest)
             except NorthstarError as exc:
                 log.warning("pools_not_read", cell=self._cell.name, code=exc.code, error=str(exc))
             with contextlib.suppress(TimeoutError):

@@ -198,10 +198,20 @@ def _decision(
         guaranteed=choice.guaranteed,
         fit_machines=capacity.fit,
         holders=capacity.holders,
-        unservable=route.unservable,
+        unservable=route.unservable or _nowhere(capacity),
         shape=workload.shape[:128],
         modalities=workload.modalities,
         work=work_of(workload),
+    )
+
+
+def _nowhere(capacity: PoolCapacity) -> str:
+    """What is to be said where machines fit, and none has the models nor knows from where."""
+    if not capacity.fit or capacity.holders or capacity.fetch_s is not None:
+        return ""
+    return (
+        "no machine that fits says that it holds its models, and nobody said from where they can be had: "
+        "declare them (northstar models add URL)"
     )
 
 

@@ -11,12 +11,14 @@ import msgspec
 from northstar.broker.deployment import Deployer
 from northstar.broker.needs import ResolvedRequest, resolve_requests
 from northstar.broker.requests import check_batch
+from northstar.domain.errors import InvalidRequest, Refused
 from northstar.domain.refusals import UnknownWord
 from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.routing.candidates import ranking
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import ASSUMED_RUN_S, CellSnapshot, LaneState
+from northstar.store.idempotency import has_key
 from northstar.store.messages import Placement, Submitted, WantedJob, WantedLane
 from northstar.store.snapshots import CellReader
 from northstar.store.words import known_words
@@ -234,7 +236,20 @@ class Submitter:
             await self._catalogue.current()
         await self._look()
         router, keys = self._router, [one.idempotency_key or job_id for one, job_id in zip(requests, ids, strict=True)]
-        return [router.route(request, key=key) for request, key in zip(requests, keys, strict=True)]
+        try:
+            return [router.route(request, key=key) for request, key in zip(requests, keys, strict=True)]
+        except (InvalidRequest, Refused):
+            # What was accepted once stays accepted, whatever pools, terms or the catalogue say by now.
+            if all([await self._is_known(request, job_id) for request, job_id in zip(requests, ids, strict=True)]):
+                return []
+            raise
+
+    async def _is_known(self, request: JobRequest, job_id: str) -> bool:
+        """Whether the cell has this very request already; then it answers by it, and looks at nothing else of the submission."""
+        if request.idempotency_key:
+            return await has_key(self._cell.client, self._cell.keys, request)
+        found = (await self._cell.inspect([job_id])).jobs
+        return bool(found) and (found[0].record.digest, found[0].record.tenant) == (request.digest(), request.tenant)
 
     async def _whole(
         self, requests: Sequence[JobRequest], routed: Sequence[Routed]
@@ -242,6 +257,8 @@ class Submitter:
         """Each request with all that its machine needs to know, where it shall wait, and why."""
         if self._router is None:
             return [(one, "") for one in await resolve_requests(requests, self._catalogue)]
+        if not routed:  # all are known already
+            return [(ResolvedRequest(request=request), "") for request in requests]
         return [(one.resolved, one.stored()) for one in routed]
 
     async def _with_known_words(self, error: UnknownWord) -> UnknownWord:

@@ -156,3 +156,13 @@ async def test_pools_that_are_applied_hold_for_the_next_machine_without_a_restar
                 return await machines(fleet) == {"m"}
 
         await eventually(enters, what="the machine may enter")
+
+
+async def test_a_region_that_nobody_granted_counts_for_no_work_that_is_bound_to_regions(fleet: Fleet) -> None:
+    """A stranger may say that it stands in the right country; people are shown that, and routing does not believe it."""
+    said = msgspec.structs.replace(PROFILE, region="eu")
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await registered(link, MachineDescription(region="eu"), said)
+        view = await read_snapshot(fleet.cell.client, fleet.cell.keys)
+    (machine,) = view.machines.values()
+    assert (view.profiles[machine.profile].region, machine.description.region) == ("", "eu")

@@ -110,7 +110,12 @@ class Calls:
         machine, profile = self._admitted.machine, body.profile
         self._admitted.grant.check(machine, profile, region=body.description.region)
         await self._check_pools(body)
-        profile = msgspec.structs.replace(profile, exclusive=is_kept(self._pools(), profile.pools))
+        profile = msgspec.structs.replace(
+            profile,
+            exclusive=is_kept(self._pools(), profile.pools),
+            # Work that is bound to regions goes by what was granted, never by what a stranger says of itself.
+            region=profile.region if self._admitted.grant.region else "",
+        )
         admitted_by = {"admitted_by": self._admitted.token_id} if self._admitted.token_id else {}
         reply = await self._cell.register_machine(
             machine=machine,

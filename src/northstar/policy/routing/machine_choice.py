@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.policy.routing.ready_after import ASSUMED_BYTES_PER_S, LOAD_BYTES_PER_S
+from northstar.policy.routing.ready_after import ASSUMED_BYTES_PER_S, BELIEVED_BYTES_PER_S, LOAD_BYTES_PER_S
 from northstar.policy.routing.snapshot import ASSUMED_RUN_S
 
 if TYPE_CHECKING:
@@ -113,8 +113,9 @@ def next_slot_s(machine: MachineState, vram_mb: int = 0) -> float:
 
 
 def link_class(bytes_per_s: float) -> int:
-    """Links that count alike: two classes for each doubling of the rate. A rate that was not measured is assumed."""
-    return math.floor(math.log2(max(1.0, bytes_per_s or ASSUMED_BYTES_PER_S)) * _STEPS_PER_OCTAVE)
+    """Links that count alike: two classes for each doubling of the rate. A rate that was not measured is assumed, a boast cut."""
+    believed = min(bytes_per_s or ASSUMED_BYTES_PER_S, BELIEVED_BYTES_PER_S)
+    return math.floor(math.log2(max(1.0, believed)) * _STEPS_PER_OCTAVE)
 
 
 def link_rate(link: int) -> float:

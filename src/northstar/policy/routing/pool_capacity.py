@@ -13,7 +13,7 @@ import msgspec
 from northstar.domain.pools import UNIFORM
 from northstar.policy.routing.fit import FitDecision, decide_fit
 from northstar.policy.routing.pool_fallback import PoolCapacity
-from northstar.policy.routing.ready_after import ASSUMED_BYTES_PER_S
+from northstar.policy.routing.ready_after import ASSUMED_BYTES_PER_S, BELIEVED_BYTES_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -142,7 +142,10 @@ def _groups(snapshot: CellSnapshot) -> dict[str, _Group]:
             machines=machines,
             slots=sum(machine.slots for machine in machines.values()),
             free=sum(max(0, machine.slots - machine.used) for machine in machines.values()),
-            bytes_per_s=max(machine.download_bytes_per_s or ASSUMED_BYTES_PER_S for machine in machines.values()),
+            bytes_per_s=min(
+                BELIEVED_BYTES_PER_S,
+                max(machine.download_bytes_per_s or ASSUMED_BYTES_PER_S for machine in machines.values()),
+            ),
         )
         for profile_id, machines in by_profile.items()
     }

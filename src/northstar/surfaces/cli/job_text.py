@@ -8,14 +8,25 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+import msgspec
+
 from northstar.domain.jobs import JobView
 from northstar.domain.progress import Progress
 from northstar.domain.progress_text import describe as describe_progress
 from northstar.domain.queue_place import QueuePlace, describe_place
+from northstar.domain.requirements import RequirementClass
 from northstar.surfaces.cli.printing import counted, moment, span
 
 #: A text file up to this size is shown, not only named.
 _SHOWN_BYTES: Final = 4_096
+
+
+def _pool_of(job: JobView) -> str:
+    """The pool of its lane; once that is forgotten, the one that it was submitted to."""
+    if job.lane_key:
+        hard, _ = msgspec.json.decode(job.lane_key, type=tuple[RequirementClass, msgspec.Raw])
+        return hard.pool
+    return job.body.pool if job.body is not None else ""
 
 
 def describe(
@@ -27,7 +38,7 @@ def describe(
     if progress is not None:
         yield "progress", describe_progress(progress)
     if job.body is not None:
-        yield "service", f"{job.body.service} (pool {job.body.pool})"
+        yield "service", f"{job.body.service} (pool {_pool_of(job)})"
     yield "tenant", f"{job.tenant}, priority {job.priority}"
     yield "submitted", f"{moment(job.submitted_ms)} ({span(now_ms - job.submitted_ms)} ago)"
     if job.started_ms:
