@@ -21,7 +21,7 @@ from tests.store.library.scenarios import SCENARIOS, Scenario
 #: counts. Everything else may wait.
 GO_ON = {
     "bind_history", "cancel", "claim", "complete", "complete_and_claim", "decide_fits", "drain_machine", "drop_documents", "events_committed", "fail", "fetch_ended", "history_trouble", "models_present", "open_cell", "order_ended",
-    "register_machine", "release", "remove_machine", "renew", "resume", "revoke", "revoke_invite", "set_candidates", "suspect_machine", "tick", "transfer_abort", "transfer_done",
+    "register_machine", "release", "remove_machine", "renew", "reroute", "resume", "revoke", "revoke_invite", "set_candidates", "suspect_machine", "tick", "transfer_abort", "transfer_done",
     "transfer_in", "transfer_out", "transfer_settled", "update_machine",
 }  # fmt: skip
 READ = {

@@ -14,7 +14,7 @@ def submit(running: Northstar, **job: object) -> None:
 
 
 def test_a_job_that_nobody_can_serve_says_why_and_what_to_type(running: Northstar) -> None:
-    submit(running, id="huge", requires={"vram_mb": 20_000})
+    submit(running, id="huge", pool="standard", requires={"vram_mb": 20_000})
     shown = running.run("explain", "huge")
     assert shown.code == 0, shown
     assert "stuck     nobody can run it as things are: no machine fits now: local has 0 MB of VRAM" in shown.out
@@ -24,7 +24,7 @@ def test_a_job_that_nobody_can_serve_says_why_and_what_to_type(running: Northsta
 
 def test_for_programs_the_same_is_json(running: Northstar) -> None:
     """The typed explanation, and the lines that are made of it."""
-    submit(running, id="large", requires={"vram_mb": 20_000})
+    submit(running, id="large", pool="standard", requires={"vram_mb": 20_000})
     told = running.good("explain", "large", "--job")
     assert told["kind"] == "job"
     (group,) = told["explanation"]["machines"]["shown"]
