@@ -115,7 +115,7 @@ async def test_a_crash_between_the_two_halves_of_the_bond_is_made_good_at_the_ne
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("northstar.store.history.bond._remember", crash)
+        patch.setattr("northstar.store.history.binding._remember", crash)
         with pytest.raises(KeyboardInterrupt):
             await bound(workplace, database)
     await bound(workplace, database)

@@ -1,30 +1,17 @@
-"""One cell and one history belong to each other, each known by an id of its own; whoever else comes is told.
-
-Two histories of one cell would each have the cell forget what the other has not read; two cells of one name in one history
-would each be taken for the other. So the cell keeps the id of its history, and the history the id of its cell.
-"""
+"""Which history a cell has, as the cell itself knows it; nothing here needs a database's libraries."""
 
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, select
 
 from northstar.domain.errors import NorthstarError
-from northstar.store.history.errors import HistoryForeign
-from northstar.store.history.tables import cells, identity
-from northstar.store.history.upserting import upsert
-from northstar.store.messages import BindReply
 from northstar.store.valkey import FAULTS, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from northstar.store.cell import Cell
-    from northstar.store.history.database import HistoryDatabase
 
 _MAX_SENTENCE_BYTES = 2_000
 
@@ -44,27 +31,6 @@ class Bond(msgspec.Struct, frozen=True, array_like=True):
     trouble_ms: int = 0
 
 
-async def bind(
-    cell: Cell, cell_id: str, database: HistoryDatabase, *, new_id: Callable[[], str], host: str, take: bool = False
-) -> str:
-    """Tie the cell, known by `cell_id`, to the history in `database`; gives the history's id. May be repeated.
-
-    `take` takes the cell from the history that has it now: what that one has not read yet goes here, what it has stays there.
-
-    Raises:
-        HistoryForeign: the history is another cell's of this name. HistoryElsewhere: the cell has another history.
-        Unavailable: one of the two does not answer.
-    """
-    history = await database.write(partial(_meet, cell=cell.name, cell_id=cell_id, new_id=new_id()))
-    if history is None:
-        raise HistoryForeign(place=database.place, cell=cell.name)
-    request = {"history": history, "place": _cut(database.place, 500), "host": _cut(host, 128), "take": take}
-    await cell.call("bind_history", request, BindReply)
-    # Only now: a history that the cell does not want belongs to nobody.
-    await database.write(partial(_remember, cell=cell.name, cell_id=cell_id))
-    return history
-
-
 async def read_bond(cell: Cell) -> Bond | None:
     """Which history the cell has, if any. A plain read of one field. Raises Unavailable."""
     try:
@@ -74,37 +40,17 @@ async def read_bond(cell: Cell) -> Bond | None:
     return None if packed is None else msgspec.msgpack.decode(packed, type=Bond)
 
 
-async def history_id(database: HistoryDatabase) -> str:
-    """What this history is known by; empty for one that never met a cell. Raises Unavailable."""
-    found = await database.read(lambda connection: connection.execute(select(identity.c.id)).scalar())
-    return found or ""
-
-
 async def note_trouble(cell: Cell, history: str, error: NorthstarError | None) -> None:
     """Let whoever looks at the cell know why its history takes nothing, or, without an error, that it does again.
 
     The cell may be what is in trouble; then nobody can be told, and whoever looks sees that by themselves.
     """
-    sentence = "" if error is None else _cut(str(error), _MAX_SENTENCE_BYTES)
+    sentence = "" if error is None else cut(str(error), _MAX_SENTENCE_BYTES)
     request = {"history": history, "code": "" if error is None else error.code, "sentence": sentence}
     with contextlib.suppress(NorthstarError):
         await cell.call("history_trouble", request, dict[str, bool])
 
 
-def _cut(text: str, most_bytes: int) -> str:
+def cut(text: str, most_bytes: int) -> str:
+    """The text, or as much of its beginning as fits into so many bytes."""
     return text.encode(errors="replace")[:most_bytes].decode(errors="ignore")
-
-
-def _meet(connection: Connection, *, cell: str, cell_id: str, new_id: str) -> str | None:
-    """The history's id, which it gets now if it has none; None when it is another cell's of this name."""
-    known = connection.execute(select(cells.c.id).where(cells.c.cell == cell)).scalar()
-    if known not in {None, cell_id}:
-        return None
-    # Whoever comes second waits for the first one's transaction, and then has its id.
-    connection.execute(upsert(connection, identity).values(part="history", id=new_id).on_conflict_do_nothing())
-    found: str = connection.execute(select(identity.c.id)).scalar_one()
-    return found
-
-
-def _remember(connection: Connection, *, cell: str, cell_id: str) -> None:
-    connection.execute(upsert(connection, cells).values(cell=cell, id=cell_id).on_conflict_do_nothing())

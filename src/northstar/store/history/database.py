@@ -15,7 +15,6 @@ from sqlalchemy.pool import QueuePool
 
 from northstar.store.history.errors import HistoryDriverMissing, HistoryGone
 from northstar.store.history.faults import FAULTS, translate
-from northstar.store.history.upgrade import upgrade_tables
 from northstar.store.history.url import HistoryUrl, parse_history_url
 
 if TYPE_CHECKING:
@@ -69,6 +68,9 @@ class HistoryDatabase:
         """
         if self._url.path is not None:
             await self._in_thread(lambda: _make_file(self._url.path))
+        # Its libraries are for who changes tables, not for each command that reads them.
+        from northstar.store.history.upgrade import upgrade_tables  # noqa: PLC0415
+
         await self.write(lambda connection: upgrade_tables(connection, place=self.place))
 
     async def close(self) -> None:
