@@ -26,12 +26,14 @@ FLEET = (
 class Fleet:
     """One Valkey, and whatever the test starts over it. Every process has a folder of its own, as on a host of its own."""
 
-    def __init__(self, folder: Path, valkey: str, stack: contextlib.ExitStack) -> None:
+    def __init__(self, folder: Path, valkey: str, stack: contextlib.ExitStack, settings: str = FLEET) -> None:
         self._folder = folder
         self._stack = stack
         self._joins: dict[str, list[str]] = {}
         self._options = ("--valkey", valkey, "--cell", f"fleet-{secrets.token_hex(6)}")
-        self._settings = FLEET.replace("ASSETS", str(folder / "assets")).replace("HISTORY", str(folder / "history.db"))
+        self._settings = settings.replace("ASSETS", str(folder / "assets")).replace(
+            "HISTORY", str(folder / "history.db")
+        )
         self.operator = Northstar(folder / "operator", settings=self._settings, options=self._options)
 
     def serve(self, name: str, *, port: int = 0) -> tuple[RunningProcess, str]:
@@ -87,6 +89,15 @@ def fleet(tmp_path: Path, kill_server: RunningServer) -> Iterator[Fleet]:
         yield Fleet(tmp_path, kill_server.url, stack)
 
 
+@pytest.fixture
+def patient_fleet(tmp_path: Path, kill_server: RunningServer) -> Iterator[Fleet]:
+    """It waits for a machine longer than any host needs to start a broker."""
+    patient = FLEET.replace("_ms = 3_000", "_ms = 60_000").replace("grace_s = 1.0", "grace_s = 30.0")
+    assert (patient.count("60_000"), patient.count("30.0")) == (2, 1)
+    with contextlib.ExitStack() as stack:
+        yield Fleet(tmp_path, kill_server.url, stack, patient)
+
+
 def test_invited_machines_do_the_work_and_their_outputs_are_kept_by_the_broker(fleet: Fleet, tmp_path: Path) -> None:
     _, url = fleet.serve("one")
     fleet.agent("left", url)
@@ -123,17 +134,17 @@ def test_a_job_of_a_killed_agent_starts_elsewhere_within_seconds_and_costs_no_at
     fleet.becomes("a", "canceled")
 
 
-def test_machines_of_a_killed_broker_go_on_with_its_successor(fleet: Fleet, tmp_path: Path) -> None:
-    one, url = fleet.serve("one")
-    fleet.agent("machine", url)
+def test_machines_of_a_killed_broker_go_on_with_its_successor(patient_fleet: Fleet, tmp_path: Path) -> None:
+    one, url = patient_fleet.serve("one")
+    patient_fleet.agent("machine", url)
     go = tmp_path / "go"
-    fleet.submit("a", until=str(go))
-    fleet.becomes("a", "running")
+    patient_fleet.submit("a", until=str(go))
+    patient_fleet.becomes("a", "running")
     one.popen.kill()
     one.popen.wait(WITHIN_S)
-    fleet.serve("two", port=int(url.rpartition(":")[2]))
+    patient_fleet.serve("two", port=int(url.rpartition(":")[2]))
     go.touch()
-    job = fleet.becomes("a", "succeeded")
+    job = patient_fleet.becomes("a", "succeeded")
     assert (job["attempts"], job["recoveries"]) == (0, 0)
 
 

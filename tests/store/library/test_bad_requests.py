@@ -126,13 +126,13 @@ def is_like(before: Any, after: Any) -> bool:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_field_of_a_wrong_kind_is_never_accepted(bench: Bench, function: str) -> None:
-    _, good, _ = bench.at(function)
+def test_a_field_of_a_wrong_kind_is_never_accepted(fuzzed: Bench, function: str) -> None:
+    _, good, _ = fuzzed.at(function)
     for path in paths(good):
         before = look_up(good, path)
         for garbage in GARBAGE:
-            _, request, _ = bench.at(function)
-            code = bench.refusal_of(function, msgspec.msgpack.encode(replaced(request, path, garbage)))
+            _, request, _ = fuzzed.at(function)
+            code = fuzzed.refusal_of(function, msgspec.msgpack.encode(replaced(request, path, garbage)))
             if code is None and not (garbage is None and may_be_null(good, path)):
                 assert is_like(before, garbage), f"{path} = {garbage!r} was accepted"
 
