@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
@@ -14,6 +14,7 @@ from northstar.domain.jobs import RetryRule
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld
 from northstar.domain.refusals import MachineReplaced
+from northstar.store.messages import Held, RenewReply
 from northstar.store.snapshots import read_snapshot
 from tests.agent.rig import PROFILE, SOON_S, Rig, Runs, nonce, soon
 from tests.servers import eventually
@@ -84,6 +85,29 @@ async def test_an_offer_that_takes_longer_than_its_lease_is_accepted_as_soon_as_
         await rig.submit("a")
         await soon(lambda: runs.ids == ["a"], "a runs")
         await rig.becomes("a", "running")
+
+
+async def test_a_claim_that_accepts_an_offer_leaves_the_other_slots_waiting_for_work(rig: Rig) -> None:
+    runs = Runs()
+    link = await rig.link()
+    renews, renew = asyncio.Event(), link.renew
+
+    async def later(held: Sequence[Held]) -> RenewReply:
+        await renews.wait()
+        return await renew(held)
+
+    link.renew = later  # type: ignore[method-assign]  # so that it is the claim that accepts
+    worker = rig.worker(link, runs, slots=2, renew_every_s=60, reclaim_every_s=60)
+    async with rig.working(worker):
+        await soon_parked(rig)
+        await rig.submit("a")
+        await rig.becomes("a", "running")
+        await soon_parked(rig)
+        await rig.submit("b")
+        await soon(lambda: runs.ids == ["a", "b"], "b runs")
+        renews.set()
+        runs.finish("a")
+        runs.finish("b")
 
 
 async def test_a_worker_that_does_not_renew_loses_the_job_and_stops_it_when_it_hears(rig: Rig) -> None:

@@ -188,6 +188,9 @@ class Worker:
                 run = tasks.create_task(self._run_one(job), name=f"job-{job.id}")
                 self._held.add(job.id, job.token, run)
                 run.add_done_callback(lambda _: self._attention.set())
+            else:
+                # A claim that accepted what a bell had brought before spent its credit on it: the slot that it was for is still free.
+                self._attention.set()
 
     async def _run_one(self, job: ClaimedJob) -> None:
         def report(progress: Progress) -> None:

@@ -115,6 +115,22 @@ async def test_a_machine_whose_bell_was_lost_is_found_by_the_sweep(fleet: Fleet)
         assert await asyncio.wait_for(anext(bells), 5) == Offered("m")
 
 
+async def test_a_machine_that_asks_no_more_after_a_claim_that_only_accepted_an_offer_is_found_by_the_sweep(
+    fleet: Fleet,
+) -> None:
+    async with fleet.front() as front, fleet.dialling(front.url) as link:
+        await registered(link)
+        await fleet.plan()
+        await link.claim(credits_=2)
+        bells = link.bells()
+        assert await anext(bells) == Connected()
+        await fleet.submit("a")
+        assert isinstance(await asyncio.wait_for(anext(bells), 5), Offered)
+        # An agent that has begun the job asks for its other slot, and is given what it has.
+        assert [job.id for job in (await link.claim(credits_=1)).jobs] == ["a"]
+        assert await asyncio.wait_for(anext(bells), 5) == Offered("m")
+
+
 @pytest.mark.parametrize(
     ("token", "machine", "code"),
     [("nobody-was-given-this", "m", "NS_TOKEN_MALFORMED"), (None, "another", "NS_MACHINE_FOREIGN")],

@@ -60,7 +60,7 @@ class Calls:
         self._refused = refused
         #: Leases of this machine as this connection knows them: what progress may be told of. Bounded by its slots.
         self.leases: dict[str, str] = {}
-        #: Whether the machine waits for work, as its latest claim left it.
+        #: Whether the machine waits for work, as its latest claim left it, or should have.
         self.parked = False
         #: Whether it has gone in order: then its connection is not missed.
         self.left = False
@@ -158,8 +158,10 @@ class Calls:
             raise PoolRefusesMachine(machine, refusals=refusals)
 
     def _claimed(self, reply: ClaimReply, credits_: int) -> ClaimReply:
+        # What a bell brought before takes no slot of those that were asked for: a machine that does not ask again is found by the sweep.
+        new = [job for job in reply.jobs if self.leases.get(job.id) != job.token]
         self._remember({job.id: job.token for job in reply.jobs})
-        self.parked = credits_ > len(reply.jobs)
+        self.parked = credits_ > len(new)
         return reply
 
     async def claim(self, body: wire.Claim) -> ClaimReply:
