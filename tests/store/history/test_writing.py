@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -12,6 +13,9 @@ from northstar.store.history import HistoryDatabase, HistoryReader, HistoryWrite
 from tests.store.history.conftest import writer_for
 from tests.store.history.stored import first_ids, stored_ids, stored_offset
 from tests.store.history.workplace import NOON_MS, Workplace
+
+#: A statement that is built anew for each batch leaves a thousand.
+OBJECTS_LEFT = 100
 
 
 async def test_every_event_is_written_once_and_in_order(
@@ -41,6 +45,23 @@ async def test_a_batch_is_bounded_and_the_rest_follows(workplace: Workplace, dat
     steps = [await writer.step() for _ in range(count // 7 + 1)]
     assert set(steps[:-1]) == {7}
     assert await stored_ids(database, workplace.name) == first_ids(count)
+
+
+async def test_a_batch_leaves_little_for_the_collector(workplace: Workplace, writer: HistoryWriter) -> None:
+    """What the writer leaves lying about is collected in pauses that hold up every wait of its process."""
+    batches = 10
+    await workplace.run("first")
+    await writer.step()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(batches):
+            await workplace.run(f"job-{number}")
+            assert await writer.step()
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left < batches * OBJECTS_LEFT
 
 
 async def test_a_succeeded_job_has_one_row_with_all_its_numbers(

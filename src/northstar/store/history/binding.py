@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from northstar.store.history.bond import cut
 from northstar.store.history.errors import HistoryForeign
 from northstar.store.history.tables import cells, identity
-from northstar.store.history.upserting import upsert
+from northstar.store.history.upserting import insert_if_absent
 from northstar.store.messages import BindReply
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def _meet(connection: Connection, *, cell: str, cell_id: str, new_id: str) -> st
     if known not in {None, cell_id}:
         return None
     # Whoever comes second waits for the first one's transaction, and then has its id.
-    connection.execute(upsert(connection, identity).values(part="history", id=new_id).on_conflict_do_nothing())
+    connection.execute(insert_if_absent(connection, identity), {"part": "history", "id": new_id})
     found: str = connection.execute(select(identity.c.id)).scalar_one()
     return found
 
 
 def _remember(connection: Connection, *, cell: str, cell_id: str) -> None:
-    connection.execute(upsert(connection, cells).values(cell=cell, id=cell_id).on_conflict_do_nothing())
+    connection.execute(insert_if_absent(connection, cells), {"cell": cell, "id": cell_id})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from northstar.store.history.finished_jobs import storable
 from northstar.store.history.machine_memory import machine_of
@@ -21,6 +21,28 @@ if TYPE_CHECKING:
 
 #: Names in one statement.
 _PER_QUERY: Final = 300
+_FACTS: Final = MachineFacts.__struct_fields__
+# Built once: see `upserting`.
+_NAMES: Final = bindparam("names", expanding=True)
+_KNOWN: Final = select(machines.c.machine, *(machines.c[name] for name in _FACTS)).where(
+    machines.c.cell == bindparam("cell"), machines.c.machine.in_(_NAMES)
+)
+_OPEN: Final = (
+    select(presences.c.machine, func.max(presences.c.since_ms))
+    .where(presences.c.cell == bindparam("cell"), presences.c.machine.in_(_NAMES), presences.c.until_ms.is_(None))
+    .group_by(presences.c.machine)
+)
+_PRICE: Final = bindparam("price", type_=presences.c.price_usd_per_hour.type)
+_NOTE_PRICE: Final = (
+    update(presences)
+    .where(
+        presences.c.cell == bindparam("of_cell"),
+        presences.c.machine == bindparam("of_machine"),
+        presences.c.until_ms.is_(None),
+        presences.c.price_usd_per_hour.is_distinct_from(_PRICE),
+    )
+    .values(price_usd_per_hour=_PRICE)
+)
 _COMES: Final = frozenset({"machine.registered", "job.started"})
 _GOES: Final = frozenset({"machine.lost", "machine.removed"})
 
@@ -36,9 +58,8 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
 def known_machines(connection: Connection, cell: str, names: Sequence[str]) -> dict[str, MachineFacts]:
     """What was last known of these machines."""
     found: dict[str, MachineFacts] = {}
-    columns = [machines.c.machine, *(machines.c[name] for name in _FACTS)]
     for some in _pieces(names):
-        for row in connection.execute(select(*columns).where(machines.c.cell == cell, machines.c.machine.in_(some))):
+        for row in connection.execute(_KNOWN, {"cell": cell, "names": some}):
             facts = dict(zip(_FACTS, row[1:], strict=True))
             found[row.machine] = MachineFacts(
                 **facts | {"pools": tuple(facts["pools"] or ()), "gpu": facts["gpu"] or ""}
@@ -52,10 +73,8 @@ def put_machines(connection: Connection, cell: str, sightings: Iterable[Sighting
     for has_facts in (True, False):
         some = [row for row in rows if ("gpu_class" in row) == has_facts]
         if some:
-            statement = upsert(connection, machines)
-            kept = [name for name in some[0] if name not in {"cell", "machine", "first_seen_ms"}]
-            new = {name: statement.excluded[name] for name in kept}
-            connection.execute(statement.on_conflict_do_update(index_elements=("cell", "machine"), set_=new), some)
+            new = [name for name in some[0] if name not in {"cell", "machine", "first_seen_ms"}]
+            connection.execute(upsert(connection, machines, key=("cell", "machine"), new=new), some)
 
 
 def put_presences(connection: Connection, cell: str, events: Sequence[Event], sightings: Sequence[Sighting]) -> None:
@@ -63,14 +82,14 @@ def put_presences(connection: Connection, cell: str, events: Sequence[Event], si
     prices = {one.machine: one.facts.price_usd_per_hour for one in sightings if one.facts is not None}
     names = [sighting.machine for sighting in sightings]
     there = _open(connection, cell, names)
-    for presence in presences_of(events, there):
-        row = {"cell": cell, **msgspec.structs.asdict(presence), "machine": storable(presence.machine)}
-        row["price_usd_per_hour"] = prices.get(presence.machine)
-        statement = upsert(connection, presences).values(row)
-        new = {"until_ms": presence.until_ms}
-        if presence.machine in prices:
-            new["price_usd_per_hour"] = row["price_usd_per_hour"]
-        connection.execute(statement.on_conflict_do_update(index_elements=("cell", "machine", "since_ms"), set_=new))
+    changed = presences_of(events, there)
+    for has_price in (True, False):
+        some = [presence for presence in changed if (presence.machine in prices) == has_price]
+        if some:
+            # What nobody said of a price this time takes away none that was said before.
+            new = ("until_ms", "price_usd_per_hour") if has_price else ("until_ms",)
+            statement = upsert(connection, presences, key=("cell", "machine", "since_ms"), new=new)
+            connection.execute(statement, [_presence_row(cell, one, prices.get(one.machine)) for one in some])
     _note_prices(connection, cell, {name: price for name, price in prices.items() if name in there})
 
 
@@ -91,19 +110,20 @@ def presences_of(events: Iterable[Event], there: dict[str, int]) -> list[Presenc
 def _open(connection: Connection, cell: str, names: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for some in _pieces(names):
-        query = select(presences.c.machine, func.max(presences.c.since_ms)).where(
-            presences.c.cell == cell, presences.c.machine.in_(some), presences.c.until_ms.is_(None)
-        )
-        found.update((row[0], row[1]) for row in connection.execute(query.group_by(presences.c.machine)))
+        found.update((row[0], row[1]) for row in connection.execute(_OPEN, {"cell": cell, "names": some}))
     return found
 
 
 def _note_prices(connection: Connection, cell: str, prices: dict[str, float | None]) -> None:
     """A price that was said, or changed, after the machine came holds for the whole of its stay."""
-    for name, price in prices.items():
-        mine = (presences.c.cell == cell, presences.c.machine == name, presences.c.until_ms.is_(None))
-        differs = presences.c.price_usd_per_hour.is_distinct_from(price)
-        connection.execute(update(presences).where(*mine, differs).values(price_usd_per_hour=price))
+    if prices:
+        rows = [{"of_cell": cell, "of_machine": storable(name), "price": price} for name, price in prices.items()]
+        connection.execute(_NOTE_PRICE, rows)
+
+
+def _presence_row(cell: str, presence: Presence, price: float | None) -> dict[str, Any]:
+    known = {"machine": storable(presence.machine), "price_usd_per_hour": price}
+    return {"cell": cell} | msgspec.structs.asdict(presence) | known
 
 
 def _row(cell: str, sighting: Sighting) -> dict[str, Any]:
@@ -123,6 +143,3 @@ def _row(cell: str, sighting: Sighting) -> dict[str, Any]:
 def _pieces(names: Sequence[str]) -> Iterable[list[str]]:
     for first in range(0, len(names), _PER_QUERY):
         yield [storable(name) for name in names[first : first + _PER_QUERY]]
-
-
-_FACTS: Final = MachineFacts.__struct_fields__

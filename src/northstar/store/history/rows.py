@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
 from northstar.domain.events import Event, EventId
 from northstar.store.history.attempt_rows import put_attempts
@@ -15,12 +15,24 @@ from northstar.store.history.finished_jobs import FinishedJob, storable
 from northstar.store.history.machine_memory import Sighting
 from northstar.store.history.machine_rows import put_machines, put_presences
 from northstar.store.history.tables import events, gaps, jobs, offsets
-from northstar.store.history.upserting import upsert
+from northstar.store.history.upserting import insert_if_absent, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _JOBS_PER_DELETE = 500
+_JOB_KEY = ("cell", "job_id")
+_NEW_OF_JOB = tuple(column.name for column in jobs.columns if column.name not in _JOB_KEY)
+_ADD_EVENTS = insert(events)
+_ADVANCE = (
+    update(offsets)
+    .where(
+        offsets.c.cell == bindparam("of_cell"),
+        offsets.c.epoch == bindparam("from_epoch"),
+        offsets.c.sequence == bindparam("from_sequence"),
+    )
+    .values(epoch=bindparam("epoch"), sequence=bindparam("sequence"))
+)
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +74,7 @@ def write_batch(connection: Connection, batch: Batch) -> bool:
     """Add the rows and advance the offset. False, with nothing written: another writer has advanced it meanwhile."""
     if not _advance(connection, batch):
         return False
-    connection.execute(insert(events), [_event_row(batch.cell, event) for event in batch.events])
+    connection.execute(_ADD_EVENTS, [_event_row(batch.cell, event) for event in batch.events])
     if batch.gaps:
         connection.execute(insert(gaps), [_gap_row(batch.cell, gap) for gap in batch.gaps])
     for first in range(0, len(batch.revived), _JOBS_PER_DELETE):
@@ -82,19 +94,15 @@ def _advance(connection: Connection, batch: Batch) -> bool:
     latest, before = batch.events[-1].id, batch.offset
     values = {"epoch": latest.epoch, "sequence": latest.sequence}
     if before == BEGINNING:
-        first = upsert(connection, offsets).values(cell=batch.cell, **values)
-        counted = first.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-        return connection.execute(counted).rowcount == 1
-    mine = (offsets.c.cell == batch.cell, offsets.c.epoch == before.epoch, offsets.c.sequence == before.sequence)
-    return connection.execute(update(offsets).where(*mine).values(values)).rowcount == 1
+        first = insert_if_absent(connection, offsets)
+        return connection.execute(first, {"cell": batch.cell, **values}).rowcount == 1
+    known = {"of_cell": batch.cell, "from_epoch": before.epoch, "from_sequence": before.sequence}
+    return connection.execute(_ADVANCE, known | values).rowcount == 1
 
 
 def _put_jobs(connection: Connection, batch: Batch) -> None:
-    statement = upsert(connection, jobs)
-    key = ("cell", "job_id")
-    new = {column.name: statement.excluded[column.name] for column in jobs.columns if column.name not in key}
     rows = [{"cell": batch.cell} | msgspec.structs.asdict(job) for job in batch.finished]
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=new), rows)
+    connection.execute(upsert(connection, jobs, key=_JOB_KEY, new=_NEW_OF_JOB), rows)
 
 
 def _event_row(cell: str, event: Event) -> dict[str, Any]:
