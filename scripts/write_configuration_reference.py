@@ -55,6 +55,13 @@ Three variables are no settings: `NORTHSTAR_CONFIG`, and for `northstar agent` `
 `NORTHSTAR_INVITE` (the invite to join by). In a variable the items of a list stand with commas between them.
 """
 
+#: What the types do not say.
+_NOTES = {
+    "`[tenants.NAME]`": "What holds is what the cell says: these tables make up the file of `northstar tenants apply`. In the settings of a broker they are\n"
+    "put in force where its cell has never had terms of tenants; elsewhere, and for every other process, they say nothing, and where they differ\n"
+    "from the cell that is named (`NS_TERMS_DIFFER`, `NS_TERMS_NOT_APPLIED`). See [routing](../explanation/routing.md)."
+}
+
 
 def page() -> str:
     """The page as it must be."""
@@ -114,6 +121,8 @@ def _machines_and_services() -> Iterator[str]:
         ("`[services.NAME.patience]` of a ComfyUI server", ComfyUIPatienceSettings),
     ):
         yield from ("", f"## {title}", "", (inspect.getdoc(kind) or "").strip(), "")
+        if title in _NOTES:
+            yield from (_NOTES[title], "")
         yield from ("| key | default | type | meaning |", "| --- | --- | --- | --- |")
         comments = dict(_comments(kind))
         for field in msgspec.structs.fields(kind):

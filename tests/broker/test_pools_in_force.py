@@ -10,16 +10,8 @@ import msgspec
 import pytest
 import structlog
 
-from northstar.broker.pools_in_force import (
-    KEPT,
-    NoSuchPools,
-    PoolsInForce,
-    apply_pools,
-    read_applied,
-    read_past,
-    read_version,
-    take_back_pools,
-)
+from northstar.broker.applied_files import KEPT
+from northstar.broker.pools_in_force import PoolsInForce, applied_pools
 from northstar.config.pool_errors import InvalidPools
 from northstar.config.pools import PACKAGED, packaged_pools, packaged_text, read_pools_text
 from northstar.domain.refusals import DocumentChanged
@@ -32,8 +24,8 @@ UNIFORM = packaged_text().replace('mode = "pools"', 'mode = "uniform"', 1)
 
 
 async def applied(rig: Rig, text: str = UNIFORM) -> int:
-    known = await read_applied(rig.cell)
-    return await apply_pools(rig.cell, text, source="pools.toml", known=known, by="ann")
+    files = applied_pools(rig.cell)
+    return await files.apply(text, source="pools.toml", known=await files.current(), by="ann")
 
 
 @contextlib.asynccontextmanager
@@ -80,7 +72,7 @@ async def test_pools_that_cannot_be_used_are_refused_and_change_nothing(rig: Rig
     version = await applied(rig)
     with pytest.raises(InvalidPools):
         await applied(rig, "[pools.heavy]\n")
-    found = await read_applied(rig.cell)
+    found = await applied_pools(rig.cell).current()
     assert found is not None
     assert (found.version, found.text) == (version, UNIFORM)
 
@@ -101,34 +93,49 @@ async def test_pools_of_a_newer_version_change_nothing_for_an_older_one(rig: Rig
 async def test_whoever_has_not_seen_what_is_in_force_does_not_replace_it(rig: Rig) -> None:
     await applied(rig)
     with pytest.raises(DocumentChanged, match=r"pools current has changed since it was read"):
-        await apply_pools(rig.cell, packaged_text(), source="other.toml", known=None, by="bob")
+        await applied_pools(rig.cell).apply(packaged_text(), source="other.toml", known=None, by="bob")
 
 
 async def test_former_pools_are_kept_and_can_be_had_again(rig: Rig) -> None:
     first = await applied(rig)
     second = await applied(rig, packaged_text())
-    assert [(one.version, one.text, one.by) for one in await read_past(rig.cell)] == [(first, UNIFORM, "ann")]
-    assert (await read_version(rig.cell, second)).text == packaged_text()
-    known = await read_applied(rig.cell)
+    assert [(one.version, one.text, one.by) for one in await applied_pools(rig.cell).past()] == [
+        (first, UNIFORM, "ann")
+    ]
+    found = await applied_pools(rig.cell).of_version(second)
+    assert found is not None
+    assert found.text == packaged_text()
+    known = await applied_pools(rig.cell).current()
     assert known is not None
-    await take_back_pools(rig.cell, known, by="bob")
-    assert await read_applied(rig.cell) is None
-    assert [one.version for one in await read_past(rig.cell)] == [second, first]
-    with pytest.raises(NoSuchPools, match="keeps no pools of version 99"):
-        await read_version(rig.cell, 99)
+    await applied_pools(rig.cell).take_back(known, by="bob")
+    assert await applied_pools(rig.cell).current() is None
+    assert [one.version for one in await applied_pools(rig.cell).past()] == [second, first]
+    assert await applied_pools(rig.cell).of_version(99) is None
 
 
 async def test_of_former_pools_the_latest_are_kept(rig: Rig) -> None:
     versions = [await applied(rig, f"{UNIFORM}\n# {number}\n") for number in range(KEPT + 3)]
-    assert [one.version for one in await read_past(rig.cell)] == sorted(versions[2:-1], reverse=True)
+    assert [one.version for one in await applied_pools(rig.cell).past()] == sorted(versions[2:-1], reverse=True)
 
 
 async def test_pools_that_were_taken_back_hold_no_more(rig: Rig) -> None:
     in_force = PoolsInForce(rig.cell)
     await applied(rig)
     await in_force.look()
-    known = await read_applied(rig.cell)
+    known = await applied_pools(rig.cell).current()
     assert known is not None
-    await take_back_pools(rig.cell, known, by="bob")
+    await applied_pools(rig.cell).take_back(known, by="bob")
     assert await in_force.look()
     assert (in_force.latest, in_force.version) == (packaged_pools(), 0)
+
+
+async def test_a_document_that_this_version_cannot_read_changes_nothing_either(rig: Rig) -> None:
+    in_force = PoolsInForce(rig.cell)
+    await applied(rig)
+    await in_force.look()
+    await put_documents(rig.cell, [WantedDocument(kind="pools", name="current", body="[]")], by="newer")
+    with structlog.testing.capture_logs() as logs:
+        assert not await in_force.look()
+        assert not await in_force.look()
+    assert [line["code"] for line in logs] == ["NS_DOCUMENT_UNREADABLE"]
+    assert in_force.latest.routing.mode == "uniform"

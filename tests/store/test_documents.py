@@ -14,6 +14,7 @@ from northstar.domain.refusals import DocumentChanged, DocumentsTooLarge, Docume
 from northstar.store.documents import (
     Document,
     DocumentsView,
+    DocumentUnreadable,
     NamedDocument,
     WantedDocument,
     drop_documents,
@@ -61,6 +62,12 @@ async def test_documents_are_read_by_kind_and_by_name(rig: Rig) -> None:
     )
     assert await read_document(rig.cell.client, rig.cell.keys, "model", "a/ü.safetensors") == document
     assert await read_document(rig.cell.client, rig.cell.keys, "pools", "a/ü.safetensors") is None
+
+
+async def test_one_document_that_this_version_cannot_read_is_not_taken_for_none(rig: Rig) -> None:
+    await rig.cell.client.execute_command("HSET", rig.cell.keys["documents"], "pools\0current", b"\xc1")
+    with pytest.raises(DocumentUnreadable, match="document pools current of the cell cannot be read"):
+        await read_document(rig.cell.client, rig.cell.keys, "pools", "current")
 
 
 async def test_a_change_of_what_was_changed_meanwhile_is_an_error_with_what_to_do(rig: Rig) -> None:

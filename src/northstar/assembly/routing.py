@@ -6,39 +6,46 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from northstar.assembly.durations import durations_of
 from northstar.assembly.parts import part
 from northstar.assembly.session import new_id
+from northstar.assembly.tenancy import seed_terms, tell_difference
 from northstar.broker.catalogue_view import CatalogueView
 from northstar.broker.pool_models import PoolModels
 from northstar.broker.pools_in_force import PoolsInForce
 from northstar.broker.rerouting import Rerouter
 from northstar.broker.routing import Estimates, Router
+from northstar.broker.terms_in_force import TermsInForce, TermsUnreadable
 from northstar.config import Settings
 from northstar.config.pools import load_pools
 from northstar.domain.pools import UNIFORM, Pools
+from northstar.domain.tenancy import NO_TENANTS, Tenants
 from northstar.store.bells import Ring
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase
 from northstar.store.words import undeclared
+
+#: As many as one call of `declare` takes.
+_WORDS_PER_CALL: Final = 500
 
 
 class RoutingParts(msgspec.Struct, frozen=True, kw_only=True):
     """What decides where jobs wait. Whoever listens to the cell's bells passes them to `hear`."""
 
     pools: PoolsInForce
+    terms: TermsInForce
     catalogue: CatalogueView
     estimates: Estimates
-    settings: Settings
 
     def router(self) -> Router:
         """A router of its own; each has its own view of the fleet."""
         return Router(
             pools=lambda: self.pools.latest,
-            terms=self.settings.terms,
+            terms=self.terms.of,
             estimates=self.estimates,
             catalogue=lambda: self.catalogue.latest,
         )
@@ -46,6 +53,7 @@ class RoutingParts(msgspec.Struct, frozen=True, kw_only=True):
     def hear(self, ring: Ring) -> None:
         """Something may have changed in the cell."""
         self.pools.hear(ring)
+        self.terms.hear(ring)
         self.catalogue.hear(ring)
 
 
@@ -55,31 +63,42 @@ def pools_of(settings: Settings) -> Pools | None:
 
 
 async def routing_parts(settings: Settings, cell: Cell, *, estimates: Estimates) -> RoutingParts:
-    """The parts, with what holds in the cell now.
+    """The parts, with what holds in the cell now; where jobs may wait by it is declared by `declare_places`.
 
     Raises:
         InvalidPools: the file of pools cannot be used. Unavailable: the cell does not answer.
     """
 
-    async def declare(changed: Pools) -> None:
-        await declare_places(cell, changed, settings, by="pools")
+    async def declare_pools(_changed: Pools) -> None:
+        await declare_places(cell, parts, by="pools")
 
-    pools = PoolsInForce(cell, otherwise=pools_of(settings), changed=declare)
-    await pools.look()
-    catalogue = CatalogueView(cell, monotonic=time.monotonic)
-    return RoutingParts(pools=pools, catalogue=catalogue, estimates=estimates, settings=settings)
+    async def declare_terms(_changed: Tenants) -> None:
+        await declare_places(cell, parts, by="tenants")
+        tell_difference(parts.terms, settings)
+
+    parts = RoutingParts(
+        pools=PoolsInForce(cell, otherwise=pools_of(settings), changed=declare_pools),
+        terms=TermsInForce(cell, changed=declare_terms),
+        catalogue=CatalogueView(cell, monotonic=time.monotonic),
+        estimates=estimates,
+    )
+    await parts.pools.look()
+    await parts.terms.look()
+    tell_difference(parts.terms, settings)
+    return parts
 
 
-async def declare_places(cell: Cell, pools: Pools, settings: Settings, *, by: str) -> None:
-    """Let jobs wait in every pool that there is, and for every region that terms name, whether or not a machine of it is here yet."""
-    regions = {region for terms in settings.tenants.values() for region in terms.regions}
-    isolations = {terms.isolation for terms in settings.tenants.values() if terms.isolation}
-    wanted = [f"pool:{name}" for name in (*pools.pools, UNIFORM)]
-    wanted += sorted(f"region:{region}" for region in regions)
-    wanted += sorted(f"isolation:{name}" for name in isolations)
+async def declare_places(cell: Cell, parts: RoutingParts, *, by: str) -> None:
+    """Let jobs wait in every pool that there is, and for every region and isolation of the terms, whether or not a machine of it is here yet."""
+    try:
+        tenants = parts.terms.latest
+    except TermsUnreadable:
+        tenants = NO_TENANTS  # nothing is routed by them
+    wanted = [f"pool:{name}" for name in (*parts.pools.latest.pools, UNIFORM)] + tenants.words()
     # On a full server nothing new is declared, and only a broker that starts makes room there.
-    if words := await undeclared(cell.client, cell.keys, wanted):
-        await cell.declare(words, by=by)
+    words = await undeclared(cell.client, cell.keys, wanted)
+    for first in range(0, len(words), _WORDS_PER_CALL):
+        await cell.declare(words[first : first + _WORDS_PER_CALL], by=by)
 
 
 async def keep_routing(
@@ -88,11 +107,13 @@ async def keep_routing(
     """The parts of a process that lives: they hear of changes, learn from runs, and look again at jobs in the wrong place.
 
     Raises:
-        InvalidPools: the file of pools cannot be used. Unavailable: the cell does not answer.
+        InvalidPools: the file of pools cannot be used. DocumentTooLarge: the settings say too much of tenants for a cell that has no terms yet.
+        Unavailable: the cell does not answer.
     """
     durations = durations_of(settings, history, cell=cell.name)
+    await seed_terms(cell, settings)
     parts = await routing_parts(settings, cell, estimates=durations)
-    await declare_places(cell, parts.pools.latest, settings, by="serve")
+    await declare_places(cell, parts, by="serve")
     rerouter = Rerouter(
         cell,
         parts.router(),
@@ -103,6 +124,7 @@ async def keep_routing(
     keeping = PoolModels(cell, parts.catalogue, lambda: parts.pools.latest, new_id=new_id, monotonic=time.monotonic)
     for name, work in (
         ("the pools in force", parts.pools.run()),
+        ("the terms in force", parts.terms.run()),
         ("the learning of durations", durations.run()),
         ("rerouting", rerouter.run()),
         ("the models of pools", keeping.run()),

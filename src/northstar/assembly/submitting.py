@@ -11,6 +11,7 @@ import msgspec
 from northstar.assembly.durations import learned_durations
 from northstar.assembly.routing import declare_places, routing_parts
 from northstar.assembly.session import Session, new_id, session
+from northstar.assembly.tenancy import check_terms
 from northstar.broker.submission import Submitter
 from northstar.config import Settings
 
@@ -21,10 +22,12 @@ async def routing_session(settings: Settings) -> AsyncIterator[Session]:
 
     Raises:
         NotRunning: there is no server. UrlInvalid: its address cannot be understood. InvalidPools: the file of pools cannot be used.
+        TermsNotApplied: the settings name terms of tenants, and the cell has never had any.
     """
     async with session(settings) as plain, learned_durations(plain) as estimates:
+        await check_terms(plain.cell, settings)
         parts = await routing_parts(settings, plain.cell, estimates=estimates)
-        await declare_places(plain.cell, parts.pools.latest, settings, by="submit")
+        await declare_places(plain.cell, parts, by="submit")
         submitter = Submitter(
             plain.cell, new_id=new_id, monotonic=time.monotonic, catalogue=parts.catalogue, router=parts.router()
         )

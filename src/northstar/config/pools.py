@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from northstar.config.pool_errors import InvalidPools, told
+from northstar.config.declared_files import read_text, read_toml, told
+from northstar.config.pool_errors import InvalidPools
 from northstar.domain.pool_problems import pool_problems
 from northstar.domain.pools import Pools, PoolSpec
 from northstar.domain.requirements import Pool
@@ -18,8 +18,6 @@ __all__ = ["InvalidPools", "load_pools", "packaged_pools", "packaged_text", "rea
 
 #: What `source` says of the pools that come with North Star.
 PACKAGED: Final = "pools.toml of North Star"
-#: As large as a file of pools may be, bytes.
-MAX_POOLS_BYTES: Final = 1_000_000
 
 
 def packaged_text() -> str:
@@ -38,16 +36,7 @@ def load_pools(file: Path) -> Pools:
     Raises:
         InvalidPools: it cannot be read, or something in it is wrong.
     """
-    try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_POOLS_BYTES + 1)
-        if len(raw) > MAX_POOLS_BYTES:
-            raise InvalidPools(f"has more than {MAX_POOLS_BYTES} bytes; pools need a few thousand", source=str(file))
-        return read_pools_text(raw.decode(), source=str(file))
-    except OSError as exc:
-        raise InvalidPools(f"cannot be read: {exc.strerror}", source=str(file)) from exc
-    except UnicodeDecodeError as exc:
-        raise InvalidPools(f"is not valid TOML: {exc}", source=str(file)) from exc
+    return read_pools_text(read_text(file, error=InvalidPools), source=str(file))
 
 
 def read_pools_text(text: str, *, source: str) -> Pools:
@@ -56,16 +45,12 @@ def read_pools_text(text: str, *, source: str) -> Pools:
     Raises:
         InvalidPools: with the first problem, its table and its key.
     """
-    try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise InvalidPools(f"is not valid TOML: {exc}", source=source) from exc
-    document = _with_parents(given)
+    document = _with_parents(read_toml(text, source=source, error=InvalidPools))
     _check_each(document.get("pools"), source=source)
     try:
         pools = msgspec.convert(document, Pools)
     except msgspec.ValidationError as exc:
-        raise told(exc, table="", kind=Pools, source=source) from exc
+        raise told(exc, table="", kind=Pools, source=source, error=InvalidPools) from exc
     for problem in pool_problems(pools):
         raise InvalidPools(problem.sentence, source=source, table=problem.table, key=problem.key)
     return pools
@@ -109,4 +94,4 @@ def _check_each(tables: Any, *, source: str) -> None:
         try:
             msgspec.convert(table, PoolSpec)
         except msgspec.ValidationError as exc:
-            raise told(exc, table=f"pools.{name}", kind=PoolSpec, source=source) from exc
+            raise told(exc, table=f"pools.{name}", kind=PoolSpec, source=source, error=InvalidPools) from exc

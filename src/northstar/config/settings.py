@@ -14,7 +14,7 @@ from northstar.domain.jobs import Tenant
 from northstar.domain.limits import CellLimits
 from northstar.domain.machines import MachineId, MachineProfile
 from northstar.domain.requirements import Pack, Pool, Word
-from northstar.domain.tenancy import NO_TERMS, TenantTerms
+from northstar.domain.tenancy import TenantTerms
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -175,6 +175,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     history: HistorySettings
     machines: Annotated[tuple[MachineSettings, ...], msgspec.Meta(max_length=64)]
     services: dict[Word, Service]
+    #: The first terms of a cell that has never had any; what holds is what the cell says.
     tenants: dict[Tenant, TenantTerms] = {}
 
     @property
@@ -196,10 +197,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def assets_url(self) -> str | Path:
         """Where assets are kept."""
         return self.assets.url or self.data_path / "assets"
-
-    def terms(self, tenant: str) -> TenantTerms:
-        """What was agreed with a tenant; nothing with one that the settings do not name."""
-        return self.tenants.get(tenant, NO_TERMS)
 
     def machine(self, name: str) -> MachineSettings | None:
         """The machine of that name."""

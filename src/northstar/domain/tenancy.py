@@ -6,9 +6,10 @@ from typing import Annotated
 
 import msgspec
 
+from northstar.domain.jobs import Tenant
 from northstar.domain.requirements import Region, Word
 
-__all__ = ["NO_TERMS", "Region", "TenantTerms"]
+__all__ = ["NO_TERMS", "Region", "TenantTerms", "Tenants"]
 
 
 class TenantTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,3 +29,23 @@ class TenantTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 #: Of a tenant that nobody has agreed anything with.
 NO_TERMS = TenantTerms()
+
+
+class Tenants(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """With whom something was agreed, by name, and what. Of a file it is the whole, so `[tenants]` must stand in it, be it empty."""
+
+    tenants: dict[Tenant, TenantTerms]
+
+    def terms(self, tenant: str) -> TenantTerms:
+        """What was agreed with a tenant; nothing with one that is not named."""
+        return self.tenants.get(tenant, NO_TERMS)
+
+    def words(self) -> list[str]:
+        """What jobs may ask for because some terms say it: regions and isolations, as the cell's vocabulary names them; sorted."""
+        regions = {f"region:{region}" for terms in self.tenants.values() for region in terms.regions}
+        isolations = {f"isolation:{terms.isolation}" for terms in self.tenants.values() if terms.isolation}
+        return sorted(regions | isolations)
+
+
+#: Nothing was agreed with anybody.
+NO_TENANTS = Tenants(tenants={})

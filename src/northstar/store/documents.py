@@ -7,11 +7,12 @@ the whole of it is one hash, which carries its own version, so that whoever keep
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
 
-from northstar.store.stored_records import StoredRecords
+from northstar.domain.errors import Unavailable
+from northstar.store.stored_records import UNREADABLE, StoredRecords
 from northstar.store.valkey import FAULTS, ValkeyClient, translate
 
 if TYPE_CHECKING:
@@ -28,6 +29,20 @@ MAX_PER_DROP: Final = 500
 _STATE: Final = b"state"
 #: Reading fewer documents than this takes less than handing it to a thread pays.
 _FEW: Final = 200
+
+
+class DocumentUnreadable(Unavailable):
+    """A document of the cell cannot be read by this version of North Star."""
+
+    code: ClassVar[str] = "NS_DOCUMENT_UNREADABLE"
+    retryable = False
+
+    def __init__(self, kind: str, name: str, *, reason: str) -> None:
+        super().__init__(
+            f"document {kind} {name} of the cell cannot be read ({reason}); perhaps a newer North Star wrote it: use that one here"
+        )
+        self.kind = kind
+        self.name = name
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,15 +134,19 @@ async def read_documents(client: ValkeyClient, keys: CellKeys, kind: str) -> dic
 
 
 async def read_document(client: ValkeyClient, keys: CellKeys, kind: str, name: str) -> Document | None:
-    """One document; None where there is none, or none that this version can read. Raises Unavailable."""
-    field = f"{kind}\0{name}".encode()
+    """One document; None only where there is none.
+
+    Raises:
+        DocumentUnreadable: this version cannot read it. Unavailable: the server does not answer.
+    """
     try:
-        packed: Any = await client.execute_command("HGET", keys["documents"], field)
+        packed: Any = await client.execute_command("HGET", keys["documents"], f"{kind}\0{name}".encode())
     except FAULTS as exc:
         raise translate(exc) from exc
-    found = [] if packed is None else [(name.encode(), packed)]
-    key = keys["documents"]
-    return _records.read(key, found, lambda name, packed: _document(kind, name, packed)).get(name)
+    try:
+        return None if packed is None else _document(kind, name, packed)
+    except UNREADABLE as exc:
+        raise DocumentUnreadable(kind, name, reason=str(exc)[:200]) from exc
 
 
 def _document(kind: str, name: str, packed: bytes) -> Document:

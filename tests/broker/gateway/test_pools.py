@@ -12,7 +12,7 @@ from northstar.agent.link_errors import BrokerRefused
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.front import Front, admission_to, running_front
 from northstar.assembly.listening import listening_on
-from northstar.broker.pools_in_force import apply_pools
+from northstar.broker.pools_in_force import applied_pools
 from northstar.config.pools import packaged_text
 from northstar.domain.machines import Gpu, MachineDescription, MachineProfile
 from northstar.domain.pool_terms import PoolTerms
@@ -147,7 +147,7 @@ async def test_pools_that_are_applied_hold_for_the_next_machine_without_a_restar
     """The issue: "Operators edit, check, diff and reload them live"."""
     async with fleet.front() as front:
         smaller = packaged_text().replace("min_gb = 120", "min_gb = 20")
-        await apply_pools(fleet.cell, smaller, source="pools.toml", known=None, by="ann")
+        await applied_pools(fleet.cell).apply(smaller, source="pools.toml", known=None, by="ann")
 
         async def enters() -> bool:
             async with fleet.dialling(front.url) as link:

@@ -45,6 +45,7 @@ def test_pools_are_applied_on_purpose_and_former_ones_can_be_put_in_force_again(
     assert running.good("pools", "reset", "--yes") == {"version": 0}
     assert running.run("pools", "current").out == packaged_text()
     assert running.run("pools", "reset", "--yes").err.partition(":")[0] == "NS_NO_POOLS_APPLIED"
+    assert running.run("pools", "current", "--version", "9999").err.partition(":")[0] == "NS_NO_SUCH_POOLS"
 
 
 def test_pools_whose_examples_go_elsewhere_are_not_applied(running: Northstar) -> None:

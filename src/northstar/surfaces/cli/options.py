@@ -53,7 +53,10 @@ def settings_of(config: Path | None, data_dir: Path | None, valkey: str | None, 
 
 
 def run(work: Coroutine[Any, Any, Result], *, fast: bool = False) -> Result:
-    """Run to the end; `fast` for processes that stay: with the faster event loop where it is installed."""
+    """Run to the end; `fast` for processes that stay: with the faster event loop where it is installed, and a log as they set it up.
+
+    The log of all others says warnings only, on the standard error: the standard output is for results.
+    """
     factory = None
     if fast:
         # Plans and records are read in threads; at the usual 5 ms the loop, and with it a job, waits so long for each of its turns.
@@ -64,6 +67,10 @@ def run(work: Coroutine[Any, Any, Result], *, fast: bool = False) -> Result:
             factory = uvloop.new_event_loop
         except ImportError:
             pass
+    else:
+        from northstar import telemetry
+
+        telemetry.configure(level="warning")
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(work)
 

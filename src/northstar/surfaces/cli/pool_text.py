@@ -89,8 +89,8 @@ def shown(spec: PoolSpec) -> dict[str, Any]:
 def word(value: Any) -> str:
     """A value of a key in a table.
 
-    >>> word(None), word(True), word(["a", "b"]), word([]), word(0.5)
-    ('-', 'true', 'a, b', 'none', '0.5')
+    >>> word(None), word(True), word(["a", "b"]), word([]), word(0.5), word({"a": 1})
+    ('-', 'true', 'a, b', 'none', '0.5', 'a 1')
     """
     match value:
         case None:
@@ -101,6 +101,8 @@ def word(value: Any) -> str:
             return ", ".join(map(str, value)) or "none"
         case {"name": name}:
             return str(name)
+        case dict():
+            return ", ".join(f"{key} {word(inner)}" for key, inner in value.items()) or "the usual"
         case float():
             return f"{value:g}"
         case _:

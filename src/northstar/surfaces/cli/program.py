@@ -35,6 +35,7 @@ from northstar.surfaces.cli import (
     show,
     status,
     submit,
+    tenants,
     tokens,
     up,
     watch,
@@ -110,6 +111,7 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(machines.app, name="machines")
 app.add_typer(models.app, name="models")
 app.add_typer(pools.app, name="pools")
+app.add_typer(tenants.app, name="tenants")
 
 
 def _end_as_first_process() -> None:
