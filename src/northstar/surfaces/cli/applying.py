@@ -30,10 +30,10 @@ class FileKind(msgspec.Struct, frozen=True, kw_only=True):
     otherwise: str
     #: The applied files of a cell.
     files: Callable[[Cell], AppliedFiles[Any]]
-    #: What a text changes in what holds. Raises InvalidFile for a text that cannot be used.
-    changes: Callable[[AppliedFile | None, str], list[KeyChange]]
-    #: Text and source of what holds while none is applied.
-    unapplied: Callable[[], tuple[str, str]]
+    #: What a text changes in what holds by the applied file, or without one by the settings. Raises InvalidFile for a text that cannot be used.
+    changes: Callable[[Settings, AppliedFile | None, str], list[KeyChange]]
+    #: Text and source of what holds by the settings while none is applied.
+    unapplied: Callable[[Settings], tuple[str, str]]
     nothing_applied: Callable[[], NorthstarError]
     no_such: Callable[[int], NorthstarError]
 
@@ -41,7 +41,7 @@ class FileKind(msgspec.Struct, frozen=True, kw_only=True):
 def put_in_force(kind: FileKind, settings: Settings, file: Path, text: str, *, yes: bool, as_json: bool) -> None:
     """Apply a checked text for the whole cell, after showing what it changes."""
     known = run(_current(kind, settings))
-    changes = kind.changes(known, text)
+    changes = kind.changes(settings, known, text)
     if not changes and known is not None and known.text == text:
         document = {"version": known.version, "changes": []}
         _say(document, f"{file} is in force already (version {known.version})", as_json=as_json)
@@ -65,7 +65,7 @@ def print_changes(changes: list[KeyChange]) -> None:
 def print_applied(kind: FileKind, settings: Settings, *, version: int, as_json: bool) -> None:
     """Print the text that is in force, or a former one, as it was written."""
     found = run(_kept(kind, settings, version))
-    text, source = kind.unapplied() if found is None else (found.text, found.source)
+    text, source = kind.unapplied(settings) if found is None else (found.text, found.source)
     if as_json:
         print_json({"version": 0 if found is None else found.version, "source": source, "text": text})
     else:

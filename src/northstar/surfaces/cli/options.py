@@ -53,11 +53,13 @@ def settings_of(config: Path | None, data_dir: Path | None, valkey: str | None, 
 
 
 def run(work: Coroutine[Any, Any, Result], *, fast: bool = False) -> Result:
-    """Run to the end; `fast` for processes that stay: with the faster event loop where it is installed, and a log as they set it up.
+    """Run to the end; `fast` for processes that stay: with the faster event loop where it is installed.
 
-    The log of all others says warnings only, on the standard error: the standard output is for results.
+    What a command logs that does not stay is for its user only where something is wrong.
     """
     factory = None
+    if not fast:
+        _log_what_is_wrong()
     if fast:
         # Plans and records are read in threads; at the usual 5 ms the loop, and with it a job, waits so long for each of its turns.
         sys.setswitchinterval(_SWITCH_S)
@@ -67,12 +69,17 @@ def run(work: Coroutine[Any, Any, Result], *, fast: bool = False) -> Result:
             factory = uvloop.new_event_loop
         except ImportError:
             pass
-    else:
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(work)
+
+
+def _log_what_is_wrong() -> None:
+    import structlog
+
+    if not structlog.is_configured():  # who has set it up knows better
         from northstar import telemetry
 
         telemetry.configure(level="warning")
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(work)
 
 
 def me() -> str:

@@ -13,6 +13,7 @@ from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Va
 
 if TYPE_CHECKING:
     from northstar.broker.applied_files import AppliedFile, AppliedFiles
+    from northstar.config import Settings
     from northstar.config.key_changes import KeyChange
     from northstar.domain.pools import Pools
     from northstar.store.cell import Cell
@@ -38,7 +39,7 @@ def _files(cell: Cell) -> AppliedFiles[Pools]:
     return applied_pools(cell)
 
 
-def _changes(known: AppliedFile | None, text: str) -> list[KeyChange]:
+def _changes(_settings: Settings, known: AppliedFile | None, text: str) -> list[KeyChange]:
     from northstar.config.pool_changes import pool_changes
     from northstar.config.pools import packaged_pools, read_pools_text
 
@@ -46,7 +47,7 @@ def _changes(known: AppliedFile | None, text: str) -> list[KeyChange]:
     return pool_changes(before, read_pools_text(text, source="the file"))
 
 
-def _packaged() -> tuple[str, str]:
+def _packaged(_settings: Settings) -> tuple[str, str]:
     from northstar.config.pools import PACKAGED, packaged_text
 
     return packaged_text(), PACKAGED

@@ -41,7 +41,7 @@ def _files(cell: Cell) -> AppliedFiles[Tenants]:
     return applied_tenants(cell)
 
 
-def _changes(known: AppliedFile | None, text: str) -> list[KeyChange]:
+def _changes(_settings: Settings, known: AppliedFile | None, text: str) -> list[KeyChange]:
     from northstar.config.key_changes import KeyChange
     from northstar.config.tenants import InvalidTenants, read_tenants_text, tenant_changes
     from northstar.domain.tenancy import NO_TENANTS
@@ -55,7 +55,7 @@ def _changes(known: AppliedFile | None, text: str) -> list[KeyChange]:
         return [KeyChange("tenants", "terms that this version cannot use", "those of the file")]
 
 
-def _none() -> tuple[str, str]:
+def _none(_settings: Settings) -> tuple[str, str]:
     from northstar.config.tenants import tenants_text
     from northstar.domain.tenancy import NO_TENANTS
 
