@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -15,6 +16,7 @@ from northstar.broker.terms_in_force import TermsInForce, applied_tenants
 from northstar.config import Settings, load
 from northstar.domain.tenancy import TenantTerms
 from northstar.policy.routing.duration import DurationEstimator
+from northstar.store.bells import DocumentsChanged
 from northstar.store.documents import WantedDocument, put_documents
 from tests import servers
 from tests.agent.rig import Rig
@@ -111,3 +113,32 @@ async def test_jobs_may_wait_for_every_region_and_isolation_of_the_terms(rig: Ri
     await declare_places(rig.cell, parts, by="test")
     declared = set(await rig.cell.client.execute_command("HKEYS", rig.cell.keys["vocabulary"]))
     assert {b"region:r0", b"region:r299", b"isolation:i0", b"isolation:i299"} <= declared
+
+
+async def test_a_process_that_lives_declares_what_changed_terms_name_and_compares_them_with_its_settings(
+    rig: Rig,
+) -> None:
+    wanted = settings(acme=ENTERPRISE)
+    await seed_terms(rig.cell, wanted)
+    parts = await routing_parts(wanted, rig.cell, estimates=DurationEstimator())
+    with structlog.testing.capture_logs() as logs:
+        living = asyncio.create_task(parts.terms.run())
+        try:
+            files = applied_tenants(rig.cell)
+            text = '[tenants.acme]\nregions = ["eu"]\n'
+            await files.apply(text, source="tenants.toml", known=await files.current(), by="ann")
+            parts.hear(DocumentsChanged())
+
+            async def is_declared() -> bool:
+                known = await rig.cell.client.execute_command("HEXISTS", rig.cell.keys["vocabulary"], "region:eu")
+                return bool(known)
+
+            async def is_named() -> bool:
+                return any(line.get("code") == "NS_TERMS_DIFFER" for line in logs)
+
+            await servers.eventually(is_declared, what="jobs may wait for the region")
+            await servers.eventually(is_named, what="the difference is named")
+        finally:
+            living.cancel()
+            await asyncio.wait({living})
+    assert parts.terms.of("acme").regions == ("eu",)
