@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, func, select, update
 
 from northstar.store.history.finished_jobs import storable
 from northstar.store.history.machine_memory import machine_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PER_QUERY: Final = 300
 _FACTS: Final = MachineFacts.__struct_fields__
 # Built once: see `upserting`.
-_NAMES: Final = bindparam("names", expanding=True)
+_NAMES: Final[BindParameter[str]] = bindparam("names", expanding=True)
 _KNOWN: Final = select(machines.c.machine, *(machines.c[name] for name in _FACTS)).where(
     machines.c.cell == bindparam("cell"), machines.c.machine.in_(_NAMES)
 )
