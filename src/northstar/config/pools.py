@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from northstar.config.pool_errors import InvalidPools, told
+from northstar.domain.amounts import exactly
 from northstar.domain.pool_problems import pool_problems
 from northstar.domain.pools import Pools, PoolSpec
 from northstar.domain.requirements import Pool
@@ -42,7 +43,7 @@ def load_pools(file: Path) -> Pools:
         with file.open("rb") as stream:
             raw = stream.read(MAX_POOLS_BYTES + 1)
         if len(raw) > MAX_POOLS_BYTES:
-            raise InvalidPools(f"has more than {MAX_POOLS_BYTES} bytes; pools need a few thousand", source=str(file))
+            raise InvalidPools(f"has more than {exactly(MAX_POOLS_BYTES)}; pools need a few thousand", source=str(file))
         return read_pools_text(raw.decode(), source=str(file))
     except OSError as exc:
         raise InvalidPools(f"cannot be read: {exc.strerror}", source=str(file)) from exc

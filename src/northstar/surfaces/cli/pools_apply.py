@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -10,7 +11,7 @@ import typer
 
 from northstar.domain.errors import Refused
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
-from northstar.surfaces.cli.printing import console, counted, moment, print_json, print_table
+from northstar.surfaces.cli.printing import console, counted, moment, print_hint, print_json, print_table
 
 if TYPE_CHECKING:
     from northstar.broker.pools_in_force import AppliedPools
@@ -26,7 +27,7 @@ class ExamplesMisrouted(Refused):
 
     def __init__(self, file: Path, *, example: str, pool: str, routed_to: str) -> None:
         super().__init__(
-            f"{file}: the example {example!r} of {pool} goes to {routed_to or 'no pool'}; nothing was applied: northstar pools check {file}"
+            f"{file}: the example {example!r} of {pool} goes to {routed_to or 'no pool'}; nothing was applied: northstar pools check {shlex.quote(str(file))}"
         )
         self.example = example
         self.pool = pool
@@ -50,7 +51,7 @@ def apply(
     _check_examples(file, after)
     text = file.read_text(encoding="utf-8")
     known = run(_applied(settings))
-    changes = _changes(known, after)
+    changes = _changes(settings, known, after)
     if not changes and known is not None and known.text == text:
         _say(
             {"version": known.version, "changes": []},
@@ -74,11 +75,11 @@ def _check_examples(file: Path, pools: Pools) -> None:
             raise ExamplesMisrouted(file, example=one.example, pool=one.pool, routed_to=one.routed_to)
 
 
-def _changes(known: AppliedPools | None, after: Pools) -> list[PoolChange]:
+def _changes(settings: Settings, known: AppliedPools | None, after: Pools) -> list[PoolChange]:
     from northstar.config.pool_changes import pool_changes
-    from northstar.config.pools import packaged_pools
+    from northstar.surfaces.cli.pools_shown import configured
 
-    return pool_changes(packaged_pools() if known is None else known.read(), after)
+    return pool_changes(configured(settings).pools if known is None else known.read(), after)
 
 
 def _print_changes(changes: list[PoolChange]) -> None:
@@ -91,7 +92,7 @@ def _say(document: dict[str, Any], sentence: str, *, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
-        console().print(sentence, markup=False)
+        print_hint(sentence, style="")
 
 
 async def _applied(settings: Settings) -> AppliedPools | None:
@@ -121,15 +122,24 @@ def current(
     cell: CellName = None,
 ) -> None:
     """Print the file of the pools that are in force, comments included: into a file, and back with `apply`, it puts former ones in force again."""
-    from northstar.config.pools import PACKAGED, packaged_text
-
-    found = run(_kept(settings_of(config, data_dir, valkey, cell), version))
-    text = packaged_text() if found is None else found.text
+    settings = settings_of(config, data_dir, valkey, cell)
+    found = run(_kept(settings, version))
+    text, source = _given(settings) if found is None else (found.text, found.source)
     if as_json:
-        source = PACKAGED if found is None else found.source
         print_json({"version": 0 if found is None else found.version, "source": source, "text": text})
     else:
         sys.stdout.write(text)
+
+
+def _given(settings: Settings) -> tuple[str, str]:
+    """The text of the pools that hold where none are applied, and where it is from. Raises InvalidPools."""
+    from northstar.config.pools import PACKAGED, load_pools, packaged_text
+
+    if not settings.routing.pools_file:
+        return packaged_text(), PACKAGED
+    file = Path(settings.routing.pools_file)
+    load_pools(file)  # what cannot be used is not in force
+    return file.read_text(encoding="utf-8"), str(file)
 
 
 async def _kept(settings: Settings, version: int) -> AppliedPools | None:
@@ -157,10 +167,11 @@ def history(
     cells = ((one.version, moment(one.at_ms), one.source, one.by, "in force" if one is now else "-") for one in kept)
     print_table(("VERSION", "APPLIED (UTC)", "FILE", "BY", "NOW"), cells)
     if now is None:
-        console().print("in force are the pools that come with North Star", style="dim", markup=False)
+        console().print("none is applied now: those hold that each broker was given", style="dim", markup=False)
     if past:
-        hint = f"next: northstar pools current --version {past[0].version} > pools.toml, then northstar pools apply pools.toml"
-        console().print(hint, style="dim", markup=False)
+        print_hint(
+            f"next: northstar pools current --version {past[0].version} > pools.toml && northstar pools apply pools.toml"
+        )
 
 
 async def _history(settings: Settings) -> tuple[AppliedPools | None, list[AppliedPools]]:
@@ -179,14 +190,14 @@ def reset(
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """Take the applied pools back: those that come with North Star are in force again, for every broker of the cell."""
+    """Take the applied pools back: each broker of the cell goes by those that it was given: of routing.pools_file, or those that come with North Star."""
     from northstar.broker.pools_in_force import NothingApplied
 
     settings = settings_of(config, data_dir, valkey, cell)
     known = run(_applied(settings))
     if known is None:
         raise NothingApplied
-    plan = f"the pools of {known.source} (version {known.version}) are taken back; those that come with North Star hold again"
+    plan = f"the pools of {known.source} (version {known.version}) are taken back; those hold again that each broker was given"
     confirm(plan, yes=yes, as_json=as_json)
     run(_reset(settings, known))
     _say(
