@@ -8,7 +8,7 @@ from northstar.domain.jobs import JobBody, JobStatus, JobView
 from northstar.surfaces.cli.job_table import job_table, same_of_all
 from northstar.surfaces.cli.printing import print_table
 
-ID = "f0a1b2c3d4e5f60718293a4b5c"
+ID = "job_f0a1b2c3d4e5f60718293a4b5c"
 
 
 def view(

@@ -334,5 +334,5 @@ def test_the_catalogue_is_shown_to_people(running: Northstar) -> None:
     ]
     shown = running.run("models", "show", "ae.safetensors").out
     assert "found by    file of version 1" in shown
-    assert "memory      1: 16000 MB, as declared" in shown
+    assert "memory      1: 16 GB, as declared" in shown
     assert "held by     ae.safetensors: nobody" in shown
