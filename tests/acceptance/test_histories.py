@@ -23,7 +23,9 @@ class Cell:
         self._options = ("--valkey", valkey, "--cell", f"histories-{secrets.token_hex(6)}")
 
     def broker(self, name: str, history: str) -> Northstar:
-        settings = SERVING.replace("HISTORY", str(self.folder / history)).replace("OUTPUTS", str(self.folder / "outputs"))
+        settings = SERVING.replace("HISTORY", str(self.folder / history)).replace(
+            "OUTPUTS", str(self.folder / "outputs")
+        )
         return Northstar(self.folder / name, settings=settings, options=self._options)
 
 
