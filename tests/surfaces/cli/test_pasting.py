@@ -111,7 +111,10 @@ def test_hints_and_errors_lead_back_to_the_same_place(place: tuple[Northstar, tu
     said = northstar.folder / "out.log"
     eventually(lambda: "Ctrl-C stops" in said.read_text(), what="up has said what to try")
     (status,) = re.findall(r"northstar status[^·\n]*", said.read_text())
-    assert pasted(northstar, status).code == 0
+    at_a_glance = pasted(northstar, status)
+    assert at_a_glance.code == 0
+    assert "all well  nothing is paused, stuck or failed, and no job waits for what is not here" in at_a_glance.out
+    assert "brokers   up on " in at_a_glance.out
 
     empty = northstar.run("models", "list", *options)
     (listed,) = re.findall(r"northstar models import .*FILE", empty.out)
