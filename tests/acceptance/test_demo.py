@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -181,18 +182,35 @@ class Links(HTMLParser):
             self.loads.append(tag)
 
 
-def test_interrupted_it_leaves_nothing_behind(tmp_path: Path) -> None:
+_IGNORING = ("bash", "-c", 'trap "" INT; exec "$@"', "bash")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "before"),
+    [(signal.SIGINT, 130, ()), (signal.SIGTERM, 143, ()), (signal.SIGINT, 130, _IGNORING)],
+    ids=["SIGINT", "SIGTERM", "SIGINT ignored by the shell"],
+)
+def test_interrupted_it_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals, code: int, before: tuple[str, ...]
+) -> None:
+    """A script that starts it in the background has it ignore SIGINT, as here; it is ended all the same."""
+    (tmp_path / "tmp").mkdir()
     with subprocess.Popen(
-        [*PROGRAM, "demo", "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, text=True
+        [*before, *PROGRAM, "demo", "--out", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
     ) as process:
         assert process.stdout is not None
         line = next(line for line in process.stdout if "submitted in one call" in line)
         assert line
         family = descendants(process.pid)
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        assert process.wait(timeout=SECONDS) == 130
+        process.send_signal(number)
+        said, wrong = process.communicate(timeout=SECONDS)
+        assert process.returncode == code, (said, wrong)
     gone(family)
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_path: Path) -> None:

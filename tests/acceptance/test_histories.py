@@ -12,7 +12,7 @@ import pytest
 from tests.northstar_command import SETTINGS, Answer, Northstar, eventually
 from tests.servers import RunningServer
 
-SERVING = "[serve]\nport = 0\n\n[history]\nurl = 'sqlite:///HISTORY'\n" + SETTINGS
+SERVING = "[serve]\nport = 0\n\n[assets]\nurl = 'OUTPUTS'\n\n[history]\nurl = 'sqlite:///HISTORY'\n" + SETTINGS
 
 
 class Cell:
@@ -23,7 +23,9 @@ class Cell:
         self._options = ("--valkey", valkey, "--cell", f"histories-{secrets.token_hex(6)}")
 
     def broker(self, name: str, history: str) -> Northstar:
-        settings = SERVING.replace("HISTORY", str(self.folder / history))
+        settings = SERVING.replace("HISTORY", str(self.folder / history)).replace(
+            "OUTPUTS", str(self.folder / "outputs")
+        )
         return Northstar(self.folder / name, settings=settings, options=self._options)
 
 

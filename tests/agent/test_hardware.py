@@ -45,7 +45,7 @@ async def test_a_driver_that_finds_no_device_has_no_gpus(tmp_path: Path) -> None
         ),
         ("", 255, "", "code 255: no words"),
         ("GPU 0: NVIDIA H200 (UUID: GPU-1)\n", 0, "", "not index, uuid, name, memory.total, driver_version: 'GPU 0"),
-        ("x" * 100_000, 0, "", "printed more than 65536 bytes"),
+        ("x" * 100_000, 0, "", "printed more than 65,536 bytes (65.5 kB)"),
         ("", 0, "time.sleep(600)", "no answer within 0.5 s"),
     ],
 )

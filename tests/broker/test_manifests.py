@@ -119,5 +119,5 @@ def test_a_file_without_models_is_refused_with_the_reason(text: str, said: str) 
 
 
 def test_a_file_that_is_too_large_is_not_read() -> None:
-    with pytest.raises(ManifestInvalid, match="more than 32000000; split it"):
+    with pytest.raises(ManifestInvalid, match="more than 32,000,000 bytes"):
         read_manifest(b" " * 32_000_001, source="it")

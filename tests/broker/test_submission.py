@@ -126,14 +126,14 @@ def test_the_mark_that_editors_put_before_a_file_is_passed_over() -> None:
         (b"[" * 100_000, InvalidJob, "Expected `object`, got `array`"),
         (b'{"service": "s", "payload": {"deep": ' + b"[" * 100_000, MalformedBody, "the body is not valid JSON"),
         (b"42", InvalidJob, "the body does not describe a job"),
-        (b'{"service": "s", "sevrice": "t"}', InvalidJob, "unknown field `sevrice`"),
+        (b'{"service": "s", "sevrice": "t"}', InvalidJob, r"`sevrice` is no field; did you mean `service`\?"),
         (b'{"service": "s", "priority": 101}', InvalidJob, "<= 100"),
         (b'{"service": "s", "priority": "high"}', InvalidJob, "Expected `int`, got `str`"),
         (b'{"service": "s", "expected_s": 1e99}', InvalidJob, "<= 86400"),
         (b'{"service": "no spaces allowed"}', InvalidJob, "matching regex"),
         (b'{"service": "s", "id": "../../etc"}', InvalidJob, "matching regex"),
         (b"[]", BatchTooLarge, "this one is empty"),
-        (b" " * 8_000_001, SubmissionTooLarge, "the body has 8000001 bytes"),
+        (b" " * 8_000_001, SubmissionTooLarge, "the body has 8,000,001 bytes"),
     ],
 )
 def test_a_body_that_is_no_job_is_refused_by_name(body: bytes, error: type[Exception], sentence: str) -> None:

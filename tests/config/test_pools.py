@@ -168,5 +168,5 @@ def test_a_file_that_is_not_there_or_no_text_or_too_long_is_told(tmp_path: Path)
     with pytest.raises(InvalidPools, match="is not valid TOML"):
         load_pools(tmp_path / "binary.toml")
     (tmp_path / "long.toml").write_bytes(b"#" * 1_000_001)
-    with pytest.raises(InvalidPools, match="has more than 1000000 bytes"):
+    with pytest.raises(InvalidPools, match="has more than 1,000,000 bytes"):
         load_pools(tmp_path / "long.toml")

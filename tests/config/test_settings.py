@@ -96,10 +96,12 @@ def test_a_service_whose_package_is_absent_is_not_offered(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("colour = 1", "there is no setting `colour`"),
-        ("[limits]\nlease = 1", "there is no setting `limits.lease`"),
+        ("colour = 1", "there is no setting `colour`; take it out; known are data_dir, cell, "),
+        ("[limits]\nlease = 1", "there is no setting `limits.lease`; did you mean `lease_ms`?"),
         ('[limits]\nlease_ms = "long"', "`limits.lease_ms`: Expected `int`, got `str`"),
-        ("[limits]\nlease_ms = -1", "`limits.lease_ms`: Expected `int` >= 1000"),
+        ("[limits]\nlease_ms = -1", "`limits.lease_ms`: Expected `int` >= 1000 (1 s)"),
+        ("lease_ms = 9", "there is no setting `lease_ms`; did you mean `limits.lease_ms`?"),
+        ('[[machines]]\nname = "a"\nservices = ["picture"]\npool = ["x"]', "`machines[0].pool`; did you mean `pools`?"),
         ("[valkey]\nport = 70000", "`valkey.port`: Expected `int` <= 65535"),
         ('[log]\nlevel = "loud"', "`log.level`: Invalid enum value 'loud'"),
         ('[[machines]]\nname = "a"\nservices = []', "`machines[0].services`: Expected `array` of length >= 1"),
@@ -108,22 +110,34 @@ def test_a_service_whose_package_is_absent_is_not_offered(tmp_path: Path) -> Non
         ('[services.x]\nconnector = "magic"', "[services.x] connector: 'magic' is not one of comfyui, command, "),
         ("[services.x]\nmodel = 'm'", "[services.x]: `connector` is missing; it is one of comfyui, command, "),
         ('[services.x]\nconnector = "command"\narguments = ["a"]', "[services.x]: `warm_up` is missing"),
-        ('[services.x]\nconnector = "ollama"\nmodel = "m"\nmodle = "m"', "[services.x]: there is no setting `modle`"),
+        (
+            '[services.x]\nconnector = "ollama"\nmodel = "m"\nmodle = "m"',
+            "[services.x]: there is no setting `modle`; did you mean `model`?",
+        ),
         ('[services.x]\nconnector = "ollama"\nmodel = 3', "[services.x] model: Expected `str`, got `int`"),
         ('[services.x]\nconnector = "openai"', "[services.x] needs either base_url or engine"),
-        ("[agent]\nrenew_every_s = 20.0", "agent.renew_every_s is 20 s, more than half of limits.lease_ms"),
-        ("[assets]\nkeep_days = 0.01", "assets.at_least_s is 3600 s, longer than assets.keep_days"),
+        (
+            "[agent]\nrenew_every_s = 20.0",
+            "agent.renew_every_s is 20 s, more than half of limits.lease_ms, which is 30 s",
+        ),
+        (
+            "[assets]\nkeep_days = 0.01",
+            "assets.at_least_s is 3,600 s (60 min), longer than assets.keep_days, 864 s (14.4 min)",
+        ),
         ("[health]\nin_a_row = 0", "`health.in_a_row`: Expected `int` >= 1"),
         ("[health]\nrate_from = 65", "`health.rate_from`: Expected `int` <= 64"),
         ("[health]\nrate = 1.5", "`health.rate`: Expected `float` <= 1.0"),
-        ("[health]\nfirst_pause_s = 301.0", "health.first_pause_s is 301 s, longer than health.longest_pause_s"),
+        (
+            "[health]\nfirst_pause_s = 301.0",
+            "health.first_pause_s is 301 s (5.02 min), longer than health.longest_pause_s, 300 s (5 min)",
+        ),
         (
             "[health]\nquarantine_s = 90_000.0",
-            "health.quarantine_s is 90000 s, longer than health.longest_quarantine_s",
+            "health.quarantine_s is 90,000 s (25 h), longer than health.longest_quarantine_s",
         ),
         ('[serve]\ntrusted_proxies = ["gateway"]', "`serve.trusted_proxies`: 'gateway' does not appear to be an IPv4"),
         ("cell =", "is not valid TOML"),
-        ("x" * 1_000_001, "has more than 1000000 bytes"),
+        ("x" * 1_000_001, "has more than 1,000,000 bytes"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_name_and_the_key(tmp_path: Path, text: str, sentence: str) -> None:

@@ -45,7 +45,7 @@ def test_nobody_need_have_brought_the_pool_that_any_machine_serves() -> None:
 
 
 def test_regions_and_node_classes_have_an_end() -> None:
-    with pytest.raises(msgspec.ValidationError, match="regions and node_classes together may take 8192 bytes"):
+    with pytest.raises(msgspec.ValidationError, match="regions and node_classes together may take 8,192 bytes"):
         msgspec.convert({"node_classes": ["n" * 250 + str(number) for number in range(40)]}, Requirements)
 
 

@@ -49,7 +49,7 @@ def test_a_list_that_is_not_what_its_digest_says_is_refused() -> None:
         ("\N{SNOWMAN}", "it cannot be read"),
         (text_of(zlib.compress(b"\xff\xfe")), "it cannot be read"),
         (text_of(zlib.compress(b"KSampler")[:-5]), "its end is missing"),
-        (text_of(zlib.compress(b"x" * (MAX_NAMES_BYTES + 1))), "its names take more than 1048576 bytes"),
+        (text_of(zlib.compress(b"x" * (MAX_NAMES_BYTES + 1))), "its names take more than 1,048,576 bytes"),
         ("x" * 65_537, "it takes more than 65536 characters"),
     ],
 )

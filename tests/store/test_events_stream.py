@@ -97,7 +97,10 @@ async def test_progress_that_nobody_hears_is_lost_without_a_word(rig: Rig) -> No
 
 
 async def test_progress_that_is_too_large_is_refused(rig: Rig) -> None:
-    with pytest.raises(ProgressTooLarge, match="65537 bytes, more than 65536; store previews as assets"):
+    with pytest.raises(
+        ProgressTooLarge,
+        match=r"65,537 bytes \(65.5 kB\), more than 65,536 bytes \(65.5 kB\); store previews as assets",
+    ):
         await publish_progress(rig.cell, "a", "1.n.1", bytes(MAX_PROGRESS_BYTES + 1))
 
 

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import Unavailable
 from northstar.policy.fleet.gpus import QUERY, FoundGpus, GpuLineInvalid, parse_gpus, visible_gpus
 
@@ -97,7 +98,7 @@ async def _bounded(process: asyncio.subprocess.Process) -> bytes:
     while chunk := await process.stdout.read(_CHUNK_BYTES):
         printed += chunk
         if len(printed) > _MAX_BYTES:
-            raise HardwareUnknown(f"it printed more than {_MAX_BYTES} bytes")
+            raise HardwareUnknown(f"it printed more than {exactly(_MAX_BYTES)}")
     return bytes(printed)
 
 

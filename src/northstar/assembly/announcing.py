@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 @asynccontextmanager
 async def announced(cell: Cell, *, process: str) -> AsyncIterator[None]:
     """Announce the library's version at once and three times per announcement's life; withdraw at the end."""
+    await _announce(cell, process=process)  # known to others before this one looks at them
     task = asyncio.create_task(_announce_for_ever(cell, process=process), name="announce")
     try:
         yield
@@ -32,8 +33,12 @@ async def announced(cell: Cell, *, process: str) -> AsyncIterator[None]:
 
 async def _announce_for_ever(cell: Cell, *, process: str) -> None:
     while True:
-        try:
-            await announce(cell.client, process=process, version=cell.library.version)
-        except Unavailable as exc:
-            log.debug("announcement_failed", code=exc.code, error=str(exc))
         await asyncio.sleep(ANNOUNCEMENT_MS / 3_000)
+        await _announce(cell, process=process)
+
+
+async def _announce(cell: Cell, *, process: str) -> None:
+    try:
+        await announce(cell.client, process=process, version=cell.library.version)
+    except Unavailable as exc:
+        log.debug("announcement_failed", code=exc.code, error=str(exc))

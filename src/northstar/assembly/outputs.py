@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -13,8 +14,10 @@ from northstar.broker.gateway.incoming import Incoming
 from northstar.broker.retention import DRAFT_MS, OutputRetention
 from northstar.config import Settings
 from northstar.policy.outputs.retention import RetentionRule
+from northstar.store.asset_errors import OutputsElsewhere
 from northstar.store.asset_holdings import Holdings
 from northstar.store.assets import AssetStore
+from northstar.store.brokers import Broker, read_brokers, with_other_outputs
 from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
@@ -38,6 +41,25 @@ def asset_store(settings: Settings) -> AssetStore:
 def incoming(settings: Settings) -> Incoming:
     """Where this process puts files until they are whole."""
     return Incoming(settings.data_path / "incoming", keep_free_bytes=int(settings.assets.keep_free_gib * _GIB))
+
+
+def this_broker(settings: Settings, cell: Cell, kind: Literal["up", "serve"]) -> Broker:
+    """What this process says of itself to the others. Raises an asset store's error."""
+    place = asset_store(settings).url
+    return Broker(kind=kind, id=new_id(), cell=cell.name, host=socket.gethostname(), outputs=place)
+
+
+async def expect_one_place(cell: Cell, mine: Broker, *, alone: bool) -> None:
+    """Make sure that no other broker of the cell keeps outputs elsewhere; `mine` is announced already.
+
+    `alone`: the server is this process's own, so no other `up` runs on it, whatever one that was killed has left behind.
+
+    Raises:
+        OutputsElsewhere: one does. Unavailable: the server does not answer.
+    """
+    other = with_other_outputs(await read_brokers(cell), mine, alone=alone)
+    if other is not None:
+        raise OutputsElsewhere(wanted=mine.outputs, place=other.outputs, broker=f"{other.kind} on {other.host}")
 
 
 async def retire_outputs(settings: Settings, cell: Cell) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from northstar.assembly.announcing import announced
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
 from northstar.assembly.listening import listening_on
-from northstar.assembly.outputs import retire_outputs
+from northstar.assembly.outputs import expect_one_place, retire_outputs, this_broker
 from northstar.assembly.parts import part, running_history, told
 from northstar.assembly.routing import keep_routing
 from northstar.assembly.session import find_place, new_id
@@ -40,6 +40,7 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
 
     Raises:
         NotRunning, UrlInvalid: there is no server to speak to. Unavailable: it cannot be used, or the history cannot.
+        OutputsElsewhere: another broker of the cell keeps outputs in another place.
         AddressUnavailable, TlsFilesUnusable: it cannot listen; then nothing was changed.
     """
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -52,7 +53,9 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
         facts = await check_server(client)
         cell = Cell(client, place.cell)
         opened = await cell.open(settings.limits, new_id=new_id)
-        await stack.enter_async_context(announced(cell, process=f"serve:{new_id()}"))
+        mine = this_broker(settings, cell, "serve")
+        await stack.enter_async_context(announced(cell, process=mine.process))
+        await expect_one_place(cell, mine, alone=False)
         await retire_unused(client, cell.library)
         # On a full server nothing new is declared, and only a broker that starts makes room there.
         if new_words := await undeclared(client, cell.keys, ["pool:standard"]):

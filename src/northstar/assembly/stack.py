@@ -16,7 +16,7 @@ from northstar.assembly.announcing import announced
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
 from northstar.assembly.listening import listening_on
 from northstar.assembly.machines import LocalMachines
-from northstar.assembly.outputs import retire_outputs
+from northstar.assembly.outputs import expect_one_place, retire_outputs, this_broker
 from northstar.assembly.parts import PartEnded, part, running_history, told
 from northstar.assembly.routing import RoutingParts, keep_routing
 from northstar.assembly.run_file import RunFile, remove_run_file, write_run_file
@@ -72,6 +72,7 @@ async def running_stack(
     Raises:
         DataDirectoryInUse: it runs already on this data directory.
         AddressUnavailable, TlsFilesUnusable: it cannot listen; then nothing was changed.
+        OutputsElsewhere: another broker of the cell keeps outputs in another place.
         Unavailable: the server cannot be started, reached, or used; or the history cannot.
     """
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -126,7 +127,9 @@ async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     facts = await check_server(client)
     cell = Cell(client, settings.cell_name)
     opened = await cell.open(settings.limits, configure=True, new_id=new_id)
-    await stack.enter_async_context(announced(cell, process=f"up:{new_id()}"))
+    mine = this_broker(settings, cell, "up")
+    await stack.enter_async_context(announced(cell, process=mine.process))
+    await expect_one_place(cell, mine, alone=not settings.valkey.url)
     await retire_unused(client, cell.library)
     await _declare_services(cell, settings)
     return facts, cell, opened.id

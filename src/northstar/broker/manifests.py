@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest
 from northstar.policy.models.manifest import models_of_manifest
 from northstar.policy.models.model_lists import (
@@ -41,7 +42,9 @@ def read_manifest(text: bytes, *, source: str) -> ReadList:
         ManifestInvalid: it is none of these, or a model in it is wrong.
     """
     if len(text) > MAX_MANIFEST_BYTES:
-        raise ManifestInvalid(source, reason=f"it has {len(text)} bytes, more than {MAX_MANIFEST_BYTES}; split it")
+        raise ManifestInvalid(
+            source, reason=f"it has {exactly(len(text))}, more than {exactly(MAX_MANIFEST_BYTES)}; split it"
+        )
     document = _decoded(text, source)
     if is_saved_graph(document):
         return models_of_graph(document)

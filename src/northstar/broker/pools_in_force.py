@@ -25,7 +25,7 @@ class NothingApplied(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            "no pools were applied to this cell; those that come with North Star hold: northstar pools list"
+            "no pools were applied to this cell, so there are none to take back; what holds: northstar pools list"
         )
 
 

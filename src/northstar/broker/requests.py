@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import codecs
+import re
+from typing import Any, Final
 
 import msgspec
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest
 from northstar.domain.jobs import JobRequest
+from northstar.domain.misfits import misfit
 
 #: Jobs in one submission; as the function library bounds its batches.
 MAX_BATCH = 500
 #: Bytes of one submission; a job's body alone may have 64 KiB.
 MAX_SUBMISSION_BYTES = 8_000_000
+
+#: Where in a batch the library saw something wrong: the place of the job.
+_OF_BATCH: Final = re.compile(r"`\$\[([0-9]+)\]")
 
 
 class MalformedBody(InvalidRequest):
@@ -43,7 +50,7 @@ class SubmissionTooLarge(InvalidRequest):
 
     def __init__(self, size_bytes: int) -> None:
         super().__init__(
-            f"the body has {size_bytes} bytes, more than {MAX_SUBMISSION_BYTES}; split the batch, and send media as references"
+            f"the body has {exactly(size_bytes)}, more than {exactly(MAX_SUBMISSION_BYTES)}; split the batch, and send media as references"
         )
         self.size_bytes = size_bytes
 
@@ -86,12 +93,42 @@ def read_requests(body: bytes, *, source: str = "the body") -> list[JobRequest]:
     try:
         decoded = _decoder.decode(body)
     except msgspec.ValidationError as exc:
-        raise InvalidJob(source, detail=str(exc)) from exc
+        raise InvalidJob(source, detail=_told(exc, body)) from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise MalformedBody(source, detail=f"is not valid JSON: {exc}") from exc
     requests: list[JobRequest] = decoded if isinstance(decoded, list) else [decoded]
     check_batch(requests)
     return requests
+
+
+class _Named(msgspec.Struct, frozen=True):
+    id: Any = None
+
+
+def _told(exc: msgspec.ValidationError, body: bytes) -> str:
+    """Which job of a batch is meant, which field of it, and what to write there.
+
+    >>> batch = b'[{"service": "a"}, {"id": "j", "service": "a", "prioritty": 1}]'
+    >>> try:
+    ...     _ = _decoder.decode(batch)
+    ... except msgspec.ValidationError as exc:
+    ...     _told(exc, batch)
+    "job 2 ('j'): `prioritty` is no field; did you mean `priority`?"
+    """
+    text = str(exc)
+    found = misfit(msgspec.ValidationError(_OF_BATCH.sub("`$", text)), JobRequest, what="field")
+    said = f"`{found.path}` {found.problem}" if found.path else found.words
+    of_batch = _OF_BATCH.search(text)
+    return said if of_batch is None else f"{_called(body, int(of_batch[1]))}: {said}"
+
+
+def _called(body: bytes, at: int) -> str:
+    """What a person calls a job of a batch: its number, and its id if it has one."""
+    try:
+        job = msgspec.json.decode(body, type=list[_Named])[at]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError):
+        return f"job {at + 1}"
+    return f"job {at + 1} ({job.id[:64]!r})" if isinstance(job.id, str) else f"job {at + 1}"
 
 
 def check_batch(requests: list[JobRequest]) -> None:

@@ -5,22 +5,18 @@ That is the file, the table, the key, and what to do.
 
 from __future__ import annotations
 
-import difflib
-import re
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final
 
 import msgspec
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest
+from northstar.domain.misfits import misfit
 
 #: As large as such a file may be, bytes.
 MAX_FILE_BYTES: Final = 1_000_000
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`")
-_MISSING: Final = re.compile(r"Object missing required field `(.*)`")
-_PLACE: Final = re.compile(r"\[[^\]]*\]")
 
 
 class InvalidFile(InvalidRequest):
@@ -41,7 +37,7 @@ def read_text(file: Path, *, error: type[InvalidFile]) -> str:
         with file.open("rb") as stream:
             raw = stream.read(MAX_FILE_BYTES + 1)
         if len(raw) > MAX_FILE_BYTES:
-            raise error(f"has more than {MAX_FILE_BYTES} bytes; a few thousand are usual", source=str(file))
+            raise error(f"has more than {exactly(MAX_FILE_BYTES)}; a few thousand are usual", source=str(file))
         return raw.decode()
     except OSError as exc:
         raise error(f"cannot be read: {exc.strerror}", source=str(file)) from exc
@@ -61,57 +57,6 @@ def told(
     exc: msgspec.ValidationError, *, table: str, kind: type[msgspec.Struct], source: str, error: type[InvalidFile]
 ) -> InvalidFile:
     """The library's words about a table that should be a `kind`, as the place and what to do."""
-    what, _, where = str(exc).partition(" - at `")
-    is_key = where.startswith("key` in `")
-    path = where.removeprefix("key` in `").strip("`").removeprefix("$").lstrip(".")
-    if unknown := _UNKNOWN.fullmatch(what):
-        known = _keys_of(_at(kind, path))
-        alike = difflib.get_close_matches(unknown[1], known, n=1)
-        hint = f"did you mean `{alike[0]}`?" if alike else f"take it out; known are {', '.join(known)}"
-        return error(f"is no setting; {hint}", source=source, table=_joined(table, path), key=unknown[1])
-    if missing := _MISSING.fullmatch(what):
-        return error("is missing; add it", source=source, table=_joined(table, path), key=missing[1])
-    if is_key:
-        return error(f"one of its names is not possible: {what}", source=source, table=_joined(table, path))
-    inner, _, key = path.rpartition(".")
-    choices = _words_of(_at(kind, path))
-    hint = f"; it is one of {', '.join(choices)}" if choices else ""
-    return error(f"is not possible: {what}{hint}", source=source, table=_joined(table, inner), key=key)
-
-
-def _joined(table: str, path: str) -> str:
-    return ".".join(filter(None, (table, path)))
-
-
-def _at(kind: Any, path: str) -> Any:
-    """The type that stands at a path such as `models.takes[0]`."""
-    for name in filter(None, _PLACE.sub("", path).split(".")):
-        struct = next(iter(_parts(kind, _is_struct)), None)
-        fields = {field.name: field.type for field in msgspec.structs.fields(struct)} if struct else {}
-        kind = fields.get(name)
-    return kind
-
-
-def _keys_of(kind: Any) -> list[str]:
-    structs = _parts(kind, _is_struct)
-    return list(structs[0].__struct_fields__) if structs else []
-
-
-def _words_of(kind: Any) -> list[str]:
-    return [str(word) for literal in _parts(kind, _is_literal) for word in get_args(literal)]
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
-def _is_literal(kind: Any) -> bool:
-    origin: Any = get_origin(kind)
-    return origin is Literal
-
-
-def _parts(kind: Any, wanted: Callable[[Any], bool]) -> list[Any]:
-    """The types inside a type for which `wanted` holds."""
-    if wanted(kind):
-        return [kind]
-    return [found for part in get_args(kind) for found in _parts(part, wanted)]
+    found = misfit(exc, kind)
+    place = ".".join(filter(None, (table, found.place)))
+    return error(found.problem, source=source, table=place, key=found.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from northstar.config.declared_files import InvalidFile
 from northstar.domain.errors import InvalidRequest
+from northstar.domain.misfits import alike
 
 
 class InvalidPools(InvalidFile):
@@ -18,6 +19,8 @@ class NoSuchPool(InvalidRequest):
     code = "NS_NO_SUCH_POOL"
 
     def __init__(self, name: str, *, known: tuple[str, ...]) -> None:
-        super().__init__(f"there is no pool {name!r}; there are {', '.join(known) or 'none yet'}")
+        near = alike(name, list(known))
+        hint = f"; did you mean {near!r}?" if near else ""
+        super().__init__(f"there is no pool {name!r}; there are {', '.join(known) or 'none yet'}{hint}")
         self.name = name
         self.known = known

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 import msgspec
 
 from northstar.config.services import Service
+from northstar.domain.misfits import alike, misfit
 
+_KINDS: Final = {str(kind.__struct_config__.tag): kind for kind in get_args(Service)}
 #: What a service can be done by.
-CONNECTORS: Final = tuple(sorted(str(kind.__struct_config__.tag) for kind in get_args(Service)))
-
-_MISSING: Final = re.compile(r"Object missing required field `(.*)`")
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`")
+CONNECTORS: Final = tuple(sorted(_KINDS))
 
 
 def service_problem(services: Mapping[str, Any]) -> str | None:
@@ -27,19 +25,25 @@ def service_problem(services: Mapping[str, Any]) -> str | None:
         try:
             msgspec.convert(table, Service)
         except msgspec.ValidationError as exc:
-            what, _, where = str(exc).partition(" - at `$")
-            return f"[services.{name}]{_sentence(what, where.rstrip('`').lstrip('.'), table)}"
+            return f"[services.{name}]{_sentence(exc, table)}"
     return None
 
 
-def _sentence(what: str, place: str, table: Any) -> str:
-    at = f" {place}" if place else ""
+def _sentence(exc: msgspec.ValidationError, table: Any) -> str:
     choices = ", ".join(CONNECTORS)
-    if place == "connector" and isinstance(table, dict):
-        return f" connector: {table.get('connector')!r} is not one of {choices}"
-    if missing := _MISSING.fullmatch(what):
-        hint = f"; it is one of {choices}" if missing[1] == "connector" else ""
-        return f"{at}: `{missing[1]}` is missing{hint}"
-    if unknown := _UNKNOWN.fullmatch(what):
-        return f"{at}: there is no setting `{unknown[1]}`; check its spelling against docs/reference/configuration.md"
-    return f"{at}: {what}"
+    connector = table.get("connector") if isinstance(table, dict) else None
+    found = misfit(exc, _KINDS.get(str(connector), Service))
+    if found.path == "connector" and connector is not None:
+        near = alike(str(connector), list(CONNECTORS))
+        hint = f"; did you mean {near!r}?" if near else ""
+        return f" connector: {connector!r} is not one of {choices}{hint}"
+    at = f" {found.place}" if found.place else ""
+    match found.sort:
+        case "missing":
+            hint = f"; it is one of {choices}" if found.key == "connector" else ""
+            return f"{at}: `{found.key}` is missing{hint}"
+        case "unknown":
+            return f"{at}: there is no setting `{found.key}`; {found.hint}"
+        case _:
+            said = f"{found.words}; {found.hint}" if found.hint else found.words
+            return f" {found.path}: {said}" if found.path else f": {said}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -16,7 +15,9 @@ import msgspec
 from northstar.config.service_problems import service_problem
 from northstar.config.services import OpenAIService
 from northstar.config.settings import MachineSettings, Settings
+from northstar.domain.amounts import exactly, length
 from northstar.domain.errors import InvalidRequest
+from northstar.domain.misfits import Misfit, misfit
 from northstar.policy.admission.addresses import network
 
 #: Variables that begin like settings and are none: options of commands, and what the tests read.
@@ -105,7 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open("rb") as stream:
             raw = stream.read(_MAX_FILE_BYTES + 1)
         if len(raw) > _MAX_FILE_BYTES:
-            raise InvalidSettings(f"has more than {_MAX_FILE_BYTES} bytes", source=str(path))
+            raise InvalidSettings(f"has more than {exactly(_MAX_FILE_BYTES)}", source=str(path))
         return tomllib.loads(raw.decode())
     except OSError as exc:
         raise InvalidSettings(f"cannot be read: {exc.strerror}", source=str(path)) from exc
@@ -165,7 +166,7 @@ def _set_from_text(merged: dict[str, Any], variable: str, text: str) -> None:
         value = [part for part in text.split(",") if part] if isinstance(default, list) else text
         _set(merged, key, msgspec.convert(value, type(default), strict=False))
     except msgspec.ValidationError as exc:
-        raise InvalidSettings(_sentence(str(exc)), source=source) from exc
+        raise InvalidSettings(f"`{key}`: {exc}", source=source) from exc
     _check(merged, source=source)
 
 
@@ -182,18 +183,22 @@ def _check(merged: dict[str, Any], *, source: str) -> Settings:
     except msgspec.ValidationError as exc:
         services = merged.get("services")
         found = service_problem(services) if "`$.services[...]" in str(exc) and isinstance(services, dict) else None
-        raise InvalidSettings(found or _sentence(str(exc)), source=source) from exc
+        raise InvalidSettings(found or _sentence(exc), source=source) from exc
 
 
-def _sentence(problem: str) -> str:
-    """The library's words with the key as one writes it: "`limits.lease_ms`: Expected `int`, got `str`"."""
-    what, _, where = problem.partition(" - at `$")
-    place = where.rstrip("`").lstrip(".")
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what)
-    if unknown:
-        key = f"{place}.{unknown[1]}" if place else unknown[1]
-        return f"there is no setting `{key}`; check its spelling against docs/reference/configuration.md"
-    return f"`{place}`: {what}" if place else what
+def _sentence(exc: msgspec.ValidationError) -> str:
+    """The library's words with the key as one writes it, and what to write: "there is no setting `x`; did you mean `y`?"."""
+    found = misfit(exc, Settings)
+    if found.sort == "unknown":
+        return f"there is no setting `{found.path}`; {_hinted(found)}"
+    if found.sort == "missing":
+        return f"`{found.path}` is missing; add it"
+    what = f"{found.words}; {found.hint}" if found.hint else found.words
+    return f"`{found.path}`: {what}" if found.path else what
+
+
+def _hinted(found: Misfit) -> str:
+    return found.hint if "`" in found.hint else f"{found.hint}; docs/reference/configuration.md lists all settings"
 
 
 def _installed(settings: Settings) -> Settings:
@@ -229,7 +234,8 @@ def _verified(settings: Settings, *, source: str) -> Settings:
             raise InvalidSettings(f"[services.{name}] needs either base_url or engine", source=source)
     if settings.agent.renew_every_s * 2_000 > settings.limits.lease_ms:
         raise InvalidSettings(
-            f"agent.renew_every_s is {settings.agent.renew_every_s:g} s, more than half of limits.lease_ms",
+            f"agent.renew_every_s is {_length(settings.agent.renew_every_s)}, more than half of limits.lease_ms, "
+            f"which is {_length(settings.limits.lease_ms / 1_000)}",
             source=source,
         )
     for problem in _contradictions(settings):
@@ -237,15 +243,26 @@ def _verified(settings: Settings, *, source: str) -> Settings:
     return settings
 
 
+def _length(seconds: float) -> str:
+    """A setting of so many seconds, also in a unit that people use.
+
+    >>> _length(90_000), _length(20)
+    ('90,000 s (25 h)', '20 s')
+    """
+    return f"{seconds:,g} s" + (f" ({length(seconds * 1_000)})" if seconds >= 120 else "")
+
+
 def _contradictions(settings: Settings) -> Iterator[str]:
     """Settings of which each is fine alone."""
     assets, health = settings.assets, settings.health
     if assets.at_least_s > assets.keep_days * 86_400:
-        yield f"assets.at_least_s is {assets.at_least_s:g} s, longer than assets.keep_days"
+        yield f"assets.at_least_s is {_length(assets.at_least_s)}, longer than assets.keep_days, {_length(assets.keep_days * 86_400)}"
     if health.first_pause_s > health.longest_pause_s:
-        yield f"health.first_pause_s is {health.first_pause_s:g} s, longer than health.longest_pause_s"
+        first, longest = _length(health.first_pause_s), _length(health.longest_pause_s)
+        yield f"health.first_pause_s is {first}, longer than health.longest_pause_s, {longest}"
     if health.quarantine_s > health.longest_quarantine_s:
-        yield f"health.quarantine_s is {health.quarantine_s:g} s, longer than health.longest_quarantine_s"
+        first, longest = _length(health.quarantine_s), _length(health.longest_quarantine_s)
+        yield f"health.quarantine_s is {first}, longer than health.longest_quarantine_s, {longest}"
     for text in settings.serve.trusted_proxies:
         try:
             network(text)

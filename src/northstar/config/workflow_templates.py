@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from northstar.config.pool_errors import InvalidPools
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def read_template(known: Mapping[str, Path], name: str) -> dict[str, Any]:
     except OSError as exc:
         raise WorkflowUnusable(name, problem=f"cannot be read: {exc.strerror}") from exc
     if len(raw) > MAX_TEMPLATE_BYTES:
-        raise WorkflowUnusable(name, problem=f"has more than {MAX_TEMPLATE_BYTES} bytes")
+        raise WorkflowUnusable(name, problem=f"has more than {exactly(MAX_TEMPLATE_BYTES)}")
     try:
         graph = msgspec.json.decode(raw, type=dict[str, dict[str, Any]])
     except msgspec.MsgspecError as exc:

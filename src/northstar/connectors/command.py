@@ -30,6 +30,7 @@ from northstar.connectors.errors import (
 )
 from northstar.connectors.outputs import OutputRules, collect_outputs
 from northstar.connectors.running import RunningJobs
+from northstar.domain.amounts import exactly
 from northstar.domain.engine_facts import EngineFacts
 from northstar.domain.progress import Progress
 
@@ -128,7 +129,7 @@ class CommandConnector:
         arguments = self._template.filled(job.payload, service=self.service)
         payload = msgspec.json.encode(job.payload)
         if len(payload) > _MAX_PAYLOAD_BYTES:
-            raise EngineRejected(f"the payload exceeds {_MAX_PAYLOAD_BYTES} bytes", service=self.service)
+            raise EngineRejected(f"the payload exceeds {exactly(_MAX_PAYLOAD_BYTES)}", service=self.service)
         await self._furnish(job.workspace, payload)
         limits = _within(settings.limits, job.deadline_s)
         process = await CommandProcess.start(
@@ -215,9 +216,9 @@ def _allowed(limit: Limit, limits: CommandLimits) -> str:
         case "CPU time":
             return f"{limits.cpu_s:g} s"
         case "memory":
-            return f"{limits.memory_bytes} bytes"
+            return exactly(limits.memory_bytes)
         case "output":
-            return f"{limits.output_bytes} bytes"
+            return exactly(limits.output_bytes)
         case "files":
             return f"{limits.files}"
         case "processes":

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from northstar.domain.amounts import exactly
 from northstar.domain.engines import Fault
 from northstar.domain.errors import NorthstarError
 
@@ -221,7 +222,9 @@ class OutputTooLarge(EngineError):
     fault: ClassVar[Fault] = "doubt"
 
     def __init__(self, what: str, *, service: str, limit_bytes: int) -> None:
-        super().__init__(f"{what} is larger than {limit_bytes} bytes; ask for less or raise the limit", service=service)
+        super().__init__(
+            f"{what} is larger than {exactly(limit_bytes)}; ask for less or raise the limit", service=service
+        )
         self.what = what
         self.limit_bytes = limit_bytes
 

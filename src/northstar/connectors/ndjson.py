@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from northstar.domain.amounts import exactly
+
 #: Longest line that a well-meaning engine sends.
 MAX_LINE_BYTES: Final = 1024 * 1024
 
@@ -40,5 +42,5 @@ class LineStream:
 
     def _keep(self, piece: bytes) -> None:
         if len(self._rest) + len(piece) > self._max_line_bytes:
-            raise LineTooLong(f"a line of more than {self._max_line_bytes} bytes")
+            raise LineTooLong(f"a line of more than {exactly(self._max_line_bytes)}")
         self._rest += piece

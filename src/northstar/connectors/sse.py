@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from northstar.domain.amounts import exactly
+
 #: Longest single line, and longest single event, that a well-meaning engine sends.
 MAX_EVENT_BYTES: Final = 1024 * 1024
 
@@ -57,7 +59,7 @@ class EventStream:
         pieces = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest += pieces[0]  # only ever grows at its end, so that tiny chunks stay cheap
         if len(self._rest) > self._max_event_bytes:
-            raise EventTooLong(f"a line of more than {self._max_event_bytes} bytes")
+            raise EventTooLong(f"a line of more than {exactly(self._max_event_bytes)}")
         if len(pieces) == 1:
             return
         whole, self._rest = bytes(self._rest), bytearray(pieces[-1])
@@ -76,7 +78,7 @@ class EventStream:
             self._data.append(value)
             self._data_bytes += len(value) + 1
             if self._data_bytes > self._max_event_bytes:
-                raise EventTooLong(f"an event of more than {self._max_event_bytes} bytes")
+                raise EventTooLong(f"an event of more than {exactly(self._max_event_bytes)}")
         if field == b"error":
             self._name = b"error"
         elif field == b"event":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def read_set(found: NodeSet) -> frozenset[str]:
         raise NodeSetInvalid(found.digest, detail=f"it cannot be read ({exc})") from exc
     if not unpacking.eof:
         raise NodeSetInvalid(
-            found.digest, detail=f"its names take more than {MAX_NAMES_BYTES} bytes, or its end is missing"
+            found.digest, detail=f"its names take more than {exactly(MAX_NAMES_BYTES)}, or its end is missing"
         )
     if hashlib.sha256(text).hexdigest()[:_DIGEST_CHARS] != found.digest:
         raise NodeSetInvalid(found.digest, detail="its names have another digest")

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from northstar.domain.amounts import exactly
 from northstar.domain.models import ModelNeed
 from northstar.domain.workloads import NodeClass
 
@@ -76,7 +77,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             ValueError: regions and node classes together are too long.
         """
         if (self.regions or self.node_classes) and len(_encoded(self.regions, self.node_classes)) > MAX_PLACES_BYTES:
-            raise ValueError(f"regions and node_classes together may take {MAX_PLACES_BYTES} bytes")
+            raise ValueError(f"regions and node_classes together may take {exactly(MAX_PLACES_BYTES)}")
 
 
 def _encoded(*words: tuple[str, ...]) -> bytes:

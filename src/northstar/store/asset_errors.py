@@ -8,12 +8,14 @@ AssetRefused                     the name, size or address can never work
 ├── AssetTooLarge
 ├── AssetNameRefused
 └── AssetElsewhere               the file lies in another store
+OutputsElsewhere                 other brokers of the cell use another store
 AssetMissing                     there is no such asset
 └── AssetRetired                 there was, and it went because its time was over
 """
 
 from __future__ import annotations
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest, NorthstarError, Refused, Unavailable
 
 
@@ -89,6 +91,21 @@ class AssetElsewhere(InvalidRequest):
         self.url = url
 
 
+class OutputsElsewhere(Refused):
+    """Another broker of the cell keeps outputs in another place; a second place would split the cell's results."""
+
+    code = "NS_OUTPUTS_ELSEWHERE"
+
+    def __init__(self, *, wanted: str, place: str, broker: str) -> None:
+        super().__init__(
+            f"outputs of this cell go to {place} (said {broker}), and here they would go to {wanted}, so results would lie in two "
+            "places: set assets.url to the first, or, to go on with the other one, stop all brokers of the cell before this one "
+            "starts (one that was killed counts for three minutes)"
+        )
+        self.wanted = wanted
+        self.place = place
+
+
 class AssetTooLarge(InvalidRequest):
     """More bytes than an asset, or one read, may have."""
 
@@ -96,7 +113,7 @@ class AssetTooLarge(InvalidRequest):
 
     def __init__(self, *, name: str, limit_bytes: int) -> None:
         super().__init__(
-            f"{name!r} is larger than {limit_bytes} bytes; nothing of it was kept. Raise the limit or make less"
+            f"{name!r} is larger than {exactly(limit_bytes)}; nothing of it was kept: make it smaller, or raise assets.max_asset_mib"
         )
         self.name = name
         self.limit_bytes = limit_bytes

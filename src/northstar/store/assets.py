@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import NorthstarError
 from northstar.store.asset_bucket import place_at
 from northstar.store.asset_errors import (
@@ -160,7 +161,7 @@ class AssetStore:
             raise AssetNameRefused(what="the address", name=ref.url)
         size_bytes = await self.in_thread(lambda: _size_of(self.place.open(key)), url=ref.url)
         if size_bytes != ref.size_bytes:
-            raise AssetDamaged(url=ref.url, expected_sha256=ref.sha256, found_sha256=f"of {size_bytes} bytes")
+            raise AssetDamaged(url=ref.url, expected_sha256=ref.sha256, found_sha256=f"of {exactly(size_bytes)}")
 
     async def remove(self, ref: AssetRef) -> None:
         """Remove the asset.

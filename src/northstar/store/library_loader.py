@@ -75,13 +75,26 @@ async def withdraw(client: ValkeyClient, *, process: str, version: int) -> None:
 
 
 async def announced_versions(client: ValkeyClient) -> frozenset[int]:
-    """Versions that some process has announced within the last `ANNOUNCEMENT_MS` of the server's time."""
+    """Versions that some process has announced within the last `ANNOUNCEMENT_MS` of the server's time. Raises Unavailable."""
+    return frozenset(int(member.split(b" ", 1)[0]) for member in await _announcements(client))
+
+
+async def announced_processes(client: ValkeyClient) -> list[str]:
+    """The names of the processes that have announced themselves within the last `ANNOUNCEMENT_MS`, the latest announcement last.
+
+    Raises:
+        Unavailable: The server does not answer, or refuses us.
+    """
+    return [member.partition(b" ")[2].decode("utf-8", "replace") for member in await _announcements(client)]
+
+
+async def _announcements(client: ValkeyClient) -> list[bytes]:
     try:
         since_ms = await _server_now_ms(client) - ANNOUNCEMENT_MS
-        members = await client.execute_command("ZRANGEBYSCORE", PROCESSES_KEY, since_ms, "+inf")
+        members: list[bytes] = await client.execute_command("ZRANGEBYSCORE", PROCESSES_KEY, since_ms, "+inf")
     except FAULTS as exc:
         raise translate(exc) from exc
-    return frozenset(int(member.split(b" ", 1)[0]) for member in members)
+    return members
 
 
 async def retire_unused(client: ValkeyClient, library: Library) -> tuple[int, ...]:

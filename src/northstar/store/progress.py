@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest
 from northstar.domain.progress import WIRE_BYTES
 from northstar.store.subscription import subscribe
@@ -26,7 +27,7 @@ class ProgressTooLarge(InvalidRequest):
 
     def __init__(self, size_bytes: int) -> None:
         super().__init__(
-            f"a progress message has {size_bytes} bytes, more than {MAX_PROGRESS_BYTES}; store previews as assets"
+            f"a progress message has {exactly(size_bytes)}, more than {exactly(MAX_PROGRESS_BYTES)}; store previews as assets"
         )
         self.size_bytes = size_bytes
 

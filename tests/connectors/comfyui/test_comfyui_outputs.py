@@ -114,7 +114,7 @@ async def test_long_text_is_a_file(connect: Connect, make_job: MakeJob) -> None:
         (("a.jpg", PNG), (MalformedAnswer, "'a.jpg' is of type image/png")),
         (("a.png", b"<html>not a picture</html>"), (MalformedAnswer, "is of type text/plain")),
         (("a.latent", b"\x00\x01\x02"), (OutputMissing, "of type application/octet-stream")),
-        (("a.png", PNG + b"x" * 200_000), (OutputTooLarge, "larger than 100000 bytes")),
+        (("a.png", PNG + b"x" * 200_000), (OutputTooLarge, "larger than 100,000 bytes")),
         (("../../../etc/passwd", None), (OutputMissing, "the file '../../../etc/passwd'")),
         (("..", None), (MalformedAnswer, "unusable name")),
         (("a\nb.png", None), (MalformedAnswer, "unusable name")),

@@ -45,7 +45,7 @@ def test_heavy_takes_a_real_card_of_24_gb() -> None:
 def test_heavy_refuses_a_gpu_under_24_gb() -> None:
     """Spec, Heavy: "24GB+ per GPU"."""
     assert reasons(machine("heavy", cards=(CARD_16_MB,), disk_gb=500)) == (
-        "a GPU of it has 16000 MB of memory, each must have 24000",
+        "a GPU of it has 16,000 MB of memory, each must have 24,000 MB",
     )
 
 
@@ -120,7 +120,7 @@ def test_a_refusal_names_the_machine_the_pools_and_what_to_do() -> None:
     refusals = pool_refusals(PACKAGED, machine("heavy", cards=(CARD_16_MB,), disk_gb=500), {})
     error = PoolRefusesMachine("gpu-7", refusals=refusals)
     assert str(error) == (
-        "machine gpu-7 may not enter (pool heavy: a GPU of it has 16000 MB of memory, each must have 24000): give it other pools, "
+        "machine gpu-7 may not enter (pool heavy: a GPU of it has 16,000 MB of memory, each must have 24,000 MB): give it other pools, "
         "or change what these ask for (northstar pools show heavy)"
     )
     assert (error.code, error.machine, error.refusals) == ("NS_POOL_REFUSES_MACHINE", "gpu-7", refusals)

@@ -56,11 +56,11 @@ def test_everything_known_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (
         "machine m, active, since 2023-11-14 22:13:20+00:00",
         "slots 1 of 2 busy, waits for work",
-        "memory 20000 of 48304 MB promised to jobs",
+        "memory 20 GB of 48.3 GB promised to jobs",
         "node packs 1 pack: comfyui-impact-pack",
         "price 0.25 USD an hour",
         "link 48.0 MB/s down",
-        "0 NVIDIA L4 24152 GPU-1 1 NVIDIA L4 ? -",
+        "0 NVIDIA L4 24.2 GB GPU-1 1 NVIDIA L4 ? -",
         "picture comfyui 0.3.64 900 (0123) 7",
         "flux.safetensors 24.0 GB 1970-01-01 00:00:00+00:00",
         "sdxl.safetensors in memory 6.9 GB vae.pt on disk -",
@@ -106,7 +106,7 @@ def test_the_list_has_gpu_region_and_price() -> None:
         "region": "eu",
         "price_usd_per_hour": 0.25,
     }
-    assert machine_cells(row) == ("m", "active", 2, 1, "", "", "2 x NVIDIA L4", 24_152, "eu", "0.25", "-")
+    assert machine_cells(row) == ("m", "active", 2, 1, "", "", "2 x NVIDIA L4", "24.2 GB", "eu", "0.25", "-")
 
 
 def test_a_machine_of_a_running_north_star_is_shown(running: Northstar) -> None:

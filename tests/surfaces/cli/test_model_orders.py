@@ -53,10 +53,12 @@ def test_an_order_that_fails_is_the_exit_code_and_is_still_told_later(running: N
     answer = running.run("machines", "fetch", "far", MODEL, *FROM, "--wait", "--timeout", "30")
     answering.join()
     assert (answer.code, answer.out) == (1, "")
-    assert answer.err == f"NS_MODEL_WRONG_HASH: far could not fetch {MODEL}: it is another file\n"
+    named, why = answer.err.splitlines()
     (ended,) = running.good("machines", "orders", "far", "--all")["ended"]
     assert (ended["what"], ended["model"], ended["outcome"]) == ("fetch", MODEL, "failed")
     assert (ended["code"], ended["message"]) == ("NS_MODEL_WRONG_HASH", "it is another file")
+    assert named == f"waiting for far  fetch {MODEL} ({ended['order']})"
+    assert why == f"NS_MODEL_WRONG_HASH: far  fetch {MODEL}: it is another file ({ended['order']})"
     shown = " ".join(running.run("machines", "orders", "far", "--all").out.split())
     assert "NS_MODEL_WRONG_HASH" in shown
     assert "--all shows those that have ended" in running.run("machines", "orders", "far").out

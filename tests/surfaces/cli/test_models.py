@@ -315,7 +315,7 @@ def test_a_file_of_a_model_is_not_taken_for_the_model(running: Northstar) -> Non
 def test_the_catalogue_is_shown_to_people(running: Northstar) -> None:
     running.good("models", "import", write(running.folder, "models.toml", MANIFEST))
     lines = running.run("models", "list").out.splitlines()
-    assert " ".join(lines[0].split()) == "MODEL CURRENT VERSIONS KIND FILES SIZE VRAM MB HASH ALIASES FOR"
+    assert " ".join(lines[0].split()) == "MODEL CURRENT VERSIONS KIND FILES SIZE VRAM HASH ALIASES FOR"
     (flux,) = (line.split() for line in lines if line.startswith("flux "))
     assert flux == [
         "flux",
@@ -326,12 +326,13 @@ def test_the_catalogue_is_shown_to_people(running: Northstar) -> None:
         "2",
         "11.9",
         "GB",
-        "16000",
+        "16",
+        "GB",
         "unknown",
         "flux-dev",
         "all",
     ]
     shown = running.run("models", "show", "ae.safetensors").out
     assert "found by    file of version 1" in shown
-    assert "memory      1: 16000 MB, as declared" in shown
+    assert "memory      1: 16 GB, as declared" in shown
     assert "held by     ae.safetensors: nobody" in shown

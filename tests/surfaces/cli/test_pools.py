@@ -29,7 +29,8 @@ def changed(folder: Path, *changes: tuple[str, str]) -> str:
 
 def test_the_six_pools_and_four_specialities_are_listed(northstar: Northstar) -> None:
     """Spec: "6 Pools vs. Original 3"."""
-    rows = northstar.run("pools", "list").out.splitlines()
+    *rows, whose = northstar.run("pools", "list", "--packaged").out.splitlines()
+    assert whose == "those that come with North Star; what is in force in a cell, northstar pools list says"
     assert [row.split()[0] for row in rows if row[0] != " "] == [
         "POOL",
         "lightning",
@@ -43,9 +44,27 @@ def test_the_six_pools_and_four_specialities_are_listed(northstar: Northstar) ->
         "research",
         "enterprise",
     ]
-    listed = northstar.run("pools", "list", "--json").json
+    listed = northstar.run("pools", "list", "--packaged", "--json").json
     assert listed["mode"] == "pools"
     assert listed["pools"]["heavy"]["storage"] == {"min_gb": 300.0, "max_gb": 500.0}
+
+
+def test_where_no_cell_runs_it_is_said_and_shown_what_would_hold(northstar: Northstar, tmp_path: Path) -> None:
+    answer = northstar.run("pools", "list")
+    assert (answer.code, "lightning" in answer.out) == (0, True)
+    said = answer.out.splitlines()[-1]
+    assert said.startswith("no cell runs here (NS_NOT_RUNNING: no North Star runs on data directory ")
+    assert said.endswith("Were a cell started with these settings, those that come with North Star would hold in it")
+    file = changed(tmp_path, ('mode = "pools"', 'mode = "uniform"'))
+    given = northstar.run("pools", "list", "--json", NORTHSTAR_ROUTING_POOLS_FILE=file).json
+    assert (given["mode"], given["source"], given["file"], given["cell"]) == ("uniform", "file", file, None)
+    shown = northstar.run("pools", "show", "heavy", NORTHSTAR_ROUTING_POOLS_FILE=file).out
+    assert shown.splitlines()[-1].endswith(f"those of {file} would hold in it")
+
+
+def test_of_two_kinds_of_pools_one_must_be_chosen(northstar: Northstar) -> None:
+    answer = northstar.run("pools", "list", "--packaged", "--file", "x.toml")
+    assert (answer.code, "say one of --file and --packaged" in answer.err) == (2, True)
 
 
 def test_pools_that_are_off_are_said_to_be(northstar: Northstar, tmp_path: Path) -> None:
@@ -54,10 +73,10 @@ def test_pools_that_are_off_are_said_to_be(northstar: Northstar, tmp_path: Path)
 
 
 def test_a_pool_is_shown_with_everything_it_promises(northstar: Northstar) -> None:
-    sheet = northstar.run("pools", "show", "enterprise").out
+    sheet = northstar.run("pools", "show", "enterprise", "--packaged").out
     for line in ("machines     any number; none that may be taken away; serving no other pool", "priority     +30"):
         assert line in sheet
-    assert northstar.run("pools", "show", "lightning", "--json").json["scaling"]["prefers_edge"] is True
+    assert northstar.run("pools", "show", "lightning", "--packaged", "--json").json["scaling"]["prefers_edge"] is True
 
 
 def test_a_pool_that_is_not_there_is_told(northstar: Northstar) -> None:

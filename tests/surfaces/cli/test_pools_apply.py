@@ -48,6 +48,34 @@ def test_pools_are_applied_on_purpose_and_former_ones_can_be_put_in_force_again(
     assert running.run("pools", "current", "--version", "9999").err.partition(":")[0] == "NS_NO_SUCH_POOLS"
 
 
+def test_the_pools_that_are_shown_are_those_in_force_and_whose_word_they_are_is_said(running: Northstar) -> None:
+    before = running.run("pools", "list").out.splitlines()[-1]
+    assert before == (
+        "in force in cell default: those that come with North Star; nobody has applied others: northstar pools apply FILE"
+    )
+    (running.folder / "uniform.toml").write_text(UNIFORM)
+    version = running.good("pools", "apply", "uniform.toml", "--yes")["version"]
+    listed = running.run("pools", "list").out.splitlines()
+    assert "pools are switched off: any machine that is not kept for others takes any job" in listed
+    assert listed[-1].startswith(f"in force in cell default: version {version}, from uniform.toml, applied by ")
+    assert running.run("pools", "show", "heavy").out.splitlines()[-1] == listed[-1]
+    known = running.good("pools", "list")
+    assert (known["mode"], known["source"], known["version"]) == ("uniform", "applied", version)
+    assert running.good("pools", "list", "--packaged")["mode"] == "pools"
+    running.good("pools", "reset", "--yes")
+
+
+def test_where_nothing_is_applied_the_file_of_the_settings_is_what_holds(running: Northstar) -> None:
+    (running.folder / "uniform.toml").write_text(UNIFORM)
+    file = str(running.folder / "uniform.toml")
+    assert running.run("pools", "current", NORTHSTAR_ROUTING_POOLS_FILE=file).out == UNIFORM
+    answer = running.run("pools", "list", NORTHSTAR_ROUTING_POOLS_FILE=file)
+    assert f"in force in cell default: those of {file}" in answer.out
+    (running.folder / "packaged.toml").write_text(packaged_text())
+    asked = running.run("pools", "apply", "packaged.toml", NORTHSTAR_ROUTING_POOLS_FILE=file)
+    assert [line.split() for line in asked.out.splitlines()][1:] == [["routing.mode", "uniform", "pools"]]
+
+
 def test_pools_whose_examples_go_elsewhere_are_not_applied(running: Northstar) -> None:
     wrong = packaged_text().replace("expected_s = 8\n", "expected_s = 100\n", 1)
     assert wrong != packaged_text()

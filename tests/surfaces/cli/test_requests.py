@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.northstar_command import Northstar
+from tests.servers import embedded_valkey
 
 JOB = {"service": "copy", "payload": {"text": "x"}}
 
@@ -31,22 +32,38 @@ def refused(northstar: Northstar, body: str | bytes) -> tuple[int, str, str]:
         ('{"payload": {"x": ' + "[" * 100_000, "NS_MALFORMED_BODY", "the standard input is not valid JSON"),
         ("[]", "NS_BATCH_TOO_LARGE", "a batch holds 1 to 500 jobs, this one is empty"),
         (json.dumps([JOB] * 501), "NS_BATCH_TOO_LARGE", "a batch holds 1 to 500 jobs, this one has 501"),
-        ('{"payload": {}}', "NS_INVALID_JOB", "missing required field `service`"),
-        (json.dumps(JOB | {"prio": 1}), "NS_INVALID_JOB", "unknown field `prio`"),
-        (json.dumps(JOB | {"priority": "high"}), "NS_INVALID_JOB", "Expected `int`, got `str` - at `$.priority`"),
-        (json.dumps(JOB | {"priority": 1e300}), "NS_INVALID_JOB", "$.priority"),
-        (json.dumps(JOB | {"expected_s": -1}), "NS_INVALID_JOB", "Expected `float` > 0.0 - at `$.expected_s`"),
-        (json.dumps(JOB | {"retry": {"max_attempts": 10**9}}), "NS_INVALID_JOB", "<= 100 - at `$.retry.max_attempts`"),
-        (json.dumps(JOB | {"id": "../../etc/passwd"}), "NS_INVALID_JOB", "$.id"),
-        (json.dumps(JOB | {"service": "No Such"}), "NS_INVALID_JOB", "$.service"),
+        ('{"payload": {}}', "NS_INVALID_JOB", "`service` is missing; add it"),
+        (json.dumps(JOB | {"prio": 1}), "NS_INVALID_JOB", "`prio` is no field; did you mean `priority`?"),
+        (
+            json.dumps(JOB | {"priority": "high"}),
+            "NS_INVALID_JOB",
+            "`priority` is not possible: Expected `int`, got `str`",
+        ),
+        (json.dumps(JOB | {"priority": 1e300}), "NS_INVALID_JOB", "`priority` is not possible"),
+        (
+            json.dumps(JOB | {"expected_s": -1}),
+            "NS_INVALID_JOB",
+            "`expected_s` is not possible: Expected `float` > 0.0",
+        ),
+        (
+            json.dumps(JOB | {"retry": {"max_attempts": 10**9}}),
+            "NS_INVALID_JOB",
+            "`retry.max_attempts` is not possible: Expected `int` <= 100",
+        ),
+        (json.dumps(JOB | {"id": "../../etc/passwd"}), "NS_INVALID_JOB", "`id` is not possible"),
+        (json.dumps(JOB | {"service": "No Such"}), "NS_INVALID_JOB", "`service` is not possible"),
         (json.dumps([JOB | {"id": "a"}, JOB | {"id": "a"}]), "NS_DUPLICATE_ID", "two jobs of the batch have the id a"),
         (
             json.dumps(JOB | {"service": "unheard-of"}),
             "NS_UNKNOWN_WORD",
             "no machine here has offered service:unheard-of yet",
         ),
-        (json.dumps(JOB | {"payload": {"x": "y" * 70_000}}), "NS_BODY_TOO_LARGE", "more than the 65536 allowed"),
-        (b" " * 8_000_001, "NS_SUBMISSION_TOO_LARGE", "more than 8000000; split the batch"),
+        (
+            json.dumps(JOB | {"payload": {"x": "y" * 70_000}}),
+            "NS_BODY_TOO_LARGE",
+            "more than the 65,536 bytes (65.5 kB) allowed",
+        ),
+        (b" " * 8_000_001, "NS_SUBMISSION_TOO_LARGE", "more than 8,000,000 bytes (8.0 MB); split the batch"),
     ],
 )
 def test_a_bad_request_is_refused_with_a_code_and_a_sentence(
@@ -130,6 +147,16 @@ def test_an_address_that_is_none_is_refused_without_its_password(tmp_path: Path)
     assert "hunter2" not in answer.err
 
 
+async def test_on_a_server_where_nothing_was_opened_it_is_said_what_to_start(tmp_path: Path) -> None:
+    async with embedded_valkey() as server:
+        answer = Northstar(tmp_path).run("status", "--valkey", server.url)
+    assert (answer.code, answer.out) == (4, "")
+    assert answer.err.startswith(
+        "NS_CELL_MISSING: nothing was ever opened here: there is no cell (ns:{default}:meta is empty)"
+    )
+    assert f"start `northstar serve --valkey {server.url}` or `northstar up --valkey {server.url}`" in answer.err
+
+
 def test_a_cell_that_does_not_exist_is_not_made_by_asking(running: Northstar) -> None:
     answer = running.run("status", "--cell", "misspelt")
     assert (answer.code, answer.err.split(":")[0]) == (4, "NS_CELL_MISSING")
@@ -171,3 +198,17 @@ def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
 
     for asked in ("version", "--version"):
         assert Northstar(tmp_path).run(asked).out == f"{northstar.__version__}\n"
+
+
+def test_of_a_batch_the_job_is_named_whose_field_is_wrong(running: Northstar) -> None:
+    batch = [JOB, JOB | {"id": "poster", "requires": {"vram": 8_000}}, JOB]
+    code, error, sentence = refused(running, json.dumps(batch))
+    assert (code, error) == (2, "NS_INVALID_JOB")
+    assert sentence == (
+        "the standard input does not describe a job: job 2 ('poster'): `requires.vram` is no field; did you mean `vram_mb`?"
+    )
+
+
+def test_a_need_beside_the_job_is_told_where_it_belongs(running: Northstar) -> None:
+    _, _, sentence = refused(running, json.dumps(JOB | {"vram_mb": 8_000}))
+    assert sentence.endswith("`vram_mb` is no field; did you mean `requires.vram_mb`?")

@@ -18,6 +18,7 @@ No sentence holds a secret: addresses lose login, query and fragment before they
 
 from __future__ import annotations
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest, Refused, Unavailable
 
 
@@ -124,7 +125,7 @@ class ModelTooLarge(Refused):
 
     def __init__(self, model: str, *, limit_bytes: int) -> None:
         super().__init__(
-            f"model {model!r} has more than {limit_bytes} bytes and was cut off; correct the order's size, or raise "
+            f"model {model!r} has more than {exactly(limit_bytes)} and was cut off; correct the order's size, or raise "
             "models.largest_gib"
         )
         self.model = model
@@ -148,7 +149,7 @@ class ModelStoreFull(Unavailable):
 
     def __init__(self, model: str, *, lacking_bytes: int, reason: str) -> None:
         super().__init__(
-            f"model {model!r} needs {lacking_bytes} bytes more than the models folder has ({reason}); make room, or "
+            f"model {model!r} needs {exactly(lacking_bytes)} more than the models folder has ({reason}); make room, or "
             "raise models.limit_gib"
         )
         self.model = model

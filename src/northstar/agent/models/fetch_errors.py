@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import Unavailable
 
 
@@ -94,9 +95,9 @@ class FetchTruncated(FetchFailed):
     retryable = True
 
     def __init__(self, *, model: str, source: str, received_bytes: int, expected_bytes: int | None) -> None:
-        of = "" if expected_bytes is None else f" of {expected_bytes}"
+        of = "" if expected_bytes is None else f" of {exactly(expected_bytes)}"
         super().__init__(
-            f"the body ended after {received_bytes}{of} bytes; what is there is kept for the next try",
+            f"the body ended after {exactly(received_bytes)}{of}; what is there is kept for the next try",
             model=model,
             source=source,
         )
@@ -145,7 +146,7 @@ class ModelSizeWrong(FetchFailed):
 
     def __init__(self, *, model: str, source: str, expected_bytes: int, found_bytes: int) -> None:
         super().__init__(
-            f"the source has {found_bytes} bytes where the order says {expected_bytes}; correct one of them",
+            f"the source has {exactly(found_bytes)} where the order says {exactly(expected_bytes)}; correct one of them",
             model=model,
             source=source,
         )

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from northstar.broker.gateway.shares import Shares
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.store.asset_errors import AssetStoreFull, AssetStoreUnavailable
 from northstar.store.assets import AssetRef
@@ -35,7 +36,9 @@ class OutputTooLarge(InvalidRequest):
     code: ClassVar[str] = "NS_OUTPUT_TOO_LARGE"
 
     def __init__(self, name: str, *, limit_bytes: int) -> None:
-        super().__init__(f"output {name[:200]} is larger than {limit_bytes} bytes; nothing of it was kept")
+        super().__init__(
+            f"output {name[:200]} is larger than {exactly(limit_bytes)}; nothing of it was kept: make it smaller, or raise assets.max_asset_mib"
+        )
 
 
 class OutputNotAsAnnounced(InvalidRequest):

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class OutputsTooLarge(InvalidRequest):
 
     def __init__(self, job: str, *, limit_bytes: int) -> None:
         super().__init__(
-            f"job {job} leaves more than {limit_bytes} bytes of files; let it leave less, or raise assets.max_job_gib"
+            f"job {job} leaves more than {exactly(limit_bytes)} of files; let it leave less, or raise assets.max_job_gib"
         )
         self.job = job
 

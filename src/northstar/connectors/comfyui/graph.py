@@ -12,6 +12,7 @@ import msgspec
 from northstar.connectors.comfyui.rules import ComfyBounds
 from northstar.connectors.contract import Json
 from northstar.connectors.errors import EngineRejected
+from northstar.domain.amounts import exactly
 
 _RUNS: Final = uuid.UUID("5f0c7c0e-7d0c-5f0a-9b1f-6e3c1f1d2a44")
 _MAX_NODES: Final = 5_000
@@ -65,7 +66,7 @@ def comfy_request(payload: Mapping[str, Json], *, service: str, bounds: ComfyBou
     graph = _graph(payload.get("prompt"), service=service)
     size = len(msgspec.json.encode(graph))
     if size > bounds.graph_bytes:
-        raise EngineRejected(f"the graph has {size} bytes, more than {bounds.graph_bytes}", service=service)
+        raise EngineRejected(f"the graph has {exactly(size)}, more than {exactly(bounds.graph_bytes)}", service=service)
     extra_data = payload.get("extra_data", {})
     if not isinstance(extra_data, dict) or "client_id" in extra_data:
         raise EngineRejected("`extra_data` must be an object without `client_id`", service=service)

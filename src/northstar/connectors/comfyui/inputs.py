@@ -16,6 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from northstar.connectors.contract import Json
 from northstar.connectors.errors import EngineRejected, InputUnavailable
+from northstar.domain.amounts import exactly
 
 _REDIRECTS: Final = 3
 _CHUNK_BYTES: Final = 256 * 1024
@@ -124,7 +125,7 @@ class InputSource:
         return EngineRejected(f"input {name!r} {why}", service=self._service)
 
     def _too_large(self, name: str) -> EngineRejected:
-        return self._rejected(name, f"is larger than {self._max_bytes} bytes")
+        return self._rejected(name, f"is larger than {exactly(self._max_bytes)}")
 
 
 class _NotPublic(OSError):

@@ -45,7 +45,7 @@ class InviteTooLong(QueueRefusal, InvalidRequest):
     """The invite would be open for longer than the cell allows."""
 
     code = "NS_INVITE_TOO_LONG"
-    sentence = "an invite may be open for at most {limit_ms} ms here; ask for less or raise max_invite_ms"
+    sentence = "an invite may be open for at most {limit_ms:ms} here; ask for less or raise max_invite_ms"
 
 
 class NoSuchInvite(QueueRefusal, Refused):
@@ -79,7 +79,7 @@ class TooManyTokens(QueueRefusal, Refused):
 
     code = "NS_TOO_MANY_TOKENS"
     sentence = (
-        "the cell has {limit} tokens of machines, as many as it may; raise max_tokens (those of machines that stay away are "
+        "the cell has {limit:token} of machines, as many as it may; raise max_tokens (those of machines that stay away are "
         "forgotten a week after token_ttl_ms)"
     )
 

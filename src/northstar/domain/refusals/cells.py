@@ -10,14 +10,14 @@ class TooManyWords(QueueRefusal, Refused):
     """The vocabulary is bounded."""
 
     code = "NS_TOO_MANY_WORDS"
-    sentence = "the cell knows {limit} words, as many as it may; withdraw some or raise max_words"
+    sentence = "the cell knows {limit:word}, as many as it may; withdraw some or raise max_words"
 
 
 class TooManyPauses(QueueRefusal, Refused):
     """Pauses are bounded."""
 
     code = "NS_TOO_MANY_PAUSES"
-    sentence = "{limit} scopes are paused, as many as may be; resume some"
+    sentence = "{limit:scope} are paused, as many as may be; resume some: northstar status"
 
 
 class CellMissing(QueueRefusal, Unavailable):
@@ -25,7 +25,8 @@ class CellMissing(QueueRefusal, Unavailable):
 
     code = "NS_CELL_MISSING"
     sentence = (
-        "the cell does not exist ({key} is empty): open it, and if it existed before, find out where its data went"
+        "nothing was ever opened here: there is no cell ({key} is empty). A broker opens it: start `northstar serve` or `northstar up` "
+        "with the same --valkey and --cell, and see whether both are right; if the cell existed before, find out where its data went"
     )
 
 

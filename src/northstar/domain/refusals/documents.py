@@ -20,7 +20,9 @@ class DocumentTooLarge(QueueRefusal, InvalidRequest):
     """One document is bounded."""
 
     code = "NS_DOCUMENT_TOO_LARGE"
-    sentence = "{kind} {name} takes {bytes} bytes, more than the {limit} that one may; nothing was kept: say less of it"
+    sentence = (
+        "{kind} {name} takes {bytes:bytes}, more than the {limit:bytes} that one may; nothing was kept: say less of it"
+    )
 
 
 class TooManyDocuments(QueueRefusal, Refused):
@@ -38,6 +40,6 @@ class DocumentsTooLarge(QueueRefusal, Refused):
 
     code = "NS_DOCUMENTS_TOO_LARGE"
     sentence = (
-        "the cell's documents would take more than {limit} bytes in all, as many as they may; nothing was kept: remove some "
+        "the cell's documents would take more than {limit:bytes} in all, as many as they may; nothing was kept: remove some "
         "or raise max_documents_bytes"
     )

@@ -29,7 +29,7 @@ class ResultTooLarge(QueueRefusal, InvalidRequest):
     """A result does not fit in the queue."""
 
     code = "NS_RESULT_TOO_LARGE"
-    sentence = "the result is larger than a cell allows; store outputs as assets and send references"
+    sentence = "the result has more bytes than a cell takes (limits.max_body_bytes); store outputs as files and send their addresses"
 
 
 class JobCanceled(QueueRefusal, Refused):

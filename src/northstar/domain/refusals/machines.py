@@ -32,7 +32,7 @@ class TooManyProfiles(QueueRefusal, Refused):
 
     code = "NS_TOO_MANY_PROFILES"
     sentence = (
-        "the cell has {limit} machine profiles, as many as it may; profiles should not contain names or serial numbers"
+        "the cell has {limit:machine profile}, as many as it may; profiles should not contain names or serial numbers"
     )
 
 
@@ -40,14 +40,16 @@ class DescriptionTooLarge(QueueRefusal, InvalidRequest):
     """A machine says too much of itself."""
 
     code = "NS_DESCRIPTION_TOO_LARGE"
-    sentence = "the description of the machine is larger than {limit} bytes"
+    sentence = (
+        "the description of the machine is larger than {limit:bytes}; let it declare fewer tags, node packs or engines"
+    )
 
 
 class TooManyCandidates(QueueRefusal, InvalidRequest):
     """A machine's list of lanes is bounded."""
 
     code = "NS_TOO_MANY_CANDIDATES"
-    sentence = "machine {machine} may have at most {limit} candidate lanes"
+    sentence = "machine {machine} may have at most {limit:candidate lane}"
 
 
 class LaneDoesNotFit(QueueRefusal, Refused):
@@ -62,7 +64,7 @@ class TooMuchNews(QueueRefusal, Refused):
 
     code = "NS_TOO_MUCH_NEWS"
     sentence = (
-        "machine {machine} has brought more than {words} words, {profiles} profiles or {node_sets} lists of node classes "
+        "machine {machine} has brought more than {words:word}, {profiles:profile} or {node_sets} lists of node classes "
         "that the cell did not know; "
         "if that is right, invite it anew, else revoke it"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from northstar.domain.amounts import exactly, length
 from northstar.domain.errors import NorthstarError
 
 
@@ -28,16 +29,31 @@ class QueueRefusal(NorthstarError):
 
 
 class _Fact(str):
-    """A fact; in a sentence `{limit:job}` is "1 job" or "5 jobs"."""
+    """A fact; in a sentence `{limit:job}` is "1 job" or "5 jobs", `{limit:bytes}` a size and `{wait:ms}` a length of time."""
 
     __slots__ = ()
 
     def __format__(self, thing: str) -> str:
-        return str(self) if not thing else f"{self} {thing}" if self == "1" else f"{self} {thing}s"
+        if not thing:
+            return str(self)
+        if thing in {"bytes", "ms"}:
+            number = int(self) if self.isdecimal() else None
+            return f"{self} {thing}" if number is None else exactly(number) if thing == "bytes" else length(number)
+        count = f"{int(self):,}" if self.isdecimal() else str(self)
+        return f"{count} {thing}" if self == "1" else f"{count} {thing}s"
 
 
 class _Known(dict[str, str]):
     """Facts for a sentence; one that is missing is shown as unknown rather than failing the report."""
 
     def __missing__(self, key: str) -> str:
-        return f"(unknown {key})"
+        return _Unknown(f"(unknown {key})")
+
+
+class _Unknown(str):
+    """What is said of a missing fact, whatever it counts."""
+
+    __slots__ = ()
+
+    def __format__(self, _thing: str) -> str:
+        return str(self)

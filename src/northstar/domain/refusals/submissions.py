@@ -26,7 +26,7 @@ class BodyTooLarge(QueueRefusal, InvalidRequest):
     """A job's body does not fit in the queue."""
 
     code = "NS_BODY_TOO_LARGE"
-    sentence = "the body of job {job} has {bytes} bytes, more than the {limit} allowed; store media elsewhere and send a reference"
+    sentence = "the body of job {job} has {bytes:bytes}, more than the {limit:bytes} allowed; store media elsewhere and send a reference"
 
 
 class UnknownWord(QueueRefusal, InvalidRequest):
@@ -44,21 +44,21 @@ class TenantFull(QueueRefusal, Refused):
 
     code = "NS_TENANT_FULL"
     retryable = True
-    sentence = "tenant {tenant} has {limit} unfinished jobs, as many as it may; come back in {retry_after_ms} ms"
+    sentence = "tenant {tenant} has {limit:unfinished job}, as many as it may; come back in {retry_after_ms:ms}"
 
 
 class CellFull(QueueRefusal, Unavailable):
     """The cell has as many unfinished jobs as it may."""
 
     code = "NS_CELL_FULL"
-    sentence = "the cell has {limit} unfinished jobs, as many as it may; come back in {retry_after_ms} ms"
+    sentence = "the cell has {limit:unfinished job}, as many as it may; come back in {retry_after_ms:ms}"
 
 
 class EventsBacklog(QueueRefusal, Unavailable):
     """The history writer is too far behind; nothing is dropped, so nothing more is accepted."""
 
     code = "NS_EVENTS_BACKLOG"
-    sentence = "{limit} events wait for the history writer; check that it runs; come back in {retry_after_ms} ms"
+    sentence = "{limit:event} wait for the history writer; see whether it runs (northstar status), and come back in {retry_after_ms:ms}"
 
 
 class TooManyLanes(QueueRefusal, Refused):
@@ -72,6 +72,4 @@ class TooManyClasses(QueueRefusal, Refused):
     """Too many different requirement classes."""
 
     code = "NS_TOO_MANY_CLASSES"
-    sentence = (
-        "the cell has {limit} requirement classes, as many as it may; jobs should share tags, packs and VRAM classes"
-    )
+    sentence = "the cell has {limit:different combination} of needs, as many as it may; jobs should share tags, packs and VRAM classes"

@@ -91,7 +91,7 @@ def _reasons(spec: PoolSpec, announced: Announced, *, others: int) -> Iterator[s
     if len(gpus) < spec.compute.min_gpus:
         yield f"it has {len(gpus)} GPUs, at least {spec.compute.min_gpus} are asked for"
     if gpus and spec.compute.min_gpus and min(gpus) < spec.compute.min_vram_mb:
-        yield f"a GPU of it has {min(gpus)} MB of memory, each must have {spec.compute.min_vram_mb}"
+        yield f"a GPU of it has {min(gpus):,} MB of memory, each must have {spec.compute.min_vram_mb:,} MB"
     if SPOT_TAG in profile.tags and not spec.scaling.spot:
         yield "it may be taken away at any moment (tag spot), and the pool promises that its machines stay"
     if spec.scaling.exclusive and len(profile.pools) > 1:

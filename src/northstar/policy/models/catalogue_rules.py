@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from northstar.domain.amounts import exactly
 from northstar.policy.models.addresses import secret_in, shown
 from northstar.policy.models.folders import kind_of
 from northstar.policy.models.names import why_refused
@@ -52,7 +53,7 @@ def _problem_of_file(file: CatalogueFile) -> str | None:
         except ValueError as exc:
             return f"from {shown(source)} nothing can be fetched: {exc}"
     if (size := len(msgspec.json.encode(file.order()))) > _MOST_ORDER_BYTES:
-        return f"the addresses of {file.name} are too long: an order to fetch it has {size} bytes, more than {_MOST_ORDER_BYTES}"
+        return f"the addresses of {file.name} are too long: an order to fetch it has {exactly(size)}, more than {exactly(_MOST_ORDER_BYTES)}"
     return None
 
 

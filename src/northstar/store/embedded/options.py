@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest
 
 #: Less than this and an empty server already refuses work.
@@ -93,7 +94,9 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.max_memory_bytes is not None and self.max_memory_bytes < _MIN_MEMORY_BYTES:
-            raise InvalidRequest(f"max_memory_bytes must be at least {_MIN_MEMORY_BYTES}, not {self.max_memory_bytes}")
+            raise InvalidRequest(
+                f"max_memory_bytes must be at least {exactly(_MIN_MEMORY_BYTES)}, not {exactly(self.max_memory_bytes)}"
+            )
         if self.port is not None and not 1 <= self.port <= 65535:
             raise InvalidRequest(f"port must be between 1 and 65535, not {self.port}")
         if self.password == "":

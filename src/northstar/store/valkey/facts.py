@@ -10,6 +10,7 @@ from valkey.asyncio import Valkey
 from valkey.asyncio.cluster import ClusterNode, ValkeyCluster
 from valkey.exceptions import NoPermissionError, ResponseError
 
+from northstar.domain.amounts import size
 from northstar.store import errors
 from northstar.store.valkey.client import ValkeyClient
 from northstar.store.valkey.faults import FAULTS, translate
@@ -84,7 +85,7 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
         """
         cluster = f"cluster of {len(self.primaries)} primaries, " if self.is_cluster else ""
         aof = f"append-only file {self.fsync_policy or 'on'}" if self.aof_enabled else "NO append-only file"
-        memory = "unlimited" if self.max_memory_bytes is None else f"{self.max_memory_bytes} bytes"
+        memory = "unlimited" if self.max_memory_bytes is None else size(self.max_memory_bytes)
         replicas = "1 replica" if self.replicas == 1 else f"{self.replicas} replicas"
         return f"{cluster}{self.kind} {self.version}, {aof}, {replicas}, memory {memory}"
 

@@ -39,11 +39,11 @@ def waiting_line(names: list[str]) -> str:
     """What is said of machines that wait.
 
     >>> waiting_line(["m"])
-    '1 machine waits for approval: m (northstar machines approve NAME)'
+    '1 machine waits for approval: m'
     """
     waits = "waits" if len(names) == 1 else "wait"
     named = ", ".join(names[:_MAX_NAMED]) + (", …" if len(names) > _MAX_NAMED else "")
-    return f"{counted(len(names), 'machine')} {waits} for approval: {named} (northstar machines approve NAME)"
+    return f"{counted(len(names), 'machine')} {waits} for approval: {named}"
 
 
 def _why(entry: TokenEntry) -> str:

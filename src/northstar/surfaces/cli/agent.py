@@ -82,7 +82,9 @@ def agent(
     from northstar import telemetry
     from northstar.assembly.template import tell_what_holds, template_for
 
-    settings = _with_log(settings_of(config, data_dir, None, None), log_json=log_json, log_level=log_level)
+    settings = _with_log(
+        settings_of(config, data_dir, None, None, of_a_cell=False), log_json=log_json, log_level=log_level
+    )
     name = name or _usual_name(settings, joins=join is not None)
     telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
     plan = _Plan(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from northstar.surfaces.cli.options import confirm, me, run
-from northstar.surfaces.cli.printing import console, counted, moment, print_json, print_table
+from northstar.surfaces.cli.printing import console, counted, moment, print_hint, print_json, print_table
 
 if TYPE_CHECKING:
     from northstar.broker.applied_files import AppliedFile, AppliedFiles
@@ -86,8 +86,8 @@ def print_history(kind: FileKind, settings: Settings, *, as_json: bool) -> None:
         console().print(kind.otherwise, style="dim", markup=False)
     if past:
         file = f"{kind.command}.toml"
-        hint = f"next: northstar {kind.command} current --version {past[0].version} > {file}, then northstar {kind.command} apply {file}"
-        console().print(hint, style="dim", markup=False)
+        hint = f"next: northstar {kind.command} current --version {past[0].version} > {file} && northstar {kind.command} apply {file}"
+        print_hint(hint)
 
 
 def take_back(kind: FileKind, settings: Settings, *, yes: bool, as_json: bool) -> None:
@@ -106,7 +106,7 @@ def _say(document: dict[str, Any], sentence: str, *, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
-        console().print(sentence, markup=False)
+        print_hint(sentence, style="")
 
 
 async def _current(kind: FileKind, settings: Settings) -> AppliedFile | None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from northstar.surfaces.cli.interrupting import Interrupted, interruptible
 from northstar.surfaces.cli.options import run
 from northstar.surfaces.cli.up import front_door
 
@@ -16,7 +17,14 @@ def demo(
         "demo-results"
     ),
 ) -> None:
-    """Start everything on a temporary folder, do real work, kill a machine in the middle, and show the results."""
+    """Start everything on a temporary folder, do real work, kill a machine in the middle, and show the results.
+
+    Ctrl-C or SIGTERM ends it in order, and leaves no process and no temporary folder behind.
+    """
     from northstar.demo.run import run_demo
 
-    raise typer.Exit(run(run_demo(out, open_door=front_door())))
+    try:
+        code = run(interruptible(run_demo(out, open_door=front_door())))
+    except Interrupted as exc:
+        code = exc.exit_code
+    raise typer.Exit(code)

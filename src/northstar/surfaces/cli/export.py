@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from northstar.domain.amounts import size
 from northstar.surfaces.cli.moments import Since, Until, within
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, run, settings_of
 from northstar.surfaces.cli.printing import counted, print_json, print_text
@@ -40,7 +41,7 @@ def export(
     if as_json:
         print_json({"file": str(out), "attempts": rows, "bytes": size_bytes})
     else:
-        print_text(f"{out}  {counted(rows, 'attempt')}, {size_bytes} bytes")
+        print_text(f"{out}  {counted(rows, 'attempt')}, {size(size_bytes)}")
 
 
 async def _export(

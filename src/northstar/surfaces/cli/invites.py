@@ -9,7 +9,7 @@ import typer
 
 from northstar.surfaces.cli.durations import milliseconds
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, me, run, settings_of
-from northstar.surfaces.cli.printing import console, counted, moment, print_json, print_table, print_text
+from northstar.surfaces.cli.printing import console, counted, moment, print_hint, print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from northstar.broker.admission import Invitation
@@ -74,7 +74,7 @@ def _print(invitation: Invitation, terms: InviteTerms, command: str) -> None:
         else ""
     )
     until = moment(invitation.ends_ms)
-    console().print(f"{invitation.invite.id}  invites {machines} until {until}{waits}. Run there:\n", markup=False)
+    print_hint(f"{invitation.invite.id}  invites {machines} until {until}{waits}. Run there:\n", style="")
     print_text(f"  {command}\n")  # never folded
     out = console()
     out.print("Whoever has this line can join; it is shown only now.", style="dim", markup=False)

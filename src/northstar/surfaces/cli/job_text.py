@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from northstar.domain.amounts import size
 from northstar.domain.jobs import JobView
 from northstar.domain.progress import Progress
 from northstar.domain.progress_text import describe as describe_progress
@@ -21,7 +22,7 @@ from northstar.surfaces.cli.printing import counted, moment, span
 _SHOWN_BYTES: Final = 4_096
 
 
-def _pool_of(job: JobView) -> str:
+def pool_of(job: JobView) -> str:
     """The pool of its lane; once that is forgotten, the one that it was submitted to."""
     if job.lane_key:
         hard, _ = msgspec.json.decode(job.lane_key, type=tuple[RequirementClass, msgspec.Raw])
@@ -38,7 +39,7 @@ def describe(
     if progress is not None:
         yield "progress", describe_progress(progress)
     if job.body is not None:
-        yield "service", f"{job.body.service} (pool {_pool_of(job)})"
+        yield "service", f"{job.body.service} (pool {pool_of(job)})"
     yield "tenant", f"{job.tenant}, priority {job.priority}"
     yield "submitted", f"{moment(job.submitted_ms)} ({span(now_ms - job.submitted_ms)} ago)"
     if job.started_ms:
@@ -65,7 +66,7 @@ def describe_result(job: JobView) -> Iterator[str]:
         if asset:
             place = unquote(asset["url"].removeprefix("file://"))
             gone = asset["url"].startswith("file://") and not Path(place).exists()
-            yield f"{output['name']}: {place} ({asset['size_bytes']} bytes{', not found on this host' if gone else ''})"
+            yield f"{output['name']}: {place} ({size(asset['size_bytes'])}{', not found on this host' if gone else ''})"
             yield from _text_of(asset, place)
         elif output.get("text") is not None:
             yield f"{output['name']}: {output['text']}"

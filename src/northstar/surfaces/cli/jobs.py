@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
+import msgspec
 import typer
 
 from northstar.surfaces.cli.exit_codes import REFUSED
+from northstar.surfaces.cli.job_table import job_table, same_of_all
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import ago, console, print_error, print_json, print_table
+from northstar.surfaces.cli.printing import console, print_error, print_hint, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,17 +34,13 @@ _INDEX: Final[dict[str, JobIndex]] = {
     "finished": "finished",
 }
 _PAGE: Final = 500
-#: An attempt is charged when the work failed; a machine that was lost under a job costs none.
-COLUMNS: Final = (
-    "ID", "STATUS", "SERVICE", "TENANT", "PRIORITY", "MACHINE", "SUBMITTED", "ATTEMPTS FAILED", "MACHINES LOST",
-)  # fmt: skip
 #: In which order the list is.
 ORDERS: Final = {
     "all": "running, then waiting, delayed, failed, finished; the latest first, but waiting and delayed in the order of their turn",
     "running": "the latest start first",
     "waiting": "lane by lane, the next one first",
     "delayed": "the next to be tried again first",
-    "failed": "the latest failure first; `northstar dead` sends them back to work",
+    "failed": "the latest failure first; to send them back to work: northstar dead replay ID",
     "finished": "the latest end first, failed ones among them",
 }
 
@@ -72,32 +70,24 @@ def list_(
     places = list(_INDEX) if place == "all" else [place]
     views, more, now_ms, fault = run(_list(settings_of(config, data_dir, valkey, cell), places, limit=limit))
     if as_json:
-        print_json({"jobs": views, "more": more})
+        from northstar.surfaces.cli.job_text import pool_of
+
+        jobs = [msgspec.structs.asdict(view) | {"pool": pool_of(view)} for view in views]
+        print_json({"jobs": jobs, "more": more})
         return
-    print_table(COLUMNS, (_row(view, now_ms) for view in views))
+    columns, rows = job_table(views, now_ms=now_ms)
+    print_table(columns, rows)
     if views:
-        console().print(ORDERS[place], style="dim", markup=False)
+        if same := same_of_all(views):
+            console().print(same, style="dim", markup=False)
+        print_hint(ORDERS[place])
+    else:
+        print_hint("none; northstar submit FILE brings some")
     if fault is not None and any(view.status.is_final and not view.machine for view in views):
         console().print(f"machines of finished jobs are in the history: {fault}", style="dim", markup=False)
     if more:
         left_out = ", ".join(f"{count} more {name}" for name, count in more.items())
         console().print(f"… and {left_out}; --limit shows more", style="dim", markup=False)
-
-
-def _row(view: JobView, now_ms: int) -> tuple[object, ...]:
-    service = view.body.service if view.body else ""
-    since = ago(view.submitted_ms, now_ms) + " ago"
-    return (
-        view.id,
-        view.status,
-        service,
-        view.tenant,
-        view.priority,
-        view.machine or "-",
-        since,
-        view.attempts,
-        view.recoveries,
-    )
 
 
 async def _list(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from northstar.domain import amounts
+from northstar.domain.amounts import memory
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
 from northstar.surfaces.cli.printing import console, counted, harmless, moment, print_json, print_table
 
@@ -66,7 +68,7 @@ def _show(sheet: MachineSheet) -> None:
         out.print(f"{label:<12}{harmless(text)}", markup=False)
     said = sheet.description
     if said.gpus:
-        print_table(("GPU", "NAME", "MEMORY MB", "ID"), map(_gpu_cells, said.gpus))
+        print_table(("GPU", "NAME", "MEMORY", "ID"), map(_gpu_cells, said.gpus))
     if said.engines:
         print_table(("SERVICE", "ENGINE", "VERSION", "NODE CLASSES", "MODELS"), map(_engine_cells, said.engines))
     if sheet.fetching:
@@ -91,7 +93,7 @@ def _lines(sheet: MachineSheet) -> Iterator[tuple[str, str]]:
     waits = ", waits for work" if sheet.waits_for_work else ""
     yield "slots", f"{sheet.used} of {sheet.slots} busy{waits}"
     if sheet.vram_mb:
-        yield "memory", f"{sheet.vram_used_mb} of {sheet.vram_mb} MB promised to jobs"
+        yield "memory", f"{memory(sheet.vram_used_mb)} of {memory(sheet.vram_mb)} promised to jobs"
     if sheet.profile is None:
         yield "offers", "unknown: a newer version wrote it"
     else:
@@ -120,7 +122,7 @@ def _offers(profile: MachineProfile) -> Iterator[tuple[str, str]]:
 
 
 def _gpu_cells(gpu: Gpu) -> tuple[object, ...]:
-    return gpu.index, gpu.name or "-", gpu.vram_mb or "?", gpu.uuid or "-"
+    return gpu.index, gpu.name or "-", memory(gpu.vram_mb) if gpu.vram_mb else "?", gpu.uuid or "-"
 
 
 def _engine_cells(engine: EngineDescription) -> tuple[object, ...]:
@@ -133,11 +135,9 @@ def _place(state: str) -> str:
 
 
 def size(size_bytes: int) -> str:
-    """A size for people.
+    """A size for people, "-" where it is not known.
 
-    >>> size(6_900_000_000), size(12_000), size(0)
-    ('6.9 GB', '0.012 MB', '-')
+    >>> size(6_900_000_000), size(0)
+    ('6.9 GB', '-')
     """
-    if not size_bytes:
-        return "-"
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.4g} MB"
+    return amounts.size(size_bytes) if size_bytes else "-"

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from northstar.domain.amounts import memory
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
 from northstar.surfaces.cli.printing import console, counted, print_json, print_table
 
 if TYPE_CHECKING:
     from northstar.config import Settings
+    from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
 
 app = typer.Typer(no_args_is_help=True, help="Look at machines, invite, drain and remove them.")
@@ -24,7 +26,7 @@ COLUMNS: Final = (
     "POOLS",
     "SERVICES",
     "GPU",
-    "VRAM MB",
+    "VRAM",
     "REGION",
     "USD/H",
     "TAGS",
@@ -50,8 +52,12 @@ def list_(
 def machine_cells(row: dict[str, Any]) -> tuple[object, ...]:
     """A machine's row of the table."""
     pools, services, tags = (" ".join(row[name]) for name in ("pools", "services", "tags"))
-    hardware = (row["gpu"] or "-", row["vram_mb"] or "-", row["region"] or "-", price(row["price_usd_per_hour"]))
+    hardware = (row["gpu"] or "-", _memory(row["vram_mb"]), row["region"] or "-", price(row["price_usd_per_hour"]))
     return row["id"], row["status"], row["slots"], row["busy"], pools, services, *hardware, tags or "-"
+
+
+def _memory(vram_mb: int) -> str:
+    return memory(vram_mb) if vram_mb else "-"
 
 
 def price(usd_per_hour: float) -> str:
@@ -67,7 +73,11 @@ async def machine_rows(cell: Cell) -> list[dict[str, Any]]:
     """The machines of a cell by name."""
     from northstar.store.snapshots import read_snapshot
 
-    view = await read_snapshot(cell.client, cell.keys)
+    return rows_of(await read_snapshot(cell.client, cell.keys))
+
+
+def rows_of(view: CellSnapshot) -> list[dict[str, Any]]:
+    """The machines in a view of the cell, by name."""
     rows = []
     for machine in sorted(view.machines.values(), key=lambda machine: machine.id):
         # A profile that this version cannot read is not in the view; its machine is shown without what it offers.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from northstar.domain.amounts import exactly
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, me, run, settings_of
-from northstar.surfaces.cli.printing import console, counted, print_json, print_table
+from northstar.surfaces.cli.printing import console, counted, print_hint, print_json, print_table
 from northstar.surfaces.cli.reading import shown_while_reading
 
 if TYPE_CHECKING:
@@ -138,7 +140,9 @@ async def _read(settings: Settings, place: str, path: Path | None, said: dict[st
     if said["sha256"] not in {"unknown", found.sha256}:
         raise CatalogueEntryInvalid(said["name"], reason=f"its hash is {found.sha256}, not the one that was said")
     if said["size_bytes"] not in {0, found.size_bytes}:
-        raise CatalogueEntryInvalid(said["name"], reason=f"it has {found.size_bytes} bytes, not {said['size_bytes']}")
+        raise CatalogueEntryInvalid(
+            said["name"], reason=f"it has {exactly(found.size_bytes)}, not {exactly(said['size_bytes'])}"
+        )
     return {"sha256": found.sha256, "size_bytes": found.size_bytes}
 
 
@@ -180,7 +184,7 @@ def _tell(done: Said, model: CatalogueModel, *, is_local: bool, as_json: bool) -
     if is_local:
         hint = f"machines fetch it from {file.sources[0]}: those on which this path lies in models.source_folders; --source names another place"
         out.print(hint, style="yellow", markup=False)
-    out.print(f"next: northstar machines fetch MACHINE {done.name}, or a job that names it", style="dim", markup=False)
+    print_hint(f"next: northstar machines fetch MACHINE {shlex.quote(done.name)}, or a job that names it")
 
 
 def import_(
@@ -243,4 +247,4 @@ def _tell_all(found: ReadList, done: list[Said], *, dry_run: bool) -> None:
         if unknown:
             hint = f"of {counted(unknown, 'file')} the hash is unknown: machines take whatever the address sends"
             out.print(hint, style="yellow", markup=False)
-        out.print("next: northstar models list", style="dim", markup=False)
+        print_hint("next: northstar models list")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from northstar.domain.refusals import NoSuchMachine
 from northstar.surfaces.cli.exit_codes import FAILED, UNAVAILABLE
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, me, run, settings_of
 from northstar.surfaces.cli.printing import console, harmless, moment, print_error, print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from northstar.assembly.session import Session
     from northstar.broker.model_orders import Given
     from northstar.broker.order_past import OrderEnded
@@ -30,6 +34,7 @@ Timeout = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=604_800, help="With --wait: no longer.")
 ]
 _WAIT_S: Final = 600.0
+_LEFT: Final = "the machine left before it could; order it again when it is back"
 
 COLUMNS: Final = ("ORDER", "WHAT", "MODEL", "GIVEN (UTC)")
 ENDED_COLUMNS: Final = ("ORDER", "WHAT", "MODEL", "ENDED (UTC)", "OUTCOME", "CODE", "MESSAGE")
@@ -166,17 +171,17 @@ def _say_all(done: list[Done], *, as_json: bool) -> None:
 
 
 def _say(done: Done) -> None:
+    """Whose order it was and what was ordered come first in every line, whatever became of it."""
     given, ended = done.given, done.ended
     if ended is None:
         state = "ordered" if given.new else "was ordered already"
         console().print(f"{given.machine}  {done.what}: {state} ({given.order})", markup=False)
     elif ended.outcome == "done":
         console().print(f"{given.machine}  {done.what}: done ({given.order})", markup=False)
-    elif ended.outcome == "failed":
-        said = harmless(ended.message)
-        sys.stderr.write(f"{harmless(ended.code)}: {given.machine} could not {done.what}: {said}\n")
     else:
-        sys.stderr.write(f"{given.machine} left before it could {done.what}; order it again when it is back\n")
+        # A machine that left is no longer registered, which is what its orders end by.
+        code, said = (ended.code, ended.message) if ended.outcome == "failed" else (NoSuchMachine.code, _LEFT)
+        sys.stderr.write(f"{harmless(code)}: {given.machine}  {done.what}: {harmless(said)} ({given.order})\n")
 
 
 async def _fetch(settings: Settings, machine: str, wanted: dict[str, Any] | str, *, wait_s: float | None) -> list[Done]:
@@ -189,10 +194,8 @@ async def _fetch(settings: Settings, machine: str, wanted: dict[str, Any] | str,
         if isinstance(wanted, str):
             wants = await catalogue_orders(broker.cell, wanted)
         given = [await order_fetch(broker.cell, machine, one, order_id=new_id(), by=me()) for one in wants]
-        return [
-            Done(what=f"fetch {order.name}", given=one, ended=await _answer(broker, one, wait_s=wait_s))
-            for order, one in zip(wants, given, strict=True)
-        ]
+        whats = [f"fetch {one.name}" for one in wants]
+        return await _answered(broker, whats, given, wait_s=wait_s)
 
 
 async def _evict(settings: Settings, machine: str, model: str, *, wait_s: float | None) -> Done:
@@ -201,17 +204,32 @@ async def _evict(settings: Settings, machine: str, model: str, *, wait_s: float 
 
     async with session(settings) as broker:
         given = await order_eviction(broker.cell, machine, model, order_id=new_id(), by=me())
-        return Done(what=f"evict {model}", given=given, ended=await _answer(broker, given, wait_s=wait_s))
+        (done,) = await _answered(broker, [f"evict {model}"], [given], wait_s=wait_s)
+        return done
 
 
-async def _answer(broker: Session, given: Given, *, wait_s: float | None) -> OrderEnded | None:
-    """How the order ended; None where nobody waits for it."""
+async def _answered(
+    broker: Session, whats: Sequence[str], given: Sequence[Given], *, wait_s: float | None
+) -> list[Done]:
+    """The orders, and how they ended where that is waited for, all of them together no longer than `wait_s`."""
     from northstar.assembly.job_past import order_past
 
     if wait_s is None:
-        return None
+        return [Done(what=what, given=one, ended=None) for what, one in zip(whats, given, strict=True)]
+    # Whoever stops waiting can still look at them. Not on the standard output: that is for what became of them.
+    named = ", ".join(f"{what} ({one.order})" for what, one in zip(whats, given, strict=True))
+    sys.stderr.write(f"waiting for {given[0].machine}  {named}\n")
+    clock = asyncio.get_running_loop()
+    until = clock.time() + wait_s
     async with order_past(broker) as past:
-        return await past.answer(given.machine, given.order, timeout_s=wait_s)
+        return [
+            Done(
+                what=what,
+                given=one,
+                ended=await past.answer(one.machine, one.order, timeout_s=max(0.0, until - clock.time())),
+            )
+            for what, one in zip(whats, given, strict=True)
+        ]
 
 
 async def _orders(
@@ -220,7 +238,6 @@ async def _orders(
     """The open ones; and at most `ended` of the others, unless that is 0, with the reason why older ones cannot be read."""
     from northstar.assembly.job_past import order_past
     from northstar.assembly.session import session
-    from northstar.domain.refusals import NoSuchMachine
 
     async with session(settings) as broker:
         if not ended:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from northstar.domain.amounts import memory
 from northstar.surfaces.cli.machine_sheet import size
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
-from northstar.surfaces.cli.printing import console, counted, harmless, moment, print_json, print_table
+from northstar.surfaces.cli.printing import console, counted, harmless, moment, print_hint, print_json, print_table
 
 if TYPE_CHECKING:
     from northstar.broker.catalogue import Entry
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Declare models, so that jobs only need to name them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name, alias or file; NAME@VERSION for one version.")]
 
-COLUMNS: Final = ("MODEL", "CURRENT", "VERSIONS", "KIND", "FILES", "SIZE", "VRAM MB", "HASH", "ALIASES", "FOR")
+COLUMNS: Final = ("MODEL", "CURRENT", "VERSIONS", "KIND", "FILES", "SIZE", "VRAM", "HASH", "ALIASES", "FOR")
 FILE_COLUMNS: Final = ("VERSION", "FILE", "KIND", "SIZE", "SHA-256", "FROM")
 
 
@@ -39,9 +40,7 @@ def list_(
         return
     print_table(COLUMNS, map(model_cells, entries))
     if not entries:
-        console().print(
-            "none yet; northstar models add URL, or northstar models import FILE", style="dim", markup=False
-        )
+        print_hint("none yet; northstar models add URL, or northstar models import FILE")
 
 
 def entry_row(entry: Entry) -> dict[str, Any]:
@@ -90,7 +89,8 @@ def model_cells(entry: Entry) -> tuple[object, ...]:
     current = model.current_version
     kinds = " ".join(dict.fromkeys(file.kind for file in current.files))
     hashes = "known" if all(file.sha256 != "unknown" for file in current.files) else "unknown"
-    sizes = (len(current.files), size(current.size_bytes), vram_mb_of(current) or "-", hashes)
+    needed = vram_mb_of(current)
+    sizes = (len(current.files), size(current.size_bytes), memory(needed) if needed else "-", hashes)
     words = (" ".join(model.aliases) or "-", " ".join(model.tenants) or "all")
     return model.name, model.current, len(model.versions), kinds, *sizes, *words
 
@@ -139,9 +139,12 @@ def _lines(found: Found, entry: Entry, holders: dict[str, dict[str, str]]) -> It
     if model.aliases:
         yield "aliases", " ".join(model.aliases)
     for version in model.versions:
-        memory = vram_mb_of(version)
+        needed = vram_mb_of(version)
         how = "as declared" if version.vram_mb else "estimated from its files"
-        yield "memory", f"{version.version}: " + (f"{memory} MB, {how}" if memory else "unknown, for want of sizes")
+        yield (
+            "memory",
+            f"{version.version}: " + (f"{memory(needed)}, {how}" if needed else "unknown, for want of sizes"),
+        )
     makes = [*model.modalities, *((model.speciality,) if model.speciality else ())]
     if makes:
         yield "makes", " ".join(makes)

@@ -15,6 +15,7 @@ import typer
 
 from northstar.config import Settings, load
 from northstar.domain.errors import InvalidRequest
+from northstar.surfaces.cli.pasting import remember
 
 Result = TypeVar("Result")
 
@@ -46,8 +47,12 @@ class ConfirmationNeeded(InvalidRequest):
         super().__init__(f"{plan}; nothing was changed: add --yes to go on")
 
 
-def settings_of(config: Path | None, data_dir: Path | None, valkey: str | None, cell: str | None) -> Settings:
-    """The settings that hold for a command. Raises InvalidSettings."""
+def settings_of(
+    config: Path | None, data_dir: Path | None, valkey: str | None, cell: str | None, *, of_a_cell: bool = True
+) -> Settings:
+    """The settings that hold for a command. Where they lead to a cell, commands that it prints lead there too. Raises InvalidSettings."""
+    if of_a_cell:
+        remember(config=config, data_dir=data_dir, valkey=valkey, cell=cell)
     options = {"data_dir": None if data_dir is None else str(data_dir), "valkey.url": valkey, "cell": cell}
     return load(environment=os.environ, file=config, options=options)
 

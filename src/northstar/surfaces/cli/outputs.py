@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from northstar.domain.amounts import size
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
 from northstar.surfaces.cli.printing import print_json, print_text
 
@@ -32,7 +33,7 @@ def outputs(
         print_json({"job": job_id, "outputs": saved})
         return
     for output in saved:
-        print_text(f"{output.path}  {output.size_bytes} bytes")
+        print_text(f"{output.path}  {size(output.size_bytes)}")
 
 
 async def _outputs(settings: Settings, job_id: str, folder: Path) -> list[SavedOutput]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from northstar.domain.amounts import memory
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,7 +37,8 @@ def pool_sheet(name: str, spec: PoolSpec) -> Iterator[tuple[str, str]]:
         "research",
         _research(spec),
     )
-    yield "disk", f"{storage(spec.storage)} GB"
+    disk = storage(spec.storage)
+    yield "disk", disk if disk == "any" else f"{disk} GB"
     yield "gpu", gpu(spec)
     yield "machines", _machines(spec)
     yield "priority", f"+{stance.priority_boost}" if stance.priority_boost else "as asked for"
@@ -76,8 +79,8 @@ def gpu(spec: PoolSpec) -> str:
     compute = spec.compute
     if not compute.min_gpus:
         return "none needed"
-    memory = f" of {compute.min_vram_mb} MB or more" if compute.min_vram_mb else ""
-    return f"{compute.min_gpus} or more{memory}"
+    each = f" of {memory(compute.min_vram_mb)} or more" if compute.min_vram_mb else ""
+    return f"{compute.min_gpus} or more{each}"
 
 
 def shown(spec: PoolSpec) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -9,18 +10,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from northstar.surfaces.cli.exit_codes import FAILED
-from northstar.surfaces.cli.options import AsJson
+from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
 from northstar.surfaces.cli.pool_text import POOL_COLUMNS, pool_cells, pool_sheet, shown
-from northstar.surfaces.cli.printing import console, counted, print_json, print_table, print_text
+from northstar.surfaces.cli.printing import console, counted, print_hint, print_json, print_table, print_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from northstar.config import Settings
     from northstar.domain.pools import Pools
+    from northstar.surfaces.cli.pools_shown import ShownPools
 
 app = typer.Typer(
     no_args_is_help=True, help="Look at pools, check and compare a file of them, and print their workflows."
 )
 Name = Annotated[str, typer.Argument(metavar="POOL")]
 PoolsFile = Annotated[Path, typer.Argument(metavar="FILE", help="Pools, TOML.")]
+Shown = Annotated[
+    Path | None, typer.Option("--file", metavar="FILE", help="Pools of this file. Default: those in force in the cell.")
+]
+Packaged = Annotated[bool, typer.Option("--packaged", help="Those that come with North Star.")]
 Other = Annotated[
     Path | None,
     typer.Option("--file", metavar="FILE", help="Pools of this file. Default: those that come with North Star."),
@@ -36,29 +45,67 @@ def pools_of(file: Path | None) -> Pools:
 
 
 @app.command("list")
-def list_(file: Other = None, as_json: AsJson = False) -> None:
-    """List the pools: how long their work takes, what they take, and what their machines must have."""
-    pools = pools_of(file)
+def list_(
+    file: Shown = None,
+    packaged: Packaged = False,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """List the pools that are in force: how long their work takes, what they take, and what their machines must have."""
+    said = shown_pools(file, packaged, lambda: settings_of(config, data_dir, valkey, cell))
+    pools = said.pools
     if as_json:
-        print_json({"mode": pools.routing.mode, "pools": {name: shown(spec) for name, spec in pools.pools.items()}})
+        whole = {name: shown(spec) for name, spec in pools.pools.items()}
+        print_json({"mode": pools.routing.mode, "pools": whole} | said.as_json())
         return
     print_table(POOL_COLUMNS, (pool_cells(name, spec) for name, spec in pools.pools.items()))
     if pools.routing.mode == "uniform":
         console().print("pools are switched off: any machine that is not kept for others takes any job", style="yellow")
+    _say_whose(said)
 
 
 @app.command()
-def show(pool: Name, file: Other = None, as_json: AsJson = False) -> None:
-    """Show a pool: everything that it promises, takes and refuses."""
-    pools = pools_of(file)
-    spec = pools.get(pool)
+def show(
+    pool: Name,
+    file: Shown = None,
+    packaged: Packaged = False,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
+    """Show a pool that is in force: everything that it promises, takes and refuses."""
+    said = shown_pools(file, packaged, lambda: settings_of(config, data_dir, valkey, cell))
+    spec = said.pools.get(pool)
     if spec is None:
-        raise _no_such_pool(pool, pools)
+        raise _no_such_pool(pool, said.pools)
     if as_json:
-        print_json({"pool": pool, **shown(spec)})
+        print_json({"pool": pool, **shown(spec)} | {"from": said.as_json()})
         return
     for key, value in pool_sheet(pool, spec):
         print_text(f"{key:<12} {value}")
+    _say_whose(said)
+
+
+def shown_pools(file: Path | None, packaged: bool, settings: Callable[[], Settings]) -> ShownPools:
+    """Those that a command is to show: of a file, packaged, or else those in force where the settings lead.
+
+    Raises:
+        InvalidPools, Unavailable
+    """
+    from northstar.surfaces.cli.pools_shown import in_force, named
+
+    if file is not None and packaged:
+        raise typer.BadParameter("say one of --file and --packaged", param_hint="--packaged")
+    return named(file) if file is not None or packaged else run(in_force(settings()))
+
+
+def _say_whose(said: ShownPools) -> None:
+    print_hint(said.sentence(), style="yellow" if said.absent else "dim")
 
 
 @app.command("print")
@@ -90,7 +137,7 @@ def check(file: PoolsFile, as_json: AsJson = False) -> None:
     else:
         told = f"{counted(len(pools.pools), 'pool')}, {counted(len(examples), 'example')}, {counted(len(known), 'workflow')}: all right"
         console().print(told, markup=False)
-        console().print(f"next: northstar pools diff {file}", style="dim", markup=False)
+        print_hint(f"next: northstar pools diff {shlex.quote(str(file))}")
     if wrong:
         raise typer.Exit(FAILED)
 
@@ -128,11 +175,8 @@ def workflows(file: Other = None, as_json: AsJson = False) -> None:
     for name in names:
         print_text(name)
     if names:
-        console().print(
-            f"next: northstar pools workflow {names[0]} --service SERVICE | northstar submit -",
-            style="dim",
-            markup=False,
-        )
+        same = "" if file is None else f" --file {shlex.quote(str(file))}"
+        print_hint(f"next: northstar pools workflow {names[0]}{same} --service SERVICE | northstar submit -")
 
 
 @app.command()

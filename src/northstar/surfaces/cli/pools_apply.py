@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
@@ -26,7 +27,7 @@ class ExamplesMisrouted(Refused):
 
     def __init__(self, file: Path, *, example: str, pool: str, routed_to: str) -> None:
         super().__init__(
-            f"{file}: the example {example!r} of {pool} goes to {routed_to or 'no pool'}; nothing was applied: northstar pools check {file}"
+            f"{file}: the example {example!r} of {pool} goes to {routed_to or 'no pool'}; nothing was applied: northstar pools check {shlex.quote(str(file))}"
         )
         self.example = example
         self.pool = pool
@@ -39,18 +40,24 @@ def _files(cell: Cell) -> AppliedFiles[Pools]:
     return applied_pools(cell)
 
 
-def _changes(_settings: Settings, known: AppliedFile | None, text: str) -> list[KeyChange]:
+def _changes(settings: Settings, known: AppliedFile | None, text: str) -> list[KeyChange]:
     from northstar.config.pool_changes import pool_changes
-    from northstar.config.pools import packaged_pools, read_pools_text
+    from northstar.config.pools import read_pools_text
+    from northstar.surfaces.cli.pools_shown import configured
 
-    before = packaged_pools() if known is None else read_pools_text(known.text, source=known.source)
+    before = configured(settings).pools if known is None else read_pools_text(known.text, source=known.source)
     return pool_changes(before, read_pools_text(text, source="the file"))
 
 
-def _packaged(_settings: Settings) -> tuple[str, str]:
-    from northstar.config.pools import PACKAGED, packaged_text
+def _given(settings: Settings) -> tuple[str, str]:
+    """The text of the pools that hold where none are applied, and where it is from. Raises InvalidPools."""
+    from northstar.config.pools import PACKAGED, load_pools, packaged_text
 
-    return packaged_text(), PACKAGED
+    if not settings.routing.pools_file:
+        return packaged_text(), PACKAGED
+    file = Path(settings.routing.pools_file)
+    load_pools(file)  # what cannot be used is not in force
+    return file.read_text(encoding="utf-8"), str(file)
 
 
 def _nothing_applied() -> NorthstarError:
@@ -68,10 +75,10 @@ def _no_such(version: int) -> NorthstarError:
 POOLS: Final = FileKind(
     command="pools",
     name="the pools",
-    otherwise="the pools that come with North Star hold",
+    otherwise="those hold that each broker was given",
     files=_files,
     changes=_changes,
-    unapplied=_packaged,
+    unapplied=_given,
     nothing_applied=_nothing_applied,
     no_such=_no_such,
 )
@@ -137,5 +144,5 @@ def reset(
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """Take the applied pools back: those that come with North Star are in force again, for every broker of the cell."""
+    """Take the applied pools back: each broker of the cell goes by those that it was given: of routing.pools_file, or those that come with North Star."""
     take_back(POOLS, settings_of(config, data_dir, valkey, cell), yes=yes, as_json=as_json)

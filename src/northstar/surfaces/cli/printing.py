@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from northstar.domain.errors import NorthstarError
+from northstar.surfaces.cli.pasting import pasteable
 
 _WIDTH_OF_A_PIPE: Final = 200
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -52,15 +53,21 @@ def print_json(value: Any) -> None:
 
 
 def print_error(error: NorthstarError, *, about: str = "") -> None:
-    """An error that does not end the command, as those that do look."""
-    sys.stderr.write(f"{error.code}: {about + ': ' if about else ''}{error}\n")
+    """An error as all of them look, with commands that can be pasted; `about` comes before its sentence."""
+    sys.stderr.write(f"{error.code}: {about + ': ' if about else ''}{pasteable(str(error))}\n")
+
+
+def print_hint(text: str, *, style: str = "dim") -> None:
+    """A sentence with commands in it: they can be pasted, so no line is broken."""
+    console().print(pasteable(text), style=style, markup=False, soft_wrap=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
     """A table; words that stand for a state are coloured. Nothing in it is read as markup."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for at, column in enumerate(columns):
+        # What stands first is a name, to be copied; where there is little room, other columns fold.
+        table.add_column(column, overflow="fold", no_wrap=at == 0)
     for row in rows:
         table.add_row(*(coloured(str(cell)) for cell in row))
     console().print(table)
@@ -87,15 +94,6 @@ def counted(count: int, thing: str) -> str:
     ('1 job', '0 jobs')
     """
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
-def ago(at_ms: int, now_ms: int) -> str:
-    """How long ago, roughly.
-
-    >>> ago(1_000, 66_000)
-    '65 s'
-    """
-    return "-" if at_ms <= 0 else span(now_ms - at_ms)
 
 
 def span(length_ms: int) -> str:

@@ -126,7 +126,9 @@ def main() -> None:
     try:
         app()
     except NorthstarError as error:
-        sys.stderr.write(f"{error.code}: {error}\n")
+        from northstar.surfaces.cli.printing import print_error
+
+        print_error(error)
         sys.exit(exit_code_of(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,7 +18,7 @@ from northstar.surfaces.cli.applying import (
     take_back,
 )
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, run, settings_of
-from northstar.surfaces.cli.printing import console, counted, print_json, print_table, print_text
+from northstar.surfaces.cli.printing import console, counted, print_hint, print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from northstar.broker.applied_files import AppliedFile, AppliedFiles
@@ -102,7 +103,7 @@ def list_(
         return
     print_table(_COLUMNS, (_cells(name, agreed) for name, agreed in tenants.items()))
     if not tenants:
-        console().print("nothing is agreed with anybody; next: northstar tenants apply FILE", style="dim", markup=False)
+        print_hint("nothing is agreed with anybody; next: northstar tenants apply FILE")
 
 
 @app.command()
@@ -127,7 +128,7 @@ def show(
         for key, value in _sheet(name, tenants.terms(name), is_named=name in tenants.tenants):
             print_text(f"{key:<12} {value}")
     if not names:
-        console().print("nothing is agreed with anybody", style="dim", markup=False)
+        print_hint("nothing is agreed with anybody")
 
 
 @app.command()
@@ -142,7 +143,7 @@ def check(file: TenantsFile, as_json: AsJson = False) -> None:
         return
     told = f"{counted(len(tenants.tenants), 'tenant')}, {enterprise} with enterprise terms: all right"
     console().print(told, markup=False)
-    console().print(f"next: northstar tenants diff {file}", style="dim", markup=False)
+    print_hint(f"next: northstar tenants diff {shlex.quote(str(file))}")
 
 
 @app.command()

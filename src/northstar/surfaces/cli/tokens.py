@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
-from northstar.surfaces.cli.printing import console, counted, moment, print_json, print_table
+from northstar.surfaces.cli.printing import console, counted, moment, print_hint, print_json, print_table
 
 if TYPE_CHECKING:
     from northstar.config import Settings
@@ -66,7 +66,7 @@ def revoke(
     console().print(f"{name}  {what}", markup=False)
     if done.invite:
         hint = f"the invite by which it joined is still open; to close it: northstar machines uninvite {done.invite}"
-        console().print(hint, style="yellow", markup=False)
+        print_hint(hint, style="yellow")
 
 
 async def _revoke(settings: Settings, name: str, because: str) -> Revocation:

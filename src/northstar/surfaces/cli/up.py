@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shlex
 import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from northstar.surfaces.cli.options import CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import console
+from northstar.surfaces.cli.printing import console, print_hint
 from northstar.surfaces.cli.staying import settled
 
 if TYPE_CHECKING:
@@ -46,9 +45,7 @@ def up(
     """
     settings = _with_log(settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level)
     _configure_log(settings)
-    where = {"--config": config, "--data-dir": data_dir}
-    same = "".join(f" {option} {shlex.quote(str(path))}" for option, path in where.items() if path is not None)
-    run(_up(settings, no_machines=no_machines, take_history=take_history, same=same), fast=True)
+    run(_up(settings, no_machines=no_machines, take_history=take_history), fast=True)
 
 
 def _with_log(settings: Settings, *, log_json: bool, log_level: str | None) -> Settings:
@@ -70,8 +67,7 @@ def _configure_log(settings: Settings) -> None:
     telemetry.configure(level=settings.log.level, json=settings.log.json)
 
 
-async def _up(settings: Settings, *, no_machines: bool, take_history: bool, same: str) -> None:
-    """Run it; `same` are the options by which other commands find it."""
+async def _up(settings: Settings, *, no_machines: bool, take_history: bool) -> None:
     import msgspec
 
     from northstar.assembly.connectors import check_services
@@ -92,7 +88,7 @@ async def _up(settings: Settings, *, no_machines: bool, take_history: bool, same
     ) as stack:
         orders.stack = stack
         settled()
-        _greet(stack, same=same)
+        _greet(stack)
         stack.failure.add_done_callback(lambda _failure: stop.set())
         await stop.wait()
         console().print("North Star stops: machines hand back their work, the server saves its data.")
@@ -126,7 +122,7 @@ def front_door() -> OpenDoor:
     return open_door
 
 
-def _greet(stack: Stack, *, same: str) -> None:
+def _greet(stack: Stack) -> None:
     from northstar.store.valkey import redact
     from northstar.surfaces.cli.broker_lines import broker_lines
 
@@ -140,7 +136,6 @@ def _greet(stack: Stack, *, same: str) -> None:
     out.print(f"  history   {stack.history.place}", markup=False)
     names = ", ".join(machine.name for machine in settings.machines) or "none on this host"
     out.print(f"  machines  {names}" + (f" (services: {', '.join(offered)})" if offered else ""), markup=False)
-    hint = f"northstar status{same} · northstar submit FILE --wait{same} · Ctrl-C stops"
-    out.print(f"  try       {hint}", markup=False, soft_wrap=True)
+    print_hint("  try       northstar status · northstar submit FILE --wait · Ctrl-C stops", style="")
     with contextlib.suppress(OSError):
         out.file.flush()

@@ -1,0 +1,71 @@
+"""Commands that are printed, as they must be typed: with the options by which this command was told where its cell is.
+
+Sentences of all layers name commands as one types them where nothing was said: `northstar jobs list`. Whoever has said --data-dir or
+--valkey must say it again, else the command that was pasted asks another cell, or none.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Final
+
+#: What leads to a cell, in the order in which it is printed.
+PLACE_OPTIONS: Final = ("--config", "--data-dir", "--valkey", "--cell")
+#: Commands that are followed by another one.
+GROUPS: Final = frozenset({"dead", "jobs", "machines", "models", "pools", "tenants"})
+#: Commands that do not take all of these options, with those that they take.
+TAKES: Final[Mapping[str, tuple[str, ...]]] = {
+    # Typed on the host of a machine, where none of this was said.
+    "agent": (),
+    "demo": (),
+    "pools check": (),
+    "pools diff": (),
+    "pools print": (),
+    "pools workflow": (),
+    "pools workflows": (),
+    "tenants check": (),
+    "version": (),
+}
+_COMMAND: Final = re.compile(r"(?<![\w./-])northstar ([a-z]+)(?: ([a-z]+))?")
+#: In place of an address that may hold a password: what is printed ends in logs and on other people's screens.
+_HIDDEN_URL: Final = "URL"
+
+_said: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("said", default=())
+
+
+def remember(*, config: Path | None, data_dir: Path | None, valkey: str | None, cell: str | None) -> None:
+    """Note what this command was told, for every command that it prints from now on."""
+    shown = None if valkey is None else _HIDDEN_URL if "@" in valkey else valkey
+    given = zip(PLACE_OPTIONS, (config, data_dir, shown, cell), strict=True)
+    _said.set(tuple((option, str(value)) for option, value in given if value is not None))
+
+
+def pasteable(text: str) -> str:
+    """The text, each `northstar` command in it with what this command was told.
+
+    >>> remember(config=None, data_dir=Path("/my data"), valkey=None, cell=None)
+    >>> pasteable("next: northstar jobs show j-1, or northstar pools print")
+    "next: northstar jobs show --data-dir '/my data' j-1, or northstar pools print"
+    >>> remember(config=None, data_dir=None, valkey=None, cell=None)
+    >>> pasteable("next: northstar jobs show j-1")
+    'next: northstar jobs show j-1'
+    """
+    return _COMMAND.sub(_completed, text) if _said.get() else text
+
+
+def _completed(found: re.Match[str]) -> str:
+    first, second = found[1], found[2] or ""
+    if first in GROUPS and not second:
+        return found[0]  # the group as such is named, and takes no options
+    command, rest = (f"{first} {second}", "") if first in GROUPS else (first, f" {second}" if second else "")
+    options = _options_of(command)
+    return " ".join(filter(None, (f"northstar {command}", options))) + rest
+
+
+def _options_of(command: str) -> str:
+    taken = TAKES.get(command, PLACE_OPTIONS)
+    return " ".join(f"{option} {shlex.quote(value)}" for option, value in _said.get() if option in taken)

@@ -1,0 +1,133 @@
+"""What `northstar status` says is wrong, worst first, each with the next command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from northstar.domain.machines import MachineDescription, MachineProfile
+from northstar.domain.requirements import Requirements, lane_of
+from northstar.policy.routing.snapshot import CellSnapshot, MachineState
+from northstar.store.brokers import Broker
+from northstar.store.history.state import HistoryState
+from northstar.store.messages import LaneCount
+from northstar.store.pauses import Pause
+from northstar.surfaces.cli.troubles import Seen, Trouble, troubles
+
+BROKER = Broker(kind="up", id="a", cell="default", host="h1", outputs="s3://outputs")
+FINE = HistoryState(place="sqlite:///h.db", host="h1", waiting_ms=0, code="", sentence="")
+
+
+def machine(name: str, *, active: bool = True, trouble: str = "") -> MachineState:
+    return MachineState(
+        id=name, profile="p", slots=2, used=0, active=active, parked=True, description=MachineDescription(trouble=trouble)
+    )  # fmt: skip
+
+
+def lane(service: str, *, pool: str = "standard", waiting: int = 1) -> LaneCount:
+    key = lane_of(pool=pool, service=service, requires=Requirements())
+    return LaneCount("1", key.key, pool, waiting, waiting)
+
+
+def seen(
+    *machines: MachineState,
+    lanes: Sequence[LaneCount] = (),
+    brokers: Sequence[Broker] = (BROKER,),
+    history: HistoryState = FINE,
+    pauses: Sequence[Pause] = (),
+    waiting_machines: Sequence[str] = (),
+    failed: int = 0,
+    first_waiting: dict[str, str] | None = None,
+) -> list[Trouble]:
+    profiles = {"p": MachineProfile(pools=("standard",), services=("picture",))}
+    return troubles(
+        Seen(
+            now_ms=1_000_000,
+            waiting=sum(one.waiting for one in lanes),
+            failed=failed,
+            view=CellSnapshot(machines={one.id: one for one in machines}, profiles=profiles),
+            lanes=lanes,
+            brokers=brokers,
+            history=history,
+            pauses=pauses,
+            waiting_machines=waiting_machines,
+            first_waiting=first_waiting or {},
+        )
+    )
+
+
+def test_a_cell_in_which_all_is_well_has_none() -> None:
+    assert seen(machine("m"), lanes=[lane("picture", waiting=40)]) == []
+
+
+def test_without_a_broker_nothing_is_given_out() -> None:
+    (trouble,) = seen(machine("m"), brokers=())
+    assert "no broker of this cell has said" in trouble.what
+    assert trouble.command == "northstar serve"
+
+
+def test_a_history_that_takes_nothing_is_named_with_its_error_and_for_how_long() -> None:
+    stuck = msgspec.structs.replace(FINE, waiting_ms=90_000, code="NS_DISK_FULL", sentence="no space left")
+    (trouble,) = seen(machine("m"), history=stuck)
+    assert trouble.what.startswith("the history is STUCK for 90 s: NS_DISK_FULL: no space left; jobs go on")
+    (unwritten,) = seen(machine("m"), history=msgspec.structs.replace(FINE, waiting_ms=90_000))
+    assert (": no broker writes it; " in unwritten.what, unwritten.command) == (True, "northstar serve")
+
+
+def test_a_pause_is_named_with_its_end() -> None:
+    pause = Pause(scope="pool:heavy", since_ms=1_000, because="upkeep", by="ada@h1")
+    assert seen(machine("m"), pauses=[pause]) == [
+        Trouble("PAUSED pool:heavy since 1970-01-01 00:00:01+00:00 by ada@h1: upkeep", "northstar resume pool:heavy")
+    ]
+
+
+def test_jobs_that_wait_without_any_machine_are_the_trouble_and_not_their_lanes() -> None:
+    assert seen(lanes=[lane("picture", waiting=3)]) == [
+        Trouble("3 jobs wait, and no machine is here", "northstar machines invite")
+    ]
+    drains = Trouble("machine m drains: it takes no new work", "northstar machines drain m --undo")
+    assert seen(machine("m", active=False), lanes=[lane("picture")]) == [
+        Trouble("1 job waits, and no machine takes work", "northstar machines invite"),
+        drains,
+    ]
+
+
+def test_jobs_that_no_machine_here_can_do_lead_to_the_explanation_of_one() -> None:
+    film = lane("film", pool="heavy", waiting=2)
+    (known,) = seen(machine("m"), lanes=[film, lane("picture")], first_waiting={film.key: "j-1"})
+    assert known == Trouble("2 jobs wait in pool heavy for what no machine here can do", "northstar explain j-1")
+    (unknown,) = seen(machine("m"), lanes=[film])
+    assert unknown.command == "northstar jobs list --in waiting"
+
+
+def test_of_many_lanes_that_nobody_serves_a_few_are_told_and_the_others_counted() -> None:
+    found = seen(machine("m"), lanes=[lane(f"film-{number}", waiting=2) for number in range(5)])
+    assert len(found) == 4
+    assert found[-1].what == "and 4 jobs more in 2 lanes that no machine here serves"
+
+
+def test_machines_with_a_trouble_of_their_own_and_those_that_wait_are_named() -> None:
+    found = seen(machine("m", trouble="nvidia-smi failed"), waiting_machines=["g1", "g2"])
+    assert found == [
+        Trouble("machine m: nvidia-smi failed", "northstar machines show m"),
+        Trouble("2 machines wait for approval: g1, g2", "northstar machines approve g1"),
+    ]
+
+
+def test_failed_jobs_are_counted() -> None:
+    assert seen(machine("m"), failed=1) == [
+        Trouble("1 job failed for good, and is kept to be looked at", "northstar dead list")
+    ]
+
+
+def test_outputs_in_two_places_and_a_folder_of_several_hosts_are_told() -> None:
+    other = msgspec.structs.replace(BROKER, id="b", host="h2", outputs="s3://else")
+    (apart,) = seen(machine("m"), brokers=[BROKER, other])
+    assert "up on h1: s3://outputs; up on h2: s3://else" in apart.what
+    folder = msgspec.structs.replace(BROKER, outputs="file:///srv/outputs")
+    (shared,) = seen(machine("m"), brokers=[folder, msgspec.structs.replace(folder, id="b", host="h2")])
+    assert (
+        shared.what == "brokers on h1, h2 keep outputs in file:///srv/outputs: a folder, which all of them must share"
+    )
+    assert seen(machine("m"), brokers=[folder]) == []
