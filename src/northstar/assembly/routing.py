@@ -23,6 +23,7 @@ from northstar.domain.pools import UNIFORM, Pools
 from northstar.store.bells import Ring
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase
+from northstar.store.snapshots import CellReader
 from northstar.store.words import undeclared
 
 
@@ -83,9 +84,17 @@ async def declare_places(cell: Cell, pools: Pools, settings: Settings, *, by: st
 
 
 async def keep_routing(
-    settings: Settings, cell: Cell, history: HistoryDatabase, stack: AsyncExitStack, *, failure: asyncio.Future[None]
+    settings: Settings,
+    cell: Cell,
+    history: HistoryDatabase,
+    stack: AsyncExitStack,
+    *,
+    reader: CellReader,
+    failure: asyncio.Future[None],
 ) -> RoutingParts:
     """The parts of a process that lives: they hear of changes, learn from runs, and look again at jobs in the wrong place.
+
+    `reader` is by which all of the process look at the cell.
 
     Raises:
         InvalidPools: the file of pools cannot be used. Unavailable: the cell does not answer.
@@ -99,8 +108,11 @@ async def keep_routing(
         new_nonce=lambda: new_id()[-16:],
         catalogue=parts.catalogue,
         every_s=settings.routing.reroute_every_s,
+        reader=reader,
     )
-    keeping = PoolModels(cell, parts.catalogue, lambda: parts.pools.latest, new_id=new_id, monotonic=time.monotonic)
+    keeping = PoolModels(
+        cell, parts.catalogue, lambda: parts.pools.latest, new_id=new_id, monotonic=time.monotonic, reader=reader
+    )
     for name, work in (
         ("the pools in force", parts.pools.run()),
         ("the learning of durations", durations.run()),
