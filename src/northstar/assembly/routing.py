@@ -13,6 +13,7 @@ from northstar.assembly.durations import durations_of
 from northstar.assembly.parts import part
 from northstar.assembly.session import new_id
 from northstar.broker.catalogue_view import CatalogueView
+from northstar.broker.learned_summary import LearnedSummary
 from northstar.broker.pool_models import PoolModels
 from northstar.broker.pools_in_force import PoolsInForce
 from northstar.broker.rerouting import Rerouter
@@ -116,6 +117,7 @@ async def keep_routing(
     for name, work in (
         ("the pools in force", parts.pools.run()),
         ("the learning of durations", durations.run()),
+        ("the summary of durations", LearnedSummary(cell, durations).run()),
         ("rerouting", rerouter.run()),
         ("the models of pools", keeping.run()),
     ):
