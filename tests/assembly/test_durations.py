@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest_asyncio
 import structlog
 
 from northstar.assembly.durations import learned_durations
+from northstar.assembly.routing import keep_routing
 from northstar.assembly.session import Session, session
 from northstar.broker.durations import Durations
 from northstar.broker.learned_summary import LearnedSummary
@@ -18,6 +21,8 @@ from northstar.config import load
 from northstar.domain.estimates import FinishedRun
 from northstar.domain.workloads import Workload
 from northstar.policy.routing.duration import JobToTime
+from northstar.store.history import HistoryDatabase
+from northstar.store.snapshots import CellReader
 from tests import servers
 from tests.agent.rig import Rig
 
@@ -86,3 +91,25 @@ async def test_where_nothing_is_to_be_learned_the_summary_is_not_read_either(rig
     settings = msgspec.structs.replace(elsewhere.settings, routing=routing)
     async with learned_durations(msgspec.structs.replace(elsewhere, settings=settings)) as durations:
         assert durations.estimate(_JOB).source == "rules-without-history"
+
+
+async def test_a_broker_that_runs_keeps_the_summary(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside all else that it does for routing; without waiting for its first turn, as it does else."""
+    turned = asyncio.Event()
+
+    async def turn(_: LearnedSummary) -> bool:
+        turned.set()
+        return False
+
+    monkeypatch.setattr("northstar.broker.learned_summary.FIRST_S", 0.0)
+    monkeypatch.setattr(LearnedSummary, "turn", turn)
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    database = HistoryDatabase(f"sqlite:///{tmp_path}/history.db")
+    await database.open()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        reader = CellReader(rig.cell.client, rig.cell.keys)
+        settings = load(environment={"HOME": "/nobody"})
+        await keep_routing(settings, rig.cell, database, stack, reader=reader, failure=failure)
+        await asyncio.wait_for(turned.wait(), 20.0)
+    assert not failure.done()
