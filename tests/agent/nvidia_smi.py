@@ -7,6 +7,8 @@ from pathlib import Path
 
 #: What the real one is asked, word for word.
 ASKED = ["--query-gpu=index,uuid,name,memory.total,driver_version", "--format=csv,noheader,nounits"]
+#: And while jobs run.
+ASKED_MEMORY = ["--query-gpu=index,uuid,memory.used", "--format=csv,noheader,nounits"]
 H200 = "0, GPU-0e1b7c2a-5d7f-4b3c-9a52-1f0b6f5d9c11, NVIDIA H200, 143771, 570.86.15\n"
 TWO_L4 = (
     "0, GPU-aaaa1111-0000-0000-0000-000000000000, NVIDIA L4, 23034, 550.90.07\n"
@@ -14,15 +16,22 @@ TWO_L4 = (
 )
 
 
-def fake_nvidia_smi(folder: Path, prints: str = "", *, code: int = 0, then: str = "") -> dict[str, str]:
-    """An environment whose only program is the fake. `then` is what it does, in Python, after it has printed."""
+def fake_nvidia_smi(
+    folder: Path, prints: str = "", *, code: int = 0, then: str = "", uses: str | None = None
+) -> dict[str, str]:
+    """An environment whose only program is the fake. `then` is what it does, in Python, after it has printed.
+
+    `uses` is what it prints when asked for memory in use; without it, it does not know that question.
+    """
     program = folder / "bin" / "nvidia-smi"
     program.parent.mkdir(exist_ok=True)
     program.write_text(
         f"#!{sys.executable} -IS\n"
         "import sys, time\n"
-        f"if sys.argv[1:] != {ASKED!r}: sys.exit(2)\n"
-        f"sys.stdout.write({prints!r})\n"
+        f"known = {[(ASKED, prints)] + ([] if uses is None else [(ASKED_MEMORY, uses)])!r}\n"
+        "prints = [text for asked, text in known if asked == sys.argv[1:]]\n"
+        "if not prints: sys.exit(2)\n"
+        "sys.stdout.write(prints[0])\n"
         "sys.stdout.flush()\n"
         f"{then}\n"
         f"sys.exit({code})\n"

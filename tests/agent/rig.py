@@ -15,6 +15,7 @@ from northstar.agent.engine import JobRunner
 from northstar.agent.link import BrokerLink
 from northstar.agent.model_link import DialledModelLink, ModelLink
 from northstar.agent.presence import FixedPresence, Presence
+from northstar.agent.run_meter import RunMeters
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.agent.worker import Worker
 from northstar.agent.worker_settings import WorkerSettings
@@ -124,6 +125,7 @@ class Rig:
         *,
         models: tuple[ModelHeld, ...] = (),
         presence: Presence | None = None,
+        meters: RunMeters | None = None,
         **settings: Any,
     ) -> Worker:
         defaults = {"slots": 4, "renew_every_s": 0.2, "drain_s": 5.0, "reclaim_every_s": 0.8}
@@ -134,6 +136,7 @@ class Rig:
             presence=presence or FixedPresence(held=models),
             settings=WorkerSettings(**defaults | settings),
             jitter=lambda: 0.0,
+            meters=meters,
         )
 
     @contextlib.asynccontextmanager

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
 
+from northstar.agent.gpu_memory_watch import GpuMemoryWatch
+from northstar.agent.hardware import find_gpus, used_memory_mb
 from northstar.agent.presence import FixedPresence
+from northstar.agent.run_meter import RunMeters
 from northstar.domain.machines import MachineDescription
 from northstar.store.history import Attempt, AttemptReader, HistoryDatabase, HistoryWriter
+from tests.agent.nvidia_smi import H200, fake_nvidia_smi
 from tests.agent.rig import Rig, soon
 from tests.agent.test_run_reports import Telling
 from tests.servers import eventually
@@ -81,3 +86,38 @@ async def test_a_run_whose_machine_is_killed_is_lost_at_its_machines_price(rig: 
     assert (lost.outcome, lost.machine, lost.price_usd_per_hour, lost.running_s) == ("lost", "spot", 0.4, None)
     assert (won.outcome, won.machine, won.price_usd_per_hour) == ("succeeded", "healthy", None)
     assert (lost.claim, won.claim, lost.attempt, won.attempt) == (1, 2, 1, 1)
+
+
+async def test_the_gpu_memory_that_a_run_took_is_in_its_row_where_it_ran_alone(
+    rig: Rig, attempts: AttemptReader, tmp_path: Path
+) -> None:
+    """Asked of the driver's own program while the job runs, MB; a run that shared the card has none."""
+    meters = RunMeters(time.monotonic)
+    environment = fake_nvidia_smi(tmp_path, H200, uses="0, GPU-0e1b7c2a-5d7f-4b3c-9a52-1f0b6f5d9c11, 10240\n")
+    (card,) = (await find_gpus(environment)).gpus
+    looked = asyncio.Event()
+
+    async def ask() -> int | None:
+        used_mb = await used_memory_mb(environment, card)
+        asyncio.get_running_loop().call_soon(looked.set)
+        return used_mb
+
+    watching = asyncio.create_task(GpuMemoryWatch(ask, meters, every_s=0.01).run())
+    runs = Telling()
+    try:
+        async with rig.working(rig.worker(await rig.link(), runs, presence=FixedPresence(SPOT), meters=meters)):
+            await rig.submit("alone")
+            await soon(lambda: runs.ids == ["alone"], "the first runs")
+            looked.clear()
+            await asyncio.wait_for(looked.wait(), 20.0)
+            runs.finish("alone")
+            await ended(attempts, 1)
+            await rig.submit("b", "c")
+            await soon(lambda: len(runs.ids) == 3, "two run side by side")
+            runs.finish("b")
+            runs.finish("c")
+            rows = await ended(attempts, 3)
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
+    assert {row.job_id: row.peak_vram_mb for row in rows} == {"alone": 10_737, "b": None, "c": None}

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from northstar.broker.admission import (
@@ -218,6 +219,17 @@ async def test_an_answer_is_remembered_for_a_few_seconds(gate: Gate) -> None:
     gate.clock.now_s += 5.1
     await gate.admission.authenticate(token.reveal())
     assert gate.asked() == 2
+
+
+async def test_answers_whose_time_is_over_do_not_stay_in_memory(gate: Gate) -> None:
+    """Spot machines bring a new token each: an hour of them must not stay in the process."""
+    invite = (await gate.invite(msgspec.structs.replace(TERMS, uses=30))).invite
+    for number in range(30):
+        token = new_token(invite)
+        await gate.admission.redeem(invite.reveal(), token.reveal(), machine=f"spot-{number}")
+        await gate.admission.authenticate(token.reveal())
+        gate.clock.now_s += 1.0
+    assert gate.admission.remembered == 5
 
 
 async def test_what_is_remembered_of_one_machine_lets_nobody_speak_for_another(gate: Gate) -> None:

@@ -123,6 +123,20 @@ async def test_looks_at_the_same_time_and_looks_given_up_leave_a_reader_right(
     await same()
 
 
+async def test_a_short_look_does_not_hold_up_everything_while_a_long_one_is_read(
+    rig: Rig, same: Callable[[], Awaitable[None]]
+) -> None:
+    """Several look by one reader; what one reads in a thread must not stop the loop in which the others run."""
+    reader = CellReader(rig.cell.client, rig.cell.keys)
+    await rig.joined("m")
+    with reader._turn:
+        candidates, snapshot = asyncio.create_task(reader.candidates()), asyncio.create_task(reader.snapshot())
+        done, _ = await asyncio.wait({candidates, snapshot}, timeout=0.2)
+        assert not done
+    assert (await candidates, list((await snapshot).machines)) == ({}, ["m"])
+    await same()
+
+
 def packed_machine(profile: str, used: int, work: list[tuple[str, int]]) -> bytes:
     return msgspec.msgpack.encode(["1", profile, "s", 2, used, 9, 1, "active", "", [], 0, "", 1, [], work])
 

@@ -7,19 +7,30 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 import msgspec
 
 from northstar.domain.amounts import exactly
 from northstar.domain.errors import Unavailable
-from northstar.policy.fleet.gpus import QUERY, FoundGpus, GpuLineInvalid, parse_gpus, visible_gpus
+from northstar.domain.machines import Gpu
+from northstar.policy.fleet.gpus import (
+    MEMORY_QUERY,
+    QUERY,
+    FoundGpus,
+    GpuLineInvalid,
+    parse_gpus,
+    parse_used_memory,
+    visible_gpus,
+)
 
 _PROGRAM: Final = "nvidia-smi"
-_ARGUMENTS: Final = (f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader,nounits")
+_FORMAT: Final = "--format=csv,noheader,nounits"
 #: The first call after boot initialises every card, which takes seconds; a card that is lost makes it hang for ever.
 _WITHIN_S: Final = 20.0
+#: Later ones are quick; what is asked all the time is not waited for so long.
+_MEMORY_WITHIN_S: Final = 5.0
 _KILL_S: Final = 2.0
 #: No more than it needs; what else the agent knows, keys among it, is not its business.
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH")
@@ -54,13 +65,9 @@ async def find_gpus(environment: Mapping[str, str], *, within_s: float = _WITHIN
     program = shutil.which(_PROGRAM, path=environment.get("PATH", os.defpath))
     if program is None:
         return FoundGpus()
-    code, printed = await _printed_by(program, environment, within_s=within_s)
-    text = printed.decode(errors="replace")
-    if code == _NO_DEVICES:
+    text = await _asked(program, QUERY, environment, within_s=within_s)
+    if text is None:
         return FoundGpus()
-    if code != 0:
-        said = " ".join(text.split())[:_SHOWN]
-        raise HardwareUnknown(f"it ended with code {code}: {said or 'no words'}")
     try:
         found = parse_gpus(text)
     except GpuLineInvalid as exc:
@@ -68,12 +75,43 @@ async def find_gpus(environment: Mapping[str, str], *, within_s: float = _WITHIN
     return msgspec.structs.replace(found, gpus=visible_gpus(found.gpus, environment.get("CUDA_VISIBLE_DEVICES")))
 
 
-async def _printed_by(program: str, environment: Mapping[str, str], *, within_s: float) -> tuple[int, bytes]:
+async def used_memory_mb(environment: Mapping[str, str], gpu: Gpu, *, within_s: float = _MEMORY_WITHIN_S) -> int | None:
+    """How much memory of this GPU is in use now, MB, by whatever program; None where its driver does not say.
+
+    Raises:
+        HardwareUnknown: the driver's program has gone, fails, hangs, or prints something else than it was asked for.
+    """
+    program = shutil.which(_PROGRAM, path=environment.get("PATH", os.defpath))
+    text = None if program is None else await _asked(program, MEMORY_QUERY, environment, within_s=within_s)
+    if text is None:
+        raise HardwareUnknown("it, or the GPU that it found before, is gone")
+    try:
+        return parse_used_memory(text, gpu)
+    except GpuLineInvalid as exc:
+        raise HardwareUnknown(str(exc)) from exc
+
+
+async def _asked(program: str, query: Sequence[str], environment: Mapping[str, str], *, within_s: float) -> str | None:
+    """What it prints of each GPU; None where it finds no device. Raises HardwareUnknown."""
+    code, printed = await _printed_by(program, f"--query-gpu={','.join(query)}", environment, within_s=within_s)
+    text = printed.decode(errors="replace")
+    if code == _NO_DEVICES:
+        return None
+    if code != 0:
+        said = " ".join(text.split())[:_SHOWN]
+        raise HardwareUnknown(f"it ended with code {code}: {said or 'no words'}")
+    return text
+
+
+async def _printed_by(
+    program: str, query: str, environment: Mapping[str, str], *, within_s: float
+) -> tuple[int, bytes]:
     """Exit code and output of the program, which is ended by force if it says too much or takes too long."""
     try:
         process = await asyncio.create_subprocess_exec(
             program,
-            *_ARGUMENTS,
+            query,
+            _FORMAT,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

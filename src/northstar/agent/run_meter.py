@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from northstar.domain.run_reports import HASH_CHARS, MAX_MODELS, ModelUsed, RunReport, to_wire
@@ -24,6 +25,18 @@ class RunMeter:
         self._spent: dict[Phase | None, float] = {}
         self._fetched: dict[str, int] = {}
         self._models: tuple[ModelUsed, ...] = ()
+        self._peak_mb = 0
+        #: Whether another run fell together with a part of this one.
+        self.is_shared = False
+
+    @property
+    def fetches(self) -> bool:
+        """Whether it still brings its models, so that what is in the GPU's memory is not its own."""
+        return self._phase == "fetching"
+
+    def saw_memory(self, used_mb: int) -> None:
+        """So much GPU memory is in use, MB, and this run is the only one."""
+        self._peak_mb = max(self._peak_mb, used_mb)
 
     def hear(self, news: Progress, *, now: float) -> None:
         """A report of the run. One without a phase leaves it where it was, except after a fetch: then it waits inside its engine."""
@@ -60,6 +73,7 @@ class RunMeter:
             waiting_s=untold_s if says_when else 0.0,
             fetched_bytes=fetched_bytes,
             link_bytes_per_s=fetched_bytes / fetching_s if fetching_s > 0 else 0.0,
+            peak_vram_mb=0 if self.is_shared else self._peak_mb,
             models=self._models,
         )
 
@@ -71,12 +85,30 @@ class RunMeters:
         """`clock` is monotonic, in seconds."""
         self._clock = clock
         self._meters: dict[str, RunMeter] = {}
+        #: Set while any run is measured.
+        self.busy = asyncio.Event()
 
     def begin(self, token: str) -> None:
         """A run begins."""
         self._meters[token] = RunMeter(now=self._clock())
         while len(self._meters) > MAX_METERS:
             del self._meters[next(iter(self._meters))]
+        if len(self._meters) > 1:
+            for meter in self._meters.values():
+                meter.is_shared = True
+        self.busy.set()
+
+    def alone(self) -> str | None:
+        """The run that is, and has always been, the only one here, and has its models; None where there is none such."""
+        if len(self._meters) != 1:
+            return None
+        ((token, meter),) = self._meters.items()
+        return None if meter.is_shared or meter.fetches else token
+
+    def saw_memory(self, token: str, used_mb: int) -> None:
+        """So much GPU memory is in use while this run is the only one, MB."""
+        if meter := self._meters.get(token):
+            meter.saw_memory(used_mb)
 
     def hear(self, token: str, news: Progress) -> None:
         """A report of a run."""
@@ -91,6 +123,8 @@ class RunMeters:
     def end(self, token: str) -> str:
         """The run is over: its report as it travels; empty for a run that nobody measured."""
         meter = self._meters.pop(token, None)
+        if not self._meters:
+            self.busy.clear()
         return "" if meter is None else to_wire(meter.report(now=self._clock()))
 
 

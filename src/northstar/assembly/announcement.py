@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
 import structlog
 
-from northstar.agent.hardware import HardwareUnknown, find_gpus
+from northstar.agent.hardware import HardwareUnknown, find_gpus, used_memory_mb
 from northstar.config import MachineSettings
 from northstar.connectors.contract import Connector, Describing
 from northstar.domain.engine_facts import EngineFacts
@@ -101,6 +102,13 @@ class Announcer:
             if facts is not None and service in self.telling:
                 self._facts[service] = facts
         return self._put_together().models
+
+    def asking_memory(self) -> Callable[[], Awaitable[int | None]] | None:
+        """What asks how much memory of the machine's GPU is in use, MB; None unless its driver tells of exactly one that it may use."""
+        gpus = self._found.gpus if self._found is not None else ()
+        if len(gpus) != 1 or not gpus[0].vram_mb:
+            return None
+        return functools.partial(used_memory_mb, self._environment, gpus[0])
 
     def _put_together(self) -> Announcement:
         return announce(

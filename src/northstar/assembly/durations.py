@@ -11,10 +11,12 @@ import structlog
 from northstar.assembly.job_past import history_of
 from northstar.assembly.session import Session
 from northstar.broker.durations import Durations
+from northstar.broker.learned_summary import read_learned
 from northstar.config import Settings
 from northstar.domain.errors import Unavailable
 from northstar.domain.estimates import FinishedRun
 from northstar.domain.events import EventId
+from northstar.policy.routing.duration import DurationEstimator
 from northstar.store.history import HistoryDatabase
 from northstar.store.history.attempt_reader import AttemptReader
 
@@ -68,7 +70,11 @@ def durations_of(settings: Settings, database: HistoryDatabase, *, cell: str) ->
 
 @asynccontextmanager
 async def learned_durations(broker: Session) -> AsyncIterator[Durations]:
-    """Durations for one command, learned from the latest runs. Without a history, jobs are estimated by rules, and the log says so."""
+    """Durations for one command, learned from the latest runs.
+
+    Where the history cannot be read from here, what the cell's brokers have learned counts, as of their latest summary; without that too,
+    jobs are estimated by rules, their estimates say so, and so does the log.
+    """
     try:
         async with history_of(broker) as database:
             count = min(_OF_A_COMMAND, broker.settings.routing.learn_from_runs)
@@ -77,6 +83,16 @@ async def learned_durations(broker: Session) -> AsyncIterator[Durations]:
             while await durations.turn():
                 pass
     except Unavailable as exc:
-        log.warning("durations_by_rules", code=exc.code, error=str(exc))
-        durations = Durations(NoRuns(), every_s=_LOOK_EVERY_S, past=0)
+        durations = await _durations_of_the_cell(broker, because=exc)
     yield durations
+
+
+async def _durations_of_the_cell(broker: Session, *, because: Unavailable) -> Durations:
+    """What brokers tell of the runs that cannot be read from here. Raises Unavailable: the cell does not answer."""
+    found = await read_learned(broker.cell) if broker.settings.routing.learn_from_runs else None
+    if found is None:
+        log.warning("durations_by_rules", code=because.code, error=str(because))
+        return Durations(NoRuns(), every_s=_LOOK_EVERY_S, past=0, is_blind=True)
+    learned, as_of_ms = found
+    log.debug("durations_of_the_cell", as_of_ms=as_of_ms, keys=len(learned.keys), code=because.code)
+    return Durations(NoRuns(), every_s=_LOOK_EVERY_S, past=0, estimator=DurationEstimator.knowing(learned))

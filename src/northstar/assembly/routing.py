@@ -15,6 +15,7 @@ from northstar.assembly.parts import part
 from northstar.assembly.session import new_id
 from northstar.assembly.tenancy import seed_terms, tell_difference
 from northstar.broker.catalogue_view import CatalogueView
+from northstar.broker.learned_summary import LearnedSummary
 from northstar.broker.pool_models import PoolModels
 from northstar.broker.pools_in_force import PoolsInForce
 from northstar.broker.rerouting import Rerouter
@@ -27,6 +28,7 @@ from northstar.domain.tenancy import NO_TENANTS, Tenants
 from northstar.store.bells import Ring
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase
+from northstar.store.snapshots import CellReader
 from northstar.store.words import undeclared
 
 #: As many as one call of `declare` takes.
@@ -102,9 +104,17 @@ async def declare_places(cell: Cell, parts: RoutingParts, *, by: str) -> None:
 
 
 async def keep_routing(
-    settings: Settings, cell: Cell, history: HistoryDatabase, stack: AsyncExitStack, *, failure: asyncio.Future[None]
+    settings: Settings,
+    cell: Cell,
+    history: HistoryDatabase,
+    stack: AsyncExitStack,
+    *,
+    reader: CellReader,
+    failure: asyncio.Future[None],
 ) -> RoutingParts:
     """The parts of a process that lives: they hear of changes, learn from runs, and look again at jobs in the wrong place.
+
+    `reader` is by which all of the process look at the cell.
 
     Raises:
         InvalidPools: the file of pools cannot be used. DocumentTooLarge: the settings say too much of tenants for a cell that has no terms yet.
@@ -120,12 +130,16 @@ async def keep_routing(
         new_nonce=lambda: new_id()[-16:],
         catalogue=parts.catalogue,
         every_s=settings.routing.reroute_every_s,
+        reader=reader,
     )
-    keeping = PoolModels(cell, parts.catalogue, lambda: parts.pools.latest, new_id=new_id, monotonic=time.monotonic)
+    keeping = PoolModels(
+        cell, parts.catalogue, lambda: parts.pools.latest, new_id=new_id, monotonic=time.monotonic, reader=reader
+    )
     for name, work in (
         ("the pools in force", parts.pools.run()),
         ("the terms in force", parts.terms.run()),
         ("the learning of durations", durations.run()),
+        ("the summary of durations", LearnedSummary(cell, durations).run()),
         ("rerouting", rerouter.run()),
         ("the models of pools", keeping.run()),
     ):

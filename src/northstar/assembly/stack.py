@@ -29,6 +29,7 @@ from northstar.store.embedded import EmbeddedValkey, RestartPolicy, ServerOption
 from northstar.store.embedded.lock import DataDirectoryLock
 from northstar.store.history import HistoryDatabase
 from northstar.store.library_loader import retire_unused
+from northstar.store.snapshots import CellReader
 from northstar.store.valkey import ServerFacts, check_server, connect, redact
 from northstar.store.words import undeclared
 
@@ -89,8 +90,9 @@ async def running_stack(
         if no_machines:
             settings = msgspec.structs.replace(settings, machines=())
         history = await running_history(settings, cell, stack, cell_id=cell_id, take=take_history, failure=failure)
-        await _keep_moving(cell, settings, stack, failure=failure)
-        routing = await keep_routing(settings, cell, history, stack, failure=failure)
+        reader = CellReader(cell.client, cell.keys)
+        await _keep_moving(cell, settings, stack, reader=reader, failure=failure)
+        routing = await keep_routing(settings, cell, history, stack, reader=reader, failure=failure)
         opening = running_front(
             settings,
             cell,
@@ -135,13 +137,16 @@ async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     return facts, cell, opened.id
 
 
-async def _keep_moving(cell: Cell, settings: Settings, stack: AsyncExitStack, *, failure: asyncio.Future[None]) -> None:
+async def _keep_moving(
+    cell: Cell, settings: Settings, stack: AsyncExitStack, *, reader: CellReader, failure: asyncio.Future[None]
+) -> None:
     """What time makes due, who may take what, and outputs whose time is over."""
     dispatcher = Dispatcher(
         cell,
         new_nonce=_nonce,
         plan_every_s=settings.dispatch.plan_every_s,
         tick_at_least_every_s=settings.dispatch.tick_every_s,
+        reader=reader,
     )
     await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
     await stack.enter_async_context(part("the retention of outputs", retire_outputs(settings, cell), failure=failure))

@@ -28,6 +28,7 @@ from northstar.assembly.announcement import Announcer
 from northstar.assembly.connectors import Engine, EngineUnknown, StartEngine, connector_of
 from northstar.assembly.engine_care import EngineCare, trouble_of
 from northstar.assembly.getting_ready import until_ready
+from northstar.assembly.gpu_memory import measure_memory
 from northstar.assembly.pool_life import PoolLife
 from northstar.assembly.ways import Way, straight, through_broker
 from northstar.config import MachineSettings, OpenAIService, Settings
@@ -225,9 +226,9 @@ def _worker_of(
     keeper: ModelKeeper,
     care: EngineCare,
     equipment: MachineProcess,
+    meters: RunMeters,
 ) -> Worker:
     """Models first, then the engine as its health allows, then the outputs on their way."""
-    meters = RunMeters(time.monotonic)
     runner = ConnectorRunner(health.connectors, outputs=way.outputs, workspaces=equipment.workspaces)
     return Worker(
         way.link,
@@ -266,18 +267,22 @@ async def _work(
         vram_bytes=said.profile.vram_mb * 1_000_000,
     )
     care = EngineCare(equipment.announcer, keeper, health, ask_every_s=settings.agent.ask_engines_every_s)
-    worker = _worker_of(way, settings, said, health=health, keeper=keeper, care=care, equipment=equipment)
+    meters = RunMeters(time.monotonic)
+    worker = _worker_of(
+        way, settings, said, health=health, keeper=keeper, care=care, equipment=equipment, meters=meters
+    )
     if len(ready) < len(equipment.connectors):
         worker.offer(ready, trouble=trouble_of(health))
     working = asyncio.create_task(worker.run(), name="worker")
     models = asyncio.create_task(keeper.run(), name="models")
     watching = asyncio.create_task(care.run(worker), name="engine-health")
+    measuring = asyncio.create_task(measure_memory(equipment.announcer, meters), name="gpu-memory")
     ends = {
         asyncio.create_task(engine.wait(), name=f"engine-{name}"): name for name, engine in equipment.engines.items()
     }
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
-        await asyncio.wait({working, watching, models, stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, watching, measuring, models, stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
         dead = next((task for task in ends if task.done()), None)
         worker.stop()
         if not working.done() and worker.holds_nothing and not way.is_connected():
@@ -286,10 +291,10 @@ async def _work(
             await working
         if dead is not None and not stop.is_set():
             raise EngineEnded(ends[dead], exit_code=dead.result())
-        for part in (models, watching):
+        for part in (models, watching, measuring):
             if part.done():
                 part.result()  # what ended it is this machine's end, and not to be passed over
     finally:
-        for task in (working, watching, models, stopped, *ends):
+        for task in (working, watching, measuring, models, stopped, *ends):
             task.cancel()
-        await asyncio.wait({working, watching, models, stopped, *ends})
+        await asyncio.wait({working, watching, measuring, models, stopped, *ends})

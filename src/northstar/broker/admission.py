@@ -127,6 +127,11 @@ class Admission:
         self._remembered: OrderedDict[str, tuple[float, Admitted]] = OrderedDict()
         self._generation = 0
 
+    @property
+    def remembered(self) -> int:
+        """Answers that are remembered."""
+        return len(self._remembered)
+
     async def invite(self, terms: InviteTerms, *, by: str) -> Invitation:
         """Make an invite. Raises InviteTooLong, TooManyInvites."""
         invite = Token.make(
@@ -204,9 +209,14 @@ class Admission:
         return token
 
     def _remember(self, digest: str, admitted: Admitted) -> None:
-        self._remembered[digest] = (self._monotonic() + self._remember_s, admitted)
+        now_s = self._monotonic()
+        self._remembered[digest] = (now_s + self._remember_s, admitted)
         self._remembered.move_to_end(digest)
-        while len(self._remembered) > MAX_REMEMBERED:
+        # The first was remembered first, so its time is over first.
+        while self._remembered:
+            until_s, _ = next(iter(self._remembered.values()))
+            if until_s > now_s and len(self._remembered) <= MAX_REMEMBERED:
+                break
             self._remembered.popitem(last=False)
 
     def _forget(self) -> None:

@@ -49,9 +49,11 @@ class Dispatcher:
         rule: PatienceRule | None = None,
         plan_every_s: float = 0.8,
         tick_at_least_every_s: float = 0.8,
+        reader: CellReader | None = None,
     ) -> None:
+        """`reader` may be shared with others that look at the cell."""
         self._cell = cell
-        self._reader = CellReader(cell.client, cell.keys)
+        self._reader = reader or CellReader(cell.client, cell.keys)
         self._machines = AlikeMachines()
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()

@@ -50,9 +50,11 @@ class PoolModels:
         monotonic: Callable[[], float],
         every_s: float = 10.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        reader: CellReader | None = None,
     ) -> None:
+        """`reader` may be shared with others that look at the cell."""
         self._cell = cell
-        self._reader = CellReader(cell.client, cell.keys)
+        self._reader = reader or CellReader(cell.client, cell.keys)
         self._catalogue = catalogue
         self._pools = pools
         self._new_id = new_id

@@ -57,10 +57,11 @@ class Rerouter:
         catalogue: CatalogueView | None = None,
         every_s: float = 2.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        reader: CellReader | None = None,
     ) -> None:
-        """`router` is this object's own: its view of the fleet is the one of the round."""
+        """`router` is this object's own: its view of the fleet is the one of the round. `reader` may be shared."""
         self._cell = cell
-        self._reader = CellReader(cell.client, cell.keys)
+        self._reader = reader or CellReader(cell.client, cell.keys)
         self._router = router
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()

@@ -84,9 +84,11 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _estimate(estimate: DurationEstimate) -> str:
-    said = {"declared": "its submitter says so", "rules": "by rules of thumb"}.get(
-        estimate.source, f"learned from {estimate.runs} runs ({estimate.source})"
-    )
+    said = {
+        "declared": "its submitter says so",
+        "rules": "by rules of thumb",
+        "rules-without-history": "by rules of thumb, the history could not be read",
+    }.get(estimate.source, f"learned from {estimate.runs} runs ({estimate.source})")
     seconds = f"{estimate.p50_s:.0f}" if estimate.p50_s >= 100 else f"{estimate.p50_s:.3g}"
     on = f" on {estimate.gpu_class}" if estimate.gpu_class else ""
     return f"{seconds} s{on}, {said}"

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 
 #: Where an estimate comes from, the surest first: what this user's jobs of this shape took, anybody's of this shape, of this model;
-#: what its features let expect; rules, when nothing like it has ever run; or what its submitter said.
-EstimateSource = Literal["user", "shape", "model", "features", "rules", "declared"]
+#: what its features let expect; rules, when nothing like it has ever run, or when nobody could look whether it has; or what its
+#: submitter said.
+EstimateSource = Literal["user", "shape", "model", "features", "rules", "rules-without-history", "declared"]
 
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
 
@@ -43,3 +44,7 @@ class FinishedRun(msgspec.Struct, frozen=True, kw_only=True):
     #: The larger things that its time depends on: pixels x steps x images x frames, tokens; 0 is unknown.
     work: float = 0.0
     finished_ms: int = 0
+    #: Who ran it, for whom, and how long the cell saw it hold the job, seconds from claim to end: what its word is measured by.
+    machine: str = ""
+    tenant: str = ""
+    held_s: float | None = None

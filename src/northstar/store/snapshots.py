@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 from valkey.asyncio.cluster import ValkeyCluster
@@ -24,9 +24,14 @@ from northstar.store.stored_records import StoredRecords, numbered
 from northstar.store.valkey import FAULTS, ValkeyClient, translate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from northstar.domain.machines import MachineProfile
     from northstar.domain.requirements import RequirementClass
     from northstar.store.keys import CellKeys
+
+Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 _READ = ("lanes", "classes", "profiles", "fits", "machines", "descriptions", "residency", "fetches", "heads")
 #: Characters at the end of a head that are the age of the lane's oldest job; those before them are the order of its first.
@@ -81,13 +86,14 @@ class CellReader:
     """Reads one cell again and again, for whoever looks at it often: what says the same as at the last look is not read again.
 
     What it gives is what a first reader would be given; parts that did not change are the same objects. It keeps what the cell had
-    at its last look, about a kilobyte a machine.
+    at its last look, about a kilobyte a machine. Several may look by one reader, also at the same time: each is given what its own
+    call found, and what nobody changed is read once for all of them.
     """
 
     def __init__(self, client: ValkeyClient, keys: CellKeys) -> None:
         self._client = client
         self._keys = keys
-        # A look that is given up goes on in its thread, beside the one after it.
+        # A look that is given up goes on in its thread, beside the one after it; and several look.
         self._turn = threading.Lock()
         self._machines = KnownMachines(keys)
         self._lanes: dict[str, tuple[_SeenLane, LaneState]] = {}
@@ -110,9 +116,7 @@ class CellReader:
         except FAULTS as exc:
             raise translate(exc) from exc
         seen = _Seen(dict(zip(_READ, parts, strict=True)), frozenset(parked), node_sets, _now_ms(hot))
-        if sum(map(len, parts)) < _FEW_FIELDS:
-            return self._read(seen)
-        return await asyncio.to_thread(self._read, seen)
+        return await self._in_turn(self._read, seen, fields=sum(map(len, parts)))
 
     async def candidates(self) -> dict[str, frozenset[Candidate]]:
         """What each machine may take at present, whoever wrote it. Raises Unavailable when the server does not answer."""
@@ -120,32 +124,41 @@ class CellReader:
             answer: dict[bytes, bytes] = await self._client.execute_command("HGETALL", self._keys["candidates"])
         except FAULTS as exc:
             raise translate(exc) from exc
-        if len(answer) < _FEW_FIELDS:
-            return self._read_candidates(answer)
-        return await asyncio.to_thread(self._read_candidates, answer)
+        return await self._in_turn(self._read_candidates, answer, fields=len(answer))
+
+    async def _in_turn(self, read: Callable[[Answer], Value], answer: Answer, *, fields: int) -> Value:
+        """Read an answer, one at a time: in a thread where there is much of it, or where another one is being read, so that nobody waits here."""
+        if fields < _FEW_FIELDS and self._turn.acquire(blocking=False):
+            try:
+                return read(answer)
+            finally:
+                self._turn.release()
+        return await asyncio.to_thread(self._read_when_free, read, answer)
+
+    def _read_when_free(self, read: Callable[[Answer], Value], answer: Answer) -> Value:
+        with self._turn:
+            return read(answer)
 
     def _read_candidates(self, answer: dict[bytes, bytes]) -> dict[str, frozenset[Candidate]]:
-        with self._turn:
-            self._candidates.see(answer)
-            self._choices.keep(answer)
-            return self._candidates.values
+        self._candidates.see(answer)
+        self._choices.keep(answer)
+        return self._candidates.values
 
     def _read(self, seen: _Seen) -> CellSnapshot:
-        with self._turn:
-            parts = seen.parts
-            self._machines.see(parts, seen.parked)
-            lanes = self._lanes_of(parts["lanes"], parts["heads"])
-            self._profiles.see(dict(numbered(parts["profiles"])))
-            self._classes.see(dict(numbered(parts["classes"])))
-            return CellSnapshot(
-                now_ms=seen.now_ms,
-                machines=self._machines.states({lane.id: lane.run_s for lane in lanes.values()}),
-                lanes=lanes,
-                profiles=self._profiles.values,
-                classes=self._classes.values,
-                fits=self._fits_of(parts["fits"]),
-                node_sets=seen.node_sets,
-            )
+        parts = seen.parts
+        self._machines.see(parts, seen.parked)
+        lanes = self._lanes_of(parts["lanes"], parts["heads"])
+        self._profiles.see(dict(numbered(parts["profiles"])))
+        self._classes.see(dict(numbered(parts["classes"])))
+        return CellSnapshot(
+            now_ms=seen.now_ms,
+            machines=self._machines.states({lane.id: lane.run_s for lane in lanes.values()}),
+            lanes=lanes,
+            profiles=self._profiles.values,
+            classes=self._classes.values,
+            fits=self._fits_of(parts["fits"]),
+            node_sets=seen.node_sets,
+        )
 
     def _fits_of(self, raw: dict[bytes, bytes]) -> dict[tuple[str, str], bool]:
         if raw != self._fits_seen:

@@ -68,7 +68,11 @@ COLUMNS: Final[tuple[tuple[str, str, Callable[[Attempt], Any]], ...]] = (
     ("held_s", "From `started_s` to `ended_s`.", lambda one: one.held_s),
     ("fetched_bytes", "Bytes of models that had to come first.", lambda one: one.fetched_bytes),
     ("link_bytes_per_s", "How fast they came, or the machine's usual rate.", lambda one: one.link_bytes_per_s),
-    ("peak_vram_mb", "The most GPU memory in use, where known.", lambda one: one.peak_vram_mb),
+    (
+        "peak_vram_mb",
+        "The most memory of its GPU in use while it ran, MB (a million bytes); only of runs that had the card to themselves.",
+        lambda one: one.peak_vram_mb,
+    ),
 )
 
 

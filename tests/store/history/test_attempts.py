@@ -221,7 +221,16 @@ async def test_durations_are_learned_from_runs_that_succeeded_and_were_measured_
     assert [run.ran_s for run in first] == [0.0, 1.0, 2.0]
     assert [run.ran_s for run in rest] == [3.0, 4.0]
     assert first[1] == FinishedRun(
-        shape="", service="paint", model="", user="default/u7", gpu_class="l4", ran_s=1.0, finished_ms=NOON_MS
+        shape="",
+        service="paint",
+        model="",
+        user="default/u7",
+        gpu_class="l4",
+        ran_s=1.0,
+        finished_ms=NOON_MS,
+        machine="m",
+        tenant="default",
+        held_s=0.0,
     )
     assert await attempts.finished_runs(end) == ([], end)
 

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from northstar.domain.machine_time import Bill
-from northstar.store.history import Costs
+from northstar.store.history import Attempt, Costs
+from northstar.surfaces.attempt_csv import header, lines
 from northstar.surfaces.cli.costs import By, _show, as_document
+from northstar.surfaces.cli.history import COLUMNS, attempt_cells
 from northstar.surfaces.cli.new_file import FileUnwritable, NewFile
 from tests.northstar_command import Northstar, eventually
 
@@ -134,3 +136,22 @@ def test_a_price_that_nobody_said_is_no_free_lunch(capsys: pytest.CaptureFixture
     assert "idle - 0.500 1.0000 -" in shown
     assert "set price_usd_per_hour of each machine" in shown
     assert as_document(told, by=By.TENANT)["costs"][1]["usd"] is None
+
+
+@pytest.mark.parametrize(("peak_mb", "shown", "field"), [(10_737, "10737 MB", "10737"), (None, "-", "")])
+def test_the_gpu_memory_that_a_run_took_is_shown_and_exported_in_mb(
+    peak_mb: int | None, shown: str, field: str
+) -> None:
+    one = Attempt(
+        job_id="a",
+        claim=1,
+        outcome="succeeded",
+        started_ms=0,
+        ended_ms=9_000,
+        peak_vram_mb=peak_mb,
+        epoch=1,
+        sequence=1,
+    )
+    assert dict(zip(COLUMNS, attempt_cells(one), strict=True))["VRAM"] == shown
+    (row,) = csv.DictReader((header() + lines([one])).splitlines())
+    assert row["peak_vram_mb"] == field

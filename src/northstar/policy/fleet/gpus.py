@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: What is asked, in this order; the name may hold commas, so it stands where both ends can be counted.
 QUERY: Final = ("index", "uuid", "name", "memory.total", "driver_version")
+#: And while jobs run.
+MEMORY_QUERY: Final = ("index", "uuid", "memory.used")
 _INDEX: Final = re.compile(r"[0-9]{1,3}")
 _UUID: Final = re.compile(r"GPU-[0-9A-Za-z-]{1,64}")
 _MIB: Final = re.compile(r"[0-9]{1,7}")
@@ -53,6 +55,30 @@ def parse_gpus(text: str) -> FoundGpus:
     if len({gpu.index for gpu, _ in read}) < len(read):
         raise GpuLineInvalid("two GPUs of the same index")
     return FoundGpus(gpus=tuple(gpu for gpu, _ in read), driver=read[0][1] if read else "")
+
+
+def parse_used_memory(text: str, gpu: Gpu) -> int | None:
+    """How much memory of this GPU is in use, MB, of what `nvidia-smi --query-gpu=index,uuid,memory.used …` printed (MiB).
+
+    None where the driver does not say, or not of this GPU.
+
+    >>> parse_used_memory("0, GPU-6f0e, 10240", Gpu(index=0, uuid="GPU-6f0e"))
+    10737
+
+    Raises:
+        GpuLineInvalid: a line is something else, or there are more than 64.
+    """
+    lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("MIG ")]
+    if len(lines) > MAX_GPUS:
+        raise GpuLineInvalid(f"{len(lines)} lines, for at most {MAX_GPUS} GPUs")
+    for line in lines:
+        index, uuid, used, *rest = [*(part.strip() for part in line.split(",")), "", ""]
+        if any(rest) or not (_INDEX.fullmatch(index) and _is(_UUID, uuid) and _is(_MIB, used)):
+            raise GpuLineInvalid(f"not {', '.join(MEMORY_QUERY)}: {line[:_SHOWN]!r}")
+        if _value(uuid) == gpu.uuid if gpu.uuid else int(index) == gpu.index:
+            mib = _value(used)
+            return min(int(mib) * _BYTES_PER_MIB // 1_000_000, _MOST_MB) if mib else None
+    return None
 
 
 def visible_gpus(gpus: Sequence[Gpu], devices: str | None) -> tuple[Gpu, ...]:

@@ -15,9 +15,10 @@ import msgspec
 
 from northstar.domain.estimates import DurationEstimate, EstimateSource
 from northstar.domain.workloads import Workload
-from northstar.policy.routing.duration_levels import MAX_CLASSES, LevelKey, LevelRule, Seen, level_keys
+from northstar.policy.routing.duration_levels import ALIKE, MAX_CLASSES, Heard, LevelKey, LevelRule, Seen, level_keys
 from northstar.policy.routing.duration_rules import RULE_CONFIDENCE, RULE_FACTOR, rule_s, work_of
-from northstar.policy.routing.duration_spread import Spread
+from northstar.policy.routing.duration_spread import Spread, Spreads
+from northstar.policy.routing.duration_summary import MOST_RATIOS, Errors, Learned, Said, said
 
 if TYPE_CHECKING:
     from northstar.domain.estimates import FinishedRun
@@ -37,6 +38,9 @@ _SCALED, _UNSCALED = 0.7, 0.4
 #: Own runs of a class from which on other classes are not asked.
 _ENOUGH_OWN: Final = 3
 _MAX_RATIOS: Final = 1_024
+#: Which levels a summary names first: those that most jobs share.
+_SHARED: Final[dict[str, int]] = {"service": 0, "model": 0, "service-work": 1, "model-work": 1, "shape": 1}
+_OF_A_USER: Final = 2
 _RANK: Final[dict[EstimateSource, int]] = {"features": 0, "model": 1, "shape": 2, "user": 3}
 
 
@@ -78,11 +82,14 @@ class DurationEstimator:
     """
 
     def __init__(self, *, max_keys: int = 50_000) -> None:
-        """`max_keys` bounds the memory, about 500 bytes a key; the key that was learned from longest ago is forgotten first."""
+        """`max_keys` bounds the memory: about 600 bytes a key, and 300 for each machine, up to five, where several ran it.
+
+        The key that was learned from longest ago is forgotten first.
+        """
         self._max_keys = max_keys
         self._keys: OrderedDict[LevelKey, dict[str, Seen]] = OrderedDict()
         self._ratios: OrderedDict[tuple[str, str], Seen] = OrderedDict()
-        self._spreads: dict[EstimateSource, Spread] = {}
+        self._spreads: dict[EstimateSource, Spreads] = {}
 
     @property
     def key_count(self) -> int:
@@ -90,23 +97,29 @@ class DurationEstimator:
         return len(self._keys)
 
     def learn(self, run: FinishedRun) -> Verdict:
-        """Take in a run that succeeded; one with an impossible time or amount of work changes nothing, and is named."""
+        """Take in a run that succeeded; one with an impossible time or amount of work changes nothing, and is named.
+
+        Its time is its machine's word: it counts as no longer than the cell saw the machine hold the job, and beside what other machines
+        said as `duration_voices` says.
+        """
         verdict = _judge(run)
         if verdict != "learned":
             return verdict
-        log_s, log_work = math.log(max(run.ran_s, _SHORTEST_S)), _log_work(run.work)
+        log_s, log_work = math.log(believed_s(run)), _log_work(run.work)
         levels = level_keys(service=run.service, model=run.model, shape=run.shape, user=run.user, work=run.work)
+        heard = Heard(run.machine, run.tenant, run.finished_ms)
         before = self._look(levels, run.gpu_class, log_work)
         if before is not None:
-            self._spreads.setdefault(before.source, Spread()).learn(log_s - before.log_s)
+            self._spreads.setdefault(before.source, Spreads()).learn(log_s - before.log_s, machine=run.machine)
         for rule, key in levels:
             classes = self._keys.setdefault(key, {})
             if run.gpu_class not in classes and len(classes) >= MAX_CLASSES:
                 del classes[min(classes, key=lambda name: classes[name].runs)]
-            classes.setdefault(run.gpu_class, Seen()).learn(log_s, log_work, forgets=rule.forgets)
+            seen = classes.setdefault(run.gpu_class, Seen())
+            seen.learn(log_s, log_work, forgets=rule.forgets, within=rule.within, heard=heard)
             self._keys.move_to_end(key)
             if rule.name == "shape":
-                self._compare(classes, run.gpu_class)
+                self._compare(classes, run.gpu_class, heard)
         while len(self._keys) > self._max_keys:
             self._keys.popitem(last=False)
         return "learned"
@@ -122,7 +135,8 @@ class DurationEstimator:
             return _guess(job, job.declared_s, "declared")
         if look is None:
             return _guess(job, rule_s(job.workload), "rules")
-        spread = self._spreads.get(look.source) or Spread()
+        known = self._spreads.get(look.source)
+        spread = Spread() if known is None else known.said
         widen = 1 / look.trust
         return DurationEstimate(
             p10_s=_seconds(look.log_s + spread.low * widen),
@@ -133,6 +147,35 @@ class DurationEstimator:
             runs=look.runs,
             gpu_class=job.gpu_class,
         )
+
+    def summary(self, *, most_keys: int) -> Learned:
+        """What it knows, for `knowing`: at most so many keys, those that most jobs share before those of users, and of these the latest."""
+        latest_first = list(reversed(self._keys))
+        keys = sorted(latest_first, key=lambda key: _SHARED.get(key[0], _OF_A_USER))
+        return Learned(
+            keys=tuple(
+                (key, {name: _said(seen) for name, seen in self._keys[key].items()}) for key in keys[:most_keys]
+            ),
+            ratios=tuple((one, two, _said(seen)) for (one, two), seen in list(self._ratios.items())[-MOST_RATIOS:]),
+            errors={
+                source: Errors(known.said.low, known.said.high, known.said.near, known.said.runs)
+                for source, known in self._spreads.items()
+            },
+        )
+
+    @classmethod
+    def knowing(cls, learned: Learned) -> DurationEstimator:
+        """One that estimates as the one whose summary this is, as far as the summary goes."""
+        estimator = cls()
+        for key, classes in reversed(learned.keys):
+            estimator._keys[key] = {name: Seen.of_crowd(one) for name, one in classes.items()}
+        for one, two, ratio in learned.ratios:
+            estimator._ratios[one, two] = Seen.of_crowd(ratio)
+        for source, errors in learned.errors.items():
+            estimator._spreads[source] = Spreads(
+                said=Spread(low=errors.low, high=errors.high, near=errors.near, runs=errors.runs)
+            )
+        return estimator
 
     def _look(self, levels: list[tuple[LevelRule, LevelKey]], gpu_class: str, log_work: float) -> _Look | None:
         # A job passes here once for each class of GPU that pools count by, so nothing is made on the way but what is given.
@@ -158,15 +201,14 @@ class DurationEstimator:
                 source, runs, trust = rule.source, here_runs, here_trust
         return None if source is None else _Look(value, source, runs, trust, has_like_work)
 
-    def _compare(self, classes: dict[str, Seen], gpu_class: str) -> None:
+    def _compare(self, classes: dict[str, Seen], gpu_class: str, heard: Heard) -> None:
         """Learn how much slower one class is than another, from a shape that both have run."""
         for other, seen in classes.items():
             if other == gpu_class or not other or not gpu_class:
                 continue
             one, two = sorted((gpu_class, other))
-            self._ratios.setdefault((one, two), Seen()).learn(
-                classes[two].mean - classes[one].mean if seen.runs else 0.0, 0.0, forgets=0.02
-            )
+            slower = classes[two].mean - classes[one].mean if seen.runs else 0.0
+            self._ratios.setdefault((one, two), Seen()).learn(slower, 0.0, forgets=0.02, within=ALIKE, heard=heard)
             self._ratios.move_to_end((one, two))
         while len(self._ratios) > _MAX_RATIOS:
             self._ratios.popitem(last=False)
@@ -182,6 +224,10 @@ class DurationEstimator:
         return (known.mean if wanted == two else -known.mean), _SCALED
 
 
+def _said(seen: Seen) -> Said:
+    return said(seen.weight, seen.mean, seen.runs, seen.work_mean, seen.work_square, seen.work_product)
+
+
 def _mean(seen: Seen, rule: LevelRule, log_work: float) -> float:
     return seen.at(log_work) if rule.grows and log_work > 0 and seen.work_mean > 0 else seen.mean
 
@@ -192,6 +238,18 @@ def _most_seen(classes: dict[str, Seen], besides: str) -> str | None:
         return None if only == besides else only
     others = [name for name in classes if name != besides]
     return max(others, key=lambda name: (classes[name].runs, name)) if others else None
+
+
+def believed_s(run: FinishedRun) -> float:
+    """How long a run took, in seconds: what its machine says, but no longer than the cell saw it hold the job, from claim to end.
+
+    >>> from northstar.domain.estimates import FinishedRun
+    >>> run = FinishedRun(shape="", service="picture", model="", user="", gpu_class="", ran_s=900.0, held_s=12.5)
+    >>> believed_s(run)
+    12.5
+    """
+    longest_s = run.ran_s if run.held_s is None else min(run.ran_s, run.held_s)
+    return max(longest_s, _SHORTEST_S)
 
 
 def _judge(run: FinishedRun) -> Verdict:

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Final, Literal, TypeAlias
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
 from northstar.domain.estimates import EstimateSource
+from northstar.policy.routing.duration_summary import Said
+from northstar.policy.routing.duration_voices import (
+    MAX_VOICES,
+    MOST_GROWTH,
+    VOICE_LASTS_MS,
+    Voice,
+    absorb,
+    agree_across_tenants,
+    limited,
+    middle,
+    within_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LevelName = Literal["service", "service-work", "model", "model-work", "shape", "user-model", "user-shape"]
 #: A level and what the run or job is called there.
@@ -18,6 +34,10 @@ MAX_CLASSES: Final = 8
 #: Pulls the growth with work towards this until runs say otherwise: half of the time is not the work itself.
 _GROWTH: Final = 0.5
 _GROWTH_WEIGHT: Final = 5.0
+#: How far a machine's word may lie from the middle of all, in natural logarithms: machines of one class run the same shape within a factor
+#: of two of each other (power limits, other processors, a busy host); what they run of one model or service differs more.
+ALIKE: Final = math.log(2)
+MIXED: Final = math.log(4)
 
 
 class LevelRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +49,8 @@ class LevelRule(msgspec.Struct, frozen=True, kw_only=True):
     prior: float
     #: Whether its mean is moved to the job's amount of work.
     grows: bool = False
+    #: How far from the middle of all a machine's word counts (`duration_voices`).
+    within: float = MIXED
 
 
 #: The coarsest first. Each is drawn towards the one before.
@@ -37,39 +59,140 @@ LEVELS: Final = (
     LevelRule(name="service-work", source="features", forgets=0.02, prior=3),
     LevelRule(name="model", source="model", forgets=0.03, prior=3, grows=True),
     LevelRule(name="model-work", source="model", forgets=0.1, prior=3),
-    LevelRule(name="shape", source="shape", forgets=0.15, prior=3),
+    LevelRule(name="shape", source="shape", forgets=0.15, prior=3, within=ALIKE),
     LevelRule(name="user-model", source="model", forgets=0.35, prior=4),
-    LevelRule(name="user-shape", source="user", forgets=0.35, prior=2),
+    LevelRule(name="user-shape", source="user", forgets=0.35, prior=2, within=ALIKE),
 )
 _SERVICE, _SERVICE_WORK, _MODEL, _MODEL_WORK, _SHAPE, _USER_MODEL, _USER_SHAPE = LEVELS
 
 
-class Seen(msgspec.Struct, kw_only=True):
-    """Runs of one key on one GPU class. All are of natural logarithms, of seconds and of work."""
+class Heard(msgspec.Struct, frozen=True):
+    """Whose word a run is: the machine that ran it, for which tenant, and when it ended, ms since epoch. Empty and 0 are unknown."""
 
-    weight: float = 0.0
-    mean: float = 0.0
-    runs: int = 0
-    work_mean: float = 0.0
-    work_square: float = 0.0
-    work_product: float = 0.0
+    machine: str = ""
+    tenant: str = ""
+    at_ms: int = 0
 
-    def learn(self, log_s: float, log_work: float, *, forgets: float) -> None:
-        """Add a run; the others lose `forgets` of their weight (West, "Updating Mean and Variance Estimates", CACM 22, 1979)."""
-        kept = self.weight * (1 - forgets)
-        self.weight = kept + 1
+
+NOBODY: Final = Heard()
+
+
+class Seen(Voice, kw_only=True):
+    """Runs of one key on one GPU class, as their machines together tell of them.
+
+    Most keys are only ever run by one machine, or by nobody whose name is known: such a key is a voice itself and keeps no others.
+    """
+
+    #: By machine, the one known longest first; None while there has been only one, `only`.
+    voices: dict[str, Voice] | None = None
+    only: str = ""
+    crowd: Voice | None = None
+
+    def learn(
+        self, log_s: float, log_work: float, *, forgets: float, within: float = ALIKE, heard: Heard = NOBODY
+    ) -> None:
+        """Add a run; all others lose `forgets` of their weight, and no machine counts for more than `duration_voices` lets it."""
+        if self.voices is None:
+            if not self.runs or heard.machine == self.only:
+                self.only = heard.machine
+                _hear(self, log_s, log_work, forgets, heard, number=self.runs + 1)
+                return
+            self.voices = {self.only: Voice(**{name: getattr(self, name) for name in Voice.__struct_fields__})}
         self.runs += 1
-        off, off_work = log_s - self.mean, log_work - self.work_mean
-        self.mean += off / self.weight
-        self.work_mean += off_work / self.weight
-        share = kept / self.weight
-        self.work_square = (1 - forgets) * self.work_square + share * off_work * off_work
-        self.work_product = (1 - forgets) * self.work_product + share * off_work * off
+        self._pass_time(self.voices, heard, forgets)
+        own = self.voices.setdefault(heard.machine, Voice())
+        _hear(own, log_s, log_work, forgets, heard, number=self.runs)
+        if len(self.voices) > MAX_VOICES:
+            self._make_room(self.voices, within)
+        self._take(agree_across_tenants(self._all(self.voices), within=within), most=1 / forgets)
+        if self.crowd is None and len(self.voices) == 1:
+            self.voices, self.only = None, heard.machine
+            self.tenant, self.heard, self.heard_ms = own.tenant, own.heard, own.heard_ms
+
+    @classmethod
+    def of_crowd(cls, said: Said) -> Seen:
+        """As somebody else learned it, who no longer says from whom."""
+        crowd = Voice(is_crowd=True, tenant="", weight=said.weight, mean=said.mean, runs=said.runs)
+        crowd.work_mean, crowd.work_square, crowd.work_product = said.work_mean, said.work_square, said.work_product
+        seen = cls(runs=said.runs, crowd=crowd, voices={})
+        seen._take(crowd, most=crowd.weight)
+        return seen
 
     def at(self, log_work: float) -> float:
         """The mean, moved to an amount of work."""
         slope = (self.work_product + _GROWTH * _GROWTH_WEIGHT) / (self.work_square + _GROWTH_WEIGHT)
-        return self.mean + min(max(slope, 0.0), 1.2) * (log_work - self.work_mean)
+        return self.mean + min(max(slope, 0.0), MOST_GROWTH) * (log_work - self.work_mean)
+
+    def _all(self, voices: dict[str, Voice]) -> list[Voice]:
+        return [*(() if self.crowd is None else (self.crowd,)), *voices.values()]
+
+    def _pass_time(self, voices: dict[str, Voice], heard: Heard, forgets: float) -> None:
+        """What others said fades by this run, and goes when its time is over."""
+        for name, voice in list(voices.items()):
+            if name != heard.machine:
+                voice.fade(forgets)
+                if _is_over(voice, heard):
+                    del voices[name]
+        if self.crowd is not None:
+            self.crowd.fade(forgets)
+            if _is_over(self.crowd, heard):
+                self.crowd = None
+
+    def _make_room(self, voices: dict[str, Voice], within: float) -> None:
+        """Put a machine that was heard long ago to others: to those of its tenant, where these are several, else to the crowd."""
+        everybody = self._all(voices)
+        tenants = Counter(voice.tenant for voice in voices.values() if voice.tenant)
+        for tenant, many in tenants.most_common(1):
+            if many > 1 and any(voice.tenant != tenant for voice in everybody):
+                _put_together(voices, tenant, within)
+                return
+        silent = min(voices, key=lambda name: voices[name].heard)
+        crowd = self.crowd or Voice(is_crowd=True)
+        _put_to(crowd, voices[silent], among=everybody, within=within)
+        del voices[silent]
+        self.crowd = crowd
+
+    def _take(self, said: Voice, *, most: float) -> None:
+        self.weight, self.mean = min(said.weight, most), said.mean
+        self.work_mean, self.work_square, self.work_product = said.work_mean, said.work_square, said.work_product
+
+
+def _hear(voice: Voice, log_s: float, log_work: float, forgets: float, heard: Heard, *, number: int) -> None:
+    voice.take_in(log_s, log_work, forgets=forgets)
+    voice.was_for(heard.tenant)
+    voice.heard, voice.heard_ms = number, heard.at_ms
+
+
+def _put_together(voices: dict[str, Voice], tenant: str, within: float) -> None:
+    """Two of a tenant's machines become one voice, which stands where the one known longer stood."""
+    together = f"\0{tenant}"  # no machine is called so
+    names = [name for name, voice in voices.items() if voice.tenant == tenant]
+    among = [voices[name] for name in names]
+    silent = sorted((name for name in names if name != together), key=lambda name: voices[name].heard)
+    first, second = (together, silent[0]) if together in voices else silent[:2]
+    many, one = voices[first], voices[second]
+    _put_to(many, one, among=among, within=within)
+    stands = min(first, second, key=names.index)
+    found = list(voices.items())
+    voices.clear()
+    for name, voice in found:
+        if name == stands:
+            voices[together] = many
+        elif name not in {first, second}:
+            voices[name] = voice
+
+
+def _put_to(many: Voice, one: Voice, *, among: Sequence[Voice], within: float) -> None:
+    """As much of what one machine said as is believed of it beside the others."""
+    weights = limited(among)
+    centre = middle([voice.mean for voice in among], weights)
+    weight = next(weight for voice, weight in zip(among, weights, strict=True) if voice is one)
+    absorb(many, one, weight=min(weight, one.weight), mean=within_of(one.mean, centre, within))
+
+
+def _is_over(voice: Voice, heard: Heard) -> bool:
+    """Whether a voice is so old that it says nothing of today."""
+    return 0 < voice.heard_ms < heard.at_ms - VOICE_LASTS_MS
 
 
 def level_keys(*, service: str, model: str, shape: str, user: str, work: float) -> list[tuple[LevelRule, LevelKey]]:

@@ -158,6 +158,9 @@ def _finished(attempt: Attempt, ran_s: float) -> FinishedRun:
         ran_s=ran_s,
         work=attempt.work or 0.0,
         finished_ms=attempt.ended_ms,
+        machine=attempt.machine or "",
+        tenant=attempt.tenant or "",
+        held_s=attempt.held_s,
     )
 
 

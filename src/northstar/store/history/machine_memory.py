@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 AGAIN_MS: Final = 60_000
 #: After these a machine may say something else of itself.
 _ANEW: Final = frozenset({"machine.registered", "machine.updated"})
-_OF_MACHINES: Final = _ANEW | {"machine.lost", "machine.removed"}
-#: Machines remembered; beyond that all are looked at again.
+_GOES: Final = frozenset({"machine.lost", "machine.removed"})
+_OF_MACHINES: Final = _ANEW | _GOES
+#: Machines remembered, of those that are there; beyond that all are looked at again.
 MAX_REMEMBERED: Final = 10_000
 
 
@@ -39,6 +40,11 @@ class MachineMemory:
         self._cell = cell
         self._known: dict[str, tuple[int, MachineFacts]] = {}
 
+    @property
+    def remembered(self) -> int:
+        """Machines that are remembered."""
+        return len(self._known)
+
     async def look(self, events: Sequence[Event]) -> dict[str, Sighting]:
         """Every machine of the batch; those that changed, or were not looked at for long, are read. Raises Unavailable."""
         seen = sightings_of(events)
@@ -49,10 +55,14 @@ class MachineMemory:
         found = await read_machine_facts(self._cell.client, self._cell.keys, unsure)
         for name, facts in found.items():
             self._known[name] = (seen[name].last_ms, facts)
-        return {
+        told = {
             name: msgspec.structs.replace(sighting, facts=self._known[name][1] if name in self._known else None)
             for name, sighting in seen.items()
         }
+        # Of those that are gone the history itself knows what they were.
+        for name in gone_by(events):
+            self._known.pop(name, None)
+        return told
 
     def _hear(self, events: Sequence[Event]) -> set[str]:
         """Take in what machines said when they came; gives those that may say something else by now."""
@@ -71,6 +81,12 @@ class MachineMemory:
     def _is_fresh(self, sighting: Sighting) -> bool:
         known = self._known.get(sighting.machine)
         return known is not None and sighting.last_ms - known[0] < AGAIN_MS
+
+
+def gone_by(events: Sequence[Event]) -> list[str]:
+    """The machines that are gone at the end of these events, as far as they say."""
+    last = {event.subject: event.kind for event in events if event.kind in _ANEW | _GOES}
+    return [name for name, kind in last.items() if kind in _GOES]
 
 
 def machine_of(event: Event) -> str:

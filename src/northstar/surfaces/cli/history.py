@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from northstar.store.history import Attempt, FinishedJob
 
 COLUMNS = (
-    "ENDED (UTC)", "JOB", "TRY", "OUTCOME", "TENANT", "POOL", "MACHINE", "GPU", "QUEUED", "FETCH", "LOAD", "RAN", "STORE", "WHY",
+    "ENDED (UTC)", "JOB", "TRY", "OUTCOME", "TENANT", "POOL", "MACHINE", "GPU", "QUEUED", "FETCH", "LOAD", "RAN", "STORE", "VRAM", "WHY",
 )  # fmt: skip
 JOB_COLUMNS = ("ENDED (UTC)", "JOB", "STATUS", "TENANT", "POOL", "SERVICE", "MACHINE", "WAITED", "RAN", "ATTEMPTS", "LOST", "WHY")  # fmt: skip
 Name = Annotated[str | None, typer.Option(metavar="NAME")]
@@ -140,6 +140,7 @@ def attempt_cells(one: Attempt) -> tuple[object, ...]:
         one.machine or "-",
         one.gpu_class or "-",
         *(seconds(length_s) for length_s in spent),
+        "-" if one.peak_vram_mb is None else f"{one.peak_vram_mb} MB",
         one.code or "",
     )
 
