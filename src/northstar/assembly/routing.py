@@ -13,6 +13,7 @@ from northstar.assembly.durations import durations_of
 from northstar.assembly.parts import part
 from northstar.assembly.session import new_id
 from northstar.broker.catalogue_view import CatalogueView
+from northstar.broker.deployment import Deployer
 from northstar.broker.pool_models import PoolModels
 from northstar.broker.pools_in_force import PoolsInForce
 from northstar.broker.rerouting import Rerouter
@@ -20,6 +21,7 @@ from northstar.broker.routing import Estimates, Router
 from northstar.config import Settings
 from northstar.config.pools import load_pools
 from northstar.domain.pools import UNIFORM, Pools
+from northstar.policy.routing.ranking_terms import RankingTerms, ranking_terms
 from northstar.store.bells import Ring
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase
@@ -42,6 +44,10 @@ class RoutingParts(msgspec.Struct, frozen=True, kw_only=True):
             estimates=self.estimates,
             catalogue=lambda: self.catalogue.latest,
         )
+
+    def ranking_terms(self) -> RankingTerms:
+        """What plans rank machines by beside what these are, as submissions do."""
+        return ranking_terms(self.pools.latest, self.estimates.paces())
 
     def hear(self, ring: Ring) -> None:
         """Something may have changed in the cell."""
@@ -98,6 +104,7 @@ async def keep_routing(
         parts.router(),
         new_nonce=lambda: new_id()[-16:],
         catalogue=parts.catalogue,
+        deployer=Deployer(cell, new_id=new_id, monotonic=time.monotonic),
         every_s=settings.routing.reroute_every_s,
     )
     keeping = PoolModels(cell, parts.catalogue, lambda: parts.pools.latest, new_id=new_id, monotonic=time.monotonic)

@@ -88,8 +88,8 @@ async def running_stack(
         if no_machines:
             settings = msgspec.structs.replace(settings, machines=())
         history = await running_history(settings, cell, stack, cell_id=cell_id, take=take_history, failure=failure)
-        await _keep_moving(cell, settings, stack, failure=failure)
         routing = await keep_routing(settings, cell, history, stack, failure=failure)
+        await _keep_moving(cell, settings, stack, routing, failure=failure)
         opening = running_front(
             settings,
             cell,
@@ -132,13 +132,16 @@ async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     return facts, cell, opened.id
 
 
-async def _keep_moving(cell: Cell, settings: Settings, stack: AsyncExitStack, *, failure: asyncio.Future[None]) -> None:
+async def _keep_moving(
+    cell: Cell, settings: Settings, stack: AsyncExitStack, routing: RoutingParts, *, failure: asyncio.Future[None]
+) -> None:
     """What time makes due, who may take what, and outputs whose time is over."""
     dispatcher = Dispatcher(
         cell,
         new_nonce=_nonce,
         plan_every_s=settings.dispatch.plan_every_s,
         tick_at_least_every_s=settings.dispatch.tick_every_s,
+        terms=routing.ranking_terms,
     )
     await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
     await stack.enter_async_context(part("the retention of outputs", retire_outputs(settings, cell), failure=failure))

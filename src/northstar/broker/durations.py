@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from northstar.domain.estimates import DurationEstimate, FinishedRun
     from northstar.policy.routing.duration import JobToTime
+    from northstar.policy.routing.gpu_pace import GpuPaces
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,10 @@ class Durations:
     def estimate(self, job: JobToTime) -> DurationEstimate:
         """What the job is expected to take."""
         return self._estimator.estimate(job)
+
+    def paces(self) -> GpuPaces:
+        """How fast classes of GPU are beside each other."""
+        return self._estimator.paces()
 
     async def run(self) -> None:
         """Turns for ever; one that fails is told and tried again."""

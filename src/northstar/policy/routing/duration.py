@@ -18,9 +18,11 @@ from northstar.domain.workloads import Workload
 from northstar.policy.routing.duration_levels import MAX_CLASSES, LevelKey, LevelRule, Seen, level_keys
 from northstar.policy.routing.duration_rules import RULE_CONFIDENCE, RULE_FACTOR, rule_s, work_of
 from northstar.policy.routing.duration_spread import Spread
+from northstar.policy.routing.gpu_pace import paces_of
 
 if TYPE_CHECKING:
     from northstar.domain.estimates import FinishedRun
+    from northstar.policy.routing.gpu_pace import GpuPaces
 
 #: What became of a run that was to be learned; only the first changed anything.
 Verdict = Literal["learned", "not-a-number", "not-positive", "absurd"]
@@ -83,6 +85,7 @@ class DurationEstimator:
         self._keys: OrderedDict[LevelKey, dict[str, Seen]] = OrderedDict()
         self._ratios: OrderedDict[tuple[str, str], Seen] = OrderedDict()
         self._spreads: dict[EstimateSource, Spread] = {}
+        self._paces: GpuPaces | None = None
 
     @property
     def key_count(self) -> int:
@@ -134,6 +137,12 @@ class DurationEstimator:
             gpu_class=job.gpu_class,
         )
 
+    def paces(self) -> GpuPaces:
+        """How fast classes of GPU are beside each other, by the shapes that more than one has run; the same object until more is learned."""
+        if self._paces is None:
+            self._paces = paces_of({pair: (seen.mean, seen.runs) for pair, seen in self._ratios.items()})
+        return self._paces
+
     def _look(self, levels: list[tuple[LevelRule, LevelKey]], gpu_class: str, log_work: float) -> _Look | None:
         # A job passes here once for each class of GPU that pools count by, so nothing is made on the way but what is given.
         value, source, runs, trust, has_like_work = 0.0, None, 0, 1.0, False
@@ -168,6 +177,7 @@ class DurationEstimator:
                 classes[two].mean - classes[one].mean if seen.runs else 0.0, 0.0, forgets=0.02
             )
             self._ratios.move_to_end((one, two))
+            self._paces = None
         while len(self._ratios) > _MAX_RATIOS:
             self._ratios.popitem(last=False)
 

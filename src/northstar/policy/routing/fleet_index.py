@@ -16,6 +16,7 @@ import msgspec
 
 from northstar.policy.routing.bit_sets import Amounts, Bits, amounts, bits_by_name, bits_of, lowest
 from northstar.policy.routing.fit import decide_fit
+from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.machine_choice import (
     Completion,
     JobNeed,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 
 #: Sets that one choice splits its machines into, at most; the models that would split further, the smallest, do not.
@@ -72,9 +74,10 @@ class Order(msgspec.Struct, frozen=True):
     slots: Amounts
     used: Amounts
 
-    def better(self, bits: Bits) -> Better:
-        """The slots of some of them, and how many are used."""
-        return Better(bits.bit_count(), self.slots.over(bits), self.used.over(bits))
+    def better(self, bits: Bits, by_pace: Sequence[tuple[float, Bits]] = ()) -> Better:
+        """The slots of some of them, how many are used, and the pace of the fastest; `by_pace` are all machines, the fastest first."""
+        pace = next((pace for pace, some in by_pace if some & bits), 1.0)
+        return Better(bits.bit_count(), self.slots.over(bits), self.used.over(bits), pace=pace)
 
 
 class Holders(msgspec.Struct, frozen=True):
@@ -89,14 +92,20 @@ class Holders(msgspec.Struct, frozen=True):
 
 
 class FleetIndex:
-    """The machines of one snapshot that take work. `before` is an older index, whose decisions on fit are kept where they still hold."""
+    """The machines of one snapshot that take work. `before` is an older index, whose decisions on fit are kept where they still hold.
 
-    def __init__(self, snapshot: CellSnapshot, before: FleetIndex | None = None) -> None:
+    `paces` are by what the work that machines do already takes on their GPUs.
+    """
+
+    def __init__(self, snapshot: CellSnapshot, before: FleetIndex | None = None, *, paces: GpuPaces = NO_PACES) -> None:
         self.snapshot = snapshot
+        self.paces = paces
         self._working = [one for one in snapshot.machines.values() if one.takes_work]
         # Only machines that have a slot free and something running can be short of memory.
         self._tight = sorted({one.vram_free_mb for one in self._working if 0 < one.used < one.slots})
         self._orders: dict[int, Order] = {}
+        #: Amounts of memory that were asked for, which are few: so many classes there are.
+        self._asked: set[int] = set()
         same = before is not None and (
             before.snapshot.profiles == snapshot.profiles and before.snapshot.node_sets == snapshot.node_sets
         )
@@ -105,10 +114,32 @@ class FleetIndex:
 
     def order(self, vram_mb: int) -> Order:
         """The machines as a job sees them that needs so much memory; needs that no machine tells apart share one."""
+        self._asked.add(vram_mb)
+        return self._sorted(vram_mb)
+
+    def _sorted(self, vram_mb: int) -> Order:
         step = bisect_left(self._tight, vram_mb)
         if step not in self._orders:
-            self._orders[step] = _ordered(self._working, vram_mb)
+            self._orders[step] = _ordered(self._working, vram_mb, self.paces)
         return self._orders[step]
+
+    def sorted_as(self, before: FleetIndex | None) -> FleetIndex:
+        """This index, with its machines sorted for whatever the other was asked for: who does so in a thread is not kept waiting later.
+
+        What nobody has asked the other for is not sorted for the one after this, however often it was before.
+        """
+        for vram_mb in (0, *(() if before is None else before.asked_for())):
+            self._sorted(vram_mb)
+        return self
+
+    def asked_for(self) -> list[int]:
+        """Amounts of memory that jobs needed for which machines were looked for."""
+        return list(self._asked)
+
+    @property
+    def gpu_classes(self) -> Iterable[str]:
+        """Of the machines that take work."""
+        return self.order(0).gpus.keys()
 
     def fitting(self, wanted: RequirementClass) -> Bits:
         """The machines that fit."""
@@ -132,8 +163,13 @@ class FleetIndex:
             warm, coming = order.resident.get(name, 0), order.in_flight.get(name, 0)
             here = warm | order.on_disk.get(name, 0)
             soon, anywhere, resident = soon & (here | coming), anywhere & here, resident & warm
+        by_pace = sorted((job.pace_on(name), bits) for name, bits in order.gpus.items()) if job.run_s else ()
         return holders_among(
-            order.better, order.machines, job.models, sets=(resident, anywhere, soon), now_ms=self.snapshot.now_ms
+            lambda bits: order.better(bits, by_pace),
+            order.machines,
+            job.models,
+            sets=(resident, anywhere, soon),
+            now_ms=self.snapshot.now_ms,
         )
 
     def best(self, job: JobNeed) -> Ranked | None:
@@ -183,7 +219,7 @@ class FleetIndex:
         if part.fetching:  # what is left differs from machine to machine, and few fetch the same
             for place in lowest(part.bits, part.bits.bit_count()):
                 one = order.machines[place]
-                found = expected_completion(one, job, now_ms=self.snapshot.now_ms)
+                found = expected_completion(one, job, now_ms=self.snapshot.now_ms, paces=self.paces)
                 yield Ranked(found.total_s, one.id, found)
             return
         for link, bits in order.links if part.missing else [(0, part.bits)]:
@@ -250,8 +286,8 @@ def _parted(order: Order, fitting: Bits, models: Iterable[tuple[str, int]]) -> l
     return parts
 
 
-def _ordered(machines: Iterable[MachineState], vram_mb: int) -> Order:
-    in_order = sorted((next_slot_s(one, vram_mb), one.id, one) for one in machines)
+def _ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> Order:
+    in_order = sorted((next_slot_s(one, vram_mb, pace=paces.of(one.gpu_class)), one.id, one) for one in machines)
     sets: list[dict[str, list[int]]] = [{} for _ in range(5)]
     profiles, gpus, resident, on_disk, in_flight = sets
     links: dict[int, list[int]] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from northstar.domain.errors import Refused
+from northstar.surfaces.cli.kept_room import check_kept_models
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
 from northstar.surfaces.cli.printing import console, counted, moment, print_json, print_table
 
@@ -42,12 +43,13 @@ def apply(
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """Put a file of pools in force for the whole cell, at once, after showing what it changes. Every example must go into its pool."""
+    """Put a file of pools in force for the whole cell, at once, after showing what it changes. Every example must go into its pool, and the models that a pool keeps must find room."""
     from northstar.config.pools import load_pools
 
     settings = settings_of(config, data_dir, valkey, cell)
     after = load_pools(file)
     _check_examples(file, after)
+    run(check_kept_models(settings, after, source=str(file)))
     text = file.read_text(encoding="utf-8")
     known = run(_applied(settings))
     changes = _changes(known, after)
