@@ -11,7 +11,7 @@ from northstar.domain.errors import NorthstarError
 from northstar.policy.routing.duration import DurationEstimator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from northstar.domain.estimates import DurationEstimate, FinishedRun
     from northstar.policy.routing.duration import JobToTime
@@ -56,6 +56,10 @@ class Durations:
     def estimate(self, job: JobToTime) -> DurationEstimate:
         """What the job is expected to take."""
         return self._estimator.estimate(job)
+
+    def run_times(self, job: JobToTime, gpu_classes: Iterable[str]) -> dict[str, float]:
+        """Seconds that the job takes by class of GPU, where runs say it."""
+        return self._estimator.run_times(job, gpu_classes)
 
     def paces(self) -> GpuPaces:
         """How fast classes of GPU are beside each other."""

@@ -26,7 +26,7 @@ from northstar.policy.routing.ranking_terms import ranking_terms
 from northstar.policy.routing.snapshot import CellSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from northstar.broker.job_needs import Needs
     from northstar.domain.decisions import PoolChoice, Rejection
@@ -53,6 +53,10 @@ class Estimates(Protocol):
 
     def estimate(self, job: JobToTime) -> DurationEstimate:
         """Seconds of the work itself on the job's class of GPU; empty: on none in particular."""
+        ...
+
+    def run_times(self, job: JobToTime, gpu_classes: Iterable[str]) -> Mapping[str, float]:
+        """Seconds of the work by class of GPU; nothing of classes for which runs do not say it of this very work."""
         ...
 
     def paces(self) -> GpuPaces:
@@ -132,11 +136,7 @@ class Router:
         general, expected_s = self.ranking_terms().paces, routed.resolved.request.expected_s
         if routed.timed is None or not expected_s:
             return general
-        run_s: dict[str, float] = {}
-        for gpu_class in self._fleet.gpu_classes:
-            estimate = self._estimates.estimate(msgspec.structs.replace(routed.timed, gpu_class=gpu_class))
-            if estimate.source not in {"rules", "declared"}:  # those say the same of every GPU
-                run_s[gpu_class] = estimate.p50_s
+        run_s = self._estimates.run_times(routed.timed, self._fleet.gpu_classes)
         return general.with_times(run_s, expected_s=expected_s)
 
     def _needed(self) -> JobNeeds:

@@ -21,6 +21,8 @@ from northstar.policy.routing.duration_spread import Spread
 from northstar.policy.routing.gpu_pace import paces_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from northstar.domain.estimates import FinishedRun
     from northstar.policy.routing.gpu_pace import GpuPaces
 
@@ -39,6 +41,7 @@ _SCALED, _UNSCALED = 0.7, 0.4
 #: Own runs of a class from which on other classes are not asked.
 _ENOUGH_OWN: Final = 3
 _MAX_RATIOS: Final = 1_024
+_UNSEEN: Final[dict[str, Seen]] = {}
 _RANK: Final[dict[EstimateSource, int]] = {"features": 0, "model": 1, "shape": 2, "user": 3}
 
 
@@ -119,9 +122,7 @@ class DurationEstimator:
         work = work_of(job.workload)
         levels = level_keys(service=job.service, model=job.model, shape=job.workload.shape, user=job.user, work=work)
         look = self._look(levels, job.gpu_class, _log_work(work))
-        is_declared = math.isfinite(job.declared_s) and 0 < job.declared_s <= LONGEST_S
-        # Runs of the same service with another amount of work say less than who wrote the job.
-        if is_declared and (look is None or (look.source == "features" and not look.has_like_work)):
+        if _says_more(job, look):
             return _guess(job, job.declared_s, "declared")
         if look is None:
             return _guess(job, rule_s(job.workload), "rules")
@@ -136,6 +137,18 @@ class DurationEstimator:
             runs=look.runs,
             gpu_class=job.gpu_class,
         )
+
+    def run_times(self, job: JobToTime, gpu_classes: Iterable[str]) -> dict[str, float]:
+        """Seconds that the job is expected to take (the median), by class of GPU; only of classes that have run something like it.
+
+        Of these it is what `estimate` says, at a fraction of the work. What others take follows from these by the `paces`.
+        """
+        work = work_of(job.workload)
+        levels = level_keys(service=job.service, model=job.model, shape=job.workload.shape, user=job.user, work=work)
+        log_work, seen = _log_work(work), [self._keys.get(key, _UNSEEN) for _, key in levels]
+        known = [name for name in gpu_classes if any(name in classes for classes in seen)]
+        found = ((name, self._look(levels, name, log_work)) for name in known)
+        return {name: _seconds(look.log_s) for name, look in found if look is not None and not _says_more(job, look)}
 
     def paces(self) -> GpuPaces:
         """How fast classes of GPU are beside each other, by the shapes that more than one has run; the same object until more is learned."""
@@ -190,6 +203,12 @@ class DurationEstimator:
         if known is None:
             return 0.0, _UNSCALED
         return (known.mean if wanted == two else -known.mean), _SCALED
+
+
+def _says_more(job: JobToTime, look: _Look | None) -> bool:
+    """Whether the submitter's word counts: runs of the same service with another amount of work say less than who wrote the job."""
+    is_declared = math.isfinite(job.declared_s) and 0 < job.declared_s <= LONGEST_S
+    return is_declared and (look is None or (look.source == "features" and not look.has_like_work))
 
 
 def _mean(seen: Seen, rule: LevelRule, log_work: float) -> float:
