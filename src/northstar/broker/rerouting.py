@@ -240,7 +240,7 @@ class Rerouter:
 
 def _served(snapshot: CellSnapshot) -> frozenset[str]:
     """Classes that some machine which takes work can serve."""
-    profiles = {machine.profile for machine in snapshot.machines.values() if machine.active}
+    profiles = {machine.profile for machine in snapshot.machines.values() if machine.takes_work}
     return frozenset(class_id for (profile, class_id), fits in snapshot.fits.items() if fits and profile in profiles)
 
 
