@@ -20,7 +20,7 @@ from northstar.domain.jobs import JobRequest
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.tenancy import NO_TERMS
 from northstar.policy.models.catalogue_index import CatalogueIndex
-from northstar.policy.routing import fleet_index
+from northstar.policy.routing import fleet_index, machine_order
 from northstar.policy.routing.duration import DurationEstimator
 from northstar.policy.routing.ranking_terms import RankingTerms, ranking_terms
 from northstar.store.snapshots import CellReader, read_candidates
@@ -137,11 +137,10 @@ async def test_a_fleet_of_more_than_a_few_machines_is_sorted_beside_the_loop(
 
     def watched(*of: Any) -> Any:
         threads.add(threading.get_ident())
-        return ordered(*of)
+        return machine_order.ordered(*of)
 
-    ordered = fleet_index._ordered
     monkeypatch.setattr(fleet_view, "FEW_MACHINES", few)
-    monkeypatch.setattr(fleet_index, "_ordered", watched)
+    monkeypatch.setattr(fleet_index, "ordered", watched)
     link = await rig.joined("a")
     await rig.joined("b")
     await rig.submit("x")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.policy.routing.bit_sets import Amounts, Bits, amounts, bits_by_name, bits_of, lowest
+from northstar.policy.routing.bit_sets import Bits, lowest
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.machine_choice import (
@@ -22,10 +22,9 @@ from northstar.policy.routing.machine_choice import (
     JobNeed,
     completion,
     expected_completion,
-    link_class,
     link_rate,
-    next_slot_s,
 )
+from northstar.policy.routing.machine_order import Order, ordered
 from northstar.policy.routing.ready_after import Better
 
 if TYPE_CHECKING:
@@ -56,28 +55,6 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     missing: int
     unloaded: int
     fetching: bool
-
-
-class Order(msgspec.Struct, frozen=True):
-    """Machines sorted by when their next slot is free, and what is the same of some of them, as sets."""
-
-    machines: list[MachineState]
-    waits_s: list[float]
-    profiles: dict[str, Bits]
-    gpus: dict[str, Bits]
-    #: The fastest links first.
-    links: list[tuple[int, Bits]]
-    #: Model -> machines that have it in memory, on disk only, and that are fetching it.
-    resident: dict[str, Bits]
-    on_disk: dict[str, Bits]
-    in_flight: dict[str, Bits]
-    slots: Amounts
-    used: Amounts
-
-    def better(self, bits: Bits, by_pace: Sequence[tuple[float, Bits]] = ()) -> Better:
-        """The slots of some of them, how many are used, and the pace of the fastest; `by_pace` are all machines, the fastest first."""
-        pace = next((pace for pace, some in by_pace if some & bits), 1.0)
-        return Better(bits.bit_count(), self.slots.over(bits), self.used.over(bits), pace=pace)
 
 
 class Holders(msgspec.Struct, frozen=True):
@@ -120,7 +97,7 @@ class FleetIndex:
     def _sorted(self, vram_mb: int) -> Order:
         step = bisect_left(self._tight, vram_mb)
         if step not in self._orders:
-            self._orders[step] = _ordered(self._working, vram_mb, self.paces)
+            self._orders[step] = ordered(self._working, vram_mb, self.paces)
         return self._orders[step]
 
     def sorted_as(self, before: FleetIndex | None) -> FleetIndex:
@@ -284,30 +261,3 @@ def _parted(order: Order, fitting: Bits, models: Iterable[tuple[str, int]]) -> l
                 split.append(Part(found, part.missing + size, part.unloaded + size, part.fetching))
         parts = split
     return parts
-
-
-def _ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> Order:
-    in_order = sorted((next_slot_s(one, vram_mb, pace=paces.of(one.gpu_class)), one.id, one) for one in machines)
-    sets: list[dict[str, list[int]]] = [{} for _ in range(5)]
-    profiles, gpus, resident, on_disk, in_flight = sets
-    links: dict[int, list[int]] = {}
-    for place, (_, _, one) in enumerate(in_order):
-        profiles.setdefault(one.profile, []).append(place)
-        gpus.setdefault(one.gpu_class, []).append(place)
-        links.setdefault(link_class(one.download_bytes_per_s), []).append(place)
-        for name, state in one.held.items():
-            (resident if state == "resident" else on_disk).setdefault(name, []).append(place)
-        for name in one.fetching.keys() - one.held.keys():
-            in_flight.setdefault(name, []).append(place)
-    return Order(
-        [one for _, _, one in in_order],
-        [wait_s for wait_s, _, _ in in_order],
-        bits_by_name(profiles),
-        bits_by_name(gpus),
-        [(link, bits_of(links[link])) for link in sorted(links, reverse=True)],
-        bits_by_name(resident),
-        bits_by_name(on_disk),
-        bits_by_name(in_flight),
-        amounts([one.slots for _, _, one in in_order]),
-        amounts([min(one.used, one.slots) for _, _, one in in_order]),
-    )
