@@ -417,3 +417,17 @@ async def test_where_pools_are_switched_off_jobs_that_wait_in_a_pool_without_mac
     assert (await floor.decision("by-the-matrix")).pool == "uniform"
     assert [(await floor.decision(job)).pool for job in ("asked", "promised")] == ["standard", "enterprise"]
     assert await floor.takes(research) == ["by-the-matrix"]
+
+
+async def test_jobs_that_nobody_has_routed_go_to_any_machine_too_once_pools_are_switched_off(rig: Rig) -> None:
+    """A client without routing leaves its jobs to the Standard pool; where it named another, that one was asked for."""
+    now = [packaged_pools()]
+    floor = Floor(rig, pools=lambda: now[0])
+    await floor.opens()
+    await rig.submit("unrouted")
+    await rig.submit("named", pool="heavy")
+    research = await floor.machine("r", "research")
+    assert await floor.rerouter.step() == 0  # while pools hold they stay
+    now[0] = with_routing(mode="uniform")
+    assert await floor.rerouter.step() == 1
+    assert await floor.takes(research) == ["unrouted"]

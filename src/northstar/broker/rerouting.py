@@ -21,7 +21,7 @@ from northstar.broker.decisions import read_decision
 from northstar.broker.reroute_turns import ProcessorTime, Turns
 from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.errors import NorthstarError
-from northstar.domain.jobs import JobBody, JobRequest, JobStatus
+from northstar.domain.jobs import UNROUTED, JobBody, JobRequest, JobStatus
 from northstar.domain.pools import UNIFORM
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.pool_capacity import FleetCapacity
@@ -54,6 +54,8 @@ BUDGET_S: Final = 0.2
 _AT_ONCE: Final = 25
 #: The matrix's row of jobs whose submitter named the pool.
 _ASKED: Final = "asked"
+#: Its row while pools are switched off.
+_SWITCHED_OFF: Final = "uniform"
 
 
 class _Round(msgspec.Struct, kw_only=True):
@@ -174,11 +176,15 @@ class Rerouter:
     def _move(self, job: InspectedJob, lane: LaneState, *, is_served: bool) -> tuple[str, Routed] | None:
         """Where the job belongs now, if that is elsewhere."""
         before = read_decision(job.decision)
-        if job.record.status != JobStatus.QUEUED or before is None or before.guaranteed or before.row == _ASKED:
+        if job.record.status != JobStatus.QUEUED or (
+            before is not None and (before.guaranteed or before.row == _ASKED)
+        ):
             return None
         if is_served and not _is_away(before):
             return None
         try:
+            if before is None and not (self._router.pools_are_off and _was_left_where_it_is(job)):
+                return None
             routed = self._router.route(_asked(job, before), key=job.record.idempotency_key or job.id)
         except NorthstarError as exc:
             # Pools, terms or the catalogue have changed since, and would refuse it today; it was accepted, so it stays.
@@ -188,10 +194,7 @@ class Rerouter:
             # A newer version wrote its body, or a client of its own: that one stays too, and holds up no other.
             log.debug("not_rerouted", job=job.id, error=str(exc))
             return None
-        goes_home = routed.decision.route == "matrix"
-        if routed.resolved.request.lane().key == lane.key or (is_served and not goes_home):
-            return None
-        if not is_served and routed.decision.route == "waiting":
+        if _stays(routed, lane, before, is_served=is_served):
             return None
         self._router.gave(routed)
         return job.id, routed
@@ -249,12 +252,26 @@ def _is_away(decision: RoutingDecision | None) -> bool:
     return decision is not None and decision.optimal not in {decision.pool, UNIFORM}
 
 
-def _asked(job: InspectedJob, before: RoutingDecision) -> JobRequest:
+def _stays(routed: Routed, lane: LaneState, before: RoutingDecision | None, *, is_served: bool) -> bool:
+    """Whether a job is not moved by what was decided for it now."""
+    route = routed.decision.route
+    if routed.resolved.request.lane().key == lane.key or (route != "matrix" if is_served else route == "waiting"):
+        return True
+    # What nobody has routed only goes to any machine, and never into a pool.
+    return before is None and routed.decision.row != _SWITCHED_OFF
+
+
+def _was_left_where_it_is(job: InspectedJob) -> bool:
+    """Whether nobody has routed the job, and it waits where such jobs wait that ask for no pool."""
+    return not job.decision and msgspec.json.decode(job.body, type=JobBody).pool == UNROUTED
+
+
+def _asked(job: InspectedJob, before: RoutingDecision | None) -> JobRequest:
     """The job as if it were submitted now, without a pool. Its priority and cost are in the queue already and do not change.
 
-    What its submitter said of its time is known from the decision that went by it.
+    What its submitter said of its time is known from the decision that went by it, if there is one.
     """
-    declared = before.estimate.source == "declared"
+    said = before.estimate if before is not None and before.estimate.source == "declared" else None
     body = msgspec.json.decode(job.body, type=JobBody)
     return JobRequest(
         service=body.service,
@@ -263,5 +280,5 @@ def _asked(job: InspectedJob, before: RoutingDecision) -> JobRequest:
         tenant=job.record.tenant,
         user=body.user,
         speciality=body.speciality,
-        expected_s=before.estimate.p50_s if declared and before.estimate.p50_s > 0 else None,
+        expected_s=said.p50_s if said is not None and said.p50_s > 0 else None,
     )

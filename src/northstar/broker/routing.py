@@ -146,6 +146,11 @@ class Router:
             needs = self._needs = JobNeeds(self._fleet, catalogue)
         return needs
 
+    @property
+    def pools_are_off(self) -> bool:
+        """Whether any machine may take any job (`routing.mode`)."""
+        return self._pools().routing.mode == "uniform"
+
     def weight(self, tenant: str) -> float:
         """The tenant's part of a fair share, beside others' 1."""
         return self._terms(tenant).weight
