@@ -155,3 +155,13 @@ async def test_a_fleet_of_more_than_a_few_machines_is_sorted_beside_the_loop(
     threads.clear()
     (await view.now()).index.order(8_000)  # what the view before was asked for is ready
     assert (threading.get_ident() not in threads) is beside
+
+
+async def test_jobs_of_one_batch_do_not_take_what_a_pool_keeps_for_its_own_work(rig: Rig) -> None:
+    """Of four free slots two are kept: two guests go there, the others wait where they belong."""
+    floor = Floor(rig, pools=lambda: with_pool("heavy", scaling={"reserved_share": 0.5}))
+    await floor.opens()
+    await floor.machine("h", "heavy")
+    jobs = [JobRequest(service="waits", id=f"job-{at}", payload=A_PICTURE) for at in range(4)]
+    accepted = await floor.submitter.submit_and_tell(jobs)
+    assert [one.decision.pool for one in accepted if one.decision] == ["heavy", "heavy", "fast-lane", "fast-lane"]

@@ -14,7 +14,7 @@ from northstar.agent.link_errors import BrokerRefused
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.front import Front, admission_to, running_front
 from northstar.assembly.listening import listening_on
-from northstar.broker.gateway.pool_door import PoolDoor
+from northstar.broker.gateway.pool_door import Entering, PoolDoor
 from northstar.broker.pools_in_force import apply_pools
 from northstar.config.pools import packaged_text
 from northstar.domain.machines import Gpu, MachineDescription, MachineProfile
@@ -203,10 +203,20 @@ async def test_a_machine_that_changes_pools_gives_way_though_it_has_been_here_fo
         await door.has_entered(old)
 
 
-async def test_of_a_fleet_that_dials_two_brokers_at_once_a_pool_takes_no_more_than_it_may(fleet: Fleet) -> None:
-    """Who is one too many is told so and is not left registered."""
+async def test_of_a_fleet_that_dials_two_brokers_at_once_a_pool_takes_no_more_than_it_may(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All find the pool empty before the first has registered. Who is one too many is told so and is not left registered."""
     two = with_pool("standard", scaling={"max_machines": 2})
     names = [f"m{at}" for at in range(8)]
+    may_enter, all_asked = PoolDoor.may_enter, asyncio.Barrier(len(names))
+
+    async def asks(self: PoolDoor, machine: str, body: wire.Registration) -> Entering:
+        entering = await may_enter(self, machine, body)
+        await asyncio.wait_for(all_asked.wait(), 20)
+        return entering
+
+    monkeypatch.setattr(PoolDoor, "may_enter", asks)
     tokens = {name: await fleet.token(name) for name in names}
 
     async def dials(url: str, name: str) -> bool:
