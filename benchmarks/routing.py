@@ -31,7 +31,7 @@ from benchmarks.routing_fleet import a_fleet
 from benchmarks.routing_jobs import catalogue, requests, terms_of
 from northstar.broker.job_needs import JobNeeds
 from northstar.broker.routing import Routed, Router
-from northstar.broker.submission import wanted_lane
+from northstar.broker.wanted_lanes import wanted_lane
 from northstar.config.pools import packaged_pools
 from northstar.domain.estimates import FinishedRun
 from northstar.domain.jobs import JobRequest
@@ -44,7 +44,7 @@ from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.machine_choice import JobNeed, expected_completion
 from northstar.policy.routing.pool_capacity import FleetCapacity
 from northstar.policy.routing.ready_after import PatienceRule
-from northstar.policy.routing.snapshot import CellSnapshot
+from northstar.policy.routing.snapshot import ASSUMED_RUN_S, CellSnapshot
 
 #: Decisions a second of processor time in the small fleet.
 GOAL: Final = 5_000
@@ -128,14 +128,15 @@ def _run(routed: Routed, request: JobRequest, rng: random.Random) -> FinishedRun
     )
 
 
-def need_of(routed: Routed) -> JobNeed:
+def need_of(router: Router, routed: Routed) -> JobNeed:
     """What decides the machine, as the submitter ranks machines for the lane."""
     request = routed.resolved.request
-    lane = request.lane()
+    lane, expected_s = request.lane(), request.expected_s or ASSUMED_RUN_S
     return JobNeed(
         wanted=read_class(lane.requirement_class),
         models=read_anchors(lane.anchors),
-        run_elsewhere_s=routed.decision.estimate.p50_s,
+        run_s={name: expected_s * pace for name, pace in router.paces_of(routed).factors.items()},
+        run_elsewhere_s=expected_s,
     )
 
 
@@ -149,7 +150,7 @@ def measured(scene: Scene) -> Figures:
     _, decision_s = _timed(lambda: _decide(warm, scene.jobs, index))
     _, by_lane_s = _timed(lambda: _decide_by_lane(warm, scene, index))
     routed = [warm.route(request, key=str(number)) for number, request in enumerate(scene.jobs)]
-    needs = [need_of(one) for one in routed]
+    needs = [need_of(warm, one) for one in routed]
     _, machine_s = _timed(lambda: [index.best(need) for need in needs])
     jobs = len(scene.jobs)
     read_s, needs_s, estimates_s = _parts(scene)
@@ -167,7 +168,7 @@ def measured(scene: Scene) -> Figures:
 
 def _decide(router: Router, jobs: Sequence[JobRequest], index: FleetIndex) -> None:
     for number, request in enumerate(jobs):
-        index.best(need_of(router.route(request, key=str(number))))
+        index.best(need_of(router, router.route(request, key=str(number))))
 
 
 def _decide_by_lane(router: Router, scene: Scene, index: FleetIndex) -> None:
@@ -179,7 +180,15 @@ def _decide_by_lane(router: Router, scene: Scene, index: FleetIndex) -> None:
         if lane not in ranked:
             ranked.add(lane)
             request = routed.resolved.request
-            wanted_lane(request.lane(), scene.fleet, PatienceRule(), index=index, run_s=request.expected_s)
+            wanted_lane(
+                request.lane(),
+                scene.fleet,
+                PatienceRule(),
+                index=index,
+                run_s=request.expected_s,
+                terms=router.ranking_terms(),
+                paces=router.paces_of(routed),
+            )
 
 
 def _parts(scene: Scene) -> tuple[float, float, float]:
@@ -222,7 +231,7 @@ def wrong_choices(scene: Scene) -> int:
     index, snapshot, router = FleetIndex(scene.fleet), scene.fleet, scene.router()
     wrong = 0
     for number, request in enumerate(scene.jobs[:_COMPARED]):
-        job = need_of(router.route(request, key=str(number)))
+        job = need_of(router, router.route(request, key=str(number)))
         fitting = {
             name
             for name, profile in snapshot.profiles.items()

@@ -80,7 +80,7 @@ async def test_a_lane_that_is_new_is_planned_for_at_once(rig: Rig) -> None:
     await rig.cell.declare(["model:sdxl"], by="test")
     await rig.submit("a")
     # From here on the submitter sees no machine that joins, so it cannot place a lane itself.
-    rig.submitter._view_s = 3_600
+    rig.submitter.view.every_s = 3_600
     await rig.joined("m")
     async with dispatching(await rig.opened(), plan_every_s=60):
         await has_candidates(rig, "m", 1)

@@ -15,7 +15,8 @@ from northstar.broker.explaining import Explainer
 from northstar.broker.job_past import JobPast
 from northstar.broker.model_orders import order_fetch, read_order
 from northstar.broker.queue_places import QueuePlaces
-from northstar.broker.submission import wanted_job, wanted_lane
+from northstar.broker.submission import wanted_job
+from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.admission import InviteTerms
 from northstar.domain.decisions import Rejection, RoutingDecision
 from northstar.domain.estimates import DurationEstimate

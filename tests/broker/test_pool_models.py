@@ -64,3 +64,17 @@ async def test_a_machine_gets_two_files_at_a_time_however_many_models_its_pool_k
     clock.now_s += 31  # these two were never begun: they may be broken, and the others shall not wait for them
     assert [await look.step(), await look.step()] == [2, 0]
     assert [order.model for order in await rig.cell.pending_orders("lacks")] == names[:4]
+
+
+async def test_no_more_is_ordered_than_finds_room_on_the_machine(rig: Rig) -> None:
+    """Two of 5 GB each fit under a cap of 12 GB; the third would make the machine throw another away."""
+    names = [f"m{at}.safetensors" for at in range(3)]
+    await say(rig.cell, [a_model(name) for name in names], by="ann")
+    await joined(rig, "lacks", "fast-lane")
+    clock = Clock()
+    pools = with_pool("fast-lane", models={"keep": tuple(names)}, storage={"min_gb": 10, "max_gb": 12})
+    look = looking(rig, pools, clock=clock)
+    assert await look.step() == 2
+    clock.now_s += 31
+    assert await look.step() == 0
+    assert [order.model for order in await rig.cell.pending_orders("lacks")] == names[:2]

@@ -12,13 +12,15 @@ import pytest
 
 from northstar.agent.direct_link import DirectLink
 from northstar.broker.dead_letters import DeadLetters, Filter
+from northstar.broker.deployment import Deployer
 from northstar.broker.explained_jobs import JobExplainer
 from northstar.broker.job_past import JobPast
 from northstar.broker.queue_places import QueuePlaces
 from northstar.broker.rerouting import Rerouter
 from northstar.broker.routing import Routed, Router
-from northstar.broker.submission import Submitter, wanted_job, wanted_lane
+from northstar.broker.submission import Submitter, wanted_job
 from northstar.broker.transfer import move
+from northstar.broker.wanted_lanes import wanted_lane
 from northstar.config.pools import packaged_pools
 from northstar.domain.decisions import RoutingDecision
 from northstar.domain.jobs import JobRequest, RetryRule
@@ -30,15 +32,15 @@ from northstar.domain.tenancy import NO_TERMS, TenantTerms
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.policy.routing.decision_matrix import PoolRefusesJob
 from northstar.policy.routing.duration import DurationEstimator
+from northstar.policy.routing.pool_capacity import FleetCapacity
 from northstar.policy.routing.ready_after import PatienceRule
-from northstar.policy.routing.snapshot import CellSnapshot
 from northstar.store.history.finished_jobs import place_of
 from northstar.store.messages import Failure
 from northstar.store.snapshots import read_candidates
 from tests.agent.rig import Rig, nonce
 from tests.broker.test_routing import Guess
 from tests.policy.models.catalogue import a_model
-from tests.specification.pool_jobs import with_pool
+from tests.specification.pool_jobs import with_pool, with_routing
 
 WORDS = [
     "tag:edge",
@@ -70,7 +72,8 @@ class Floor:
         self.catalogue = CatalogueIndex()
         self._estimates = DurationEstimator() if seconds is None else Guess(seconds)
         self._terms = terms
-        self.rerouter = Rerouter(rig.cell, self._router(), new_nonce=nonce)
+        deployer = Deployer(rig.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic)
+        self.rerouter = Rerouter(rig.cell, self._router(), new_nonce=nonce, deployer=deployer)
         self.submitter = Submitter(
             rig.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic, view_s=0, router=self._router()
         )
@@ -215,9 +218,9 @@ async def test_where_all_wait_at_home_the_fleet_is_not_counted(rig: Rig) -> None
     class Counting(Router):
         seen = 0
 
-        def see(self, snapshot: CellSnapshot) -> None:
+        def decide_by(self, fleet: FleetCapacity) -> None:
             self.seen += 1
-            super().see(snapshot)
+            super().decide_by(fleet)
 
     floor = Floor(rig)
     await floor.opens()
@@ -319,3 +322,112 @@ async def test_what_was_accepted_once_is_known_again_though_it_would_be_refused_
     assert all(job.replayed for job in again)
     with pytest.raises(PoolRefusesJob):
         await floor.submitter.submit([msgspec.structs.replace(first, id="new")])
+
+
+async def test_every_job_of_a_long_lane_has_its_turn_though_the_first_ones_never_move(rig: Rig) -> None:
+    """The first 130 cannot be read and stay; the others may go, and did not while only the first hundred were ever looked at."""
+    floor = Floor(rig)
+    await floor.opens()
+    await floor.submit("a")
+    (known,) = (await rig.cell.inspect(["a"], decisions=True)).jobs
+    request = JobRequest(service="waits", pool="fast-lane", priority=90)
+    lane = wanted_lane(request.lane(), None, PatienceRule())
+    strange = [
+        msgspec.structs.replace(
+            wanted_job(request, job_id=f"strange-{at}", lane=1, weight=1.0, decision=known.decision),
+            body='{"service":"waits","payload":{},"speciality":"of tomorrow"}',
+        )
+        for at in range(130)
+    ]
+    await rig.cell.submit(jobs=strange, lanes=[lane], nonce=nonce())
+    await floor.machine("h", "heavy")
+    assert [await floor.rerouter.step() for _ in range(2)] == [0, 1]
+    assert (await floor.decision("a")).pool == "heavy"
+
+
+async def test_a_round_takes_no_more_processor_time_than_it_may_and_the_next_one_goes_on_there(rig: Rig) -> None:
+    """Each look at a job takes a second of a clock that a test moves."""
+    looks: list[str] = []
+
+    class Slow(Router):
+        def route(self, request: JobRequest, *, key: str) -> Routed:
+            looks.append(key)
+            return super().route(request, key=key)
+
+    def seconds() -> float:
+        return float(len(looks))
+
+    floor = Floor(rig)
+    await floor.opens()
+    for at in range(6):
+        await floor.submit(f"job-{at}")
+    router = Slow(pools=packaged_pools, terms=lambda _: NO_TERMS, estimates=Guess(10.0), catalogue=CatalogueIndex)
+    rerouter = Rerouter(rig.cell, router, new_nonce=nonce, budget_s=2.0, processor_s=seconds)
+    for _ in range(3):
+        await rerouter.step()
+    assert looks == [f"job-{at}" for at in range(6)]
+
+
+async def test_a_job_that_is_away_goes_home_though_those_before_it_are_at_home(rig: Rig) -> None:
+    """Of one lane both: the guests' own pool had no machine when they came."""
+    floor = Floor(rig)
+    await floor.opens()
+    heavy = await floor.machine("h", "heavy")
+    await floor.submit("guest")
+    assert (await floor.decision("guest")).optimal == "fast-lane"
+    (known,) = (await rig.cell.inspect(["guest"], decisions=True)).jobs
+    decided = msgspec.json.decode(known.decision, type=RoutingDecision)
+    at_home = msgspec.json.encode(msgspec.structs.replace(decided, optimal="heavy", route="matrix")).decode()
+    request = JobRequest(service="waits", pool="heavy", priority=90)
+    jobs = [wanted_job(request, job_id=f"home-{at}", lane=1, weight=1.0, decision=at_home) for at in range(3)]
+    await rig.cell.submit(jobs=jobs, lanes=[wanted_lane(request.lane(), None, PatienceRule())], nonce=nonce())
+    await floor.machine("f", "fast-lane")
+    assert await floor.rerouter.step() == 1
+    assert (await floor.decision("guest")).pool == "fast-lane"
+    assert [job.id for job in (await heavy.claim(credits_=4)).jobs] == [f"home-{at}" for at in range(3)]
+
+
+async def test_where_a_job_goes_its_models_are_brought_as_at_submit(rig: Rig) -> None:
+    """Spec, flowchart: `P -->|No| R[Trigger Model Deployment]`. What was ordered in the pool it leaves helps nobody where it goes."""
+    model = ModelNeed(name="sdxl.safetensors", sources=("https://x.example/sdxl",), sha256="unknown", size_bytes=6)
+    floor = Floor(rig)
+    await floor.opens()
+    await floor.submit("a", requires=Requirements(models=(model,)))
+    heavy = await rig.link("h")
+    profile = MachineProfile(pools=("heavy",), services=("waits",))
+    await heavy.register(profile, MachineDescription(), slots=1, models=())
+    await floor.submit("busy", pool="heavy")
+    assert await floor.takes(heavy) == ["busy"]
+    assert await floor.rerouter.step() == 1
+    assert (await floor.decision("a")).pool == "heavy"
+    assert [order.model for order in await rig.cell.pending_orders("h")] == ["sdxl.safetensors"]
+
+
+async def test_where_pools_are_switched_off_jobs_that_wait_in_a_pool_without_machines_go_to_any(rig: Rig) -> None:
+    """But not those whose submitter asked for the pool, nor those of tenants with enterprise terms."""
+    now = [packaged_pools()]
+    floor = Floor(rig, pools=lambda: now[0], terms=lambda tenant: TenantTerms(enterprise=tenant == "acme"))
+    await floor.opens()
+    await floor.submit("by-the-matrix")
+    await floor.submit("asked", pool="standard")
+    await floor.submit("promised", tenant="acme")
+    research = await floor.machine("r", "research")
+    now[0] = with_routing(mode="uniform")
+    assert await floor.rerouter.step() == 1
+    assert (await floor.decision("by-the-matrix")).pool == "uniform"
+    assert [(await floor.decision(job)).pool for job in ("asked", "promised")] == ["standard", "enterprise"]
+    assert await floor.takes(research) == ["by-the-matrix"]
+
+
+async def test_jobs_that_nobody_has_routed_go_to_any_machine_too_once_pools_are_switched_off(rig: Rig) -> None:
+    """A client without routing leaves its jobs to the Standard pool; where it named another, that one was asked for."""
+    now = [packaged_pools()]
+    floor = Floor(rig, pools=lambda: now[0])
+    await floor.opens()
+    await rig.submit("unrouted")
+    await rig.submit("named", pool="heavy")
+    research = await floor.machine("r", "research")
+    assert await floor.rerouter.step() == 0  # while pools hold they stay
+    now[0] = with_routing(mode="uniform")
+    assert await floor.rerouter.step() == 1
+    assert await floor.takes(research) == ["unrouted"]

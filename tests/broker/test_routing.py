@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -23,8 +24,10 @@ from northstar.domain.tenancy import NO_TERMS, TenantTerms
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.policy.routing.decision_matrix import PoolRefusesJob
 from northstar.policy.routing.duration import JobToTime
+from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 from northstar.policy.routing.terms import RegionNotAllowed
+from tests.specification.pool_jobs import with_pool
 
 PICTURE = {
     "prompt": {
@@ -73,6 +76,7 @@ class Guess:
     def __init__(self, seconds: float = 10.0) -> None:
         self.seconds = seconds
         self.asked: list[tuple[str, str, str]] = []
+        self.known_paces = NO_PACES
 
     def estimate(self, job: JobToTime) -> DurationEstimate:
         self.asked.append((job.service, job.user, job.gpu_class))
@@ -80,6 +84,13 @@ class Guess:
         return DurationEstimate(
             p10_s=seconds, p50_s=seconds, p90_s=seconds, source="shape", confidence=0.8, gpu_class=job.gpu_class
         )
+
+    def run_times(self, job: JobToTime, gpu_classes: Iterable[str]) -> dict[str, float]:
+        del job, gpu_classes
+        return {}
+
+    def paces(self) -> GpuPaces:
+        return self.known_paces
 
 
 def a_machine(name: str, profile: str, **changes: Any) -> MachineState:
@@ -309,3 +320,43 @@ def test_more_models_than_a_job_may_need_are_refused_and_not_cut() -> None:
     desk = Desk()
     with pytest.raises(InvalidJob):
         desk.router.route(JobRequest(service="comfy", payload=PICTURE, requires=Requirements(models=others)), key="a")
+
+
+class ByGpu(Guess):
+    """An H100 has it done in 5 s, an L4 in 40; of others nobody knows."""
+
+    def run_times(self, job: JobToTime, gpu_classes: Iterable[str]) -> dict[str, float]:
+        asked = list(gpu_classes)
+        self.asked += [(job.service, job.user, name) for name in asked]
+        return {name: seconds for name, seconds in (("h100", 5.0), ("l4", 40.0)) if name in asked}
+
+
+def test_how_long_this_very_job_takes_is_known_for_each_class_of_gpu_in_the_fleet() -> None:
+    gpus = {"a": "NVIDIA H100 PCIe", "b": "NVIDIA L4", "c": "NVIDIA L4", "d": "NVIDIA T4"}
+    machines = [a_machine(name, "p", description=MachineDescription(gpu=gpu)) for name, gpu in gpus.items()]
+    desk = Desk()
+    desk.guess = guess = ByGpu()
+    guess.known_paces = GpuPaces({"t4": 3.0, "h100": 0.7})
+    router = Router(
+        pools=lambda: desk.pools, terms=lambda _: NO_TERMS, estimates=guess, catalogue=lambda: desk.catalogue
+    )
+    router.see(a_cell(*machines, p=a_profile("fast-lane")))
+    routed = router.route(JobRequest(service="comfy", payload=PICTURE), key="k")
+    guess.asked.clear()
+    assert router.paces_of(routed).factors == {"t4": 3.0, "h100": 0.5, "l4": 4.0}
+    assert sorted(gpu for _, _, gpu in guess.asked) == ["h100", "l4", "t4"]  # by class, and not by machine
+
+
+def test_jobs_that_come_within_one_view_do_not_take_what_a_pool_keeps_for_itself() -> None:
+    """Of four free slots two are kept: the first two guests find one, and the others are told why not."""
+    desk = Desk()
+    desk.pools = with_pool("heavy", scaling={"reserved_share": 0.5})
+    desk.router.see(a_cell(*(a_machine(f"m{at}", "p") for at in range(4)), p=a_profile("heavy")))
+    pools = []
+    for at in range(4):
+        routed = desk.router.route(JobRequest(service="comfy", payload=PICTURE), key=str(at))
+        desk.router.gave(routed)
+        pools.append(routed.decision.pool)
+    assert pools == ["heavy", "heavy", "fast-lane", "fast-lane"]
+    desk.router.see(a_cell(*(a_machine(f"m{at}", "p") for at in range(4)), p=a_profile("heavy")))
+    assert desk.route().decision.pool == "heavy"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from northstar.assembly import routing, serve
 from northstar.assembly.listening import AddressUnavailable, TlsFilesUnusable
 from northstar.assembly.serve import running_serve
+from northstar.broker.deployment import Deployer
+from northstar.broker.dispatch import Dispatcher
+from northstar.broker.rerouting import Rerouter
 from northstar.config import ServeSettings, Settings, load
 from northstar.store.cell import Cell
 from northstar.store.history import read_bond
@@ -82,3 +87,26 @@ def test_a_broker_of_this_host_alone_needs_no_warning() -> None:
     assert list(broker_lines("http://127.0.0.1:7", listening_at("127.0.0.1"))) == [
         ("broker", "http://127.0.0.1:7, where machines dial")
     ]
+
+
+async def test_a_broker_that_runs_plans_by_its_pools_and_brings_models_to_where_jobs_are_moved(
+    broker_server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its dispatcher knows which pools prefer machines near their users; its rerouter has somebody who orders models."""
+    seen: dict[str, Any] = {}
+
+    class Plans(Dispatcher):
+        def __init__(self, *args: Any, **named: Any) -> None:
+            seen["terms"] = named["terms"]
+            super().__init__(*args, **named)
+
+    class Moves(Rerouter):
+        def __init__(self, *args: Any, **named: Any) -> None:
+            seen["deployer"] = named["deployer"]
+            super().__init__(*args, **named)
+
+    monkeypatch.setattr(serve, "Dispatcher", Plans)
+    monkeypatch.setattr(routing, "Rerouter", Moves)
+    async with running_serve(settings(broker_server, tmp_path, "start-d", port=0), open_door=open_door):
+        assert seen["terms"]().near == {"lightning"}
+        assert isinstance(seen["deployer"], Deployer)

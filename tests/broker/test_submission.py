@@ -14,7 +14,8 @@ from northstar.broker.requests import (
     SubmissionTooLarge,
     read_requests,
 )
-from northstar.broker.submission import wanted_job, wanted_lane
+from northstar.broker.submission import wanted_job
+from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.jobs import JobRequest, RetryRule
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld, ModelNeed

@@ -15,6 +15,7 @@ from northstar.assembly.parts import part
 from northstar.assembly.session import new_id
 from northstar.assembly.tenancy import seed_terms, tell_difference
 from northstar.broker.catalogue_view import CatalogueView
+from northstar.broker.deployment import Deployer
 from northstar.broker.learned_summary import LearnedSummary
 from northstar.broker.pool_models import PoolModels
 from northstar.broker.pools_in_force import PoolsInForce
@@ -25,6 +26,7 @@ from northstar.config import Settings
 from northstar.config.pools import load_pools
 from northstar.domain.pools import UNIFORM, Pools
 from northstar.domain.tenancy import NO_TENANTS, Tenants
+from northstar.policy.routing.ranking_terms import RankingTerms, ranking_terms
 from northstar.store.bells import Ring
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase
@@ -51,6 +53,10 @@ class RoutingParts(msgspec.Struct, frozen=True, kw_only=True):
             estimates=self.estimates,
             catalogue=lambda: self.catalogue.latest,
         )
+
+    def ranking_terms(self) -> RankingTerms:
+        """What plans rank machines by beside what these are, as submissions do."""
+        return ranking_terms(self.pools.latest, self.estimates.paces())
 
     def hear(self, ring: Ring) -> None:
         """Something may have changed in the cell."""
@@ -129,6 +135,7 @@ async def keep_routing(
         parts.router(),
         new_nonce=lambda: new_id()[-16:],
         catalogue=parts.catalogue,
+        deployer=Deployer(cell, new_id=new_id, monotonic=time.monotonic),
         every_s=settings.routing.reroute_every_s,
         reader=reader,
     )

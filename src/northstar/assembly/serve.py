@@ -63,18 +63,19 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
             await cell.declare(new_words, by="serve")
         history = await running_history(settings, cell, stack, cell_id=opened.id, take=take_history, failure=failure)
         reader = CellReader(cell.client, cell.keys)
+        routing = await keep_routing(settings, cell, history, stack, reader=reader, failure=failure)
         dispatcher = Dispatcher(
             cell,
             new_nonce=lambda: new_id()[-16:],
             plan_every_s=settings.dispatch.plan_every_s,
             tick_at_least_every_s=settings.dispatch.tick_every_s,
+            terms=routing.ranking_terms,
             reader=reader,
         )
         await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
         await stack.enter_async_context(
             part("the retention of outputs", retire_outputs(settings, cell), failure=failure)
         )
-        routing = await keep_routing(settings, cell, history, stack, reader=reader, failure=failure)
         opening = running_front(
             settings,
             cell,

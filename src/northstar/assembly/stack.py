@@ -91,8 +91,8 @@ async def running_stack(
             settings = msgspec.structs.replace(settings, machines=())
         history = await running_history(settings, cell, stack, cell_id=cell_id, take=take_history, failure=failure)
         reader = CellReader(cell.client, cell.keys)
-        await _keep_moving(cell, settings, stack, reader=reader, failure=failure)
         routing = await keep_routing(settings, cell, history, stack, reader=reader, failure=failure)
+        await _keep_moving(cell, settings, stack, routing, reader=reader, failure=failure)
         opening = running_front(
             settings,
             cell,
@@ -138,7 +138,13 @@ async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[
 
 
 async def _keep_moving(
-    cell: Cell, settings: Settings, stack: AsyncExitStack, *, reader: CellReader, failure: asyncio.Future[None]
+    cell: Cell,
+    settings: Settings,
+    stack: AsyncExitStack,
+    routing: RoutingParts,
+    *,
+    reader: CellReader,
+    failure: asyncio.Future[None],
 ) -> None:
     """What time makes due, who may take what, and outputs whose time is over."""
     dispatcher = Dispatcher(
@@ -146,6 +152,7 @@ async def _keep_moving(
         new_nonce=_nonce,
         plan_every_s=settings.dispatch.plan_every_s,
         tick_at_least_every_s=settings.dispatch.tick_every_s,
+        terms=routing.ranking_terms,
         reader=reader,
     )
     await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))

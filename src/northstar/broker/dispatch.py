@@ -11,6 +11,7 @@ import structlog
 from northstar.broker.planning import changed_candidates, open_fits
 from northstar.domain.errors import NorthstarError
 from northstar.policy.routing.alike import AlikeMachines
+from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.bells import Connected, Due, PlanDue, listen
 from northstar.store.snapshots import CellReader
@@ -18,6 +19,7 @@ from northstar.store.snapshots import CellReader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from northstar.policy.routing.ranking_terms import RankingTerms
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
 
@@ -47,6 +49,7 @@ class Dispatcher:
         *,
         new_nonce: Callable[[], str],
         rule: PatienceRule | None = None,
+        terms: Callable[[], RankingTerms] = lambda: NO_TERMS,
         plan_every_s: float = 0.8,
         tick_at_least_every_s: float = 0.8,
         reader: CellReader | None = None,
@@ -57,6 +60,8 @@ class Dispatcher:
         self._machines = AlikeMachines()
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()
+        self._terms = terms
+        self._near: frozenset[str] | None = None
         self._plan_every_s = plan_every_s
         self._tick_every_s = tick_at_least_every_s
         self._due = asyncio.Event()
@@ -122,9 +127,13 @@ class Dispatcher:
         # meanwhile is then in both, or looks like something to add; the other way round it would be taken away again.
         known = await self._reader.candidates()
         snapshot = await self._decided()
-        changed = await _aside(snapshot, lambda: changed_candidates(snapshot, known, self._rule, self._machines))
+        terms = self._terms()
+        if self._near not in {None, terms.near}:
+            known = {}  # of waits alone it could not be seen that machines near users are preferred by now, or no more
+        changed = await _aside(snapshot, lambda: changed_candidates(snapshot, known, self._rule, self._machines, terms))
         for first in range(0, len(changed), MACHINES_PER_CALL):
             await self._cell.set_candidates(changed[first : first + MACHINES_PER_CALL], nonce=self._new_nonce())
+        self._near = terms.near
         return len(changed)
 
     async def _decided(self) -> CellSnapshot:

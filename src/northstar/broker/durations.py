@@ -12,11 +12,12 @@ from northstar.domain.errors import NorthstarError
 from northstar.policy.routing.duration import DurationEstimator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from northstar.domain.estimates import DurationEstimate, FinishedRun
     from northstar.policy.routing.duration import JobToTime
     from northstar.policy.routing.duration_summary import Learned
+    from northstar.policy.routing.gpu_pace import GpuPaces
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +77,14 @@ class Durations:
     def summary(self, *, most_keys: int) -> Learned:
         """What was learned until now, at most so many keys of it."""
         return self._estimator.summary(most_keys=most_keys)
+
+    def run_times(self, job: JobToTime, gpu_classes: Iterable[str]) -> dict[str, float]:
+        """Seconds that the job takes by class of GPU, where runs say it."""
+        return self._estimator.run_times(job, gpu_classes)
+
+    def paces(self) -> GpuPaces:
+        """How fast classes of GPU are beside each other."""
+        return self._estimator.paces()
 
     async def run(self) -> None:
         """Turns for ever; one that fails is told and tried again."""

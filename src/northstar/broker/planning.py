@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from northstar.policy.routing.alike import AlikeMachines
 from northstar.policy.routing.candidates import undecided_fits
-from northstar.policy.routing.plan import choices_of, plan_rankings
+from northstar.policy.routing.plan import OwnChoices, plan_rankings
+from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.store.messages import Candidate, Fit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from northstar.policy.routing.ranking_terms import RankingTerms
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot
 
@@ -33,14 +35,18 @@ def changed_candidates(
     known: Mapping[str, Collection[Candidate]],
     rule: PatienceRule,
     machines: AlikeMachines | None = None,
+    terms: RankingTerms = NO_TERMS,
 ) -> list[tuple[str, list[Candidate]]]:
     """Machines whose candidates in the cell (`known`) are not what policy wants, with what it wants, best first.
+
+    The machines too: those come first that have something done soonest.
 
     `machines` is for callers that ask again and again: it knows the machines of earlier snapshots, and spares looking into those
     that are the same.
     """
     changed = []
-    for group, ranking in plan_rankings(snapshot, rule, machines or AlikeMachines()):
+    own = OwnChoices(snapshot, terms)
+    for group, ranking in plan_rankings(snapshot, rule, machines or AlikeMachines(), terms):
         # Of a thousand machines most are alike, in what they may take and in what they should: each such pair is compared once.
         same: dict[int, bool] = {}
         for machine_id in group.ids:
@@ -48,15 +54,24 @@ def changed_candidates(
             if id(taken) not in same:
                 same[id(taken)] = says_the_same(taken, ranking)
             if not same[id(taken)]:
-                choices = choices_of(snapshot.machines[machine_id], ranking)
+                choices = own.of(snapshot.machines[machine_id], ranking)
                 changed.append(
                     (machine_id, [Candidate(one.subject, one.ready_after_ms, one.preference) for one in choices])
                 )
-    return changed
+    # Whoever is written first looks first for what waits already.
+    return sorted(changed, key=_soonest)
+
+
+def _soonest(entry: tuple[str, list[Candidate]]) -> tuple[int, int, str]:
+    machine, choices = entry
+    if not choices:
+        return 0, 0, machine  # what it may take no more it should not take
+    first = min((one.ready_after_ms, one.preference) for one in choices)
+    return *first, machine
 
 
 def says_the_same(known: Collection[Candidate], wanted: Sequence[tuple[int, float, str]]) -> bool:
-    """Whether writing `wanted` (wait in ms, ms until it could start, lane) would only touch order, preference, or waits that moved a little."""
+    """Whether writing `wanted` (wait in ms, `Start.cost_ms`, lane) would only touch order, preference, or waits that moved a little."""
     waits_ms = {candidate.lane: candidate.ready_after_ms for candidate in known}
     return len(known) == len(wanted) and all(
         lane in waits_ms and is_same_wait(waits_ms[lane], wait_ms) for wait_ms, _, lane in wanted

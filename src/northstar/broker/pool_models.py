@@ -11,7 +11,7 @@ import structlog
 
 from northstar.broker.model_orders import order_fetch
 from northstar.domain.errors import NorthstarError
-from northstar.policy.fleet.pool_stance import models_to_keep
+from northstar.policy.fleet.kept_models import kept_models
 from northstar.store.snapshots import CellReader
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.domain.models import ModelOrder
     from northstar.domain.pools import Pools
-    from northstar.policy.models.catalogue_index import CatalogueIndex
+    from northstar.policy.fleet.kept_models import KeptModels
     from northstar.policy.routing.snapshot import MachineState
     from northstar.store.cell import Cell
 
@@ -32,8 +32,6 @@ AGAIN_AFTER_S: Final = 900.0
 _PER_MACHINE: Final = 2
 #: An order that a machine has not begun by then holds up no other: it may never be begun.
 _TAKEN_UP_S: Final = 30.0
-#: Models of its pools that are looked after on one machine.
-_KEPT: Final = 64
 _REMEMBERED: Final = 100_000
 
 
@@ -79,27 +77,29 @@ class PoolModels:
             return 0
         catalogue = await self._catalogue.current()
         snapshot = await self._reader.snapshot()
+        known: dict[tuple[tuple[str, ...], int], KeptModels] = {}
         ordered = 0
         for machine in snapshot.machines.values():
             profile = snapshot.profiles.get(machine.profile)
             if profile is None or not machine.active:
                 continue
-            wanted = self._files(models_to_keep(pools, profile.pools, ())[:_KEPT], catalogue)
+            alike = (profile.pools, machine.description.disk_bytes)
+            if alike not in known:
+                known[alike] = kept_models(pools, profile.pools, machine.description, catalogue)
+                self._tell(profile.pools, known[alike])
+            wanted = [order for file in known[alike].files if (order := file.order()) is not None]
             for order in self._due(machine, wanted):
                 self._remember(machine.id, order.name)
                 ordered += await self._order(machine.id, order)
         return ordered
 
-    def _files(self, models: Iterable[str], catalogue: CatalogueIndex) -> list[ModelOrder]:
-        """The files of these models, each with where it can be had."""
-        files: list[ModelOrder] = []
-        for name in models:
-            found = catalogue.find(name)
-            if found is None:
-                self._tell_once(name)
-            else:
-                files += [order for file in found.files if (order := file.order()) is not None]
-        return files
+    def _tell(self, served: tuple[str, ...], kept: KeptModels) -> None:
+        """What cannot be had, once."""
+        for name in kept.unknown:
+            self._tell_once("pool_model_unknown", name, hint="declare it: northstar models add")
+        for name in kept.too_much:
+            hint = "name fewer models in models.keep, or raise storage.max_gb"
+            self._tell_once("pool_model_has_no_room", name, pools=",".join(served), hint=hint)
 
     def _due(self, machine: MachineState, wanted: Iterable[ModelOrder]) -> list[ModelOrder]:
         """What to order to a machine now: so much of what it lacks that no more than two files are under way to it."""
@@ -126,7 +126,9 @@ class PoolModels:
         while len(self._ordered_s) > _REMEMBERED:
             del self._ordered_s[next(iter(self._ordered_s))]
 
-    def _tell_once(self, model: str) -> None:
-        if ("", model) not in self._ordered_s:
-            log.warning("pool_model_unknown", model=model, hint="declare it: northstar models add")
-            self._remember("", model)
+    def _tell_once(self, what: str, model: str, **said: str) -> None:
+        """Of names of machines none begins with a colon, so this place is nobody's."""
+        place = f":{what}:{said.get('pools', '')}"
+        if (place, model) not in self._ordered_s:
+            log.warning(what, model=model, **said)
+            self._remember(place, model)

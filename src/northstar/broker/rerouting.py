@@ -3,22 +3,28 @@
 Routing decides at submit by the fleet of that moment. Machines go and come, and nobody submits a job twice, so from time to time
 the same decision is taken again for jobs that wait where nobody serves them, or wait away from the pool that the matrix wants.
 Jobs that were promised a pool, or asked for one, stay.
+
+A round is bounded: so many lanes, so many jobs of each, and so much processor time. The next one goes on where it ended, lane by lane and,
+in each lane, job by job, so that every waiting job has its turn however many there are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
 from northstar.broker.decisions import read_decision
-from northstar.broker.submission import wanted_lane
+from northstar.broker.reroute_turns import ProcessorTime, Turns
+from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.errors import NorthstarError
-from northstar.domain.jobs import JobBody, JobRequest, JobStatus
+from northstar.domain.jobs import UNROUTED, JobBody, JobRequest, JobStatus
 from northstar.domain.pools import UNIFORM
 from northstar.policy.routing.fleet_index import FleetIndex
+from northstar.policy.routing.pool_capacity import FleetCapacity
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.lane_waits import read_first_jobs
 from northstar.store.messages import Rerouted
@@ -28,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from northstar.broker.catalogue_view import CatalogueView
+    from northstar.broker.deployment import Deployer
     from northstar.broker.routing import Routed, Router
     from northstar.domain.decisions import RoutingDecision
-    from northstar.domain.requirements import LaneKey
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState
     from northstar.store.cell import Cell
     from northstar.store.messages import InspectedJob, WantedLane
@@ -40,8 +46,25 @@ log = structlog.get_logger(__name__)
 #: Lanes looked at in one round, and jobs of each; the others come in the rounds after it.
 LANES_PER_ROUND: Final = 32
 JOBS_PER_LANE: Final = 100
+#: Where a machine serves the lane most are at home, and only their decisions are read.
+SERVED_PER_LANE: Final = 50
+#: Processor time that looking at jobs may take in one round, seconds: a tenth of what passes until the next.
+BUDGET_S: Final = 0.2
+#: Bodies that are read at once; they may be large.
+_AT_ONCE: Final = 25
 #: The matrix's row of jobs whose submitter named the pool.
 _ASKED: Final = "asked"
+#: Its row while pools are switched off.
+_SWITCHED_OFF: Final = "uniform"
+
+
+class _Round(msgspec.Struct, kw_only=True):
+    """What one round goes by. The fleet is sorted and counted only once a job is looked at closely."""
+
+    snapshot: CellSnapshot
+    served: frozenset[str]
+    time: ProcessorTime
+    index: FleetIndex | None = None
 
 
 class Rerouter:
@@ -55,22 +78,29 @@ class Rerouter:
         new_nonce: Callable[[], str],
         rule: PatienceRule | None = None,
         catalogue: CatalogueView | None = None,
+        deployer: Deployer | None = None,
         every_s: float = 2.0,
+        budget_s: float = BUDGET_S,
+        processor_s: Callable[[], float] = time.thread_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         reader: CellReader | None = None,
     ) -> None:
-        """`router` is this object's own: its view of the fleet is the one of the round. `reader` may be shared."""
+        """`router` is this object's own: its view of the fleet is the one of the round. `deployer` has models brought to where jobs go.
+
+        `processor_s` is the processor time of this thread, of which one round may take `budget_s`. `reader` may be shared.
+        """
         self._cell = cell
         self._reader = reader or CellReader(cell.client, cell.keys)
         self._router = router
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()
         self._catalogue = catalogue
+        self._deployer = deployer
         self._every_s = every_s
+        self._budget_s = budget_s
+        self._processor_s = processor_s
         self._sleep = sleep
-        self._turn = 0
-        #: Whether the router has seen the fleet of this round.
-        self._sees = False
+        self._turns = Turns(cell.client, cell.keys)
 
     async def run(self) -> None:
         """Until cancelled. A server that does not answer is asked again, with a line in the log."""
@@ -84,58 +114,78 @@ class Rerouter:
     async def step(self) -> int:
         """One round; gives how many jobs wait elsewhere now. Raises Unavailable."""
         snapshot = await self._reader.snapshot()
-        waiting = [lane for lane in snapshot.lanes.values() if lane.waits]
+        waiting = {lane.id: lane for lane in snapshot.lanes.values() if lane.waits}
         if not waiting:
             return 0
         if self._catalogue is not None:
             await self._catalogue.current()
-        index = FleetIndex(snapshot)
-        served = _served(snapshot)
-        self._sees = False
+        looking = _Round(
+            snapshot=snapshot,
+            served=_served(snapshot),
+            time=ProcessorTime(self._budget_s, self._processor_s),
+        )
         moved = 0
-        for lane in self._some(waiting):
-            moved += await self._look_at(lane, index, is_served=lane.requirement_class in served)
+        for name in self._turns.lanes(waiting, count=LANES_PER_ROUND):
+            if looking.time.is_spent:
+                break
+            self._turns.looked_at(name)
+            moved += await self._look_at(waiting[name], looking)
         return moved
 
-    def _some(self, lanes: Sequence[LaneState]) -> list[LaneState]:
-        """As many as one round looks at, a different part each time, so that all have their turn."""
-        first = self._turn % len(lanes)
-        self._turn += LANES_PER_ROUND
-        return [*lanes[first:], *lanes[:first]][:LANES_PER_ROUND]
-
-    async def _look_at(self, lane: LaneState, index: FleetIndex, *, is_served: bool) -> int:
-        # Jobs of one lane were mostly routed alike: where the first is at home and served, nobody looks at the others.
-        ids = await read_first_jobs(
-            self._cell.client, self._cell.keys, lane.id, count=1 if is_served else JOBS_PER_LANE
-        )
+    async def _look_at(self, lane: LaneState, looking: _Round) -> int:
+        """One turn of a lane: its next jobs, and its first ones, which are the most urgent."""
+        is_served = lane.requirement_class in looking.served
+        turn = await self._turns.jobs(lane.id, count=SERVED_PER_LANE if is_served else JOBS_PER_LANE)
+        first = await read_first_jobs(self._cell.client, self._cell.keys, lane.id, count=_AT_ONCE)
+        ids = list(dict.fromkeys([*turn.ids, *first]))
         if is_served and ids:
-            (first,) = (await self._cell.inspect(ids, decisions=True)).jobs or (None,)
-            if first is None or not _is_away(read_decision(first.decision)):
-                return 0
-            ids = await read_first_jobs(self._cell.client, self._cell.keys, lane.id, count=JOBS_PER_LANE)
-        if not ids:
-            return 0
-        jobs = (await self._cell.inspect(ids, bodies=True, decisions=True)).jobs
-        if not self._sees:
-            # Where all wait at home, which is mostly so, nobody asks the router, and a large fleet is not counted for nothing.
-            await asyncio.to_thread(self._router.see, index.snapshot)
-            self._sees = True
-        moves = []
-        for job in jobs:
-            if (move := self._move(job, lane, is_served=is_served)) is not None:
-                moves.append(move)
-            # A large graph takes tens of milliseconds to read, and leases must be renewed meanwhile.
-            await asyncio.sleep(0)
-        return await self._commit(lane, moves, index)
+            # Where jobs are at home and served, which is mostly so, nobody reads their bodies.
+            away = {
+                job.id for job in (await self._cell.inspect(ids, decisions=True)).jobs if self._is_away(job, looking)
+            }
+            ids = [job for job in ids if job in away]
+        moves: list[tuple[str, Routed]] = []
+        for at in range(0, len(ids), _AT_ONCE):
+            jobs = (await self._cell.inspect(ids[at : at + _AT_ONCE], bodies=True, decisions=True)).jobs
+            if looking.index is None:
+                await self._see(looking)
+            for job in jobs:
+                with looking.time:
+                    move = self._move(job, lane, is_served=is_served)
+                if move is not None:
+                    moves.append(move)
+                if looking.time.is_spent:
+                    turn.ends_at(job.id)
+                    return await self._commit(lane, moves, looking)
+                # A large graph takes tens of milliseconds to read, and leases must be renewed meanwhile.
+                await asyncio.sleep(0)
+        return await self._commit(lane, moves, looking)
+
+    async def _see(self, looking: _Round) -> None:
+        """Sort and count the fleet of this round, beside the loop: a large one takes a while."""
+        snapshot, paces = looking.snapshot, self._router.ranking_terms().paces
+        self._router.view_begins()
+        looking.index, capacity = await asyncio.to_thread(
+            lambda: (FleetIndex(snapshot, paces=paces).sorted_as(None), FleetCapacity(snapshot))
+        )
+        self._router.decide_by(capacity)
+
+    def _is_away(self, job: InspectedJob, looking: _Round) -> bool:
+        with looking.time:
+            return _is_away(read_decision(job.decision))
 
     def _move(self, job: InspectedJob, lane: LaneState, *, is_served: bool) -> tuple[str, Routed] | None:
         """Where the job belongs now, if that is elsewhere."""
         before = read_decision(job.decision)
-        if job.record.status != JobStatus.QUEUED or before is None or before.guaranteed or before.row == _ASKED:
+        if job.record.status != JobStatus.QUEUED or (
+            before is not None and (before.guaranteed or before.row == _ASKED)
+        ):
             return None
         if is_served and not _is_away(before):
             return None
         try:
+            if before is None and not (self._router.pools_are_off and _was_left_where_it_is(job)):
+                return None
             routed = self._router.route(_asked(job, before), key=job.record.idempotency_key or job.id)
         except NorthstarError as exc:
             # Pools, terms or the catalogue have changed since, and would refuse it today; it was accepted, so it stays.
@@ -145,40 +195,57 @@ class Rerouter:
             # A newer version wrote its body, or a client of its own: that one stays too, and holds up no other.
             log.debug("not_rerouted", job=job.id, error=str(exc))
             return None
-        goes_home = routed.decision.route == "matrix"
-        if routed.resolved.request.lane().key == lane.key or (is_served and not goes_home):
+        if _stays(routed, lane, before, is_served=is_served):
             return None
-        if not is_served and routed.decision.route == "waiting":
-            return None
+        self._router.gave(routed)
         return job.id, routed
 
-    async def _commit(self, lane: LaneState, moves: Sequence[tuple[str, Routed]], index: FleetIndex) -> int:
-        if not moves:
+    async def _commit(self, lane: LaneState, moves: Sequence[tuple[str, Routed]], looking: _Round) -> int:
+        if not moves or looking.index is None:
             return 0
         numbers: dict[str, int] = {}
         lanes, jobs = [], []
+        first: list[Routed] = []
         for job_id, routed in moves:
-            key = routed.resolved.request.lane()
-            if key.key not in numbers:
-                lanes.append(self._wanted_lane(key, index, routed.resolved.request.expected_s))
-                numbers[key.key] = len(lanes)
-            jobs.append(Rerouted(id=job_id, from_=lane.id, lane=numbers[key.key], decision=routed.stored()))
+            key = routed.resolved.request.lane().key
+            if key not in numbers:
+                lanes.append(self._wanted_lane(routed, looking.index))
+                first.append(routed)
+                numbers[key] = len(lanes)
+            jobs.append(Rerouted(id=job_id, from_=lane.id, lane=numbers[key], decision=routed.stored()))
         because = moves[0][1].decision.because
         outcomes = await self._cell.reroute(jobs, lanes=lanes, because=because, nonce=self._new_nonce())
         moved = sum(outcome.word == "ok" for outcome in outcomes)
         if moved:
             log.info("jobs_rerouted", cell=self._cell.name, jobs=moved, lane=lane.id, because=because)
+            await self._deploy(first, lanes, looking.snapshot)
         return moved
 
-    def _wanted_lane(self, lane: LaneKey, index: FleetIndex, run_s: float | None) -> WantedLane:
-        prefers_edge = self._router.prefers_edge(lane.pool)
-        return wanted_lane(lane, index.snapshot, self._rule, index=index, run_s=run_s, prefers_edge=prefers_edge)
+    async def _deploy(self, routed: Sequence[Routed], lanes: Sequence[WantedLane], snapshot: CellSnapshot) -> None:
+        """Have models brought to where jobs go now, as at submit: what was ordered for them elsewhere helps nobody there."""
+        if self._deployer is None:
+            return
+        for one, lane in zip(routed, lanes, strict=True):
+            if one.deploys:
+                await self._deployer.bring(one, [placement.machine for placement in lane.placements], snapshot)
+
+    def _wanted_lane(self, routed: Routed, index: FleetIndex) -> WantedLane:
+        request = routed.resolved.request
+        return wanted_lane(
+            request.lane(),
+            index.snapshot,
+            self._rule,
+            index=index,
+            run_s=request.expected_s,
+            terms=self._router.ranking_terms(),
+            paces=self._router.paces_of(routed),
+        )
 
 
-def _served(snapshot: CellSnapshot) -> set[str]:
+def _served(snapshot: CellSnapshot) -> frozenset[str]:
     """Classes that some machine which takes work can serve."""
-    profiles = {machine.profile for machine in snapshot.machines.values() if machine.active}
-    return {class_id for (profile, class_id), fits in snapshot.fits.items() if fits and profile in profiles}
+    profiles = {machine.profile for machine in snapshot.machines.values() if machine.takes_work}
+    return frozenset(class_id for (profile, class_id), fits in snapshot.fits.items() if fits and profile in profiles)
 
 
 def _is_away(decision: RoutingDecision | None) -> bool:
@@ -186,12 +253,26 @@ def _is_away(decision: RoutingDecision | None) -> bool:
     return decision is not None and decision.optimal not in {decision.pool, UNIFORM}
 
 
-def _asked(job: InspectedJob, before: RoutingDecision) -> JobRequest:
+def _stays(routed: Routed, lane: LaneState, before: RoutingDecision | None, *, is_served: bool) -> bool:
+    """Whether a job is not moved by what was decided for it now."""
+    route = routed.decision.route
+    if routed.resolved.request.lane().key == lane.key or (route != "matrix" if is_served else route == "waiting"):
+        return True
+    # What nobody has routed only goes to any machine, and never into a pool.
+    return before is None and routed.decision.row != _SWITCHED_OFF
+
+
+def _was_left_where_it_is(job: InspectedJob) -> bool:
+    """Whether nobody has routed the job, and it waits where such jobs wait that ask for no pool."""
+    return not job.decision and msgspec.json.decode(job.body, type=JobBody).pool == UNROUTED
+
+
+def _asked(job: InspectedJob, before: RoutingDecision | None) -> JobRequest:
     """The job as if it were submitted now, without a pool. Its priority and cost are in the queue already and do not change.
 
-    What its submitter said of its time is known from the decision that went by it.
+    What its submitter said of its time is known from the decision that went by it, if there is one.
     """
-    declared = before.estimate.source == "declared"
+    said = before.estimate if before is not None and before.estimate.source == "declared" else None
     body = msgspec.json.decode(job.body, type=JobBody)
     return JobRequest(
         service=body.service,
@@ -200,5 +281,5 @@ def _asked(job: InspectedJob, before: RoutingDecision) -> JobRequest:
         tenant=job.record.tenant,
         user=body.user,
         speciality=body.speciality,
-        expected_s=before.estimate.p50_s if declared and before.estimate.p50_s > 0 else None,
+        expected_s=said.p50_s if said is not None and said.p50_s > 0 else None,
     )

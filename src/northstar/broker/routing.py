@@ -19,12 +19,14 @@ from northstar.policy.models.workload_memory import WorkloadMemory
 from northstar.policy.routing.decision_matrix import choose_pool
 from northstar.policy.routing.duration import JobToTime
 from northstar.policy.routing.duration_rules import work_of
+from northstar.policy.routing.given_slots import GivenSlots
 from northstar.policy.routing.pool_capacity import FleetCapacity
 from northstar.policy.routing.pool_fallback import NO_CAPACITY, FallbackRule, route_to_pool
+from northstar.policy.routing.ranking_terms import ranking_terms
 from northstar.policy.routing.snapshot import CellSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from northstar.broker.job_needs import Needs
     from northstar.domain.decisions import PoolChoice, Rejection
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     from northstar.domain.tenancy import TenantTerms
     from northstar.domain.workloads import Workload
     from northstar.policy.models.catalogue_index import CatalogueIndex
+    from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.pool_fallback import PoolCapacity, PoolRoute
+    from northstar.policy.routing.ranking_terms import RankingTerms
 
 #: As long as a stored decision may be, bytes; as the function library bounds it.
 MAX_DECISION_BYTES: Final = 4_096
@@ -51,13 +55,22 @@ class Estimates(Protocol):
         """Seconds of the work itself on the job's class of GPU; empty: on none in particular."""
         ...
 
+    def run_times(self, job: JobToTime, gpu_classes: Iterable[str]) -> Mapping[str, float]:
+        """Seconds of the work by class of GPU; nothing of classes for which runs do not say it of this very work."""
+        ...
+
+    def paces(self) -> GpuPaces:
+        """How fast classes of GPU are beside each other."""
+        ...
+
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
-    """A job with its pool and needs decided, and why. `deploys`: its models are to be brought to the pool."""
+    """A job with its pool and needs decided, and why. `deploys`: its models are to be brought to the pool. `timed`: what its estimate asked for."""
 
     resolved: ResolvedRequest
     decision: RoutingDecision
     deploys: bool = False
+    timed: JobToTime | None = None
 
     def stored(self) -> str:
         """The decision as JSON within its bound: of many pools that were passed over, the last ones go unsaid."""
@@ -88,11 +101,43 @@ class Router:
         self._rule = rule
         self._read = WorkloadMemory()
         self._fleet = FleetCapacity(CellSnapshot())
+        self._given = GivenSlots()
         self._needs: JobNeeds | None = None
+        self._ranking: tuple[Pools, GpuPaces, RankingTerms] | None = None
 
     def see(self, snapshot: CellSnapshot) -> None:
         """From now on decide by this view of the fleet."""
-        self._fleet = FleetCapacity(snapshot)
+        self.view_begins()
+        self.decide_by(FleetCapacity(snapshot))
+
+    def view_begins(self) -> None:
+        """The fleet is being read, and `decide_by` follows: what is given away meanwhile is not in it."""
+        self._given.view_begins()
+
+    def decide_by(self, fleet: FleetCapacity) -> None:
+        """From now on decide by this view of the fleet."""
+        self._fleet = fleet
+        self._given.view_is_new()
+
+    def gave(self, routed: Routed) -> None:
+        """The job goes where it was routed, so a slot less is free there; the view will not say so before it is read anew."""
+        pool = routed.decision.pool
+        self._given.give(pool, self._fleet.shared(pool))
+
+    def ranking_terms(self) -> RankingTerms:
+        """What machines are ranked by beside what they are: by the pools and the runs of this moment."""
+        pools, paces, known = self._pools(), self._estimates.paces(), self._ranking
+        if known is None or known[0] is not pools or known[1] is not paces:
+            known = self._ranking = (pools, paces, ranking_terms(pools, paces))
+        return known[2]
+
+    def paces_of(self, routed: Routed) -> GpuPaces:
+        """How long this very job takes on each class of GPU of the fleet, as far as runs like it tell more than those of others."""
+        general, expected_s = self.ranking_terms().paces, routed.resolved.request.expected_s
+        if routed.timed is None or not expected_s:
+            return general
+        run_s = self._estimates.run_times(routed.timed, self._fleet.gpu_classes)
+        return general.with_times(run_s, expected_s=expected_s)
 
     def _needed(self) -> JobNeeds:
         """Needs by the view and the catalogue of this moment."""
@@ -101,10 +146,10 @@ class Router:
             needs = self._needs = JobNeeds(self._fleet, catalogue)
         return needs
 
-    def prefers_edge(self, pool: str) -> bool:
-        """Whether the pool's work goes to machines near its users before equal ones."""
-        spec = self._pools().get(pool)
-        return spec is not None and spec.scaling.prefers_edge
+    @property
+    def pools_are_off(self) -> bool:
+        """Whether any machine may take any job (`routing.mode`)."""
+        return self._pools().routing.mode == "uniform"
 
     def weight(self, tenant: str) -> float:
         """The tenant's part of a fair share, beside others' 1."""
@@ -124,9 +169,10 @@ class Router:
         )
         needs = self._needed().of(request, workload, terms)
         workload = needs.told(workload)
-        profile = self._profile(request, workload, needs, key=key, pools=pools, terms=terms)
+        timed = _timed(request, workload, needs)
+        profile = self._profile(request, workload, needs, timed, key=key, pools=pools, terms=terms)
         choice = choose_pool(profile, pools)
-        route = route_to_pool(profile, choice, pools, needs.capacity, self._rule)
+        route = route_to_pool(profile, choice, pools, needs.capacity, self._rule, given=self._given.of)
         # A guest keeps the turn of its own pool: it does not come before those whose pool it is, nor take a boost home from there.
         wanted = pools.get(choice.pool)
         # The estimate that decided: on the GPU by which the wanted pool counts.
@@ -145,6 +191,7 @@ class Router:
                 notes=tuple(note[:400] for note in (*workload.unread, *needs.notes)[:_MOST_NOTES]),
             ),
             deploys=route.deploys,
+            timed=timed,
         )
 
     def _profile(
@@ -152,6 +199,7 @@ class Router:
         request: JobRequest,
         workload: Workload,
         needs: Needs,
+        timed: JobToTime,
         *,
         key: str,
         pools: Pools,
@@ -160,15 +208,8 @@ class Router:
         """With an estimate for each GPU that some pool counts by."""
         sizes = [need.size_bytes for need in needs.requires.models]
         classes = sorted({spec.compute.reference_gpu for spec in pools.pools.values()} | {""})
-        asked = JobToTime(
-            service=request.service,
-            workload=workload,
-            model=needs.main_model,
-            user=f"{request.tenant}/{request.user}" if request.user else "",
-            declared_s=request.expected_s or 0.0,
-        )
         first, *others = (
-            self._estimates.estimate(msgspec.structs.replace(asked, gpu_class=gpu_class)) for gpu_class in classes
+            self._estimates.estimate(msgspec.structs.replace(timed, gpu_class=gpu_class)) for gpu_class in classes
         )
         return JobProfile(
             key=key,
@@ -182,6 +223,16 @@ class Router:
             models_bytes=sum(sizes),
             vram_mb=needs.requires.vram_mb,
         )
+
+
+def _timed(request: JobRequest, workload: Workload, needs: Needs) -> JobToTime:
+    return JobToTime(
+        service=request.service,
+        workload=workload,
+        model=needs.main_model,
+        user=f"{request.tenant}/{request.user}" if request.user else "",
+        declared_s=request.expected_s or 0.0,
+    )
 
 
 def _decision(

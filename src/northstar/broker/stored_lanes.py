@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.broker.decisions import read_decision
-from northstar.broker.submission import wanted_lane
+from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.jobs import JobBody
 from northstar.policy.routing.fleet_index import FleetIndex
 

@@ -9,24 +9,22 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.broker.deployment import Deployer
+from northstar.broker.fleet_view import FleetView
 from northstar.broker.needs import ResolvedRequest, resolve_requests
 from northstar.broker.requests import check_batch
+from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.domain.refusals import UnknownWord
-from northstar.domain.requirements import read_anchors, read_class
-from northstar.policy.routing.candidates import ranking
-from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.ready_after import PatienceRule
-from northstar.policy.routing.snapshot import ASSUMED_RUN_S, CellSnapshot, LaneState
 from northstar.store.idempotency import has_key
-from northstar.store.messages import Placement, Submitted, WantedJob, WantedLane
-from northstar.store.snapshots import CellReader
+from northstar.store.messages import Submitted, WantedJob, WantedLane
 from northstar.store.words import known_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from northstar.broker.catalogue_view import CatalogueView
+    from northstar.broker.fleet_view import SeenFleet
     from northstar.broker.routing import Routed, Router
     from northstar.domain.decisions import RoutingDecision
     from northstar.domain.jobs import JobRequest
@@ -81,46 +79,6 @@ def wanted_job(
     )
 
 
-def wanted_lane(
-    lane: LaneKey,
-    snapshot: CellSnapshot | None,
-    rule: PatienceRule,
-    *,
-    index: FleetIndex | None = None,
-    run_s: float | None = None,
-    prefers_edge: bool = False,
-) -> WantedLane:
-    """A lane as the function library takes it; with policy's ranking of the machines in `snapshot`, if given. `index` is one of it.
-
-    `run_s` is how long its first job is expected to run.
-    """
-    fits: tuple[tuple[str, bool], ...] = ()
-    placements: tuple[Placement, ...] = ()
-    if snapshot is not None:
-        state = LaneState(
-            id="",
-            key=lane.key,
-            requirement_class="",
-            anchors=read_anchors(lane.anchors),
-            unfinished=0,
-            run_s=run_s or ASSUMED_RUN_S,
-        )
-        wanted = read_class(lane.requirement_class)
-        decided, ranked = ranking(state, wanted, snapshot, rule, index=index, prefers_edge=prefers_edge)
-        fits = tuple(decided)
-        placements = tuple(Placement(choice.subject, choice.ready_after_ms, choice.preference) for choice in ranked)
-    return WantedLane(
-        key=lane.key,
-        class_=lane.requirement_class,
-        pool=lane.pool,
-        vram_mb=lane.vram_mb,
-        words=lane.words,
-        anchors=lane.anchors,
-        fits=fits,
-        placements=placements,
-    )
-
-
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """A job that was taken in, and where it waits and why; of one that was known already, and without a router, nobody says."""
 
@@ -150,18 +108,15 @@ class Submitter:
     ) -> None:
         self._router = router
         self._deployer = Deployer(cell, new_id=new_id, monotonic=monotonic)
+        self.view = FleetView(cell, monotonic=monotonic, every_s=view_s, router=router)
         self._cell = cell
-        self._reader = CellReader(cell.client, cell.keys)
         self._new_id = new_id
         self._monotonic = monotonic
         self._weights = weights or {}
         self._rule = rule or PatienceRule()
-        self._view_s = view_s
         self._catalogue = catalogue
-        self._view: CellSnapshot | None = None
-        self._index: FleetIndex | None = None
-        self._viewed_s = -math.inf
         self._placed: dict[str, float] = {}
+        self._forgot_s = -math.inf
 
     async def submit(self, requests: Sequence[JobRequest]) -> list[Submitted]:
         """Accept all of them or none. Raises as `submit_and_tell`."""
@@ -186,10 +141,12 @@ class Submitter:
         numbers: dict[str, int] = {}
         lanes: list[WantedLane] = []
         jobs: list[WantedJob] = []
-        for job_id, request, (resolved, decision), lane in zip(ids, requests, whole, lane_keys, strict=True):
+        for place, (job_id, request, (resolved, decision), lane) in enumerate(
+            zip(ids, requests, whole, lane_keys, strict=True)
+        ):
             if lane.key not in numbers:
                 seen = None if self._is_placed(lane.key) else view
-                lanes.append(self._wanted_lane(lane, seen, resolved.request.expected_s))
+                lanes.append(self._wanted_lane(lane, seen, resolved, routed[place] if routed else None))
                 numbers[lane.key] = len(lanes)
             number, weight = numbers[lane.key], self._weight(request.tenant)
             jobs.append(
@@ -199,7 +156,7 @@ class Submitter:
             accepted = await self._cell.submit(jobs=jobs, lanes=lanes, nonce=self._new_id()[-16:])
         except UnknownWord as exc:
             raise await self._with_known_words(exc) from exc
-        if view is None or view.machines:
+        if view is None or view.snapshot.machines:
             self._placed.update(dict.fromkeys(numbers, self._monotonic()))
         await self._deploy(routed, lanes, view)
         if not routed:
@@ -208,11 +165,24 @@ class Submitter:
         pairs = zip(accepted, routed, strict=True)
         return [Accepted(job=job, decision=None if job.replayed else one.decision) for job, one in pairs]
 
-    def _wanted_lane(self, lane: LaneKey, view: CellSnapshot | None, run_s: float | None) -> WantedLane:
-        prefers_edge = self._router is not None and self._router.prefers_edge(lane.pool)
-        return wanted_lane(lane, view, self._rule, index=self._index, run_s=run_s, prefers_edge=prefers_edge)
+    def _wanted_lane(
+        self, lane: LaneKey, view: SeenFleet | None, resolved: ResolvedRequest, routed: Routed | None
+    ) -> WantedLane:
+        run_s = resolved.request.expected_s
+        if view is None:
+            return wanted_lane(lane, None, self._rule, run_s=run_s)
+        paces = None if self._router is None or routed is None else self._router.paces_of(routed)
+        return wanted_lane(
+            lane,
+            view.snapshot,
+            self._rule,
+            index=view.index,
+            run_s=run_s,
+            terms=self.view.terms(),
+            paces=paces,
+        )
 
-    async def _deploy(self, routed: Sequence[Routed], lanes: Sequence[WantedLane], view: CellSnapshot | None) -> None:
+    async def _deploy(self, routed: Sequence[Routed], lanes: Sequence[WantedLane], view: SeenFleet | None) -> None:
         """Have models brought for lanes that were placed just now; one job speaks for all of its lane."""
         if view is None:
             return
@@ -220,7 +190,7 @@ class Submitter:
         for one in routed:
             machines = ranked.pop(one.resolved.request.lane().key, None)
             if machines and one.deploys:
-                await self._deployer.bring(one, machines, view)
+                await self._deployer.bring(one, machines, view.snapshot)
 
     def _weight(self, tenant: str) -> float:
         given = self._weights.get(tenant)
@@ -234,15 +204,22 @@ class Submitter:
             return []
         if self._catalogue is not None:
             await self._catalogue.current()
-        await self._look()
+        await self.view.now()
         router, keys = self._router, [one.idempotency_key or job_id for one, job_id in zip(requests, ids, strict=True)]
         try:
-            return [router.route(request, key=key) for request, key in zip(requests, keys, strict=True)]
+            return [self._given(router, request, key) for request, key in zip(requests, keys, strict=True)]
         except (InvalidRequest, Refused):
             # What was accepted once stays accepted, whatever pools, terms or the catalogue say by now.
             if all([await self._is_known(request, job_id) for request, job_id in zip(requests, ids, strict=True)]):
                 return []
             raise
+
+    @staticmethod
+    def _given(router: Router, request: JobRequest, key: str) -> Routed:
+        """Where the job goes; the next one of the batch, and of others by this view, finds a free slot less there."""
+        routed = router.route(request, key=key)
+        router.gave(routed)
+        return routed
 
     async def _is_known(self, request: JobRequest, job_id: str) -> bool:
         """Whether the cell has this very request already; then it answers by it, and looks at nothing else of the submission."""
@@ -274,18 +251,10 @@ class Submitter:
         """Whether the cell knows the lane and policy has ranked machines for it."""
         return self._monotonic() - self._placed.get(lane_key, -math.inf) < PLACED_S
 
-    async def _view_for(self, lane_keys: set[str]) -> CellSnapshot | None:
-        """Policy's view of the machines, if a lane needs a ranking; read anew when it is old."""
-        return None if all(self._is_placed(key) for key in lane_keys) else await self._look()
-
-    async def _look(self) -> CellSnapshot:
-        """The machines as they are, or were a moment ago."""
+    async def _view_for(self, lane_keys: set[str]) -> SeenFleet | None:
+        """The machines, if a lane needs a ranking; read anew when what is known is old. Old placements are forgotten on the way."""
         now_s = self._monotonic()
-        if self._view is None or now_s - self._viewed_s >= self._view_s:
-            self._view = await self._reader.snapshot()
-            self._index = FleetIndex(self._view, self._index)
-            self._viewed_s = now_s
+        if now_s - self._forgot_s >= PLACED_S:
+            self._forgot_s = now_s
             self._placed = {key: at_s for key, at_s in self._placed.items() if now_s - at_s < PLACED_S}
-            if self._router is not None:
-                self._router.see(self._view)
-        return self._view
+        return None if all(self._is_placed(key) for key in lane_keys) else await self.view.now()

@@ -38,13 +38,29 @@ async def read_lane_waits(client: ValkeyClient, keys: CellKeys, lanes: Sequence[
 
 async def read_first_jobs(client: ValkeyClient, keys: CellKeys, lane: str, *, count: int) -> list[str]:
     """The ids of the first jobs of a lane, in the order in which they will be taken. Raises Unavailable."""
+    return [job for job, _ in await read_jobs_after(client, keys, lane, b"", count=count)]
+
+
+async def read_jobs_after(
+    client: ValkeyClient, keys: CellKeys, lane: str, place: bytes, *, count: int
+) -> list[tuple[str, bytes]]:
+    """The ids of the jobs of a lane that come after a place, in the order in which they will be taken, each with its own place.
+
+    The empty place is that before all. Raises Unavailable.
+    """
     try:
         answer: Any = await client.execute_command(
-            "ZRANGEBYLEX", keys["waiting"], f"[{lane}", b"(" + lane.encode() + b"\xff", "LIMIT", 0, count
+            "ZRANGEBYLEX",
+            keys["waiting"],
+            b"(" + place if place else f"[{lane}",
+            b"(" + lane.encode() + b"\xff",
+            "LIMIT",
+            0,
+            count,
         )
     except FAULTS as exc:
         raise translate(exc) from exc
-    return [member[_LANE_AND_ORDER:].decode() for member in answer]
+    return [(member[_LANE_AND_ORDER:].decode(), member) for member in answer]
 
 
 async def read_first_job(client: ValkeyClient, keys: CellKeys, lane: str) -> str | None:

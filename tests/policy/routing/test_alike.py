@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from northstar.policy.routing.alike import Alike, AlikeMachines
 from northstar.policy.routing.candidates import candidates
-from northstar.policy.routing.plan import choices_of, plan_rankings
+from northstar.policy.routing.plan import OwnChoices, plan_rankings
+from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.snapshot import MachineState
 from tests.policy.routing.builders import SDXL, machine
 from tests.policy.routing.test_plan import RULE, a_cell, lanes, machines
@@ -44,7 +45,7 @@ def test_who_saw_the_fleet_before_plans_as_one_who_sees_it_first(
         snapshot.machines.clear()
         snapshot.machines.update(kept)
         planned = {
-            name: choices_of(snapshot.machines[name], ranking)
+            name: OwnChoices(snapshot, NO_TERMS).of(snapshot.machines[name], ranking)
             for group, ranking in plan_rankings(snapshot, RULE, known)
             for name in group.ids
         }

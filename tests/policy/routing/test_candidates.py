@@ -8,11 +8,14 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from northstar.domain.machines import MachineDescription
 from northstar.policy.routing.candidates import MAX_CANDIDATES, Choice, candidates, ranking, undecided_fits
+from northstar.policy.routing.gpu_pace import GpuPaces
+from northstar.policy.routing.ranking_terms import RankingTerms
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot
 from tests.policy.routing.builders import GB, SDXL, cell, lane, machine, profile, wanted
-from tests.policy.routing.test_machine_choice import NOW_MS, machines
+from tests.policy.routing.test_machine_choice import NOW_MS, machines, paces
 
 RULE = PatienceRule()
 
@@ -165,7 +168,59 @@ def test_where_it_counts_machines_near_their_users_go_before_equal_ones() -> Non
     near, far = machine("near", profile="edge"), machine("far")
     snapshot = msgspec.structs.replace(cell(near, far), profiles={"p": profile(), "edge": profile(tags=("edge",))})
     new = lane("new")
-    _, preferred = ranking(new, wanted(), snapshot, RULE, prefers_edge=True)
+    _, preferred = ranking(new, wanted(), snapshot, RULE, terms=RankingTerms(near=frozenset({"standard"})))
     _, equal = ranking(new, wanted(), snapshot, RULE)
     assert sorted((one.preference, one.subject) for one in preferred) == [(0, "near"), (1, "far")]
     assert {one.preference for one in equal} == {0}
+
+
+#: An L4 takes four times as long as an H100.
+PACES = GpuPaces({"h100": 0.5, "l4": 2.0})
+H100, L4 = MachineDescription(gpu="NVIDIA H100 PCIe"), MachineDescription(gpu="NVIDIA L4")
+BY_PACE = RankingTerms(paces=PACES)
+
+
+def test_of_idle_machines_that_hold_the_models_the_one_with_the_faster_gpu_has_the_job_done_first() -> None:
+    snapshot = cell(machine("a", description=L4), machine("b", description=H100), machine("c"))
+    _, choices = ranking(lane("new"), wanted(), snapshot, RULE, terms=BY_PACE)
+    assert [one.subject for one in choices] == ["b", "c", "a"]
+    assert [one.preference for one in choices] == [0, 8 * 100, 8 * 300]  # 10 s and 30 s later than the fastest
+
+
+def test_what_is_known_of_the_work_itself_counts_more_than_what_gpus_are_like_in_general() -> None:
+    snapshot = cell(machine("a", description=L4), machine("b", description=H100))
+    own = PACES.with_times({"l4": 5.0}, expected_s=20.0)
+    _, choices = ranking(lane("new"), wanted(), snapshot, RULE, terms=BY_PACE, paces=own)
+    assert min(choices).subject == "a"
+
+
+def test_a_fast_gpu_that_must_fetch_does_not_wait_for_a_slow_one_that_holds_the_models() -> None:
+    """It has the job done after 6 s of fetch, 4 s of load and 10 s of run; the other one after 40 s of run."""
+    slow, fast = machine("slow", held={"sdxl": "resident"}, description=L4), machine("fast", description=H100)
+    snapshot = cell(slow, fast)
+    for terms, first in ((RankingTerms(), "slow"), (BY_PACE, "fast")):
+        _, choices = ranking(lane("new", anchors=SDXL), wanted(), snapshot, RULE, terms=terms)
+        assert min(choices).subject == first
+
+
+@settings(deadline=None)
+@given(
+    hosts=st.lists(machines, max_size=8),
+    anchors=st.sampled_from([(), SDXL, (*SDXL, ("vae", GB))]),
+    known=paces,
+    near=st.sampled_from([frozenset[str](), frozenset({"standard"})]),
+)
+def test_both_sides_judge_alike_by_paces_and_nearness_too(
+    hosts: list[dict[str, Any]], anchors: tuple[tuple[str, int], ...], known: GpuPaces, near: frozenset[str]
+) -> None:
+    named = [machine(f"m{number}", **host | {"profile": "p"}) for number, host in enumerate(hosts)]
+    snapshot = msgspec.structs.replace(cell(*named, lane("l", anchors=anchors)), now_ms=NOW_MS)
+    terms = RankingTerms(known, near)
+    working = {name for name, one in snapshot.machines.items() if one.active and one.slots}
+    seen_by_machines = {
+        name: (choice.ready_after_ms, choice.preference)
+        for name in working
+        for choice in candidates(snapshot.machines[name], snapshot, RULE, terms)
+    }
+    _, seen = ranking(lane("new", anchors=anchors), wanted(), snapshot, RULE, terms=terms)
+    assert {one.subject: (one.ready_after_ms, one.preference) for one in seen} == seen_by_machines

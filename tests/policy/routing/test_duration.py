@@ -215,3 +215,19 @@ def test_its_memory_is_bounded_and_what_was_learned_from_longest_ago_goes_first(
     assert estimator.key_count == 40
     assert estimator.estimate(_job(user="u999")).source == "user"
     assert estimator.estimate(_job(user="u1")).source == "shape"
+
+
+@given(runs=st.lists(_RUNS, max_size=12), job=_JOBS)
+def test_times_by_class_of_gpu_are_what_the_estimates_say_where_runs_say_it(
+    runs: list[FinishedRun], job: JobToTime
+) -> None:
+    estimator = DurationEstimator()
+    for run in runs:
+        estimator.learn(run)
+    classes = ("rtx-4090", "a100", "never-seen")
+    estimates = {name: estimator.estimate(msgspec.structs.replace(job, gpu_class=name)) for name in classes}
+    told = {name: one.p50_s for name, one in estimates.items() if one.source not in {"rules", "declared"}}
+    times = estimator.run_times(job, classes)
+    assert times == {name: told[name] for name in times}
+    ran = {run.gpu_class for run in runs if run.service == job.service and estimator.learn(run) == "learned"}
+    assert times.keys() == told.keys() & ran

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from northstar.domain.machines import MachineDescription
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.fleet_index import FleetIndex
+from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
 from northstar.policy.routing.machine_choice import Completion, JobNeed, expected_completion, link_class, link_rate
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 from tests.policy.routing.builders import GB, cell, machine, profile, wanted
@@ -72,6 +73,11 @@ def test_the_run_is_estimated_by_the_class_of_gpu() -> None:
     assert done(machine("m"), models=(), run_s={"h100": 7.0}).run_s == 20.0
 
 
+def test_what_a_slow_gpu_does_already_takes_longer_too() -> None:
+    slow = machine("m", slots=1, used=1, work_ahead_s=10.0, description=MachineDescription(gpu="NVIDIA L4"))
+    assert expected_completion(slow, a_job(models=()), now_ms=NOW_MS, paces=GpuPaces({"l4": 3.0})).wait_s == 30.0
+
+
 def test_a_cold_machine_is_chosen_when_the_holders_are_busy_for_longer_than_its_fetch_takes() -> None:
     holder = machine("holder", held={"sdxl": "resident"}, used=1, work_ahead_s=60.0)
     best = FleetIndex(at(holder, machine("cold"))).best(a_job())
@@ -99,6 +105,7 @@ def test_decisions_on_fit_are_kept_for_the_next_index_while_profiles_stay() -> N
 
 
 gpus = st.sampled_from(["", "NVIDIA L4", "NVIDIA H100 PCIe"])
+paces = st.dictionaries(st.sampled_from(["l4", "h100", "cpu"]), st.sampled_from([0.25, 1.0, 3.0])).map(GpuPaces)
 machines = st.builds(
     lambda **fields: fields,
     profile=st.sampled_from(["p", "big", "other", "kept", "eu"]),
@@ -136,25 +143,25 @@ def fleet(hosts: list[dict[str, Any]]) -> CellSnapshot:
     return at(*(machine(f"m{number}", **host) for number, host in enumerate(hosts)), profiles=PROFILES)
 
 
-def one_by_one(snapshot: CellSnapshot, job: JobNeed) -> list[tuple[float, str]]:
+def one_by_one(snapshot: CellSnapshot, job: JobNeed, paces: GpuPaces) -> list[tuple[float, str]]:
     able = [one for one in snapshot.machines.values() if one.active and one.slots]
     fitting = [one for one in able if decide_fit(PROFILES[one.profile], job.wanted).fits]
-    return sorted((expected_completion(one, job, now_ms=NOW_MS).total_s, one.id) for one in fitting)
+    return sorted((expected_completion(one, job, now_ms=NOW_MS, paces=paces).total_s, one.id) for one in fitting)
 
 
-def best_s(snapshot: CellSnapshot, job: JobNeed) -> float:
-    best = FleetIndex(snapshot).best(job)
+def best_s(snapshot: CellSnapshot, job: JobNeed, paces: GpuPaces = NO_PACES) -> float:
+    best = FleetIndex(snapshot, paces=paces).best(job)
     return float("inf") if best is None else best.total_s
 
 
 @settings(deadline=None, max_examples=300)
-@given(hosts=st.lists(machines, max_size=12), job=jobs, count=st.integers(1, 5))
+@given(hosts=st.lists(machines, max_size=12), job=jobs, count=st.integers(1, 5), known=paces)
 def test_the_best_are_those_that_looking_at_each_would_find(
-    hosts: list[dict[str, Any]], job: JobNeed, count: int
+    hosts: list[dict[str, Any]], job: JobNeed, count: int, known: GpuPaces
 ) -> None:
     snapshot = fleet(hosts)
-    found = [(one.total_s, one.machine) for one in FleetIndex(snapshot).ranked(job, count)]
-    assert found == one_by_one(snapshot, job)[:count]
+    found = [(one.total_s, one.machine) for one in FleetIndex(snapshot, paces=known).ranked(job, count)]
+    assert found == one_by_one(snapshot, job, known)[:count]
 
 
 @settings(deadline=None)
@@ -173,11 +180,11 @@ def test_never_a_machine_that_refuses(hosts: list[dict[str, Any]], job: JobNeed)
 
 
 @settings(deadline=None)
-@given(hosts=st.lists(machines, max_size=10), more=machines, job=jobs)
+@given(hosts=st.lists(machines, max_size=10), more=machines, job=jobs, known=paces)
 def test_adding_a_machine_never_makes_the_best_completion_later(
-    hosts: list[dict[str, Any]], more: dict[str, Any], job: JobNeed
+    hosts: list[dict[str, Any]], more: dict[str, Any], job: JobNeed, known: GpuPaces
 ) -> None:
-    assert best_s(fleet([*hosts, more]), job) <= best_s(fleet(hosts), job)
+    assert best_s(fleet([*hosts, more]), job, known) <= best_s(fleet(hosts), job, known)
 
 
 @given(one=machines, name=st.sampled_from(MODELS), job=jobs)

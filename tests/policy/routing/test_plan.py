@@ -6,17 +6,21 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from northstar.domain.machines import MachineDescription
 from northstar.policy.routing.candidates import candidates
+from northstar.policy.routing.gpu_pace import GpuPaces
 from northstar.policy.routing.plan import plan_candidates
+from northstar.policy.routing.ranking_terms import RankingTerms
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
-from tests.policy.routing.builders import GB, SDXL, cell, lane, machine
+from tests.policy.routing.builders import GB, SDXL, cell, lane, machine, profile, wanted
 
 RULE = PatienceRule()
 MODELS = ("sdxl", "flux", "wan", "vae")
+paces = st.dictionaries(st.sampled_from(["l4", "h100"]), st.sampled_from([0.25, 3.0])).map(GpuPaces)
 
 machines = st.builds(
-    lambda profile, held, active, rate, used, slots, fetching, work_ahead_s: machine(
+    lambda profile, held, active, rate, used, slots, fetching, work_ahead_s, gpu: machine(
         "?",
         profile=profile,
         held=held,
@@ -26,6 +30,7 @@ machines = st.builds(
         slots=slots,
         fetching=fetching,
         work_ahead_s=work_ahead_s,
+        description=MachineDescription(gpu=gpu),
     ),
     st.sampled_from(["p", "other", "third"]),
     st.dictionaries(st.sampled_from(MODELS), st.sampled_from(["resident", "disk"])),
@@ -35,6 +40,7 @@ machines = st.builds(
     st.integers(0, 3),
     st.dictionaries(st.sampled_from(MODELS), st.integers(0, 20_000), max_size=2),
     st.sampled_from([0.0, 12.5, 60.0]),
+    st.sampled_from(["", "NVIDIA L4", "NVIDIA H100 PCIe"]),
 )
 lanes = st.builds(
     lambda class_, anchors, unfinished, running, run_s, head: lane(
@@ -60,7 +66,10 @@ def a_cell(hosts: list[MachineState], queues: list[LaneState], fits: list[bool])
     pairs = [(profile, class_) for profile in ("p", "other", "third") for class_ in ("c", "d", "e")]
     named = [machine(f"m{n}", **fields_of(host)) for n, host in enumerate(hosts)]
     numbered = [lane(f"l{n:03}", **fields_of(queue)) for n, queue in enumerate(queues)]
-    return msgspec.structs.replace(cell(*named, *numbered, fits=dict(zip(pairs, fits, strict=True))), now_ms=10_000)
+    whole = cell(*named, *numbered, fits=dict(zip(pairs, fits, strict=True)))
+    profiles = {"p": profile(), "other": profile(tags=("edge",)), "third": profile()}
+    classes = {"c": wanted(), "d": wanted(pool="fast"), "e": wanted()}
+    return msgspec.structs.replace(whole, now_ms=10_000, profiles=profiles, classes=classes)
 
 
 def fields_of(part: MachineState | LaneState) -> dict[str, object]:
@@ -72,14 +81,15 @@ def fields_of(part: MachineState | LaneState) -> dict[str, object]:
     hosts=st.lists(machines, max_size=6),
     queues=st.lists(lanes, max_size=12),
     copies=st.sampled_from([1, 12]),
+    terms=st.builds(RankingTerms, paces, st.sampled_from([frozenset[str](), frozenset({"standard"})])),
     fits=st.lists(st.booleans(), min_size=9, max_size=9),
 )
 def test_each_machine_gets_what_it_would_get_alone(
-    hosts: list[MachineState], queues: list[LaneState], copies: int, fits: list[bool]
+    hosts: list[MachineState], queues: list[LaneState], copies: int, fits: list[bool], terms: RankingTerms
 ) -> None:
     snapshot = a_cell(hosts, queues * copies, fits)
-    alone = {name: candidates(host, snapshot, RULE) for name, host in snapshot.machines.items()}
-    assert plan_candidates(snapshot, RULE) == alone
+    alone = {name: candidates(host, snapshot, RULE, terms) for name, host in snapshot.machines.items()}
+    assert plan_candidates(snapshot, RULE, terms) == alone
 
 
 def test_machines_alike_but_for_how_busy_they_are_keep_their_own_preference() -> None:

@@ -206,3 +206,21 @@ def test_one_more_machine_never_makes_a_job_wait_that_had_somewhere_to_go(
     before = route_to_pool(profile, choice, PACKAGED, capacity)
     after = route_to_pool(profile, choice, PACKAGED, capacity | {name: HOLDER})
     assert before.route == "waiting" or after.route != "waiting" or name in capacity
+
+
+def test_a_slot_that_somebody_has_by_now_is_not_given_again() -> None:
+    """Of two free slots one is kept for the pool's own work; a second guest by the same view would take that one too."""
+    pools = with_pool("heavy", scaling={"reserved_share": 0.5})
+    two = PoolCapacity(machines=2, fit=2, holders=2, slots=2, free=2, free_fit=2, free_holders=2)
+    choice = choose_pool(PICTURE, pools)
+    assert route_to_pool(PICTURE, choice, pools, {"heavy": two}).pool == "heavy"
+    after = route_to_pool(PICTURE, choice, pools, {"heavy": two}, given=lambda _: 1)
+    assert (after.pool, after.route) == ("fast-lane", "waiting")
+    assert [one.code for one in after.rejected if one.subject == "heavy"] == ["reserved"]
+
+
+def test_a_free_holder_is_given_to_one_guest_and_the_next_one_stays_at_home() -> None:
+    choice = choose_pool(PICTURE, PACKAGED)
+    capacity = {"fast-lane": FAR, "standard": HOLDER}
+    assert route_to_pool(PICTURE, choice, PACKAGED, capacity).pool == "standard"
+    assert route_to_pool(PICTURE, choice, PACKAGED, capacity, given=lambda _: 1).pool == "fast-lane"

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from northstar.broker.submission import wanted_job, wanted_lane
+from northstar.broker.submission import wanted_job
+from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.jobs import ClaimedJob, JobRequest
 from northstar.domain.limits import CellLimits
 from northstar.domain.machines import MachineDescription, MachineProfile

@@ -83,3 +83,28 @@ def test_pools_whose_examples_go_elsewhere_are_not_applied(running: Northstar) -
     answer = running.run("pools", "apply", "wrong.toml", "--yes")
     assert (answer.code, answer.err.partition(":")[0]) == (3, "NS_POOLS_MISROUTE")
     assert "nothing was applied: northstar pools check wrong.toml" in answer.err
+
+
+GIANT = """
+[[models]]
+name = "giant.safetensors"
+kind = "checkpoint"
+size_bytes = 90_000_000_000
+sources = ["https://h.test/giant.safetensors"]
+"""
+
+
+def test_pools_that_keep_more_than_their_machines_may_are_refused_by_the_sizes_of_the_catalogue(
+    running: Northstar,
+) -> None:
+    (running.folder / "giant.toml").write_text(GIANT)
+    running.good("models", "import", "giant.toml")
+    before, table, after = packaged_text().partition("[pools.fast-lane.models]\n")
+    (running.folder / "full.toml").write_text(f'{before}{table}keep = ["giant.safetensors"]\n{after}')
+    assert running.run("pools", "check", "full.toml").code == 0  # the file alone does not know how large the model is
+    for command in (("check", "full.toml", "--catalogue"), ("apply", "full.toml", "--yes")):
+        answer = running.run("pools", *command)
+        assert (answer.code, answer.err.partition(":")[0]) == (2, "NS_INVALID_POOLS")
+        assert (
+            "[pools.fast-lane.models] `keep` names models of 90.0 GB together, and models may take 80 GB" in answer.err
+        )

@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from northstar.broker.gateway.enrolment import Enrolment
 from northstar.broker.gateway.model_calls import MODEL_CALLS, ModelCalls
 from northstar.broker.gateway.socket import FrameInvalid
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.pool_terms import pool_terms
 from northstar.domain.refusals import NoSuchMachine
 from northstar.domain.run_reports import believed
-from northstar.policy.fleet.pool_membership import Announced, PoolRefusesMachine, counted_pools, pool_refusals
-from northstar.policy.fleet.pool_stance import is_kept
 from northstar.store import wire
-from northstar.store.machine_facts import facts_text
 from northstar.store.messages import Failure, Held
-from northstar.store.pool_census import count_others
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from northstar.broker.gateway.outputs import Outputs
+    from northstar.broker.gateway.pool_door import PoolDoor
     from northstar.domain.admission import Admitted
     from northstar.domain.pools import Pools
     from northstar.store.cell import Cell
@@ -41,18 +39,21 @@ class Calls:
         holder: str,
         outputs: Outputs,
         pools: Callable[[], Pools],
+        door: PoolDoor,
         new_nonce: Callable[[], str],
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
     ) -> None:
-        """`pools` gives those that hold now.
+        """`pools` gives those that hold now, `door` says who may enter them.
 
         `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come.
         """
         self._cell = cell
         self._admitted = admitted
         self._session = session
-        self._holder = holder
+        self._enrolment = Enrolment(
+            cell, admitted, session=session, holder=holder, pools=pools, door=door, new_nonce=new_nonce
+        )
         self._outputs = outputs
         self._pools = pools
         self._new_nonce = new_nonce
@@ -107,55 +108,25 @@ class Calls:
             raise
 
     async def _register(self, body: wire.Registration) -> wire.Registered:
-        machine, profile = self._admitted.machine, body.profile
-        self._admitted.grant.check(machine, profile, region=body.description.region)
-        await self._check_pools(body)
-        profile = msgspec.structs.replace(
-            profile,
-            exclusive=is_kept(self._pools(), profile.pools),
-            # Work that is bound to regions goes by what was granted, never by what a stranger says of itself.
-            region=profile.region if self._admitted.grant.region else "",
-        )
-        admitted_by = {"admitted_by": self._admitted.token_id} if self._admitted.token_id else {}
-        reply = await self._cell.register_machine(
-            machine=machine,
-            session=self._session,
-            profile=profile.canonical(),
-            fits=(),
-            slots=body.slots,
-            vram_mb=body.description.shared_vram_mb(profile),
-            holder=self._holder,
-            description=msgspec.json.encode(body.description).decode(),
-            words=profile.words(),
-            nonce=self._new_nonce(),
-            again=body.again,
-            facts=facts_text(body.description, vram_mb=body.description.shared_vram_mb(profile), pools=profile.pools),
-            **admitted_by,
-            **profile.named_set(),
-        )
+        reply = await self._enrolment.enter(body)
         self.left = False
         self._registered(body)
         self._slots = body.slots
-        self.serves = profile.pools
+        self.serves = body.profile.pools
         self.leases = dict(reply.held)
-        request = {"machine": machine, "session": self._session, "models": body.models}
+        request = {"machine": self._admitted.machine, "session": self._session, "models": body.models}
         await self._cell.call("models_present", request, dict[str, bool])
         held = tuple(Held(job, token) for job, token in reply.held)
-        return wire.Registered(held, reply.node_set_wanted, pool_terms(self._pools(), profile.pools))
+        return wire.Registered(held, reply.node_set_wanted, pool_terms(self._pools(), self.serves))
+
+    async def follow_pools(self) -> bool:
+        """As `Enrolment.follow_pools`."""
+        return await self._enrolment.follow_pools()
 
     async def tell_node_set(self, body: wire.TellNodeSet) -> wire.Nothing:
         """The node classes that its profile names. Raises NodeSetInvalid, and what the cell refuses."""
         await self._cell.tell_node_set(body.node_set, machine=self._admitted.machine, session=self._session)
         return wire.Nothing()
-
-    async def _check_pools(self, body: wire.Registration) -> None:
-        """Raises PoolRefusesMachine: it lacks what a pool asks of its machines."""
-        pools, machine = self._pools(), self._admitted.machine
-        announced = Announced(profile=body.profile, description=body.description)
-        counted = counted_pools(pools, announced)
-        others = await count_others(self._cell.client, self._cell.keys, machine) if counted else {}
-        if refusals := pool_refusals(pools, announced, others):
-            raise PoolRefusesMachine(machine, refusals=refusals)
 
     def _claimed(self, reply: ClaimReply, credits_: int) -> ClaimReply:
         # What a bell brought before takes no slot of those that were asked for: a machine that does not ask again is found by the sweep.
@@ -251,9 +222,7 @@ class Calls:
     async def leave(self, body: wire.Leave) -> wire.Nothing:
         """The machine goes."""
         self.parked = False
-        await self._cell.remove_machine(
-            self._admitted.machine, because=body.because, lost=False, nonce=self._new_nonce(), session=self._session
-        )
+        await self._enrolment.leave(because=body.because)
         self.left = True
         return wire.Nothing()
 

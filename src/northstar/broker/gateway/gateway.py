@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -12,11 +12,12 @@ import structlog
 from northstar.broker.fleet_log import MAX_NAMED
 from northstar.broker.gateway.calls import Calls
 from northstar.broker.gateway.conversation import Conversation, greeted, say_goodbye
+from northstar.broker.gateway.pool_door import PoolDoor
 from northstar.broker.gateway.refusal_log import RefusalLog
 from northstar.broker.gateway.socket import ConnectionReplaced, GatewayFull, SocketClosed
 from northstar.domain.errors import NorthstarError
 from northstar.domain.pool_terms import pool_terms
-from northstar.domain.refusals import MachineReplaced, TokenRevoked
+from northstar.domain.refusals import MachineReplaced, QueueRefusal, TokenRevoked
 from northstar.store import wire
 from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, Ordered, Revoked, listen
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from northstar.store.cell import Cell
 
 log = structlog.get_logger(__name__)
+
+#: Machines whose records are changed at once when pools have changed.
+FOLLOWING_AT_ONCE: Final = 16
 
 
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +67,8 @@ class Gateway:
         self._serve = serve
         self._outputs = outputs
         self._pools = pools
-        self._told_pools = pools()
+        self._told_pools = self._followed_pools = pools()
+        self._door = PoolDoor(cell, pools)
         self._new_nonce = new_nonce
         self._hear = hear
         self._options = options or GatewayOptions()
@@ -83,6 +88,7 @@ class Gateway:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(), name="gateway-bells")
             tasks.create_task(self._sweep_for_ever(), name="gateway-sweep")
+            tasks.create_task(self._follow_pools_for_ever(), name="gateway-pools")
 
     async def serve_machine(self, socket: Socket, token: str, admission: Admission) -> None:
         """One connection from hello to goodbye. Whatever is wrong with it is said to the peer, not raised."""
@@ -117,6 +123,7 @@ class Gateway:
             holder=self._serve,
             outputs=self._outputs,
             pools=self._pools,
+            door=self._door,
             new_nonce=self._new_nonce,
             registered=lambda body: self._settle(conversation, hello, body),
             refused=lambda error: self.refusals.refused(error, machine=admitted.machine),
@@ -212,6 +219,34 @@ class Gateway:
             served = conversation.calls.serves
             if (terms := pool_terms(pools, served)) != pool_terms(before, served):
                 conversation.tell_terms(terms)
+
+    async def _follow_pools_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.sweep_every_s)
+            await self.follow_pools()
+
+    async def follow_pools(self) -> int:
+        """Have the cell know of machines that are kept for their pools by now, or no more; gives how many. What fails is tried again."""
+        pools, conversations = self._pools(), list(self._conversations.values())
+        if pools is self._followed_pools:
+            return 0
+        changed, all_done = 0, True
+        for first in range(0, len(conversations), FOLLOWING_AT_ONCE):
+            some = conversations[first : first + FOLLOWING_AT_ONCE]
+            answers = await asyncio.gather(*(one.calls.follow_pools() for one in some), return_exceptions=True)
+            for one, answer in zip(some, answers, strict=True):
+                if isinstance(answer, QueueRefusal):
+                    continue  # it has gone, or comes back anew, and registers by the pools that hold then
+                if isinstance(answer, NorthstarError):
+                    log.warning("pools_not_followed", machine=one.machine, code=answer.code, error=str(answer))
+                    all_done = False
+                elif isinstance(answer, BaseException):
+                    raise answer
+                else:
+                    changed += answer
+        if all_done:
+            self._followed_pools = pools
+        return changed
 
     async def sweep(self) -> int:
         """Wake machines that should wait for work and, by the cell, do not: their bell was lost. Gives how many."""

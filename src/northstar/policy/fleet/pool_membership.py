@@ -97,4 +97,9 @@ def _reasons(spec: PoolSpec, announced: Announced, *, others: int) -> Iterator[s
     if spec.scaling.exclusive and len(profile.pools) > 1:
         yield f"it serves {len(profile.pools) - 1} other pools too, and machines of this one serve no other"
     if spec.scaling.max_machines and others >= spec.scaling.max_machines:
-        yield f"it has {others} machines already, as many as it may"
+        yield pool_is_full(others)
+
+
+def pool_is_full(machines: int) -> str:
+    """The reason against a further machine."""
+    return f"it has {machines} machines already, as many as it may"

@@ -16,7 +16,7 @@ Key = tuple[object, ...]
 
 
 class Alike(msgspec.Struct):
-    """Machines with the same profile, link, models and fetches, all of which take work or none does.
+    """Machines with the same profile, GPU, link, models and fetches, all of which take work or none does.
 
     `example` is, or was, one of them: only what they have in common may be read from it.
     """
@@ -55,7 +55,7 @@ class AlikeMachines:
 
     def _joins(self, machine: MachineState) -> None:
         held, fetching = frozenset(machine.held.items()), frozenset(machine.fetching.items())
-        key = (machine.profile, machine.download_bytes_per_s, machine.takes_work, held, fetching)
+        key = (machine.profile, machine.gpu_class, machine.download_bytes_per_s, machine.takes_work, held, fetching)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Alike(key, machine, {})

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from northstar.policy.fleet.pool_stance import EDGE_TAG
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.fleet_index import FleetIndex, Holders, fetch_left_ms
+from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.machine_choice import JobNeed, next_slot_s
+from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import Better, PatienceRule, patience_ms, start_cost_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.gpu_pace import GpuPaces
+    from northstar.policy.routing.ranking_terms import RankingTerms
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
 Anchors = tuple[tuple[str, int], ...]
@@ -47,7 +50,10 @@ def undecided_fits(snapshot: CellSnapshot) -> Iterable[tuple[str, str, bool]]:
 
 
 class Start(msgspec.Struct, frozen=True):
-    """How a machine stands to a lane: what it would take until it could start, ms, and for how long it leaves the jobs to others."""
+    """How a machine stands to a lane: for how long it leaves the jobs to others, ms, and what it takes longer than others.
+
+    `cost_ms` are fetch and load, and by how much longer the run itself takes there than on the fastest GPU of the fleet.
+    """
 
     cost_ms: float
     wait_ms: int
@@ -61,19 +67,22 @@ def _is_warm(machine: MachineState, anchors: Anchors) -> bool:
     return all(machine.held.get(name) == "resident" for name, _ in anchors)
 
 
-def holders_of(machines: Iterable[MachineState], anchors: Anchors, *, now_ms: int) -> Holders:
+def holders_of(
+    machines: Iterable[MachineState], anchors: Anchors, *, now_ms: int, paces: GpuPaces = NO_PACES
+) -> Holders:
     """Count those among `machines`, which fit the lane."""
     working = [machine for machine in machines if machine.takes_work]
     soon = [one for one in working if all(name in one.held or name in one.fetching for name, _ in anchors)]
     holding = [one for one in soon if _holds(one, anchors)]
     left_ms = 0.0 if holding else min((fetch_left_ms(one, anchors, now_ms) for one in soon), default=0.0)
     warm = [one for one in holding if _is_warm(one, anchors)]
-    return Holders(resident=_better(warm), anywhere=_better(holding), soon=_better(soon, left_ms))
+    return Holders(resident=_better(warm, paces), anywhere=_better(holding, paces), soon=_better(soon, paces, left_ms))
 
 
-def _better(machines: Iterable[MachineState], left_ms: float = 0.0) -> Better:
+def _better(machines: Collection[MachineState], paces: GpuPaces, left_ms: float = 0.0) -> Better:
     slots = [(machine.slots, min(machine.used, machine.slots)) for machine in machines]
-    return Better(len(slots), sum(all_ for all_, _ in slots), sum(used for _, used in slots), left_ms)
+    pace = paces.fastest(machine.gpu_class for machine in machines)
+    return Better(len(slots), sum(all_ for all_, _ in slots), sum(used for _, used in slots), left_ms, pace)
 
 
 def better_than(machine: MachineState, anchors: Anchors, holders: Holders) -> Better:
@@ -85,10 +94,23 @@ def better_than(machine: MachineState, anchors: Anchors, holders: Holders) -> Be
     return holders.anywhere if all(name in machine.fetching for name in absent) else holders.soon
 
 
-def start_of(machine: MachineState, lane: LaneState, holders: Holders, rule: PatienceRule, *, now_ms: int) -> Start:
-    """What the machine lacks of the lane's models, and how long the lane's oldest job must therefore have waited before it may take it."""
+def start_of(
+    machine: MachineState,
+    lane: LaneState,
+    holders: Holders,
+    rule: PatienceRule,
+    *,
+    now_ms: int,
+    pace: float = 1.0,
+    fastest: float = 1.0,
+) -> Start:
+    """What the machine lacks of the lane's models, and how long the lane's oldest job must therefore have waited before it may take it.
+
+    `pace` is that of its GPU, `fastest` that of the fastest GPU of the fleet.
+    """
+    lag_ms = 1_000 * lane.run_s * (pace - fastest)
     if _is_warm(machine, lane.anchors):
-        return Start(0.0, 0)
+        return Start(lag_ms, 0)
     cost_ms = start_cost_ms(
         lane.anchors,
         held=machine.held,
@@ -98,16 +120,17 @@ def start_of(machine: MachineState, lane: LaneState, holders: Holders, rule: Pat
         rule=rule,
     )
     better = better_than(machine, lane.anchors, holders)
-    return Start(cost_ms, patience_ms(cost_ms, waiting=lane.waiting, better=better, run_s=lane.run_s, rule=rule))
+    wait_ms = patience_ms(cost_ms, waiting=lane.waiting, better=better, run_s=lane.run_s, rule=rule, pace=pace)
+    return Start(cost_ms + lag_ms, wait_ms)
 
 
-def preference_of(machine: MachineState, cost_ms: float, *, is_far: bool = False) -> int:
-    """What the cell compares between machines that may take a job equally soon: when each could start it, and then which is emptier.
+def preference_of(machine: MachineState, cost_ms: float, *, pace: float = 1.0, is_far: bool = False) -> int:
+    """What the cell compares between machines that may take a job equally soon: when each has it done, and then which is emptier.
 
-    Tenths of seconds times 8, and how many of its slots are used, of which 7 are as good as more; one that is far from its users,
+    Of the run only counts by how much longer it takes than on the fastest GPU (`Start`). Tenths of seconds times 8, and how many of its slots are used, of which 7 are as good as more; one that is far from its users,
     where that counts, is as good as one with another slot used. A cell keeps 16 bits of it.
     """
-    tenths = int(10 * next_slot_s(machine) + cost_ms / 100)
+    tenths = int(10 * next_slot_s(machine, pace=pace) + cost_ms / 100)
     return min(65_535, 8 * tenths + min(7, machine.used + is_far))
 
 
@@ -120,7 +143,16 @@ def wait_class(ready_after_ms: int) -> int:
     return 1 + (ready_after_ms // 1_000).bit_length() if ready_after_ms else 0
 
 
-def candidates(machine: MachineState, snapshot: CellSnapshot, rule: PatienceRule) -> list[Choice]:
+def fastest_pace(snapshot: CellSnapshot, paces: GpuPaces) -> float:
+    """Of the GPUs of machines that take work."""
+    if not paces.factors:
+        return 1.0
+    return paces.fastest({one.gpu_class for one in snapshot.machines.values() if one.takes_work})
+
+
+def candidates(
+    machine: MachineState, snapshot: CellSnapshot, rule: PatienceRule, terms: RankingTerms = NO_TERMS
+) -> list[Choice]:
     """At most 64 lanes that the machine may take, best first.
 
     Lanes where somebody waits come before the others, those it can start soonest before later ones, and among these the first
@@ -130,11 +162,16 @@ def candidates(machine: MachineState, snapshot: CellSnapshot, rule: PatienceRule
     holders: dict[tuple[str, Anchors], Holders] = {}
     lanes = [lane for lane in snapshot.lanes.values() if snapshot.fits.get((machine.profile, lane.requirement_class))]
     starts: dict[str, Start] = {}
+    pace, fastest = terms.paces.of(machine.gpu_class), fastest_pace(snapshot, terms.paces)
+    far = terms.near_lanes(snapshot) if machine.profile in terms.far_profiles(snapshot) else frozenset[str]()
     for lane in lanes:
         need = (lane.requirement_class, lane.anchors)
         if need not in holders:
-            holders[need] = holders_of(_fitting(lane.requirement_class, snapshot), lane.anchors, now_ms=snapshot.now_ms)
-        starts[lane.id] = start_of(machine, lane, holders[need], rule, now_ms=snapshot.now_ms)
+            fitting = _fitting(lane.requirement_class, snapshot)
+            holders[need] = holders_of(fitting, lane.anchors, now_ms=snapshot.now_ms, paces=terms.paces)
+        starts[lane.id] = start_of(
+            machine, lane, holders[need], rule, now_ms=snapshot.now_ms, pace=pace, fastest=fastest
+        )
 
     def rank(lane: LaneState) -> tuple[bool, int, tuple[bool, str, int, str]]:
         return (not lane.waits, wait_class(starts[lane.id].wait_ms), lane_order(lane))
@@ -143,7 +180,14 @@ def candidates(machine: MachineState, snapshot: CellSnapshot, rule: PatienceRule
     kept = {lane.id for lane in heads}
     others = (lane for lane in lanes if lane.id not in kept)
     best = sorted([*heads, *heapq.nsmallest(MAX_CANDIDATES - len(heads), others, key=rank)], key=rank)
-    return [Choice(starts[lane.id].wait_ms, preference_of(machine, starts[lane.id].cost_ms), lane.id) for lane in best]
+    return [
+        Choice(
+            starts[lane.id].wait_ms,
+            preference_of(machine, starts[lane.id].cost_ms, pace=pace, is_far=lane.id in far),
+            lane.id,
+        )
+        for lane in best
+    ]
 
 
 def lane_order(lane: LaneState) -> tuple[bool, str, int, str]:
@@ -162,24 +206,31 @@ def ranking(
     rule: PatienceRule,
     *,
     index: FleetIndex | None = None,
-    prefers_edge: bool = False,
+    terms: RankingTerms = NO_TERMS,
+    paces: GpuPaces | None = None,
 ) -> tuple[list[tuple[str, bool]], list[Choice]]:
     """For a lane that may be new: (profile, fits) of every profile, and at most 64 machines, those first that have its jobs done first.
 
-    `index` is one of this snapshot, for callers that rank more than one lane. With `prefers_edge` machines near their users go before
-    equal ones.
+    `index` is one of this snapshot, for callers that rank more than one lane. `paces` are those of the lane's own work, where more is
+    known of it than of GPUs in general (`terms`).
     """
-    index = index or FleetIndex(snapshot)
+    index = index or FleetIndex(snapshot, paces=terms.paces)
     decisions = ((name, decide_fit(profile, wanted, snapshot.node_sets)) for name, profile in snapshot.profiles.items())
     fits = sorted((name, decision.fits) for name, decision in decisions if decision.is_final)
-    job = JobNeed(wanted=wanted, models=lane.anchors, run_elsewhere_s=lane.run_s)
-    holders = index.holders(job)
-    best = (snapshot.machines[found.machine] for found in index.ranked(job, MAX_CANDIDATES))
-    starts = [(machine, start_of(machine, lane, holders, rule, now_ms=snapshot.now_ms)) for machine in best]
-    far = frozenset(
-        name for name, profile in snapshot.profiles.items() if prefers_edge and EDGE_TAG not in profile.tags
-    )
-    return fits, [
-        Choice(start.wait_ms, preference_of(machine, start.cost_ms, is_far=machine.profile in far), machine.id)
-        for machine, start in starts
-    ]
+    own = terms.paces if paces is None else paces
+    # By class and not by machine: a fleet of thousands has a handful of classes.
+    by_class = {name: own.of(name) for name in index.gpu_classes} if own.factors else {}
+    run_s = {name: lane.run_s * pace for name, pace in by_class.items()}
+    job = JobNeed(wanted=wanted, models=lane.anchors, run_s=run_s, run_elsewhere_s=lane.run_s)
+    holders, fastest = index.holders(job), min(by_class.values(), default=1.0)
+    far = terms.far_profiles(snapshot) if wanted.pool in terms.near else frozenset[str]()
+    choices = []
+    for found in index.ranked(job, MAX_CANDIDATES):
+        machine = snapshot.machines[found.machine]
+        pace = by_class.get(machine.gpu_class, 1.0)
+        start = start_of(machine, lane, holders, rule, now_ms=snapshot.now_ms, pace=pace, fastest=fastest)
+        preference = preference_of(
+            machine, start.cost_ms, pace=index.paces.of(machine.gpu_class), is_far=machine.profile in far
+        )
+        choices.append(Choice(start.wait_ms, preference, machine.id))
+    return fits, choices

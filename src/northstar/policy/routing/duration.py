@@ -19,9 +19,13 @@ from northstar.policy.routing.duration_levels import ALIKE, MAX_CLASSES, Heard, 
 from northstar.policy.routing.duration_rules import RULE_CONFIDENCE, RULE_FACTOR, rule_s, work_of
 from northstar.policy.routing.duration_spread import Spread, Spreads
 from northstar.policy.routing.duration_summary import MOST_RATIOS, Errors, Learned, Said, said
+from northstar.policy.routing.gpu_pace import paces_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from northstar.domain.estimates import FinishedRun
+    from northstar.policy.routing.gpu_pace import GpuPaces
 
 #: What became of a run that was to be learned; only the first changed anything.
 Verdict = Literal["learned", "not-a-number", "not-positive", "absurd"]
@@ -41,6 +45,7 @@ _MAX_RATIOS: Final = 1_024
 #: Which levels a summary names first: those that most jobs share.
 _SHARED: Final[dict[str, int]] = {"service": 0, "model": 0, "service-work": 1, "model-work": 1, "shape": 1}
 _OF_A_USER: Final = 2
+_UNSEEN: Final[dict[str, Seen]] = {}
 _RANK: Final[dict[EstimateSource, int]] = {"features": 0, "model": 1, "shape": 2, "user": 3}
 
 
@@ -90,6 +95,7 @@ class DurationEstimator:
         self._keys: OrderedDict[LevelKey, dict[str, Seen]] = OrderedDict()
         self._ratios: OrderedDict[tuple[str, str], Seen] = OrderedDict()
         self._spreads: dict[EstimateSource, Spreads] = {}
+        self._paces: GpuPaces | None = None
 
     @property
     def key_count(self) -> int:
@@ -129,9 +135,7 @@ class DurationEstimator:
         work = work_of(job.workload)
         levels = level_keys(service=job.service, model=job.model, shape=job.workload.shape, user=job.user, work=work)
         look = self._look(levels, job.gpu_class, _log_work(work))
-        is_declared = math.isfinite(job.declared_s) and 0 < job.declared_s <= LONGEST_S
-        # Runs of the same service with another amount of work say less than who wrote the job.
-        if is_declared and (look is None or (look.source == "features" and not look.has_like_work)):
+        if _says_more(job, look):
             return _guess(job, job.declared_s, "declared")
         if look is None:
             return _guess(job, rule_s(job.workload), "rules")
@@ -177,6 +181,24 @@ class DurationEstimator:
             )
         return estimator
 
+    def run_times(self, job: JobToTime, gpu_classes: Iterable[str]) -> dict[str, float]:
+        """Seconds that the job is expected to take (the median), by class of GPU; only of classes that have run something like it.
+
+        Of these it is what `estimate` says, at a fraction of the work. What others take follows from these by the `paces`.
+        """
+        work = work_of(job.workload)
+        levels = level_keys(service=job.service, model=job.model, shape=job.workload.shape, user=job.user, work=work)
+        log_work, seen = _log_work(work), [self._keys.get(key, _UNSEEN) for _, key in levels]
+        known = [name for name in gpu_classes if any(name in classes for classes in seen)]
+        found = ((name, self._look(levels, name, log_work)) for name in known)
+        return {name: _seconds(look.log_s) for name, look in found if look is not None and not _says_more(job, look)}
+
+    def paces(self) -> GpuPaces:
+        """How fast classes of GPU are beside each other, by the shapes that more than one has run; the same object until more is learned."""
+        if self._paces is None:
+            self._paces = paces_of({pair: (seen.mean, seen.runs) for pair, seen in self._ratios.items()})
+        return self._paces
+
     def _look(self, levels: list[tuple[LevelRule, LevelKey]], gpu_class: str, log_work: float) -> _Look | None:
         # A job passes here once for each class of GPU that pools count by, so nothing is made on the way but what is given.
         value, source, runs, trust, has_like_work = 0.0, None, 0, 1.0, False
@@ -210,6 +232,7 @@ class DurationEstimator:
             slower = classes[two].mean - classes[one].mean if seen.runs else 0.0
             self._ratios.setdefault((one, two), Seen()).learn(slower, 0.0, forgets=0.02, within=ALIKE, heard=heard)
             self._ratios.move_to_end((one, two))
+            self._paces = None
         while len(self._ratios) > _MAX_RATIOS:
             self._ratios.popitem(last=False)
 
@@ -226,6 +249,12 @@ class DurationEstimator:
 
 def _said(seen: Seen) -> Said:
     return said(seen.weight, seen.mean, seen.runs, seen.work_mean, seen.work_square, seen.work_product)
+
+
+def _says_more(job: JobToTime, look: _Look | None) -> bool:
+    """Whether the submitter's word counts: runs of the same service with another amount of work say less than who wrote the job."""
+    is_declared = math.isfinite(job.declared_s) and 0 < job.declared_s <= LONGEST_S
+    return is_declared and (look is None or (look.source == "features" and not look.has_like_work))
 
 
 def _mean(seen: Seen, rule: LevelRule, log_work: float) -> float:

@@ -14,23 +14,24 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.policy.routing.bit_sets import Amounts, Bits, amounts, bits_by_name, bits_of, lowest
+from northstar.policy.routing.bit_sets import Bits, lowest
 from northstar.policy.routing.fit import decide_fit
+from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.machine_choice import (
     Completion,
     JobNeed,
     completion,
     expected_completion,
-    link_class,
     link_rate,
-    next_slot_s,
 )
+from northstar.policy.routing.machine_order import Order, ordered
 from northstar.policy.routing.ready_after import Better
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 
 #: Sets that one choice splits its machines into, at most; the models that would split further, the smallest, do not.
@@ -56,27 +57,6 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     fetching: bool
 
 
-class Order(msgspec.Struct, frozen=True):
-    """Machines sorted by when their next slot is free, and what is the same of some of them, as sets."""
-
-    machines: list[MachineState]
-    waits_s: list[float]
-    profiles: dict[str, Bits]
-    gpus: dict[str, Bits]
-    #: The fastest links first.
-    links: list[tuple[int, Bits]]
-    #: Model -> machines that have it in memory, on disk only, and that are fetching it.
-    resident: dict[str, Bits]
-    on_disk: dict[str, Bits]
-    in_flight: dict[str, Bits]
-    slots: Amounts
-    used: Amounts
-
-    def better(self, bits: Bits) -> Better:
-        """The slots of some of them, and how many are used."""
-        return Better(bits.bit_count(), self.slots.over(bits), self.used.over(bits))
-
-
 class Holders(msgspec.Struct, frozen=True):
     """Machines that take work, can serve a job or a lane, and have all its models: in memory, or at least on disk, or at least soon.
 
@@ -89,14 +69,20 @@ class Holders(msgspec.Struct, frozen=True):
 
 
 class FleetIndex:
-    """The machines of one snapshot that take work. `before` is an older index, whose decisions on fit are kept where they still hold."""
+    """The machines of one snapshot that take work. `before` is an older index, whose decisions on fit are kept where they still hold.
 
-    def __init__(self, snapshot: CellSnapshot, before: FleetIndex | None = None) -> None:
+    `paces` are by what the work that machines do already takes on their GPUs.
+    """
+
+    def __init__(self, snapshot: CellSnapshot, before: FleetIndex | None = None, *, paces: GpuPaces = NO_PACES) -> None:
         self.snapshot = snapshot
+        self.paces = paces
         self._working = [one for one in snapshot.machines.values() if one.takes_work]
         # Only machines that have a slot free and something running can be short of memory.
         self._tight = sorted({one.vram_free_mb for one in self._working if 0 < one.used < one.slots})
         self._orders: dict[int, Order] = {}
+        #: Amounts of memory that were asked for, which are few: so many classes there are.
+        self._asked: set[int] = set()
         same = before is not None and (
             before.snapshot.profiles == snapshot.profiles and before.snapshot.node_sets == snapshot.node_sets
         )
@@ -105,10 +91,32 @@ class FleetIndex:
 
     def order(self, vram_mb: int) -> Order:
         """The machines as a job sees them that needs so much memory; needs that no machine tells apart share one."""
+        self._asked.add(vram_mb)
+        return self._sorted(vram_mb)
+
+    def _sorted(self, vram_mb: int) -> Order:
         step = bisect_left(self._tight, vram_mb)
         if step not in self._orders:
-            self._orders[step] = _ordered(self._working, vram_mb)
+            self._orders[step] = ordered(self._working, vram_mb, self.paces)
         return self._orders[step]
+
+    def sorted_as(self, before: FleetIndex | None) -> FleetIndex:
+        """This index, with its machines sorted for whatever the other was asked for: who does so in a thread is not kept waiting later.
+
+        What nobody has asked the other for is not sorted for the one after this, however often it was before.
+        """
+        for vram_mb in (0, *(() if before is None else before.asked_for())):
+            self._sorted(vram_mb)
+        return self
+
+    def asked_for(self) -> list[int]:
+        """Amounts of memory that jobs needed for which machines were looked for."""
+        return list(self._asked)
+
+    @property
+    def gpu_classes(self) -> Iterable[str]:
+        """Of the machines that take work."""
+        return self.order(0).gpus.keys()
 
     def fitting(self, wanted: RequirementClass) -> Bits:
         """The machines that fit."""
@@ -132,8 +140,13 @@ class FleetIndex:
             warm, coming = order.resident.get(name, 0), order.in_flight.get(name, 0)
             here = warm | order.on_disk.get(name, 0)
             soon, anywhere, resident = soon & (here | coming), anywhere & here, resident & warm
+        by_pace = sorted((job.pace_on(name), bits) for name, bits in order.gpus.items()) if job.run_s else ()
         return holders_among(
-            order.better, order.machines, job.models, sets=(resident, anywhere, soon), now_ms=self.snapshot.now_ms
+            lambda bits: order.better(bits, by_pace),
+            order.machines,
+            job.models,
+            sets=(resident, anywhere, soon),
+            now_ms=self.snapshot.now_ms,
         )
 
     def best(self, job: JobNeed) -> Ranked | None:
@@ -183,7 +196,7 @@ class FleetIndex:
         if part.fetching:  # what is left differs from machine to machine, and few fetch the same
             for place in lowest(part.bits, part.bits.bit_count()):
                 one = order.machines[place]
-                found = expected_completion(one, job, now_ms=self.snapshot.now_ms)
+                found = expected_completion(one, job, now_ms=self.snapshot.now_ms, paces=self.paces)
                 yield Ranked(found.total_s, one.id, found)
             return
         for link, bits in order.links if part.missing else [(0, part.bits)]:
@@ -248,30 +261,3 @@ def _parted(order: Order, fitting: Bits, models: Iterable[tuple[str, int]]) -> l
                 split.append(Part(found, part.missing + size, part.unloaded + size, part.fetching))
         parts = split
     return parts
-
-
-def _ordered(machines: Iterable[MachineState], vram_mb: int) -> Order:
-    in_order = sorted((next_slot_s(one, vram_mb), one.id, one) for one in machines)
-    sets: list[dict[str, list[int]]] = [{} for _ in range(5)]
-    profiles, gpus, resident, on_disk, in_flight = sets
-    links: dict[int, list[int]] = {}
-    for place, (_, _, one) in enumerate(in_order):
-        profiles.setdefault(one.profile, []).append(place)
-        gpus.setdefault(one.gpu_class, []).append(place)
-        links.setdefault(link_class(one.download_bytes_per_s), []).append(place)
-        for name, state in one.held.items():
-            (resident if state == "resident" else on_disk).setdefault(name, []).append(place)
-        for name in one.fetching.keys() - one.held.keys():
-            in_flight.setdefault(name, []).append(place)
-    return Order(
-        [one for _, _, one in in_order],
-        [wait_s for wait_s, _, _ in in_order],
-        bits_by_name(profiles),
-        bits_by_name(gpus),
-        [(link, bits_of(links[link])) for link in sorted(links, reverse=True)],
-        bits_by_name(resident),
-        bits_by_name(on_disk),
-        bits_by_name(in_flight),
-        amounts([one.slots for _, _, one in in_order]),
-        amounts([min(one.used, one.slots) for _, _, one in in_order]),
-    )

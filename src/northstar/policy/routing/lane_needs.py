@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from northstar.policy.routing.bit_sets import Bits, amounts, bits_by_name
+from northstar.policy.routing.bit_sets import Bits, amounts, bits_by_name, bits_of
 from northstar.policy.routing.fleet_index import Holders, holders_among
+from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.ready_after import Better
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from northstar.policy.routing.alike import Alike
     from northstar.policy.routing.candidates import Anchors
+    from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.snapshot import LaneState, MachineState
 
 
@@ -27,7 +29,12 @@ class LaneNeed(msgspec.Struct, frozen=True, gc=False):
 
 
 def lane_needs(
-    lanes: Iterable[LaneState], groups: Iterable[Alike], fits: Mapping[tuple[str, str], bool], *, now_ms: int
+    lanes: Iterable[LaneState],
+    groups: Iterable[Alike],
+    fits: Mapping[tuple[str, str], bool],
+    *,
+    now_ms: int,
+    paces: GpuPaces = NO_PACES,
 ) -> list[LaneNeed]:
     """The need of each lane, in their order. Machines of a group are counted together: it has one bit."""
     active = [group for group in groups if group.example.takes_work]
@@ -35,10 +42,13 @@ def lane_needs(
     slots = amounts([group.slots for group in active])
     used = amounts([group.used for group in active])
 
-    def better(bits: Bits) -> Better:
-        return Better(machines.over(bits), slots.over(bits), used.over(bits))
-
     examples = [group.example for group in active]
+    by_pace = _bits_by_pace(examples, paces)
+
+    def better(bits: Bits) -> Better:
+        pace = next((pace for pace, some in by_pace if some & bits), 1.0)
+        return Better(machines.over(bits), slots.over(bits), used.over(bits), pace=pace)
+
     having, serving = _bits_by_model(examples), _bits_by_class(examples, fits)
     known: dict[tuple[str, Anchors], LaneNeed] = {}
     found: list[LaneNeed] = []
@@ -78,6 +88,14 @@ def _bits_by_model(machines: Iterable[MachineState]) -> tuple[dict[str, Bits], d
         for name in machine.fetching.keys() - machine.held.keys():
             soon.setdefault(name, []).append(number)
     return bits_by_name(resident), bits_by_name(anywhere), bits_by_name(soon)
+
+
+def _bits_by_pace(machines: Iterable[MachineState], paces: GpuPaces) -> list[tuple[float, Bits]]:
+    """The machines by the pace of their GPUs, the fastest first; nothing where no pace is known."""
+    found: dict[float, list[int]] = {}
+    for number, machine in enumerate(machines if paces.factors else ()):
+        found.setdefault(paces.of(machine.gpu_class), []).append(number)
+    return [(pace, bits_of(found[pace])) for pace in sorted(found)]
 
 
 def _bits_by_class(machines: Iterable[MachineState], fits: Mapping[tuple[str, str], bool]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.ready_after import ASSUMED_BYTES_PER_S, BELIEVED_BYTES_PER_S, LOAD_BYTES_PER_S
 from northstar.policy.routing.snapshot import ASSUMED_RUN_S
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.snapshot import MachineState
 
 #: Models of a job that the choice looks at, the largest: the others are adapters, or come to little beside them.
@@ -50,6 +52,10 @@ class JobNeed(msgspec.Struct, frozen=True, kw_only=True):
         """Seconds that the work takes on GPUs of this class."""
         return self.run_s.get(gpu_class, self.run_elsewhere_s)
 
+    def pace_on(self, gpu_class: str) -> float:
+        """How long it takes there for each second that it takes elsewhere."""
+        return self.run_on_s(gpu_class) / self.run_elsewhere_s if self.run_s and self.run_elsewhere_s else 1.0
+
 
 class Completion(msgspec.Struct, frozen=True):
     """Seconds until a machine has a job done, by what they pass with."""
@@ -65,8 +71,10 @@ class Completion(msgspec.Struct, frozen=True):
         return self.wait_s + self.fetch_s + self.load_s + self.run_s
 
 
-def expected_completion(machine: MachineState, job: JobNeed, *, now_ms: int) -> Completion:
+def expected_completion(machine: MachineState, job: JobNeed, *, now_ms: int, paces: GpuPaces = NO_PACES) -> Completion:
     """When this machine would have the job done, if it got it next. `now_ms` is the time of the snapshot.
+
+    `paces` are of the work that it does already, of which nothing but the usual time is known.
 
     Whether it fits is not asked here.
     """
@@ -82,7 +90,7 @@ def expected_completion(machine: MachineState, job: JobNeed, *, now_ms: int) -> 
         elif state is None:
             missing += size_bytes
     return completion(
-        wait_s=next_slot_s(machine, job.wanted.vram_mb),
+        wait_s=next_slot_s(machine, job.wanted.vram_mb, pace=paces.of(machine.gpu_class)),
         left_s=left_s,
         missing=missing,
         unloaded=unloaded,
@@ -100,8 +108,8 @@ def completion(*, wait_s: float, left_s: float, missing: int, unloaded: int, lin
     return Completion(wait_s, max(0.0, left_s - wait_s) + missing / link_rate(link), unloaded / LOAD_BYTES_PER_S, run_s)
 
 
-def next_slot_s(machine: MachineState, vram_mb: int = 0) -> float:
-    """Seconds until a slot of the machine is free that leaves a job so much memory.
+def next_slot_s(machine: MachineState, vram_mb: int = 0, *, pace: float = 1.0) -> float:
+    """Seconds until a slot of the machine is free that leaves a job so much memory; its GPU has this pace.
 
     >>> from northstar.policy.routing.snapshot import MachineState
     >>> next_slot_s(MachineState(id="m", profile="p", slots=2, used=2, active=True, parked=False, work_ahead_s=40.0))
@@ -109,7 +117,7 @@ def next_slot_s(machine: MachineState, vram_mb: int = 0) -> float:
     """
     if not machine.used or (machine.used < machine.slots and vram_mb <= machine.vram_free_mb):
         return 0.0
-    return machine.work_ahead_s / machine.used**2
+    return pace * machine.work_ahead_s / machine.used**2
 
 
 def link_class(bytes_per_s: float) -> int:

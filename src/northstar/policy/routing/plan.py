@@ -20,11 +20,13 @@ from northstar.policy.routing.candidates import (
     Choice,
     Start,
     better_than,
+    fastest_pace,
     lane_order,
     preference_of,
     wait_class,
 )
 from northstar.policy.routing.lane_needs import lane_needs
+from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import (
     ASSUMED_BYTES_PER_S,
     Better,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from northstar.policy.routing.alike import Alike
+    from northstar.policy.routing.ranking_terms import RankingTerms
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
@@ -51,58 +54,89 @@ _PLACE = (1 << _PLACE_BITS) - 1
 _IDLE = 64
 
 
-_AT_ONCE = Start(0.0, 0)
-
-
 class _Asked(NamedTuple):
-    """What a machine that holds none of a lane's models must know of the lane: bytes, ms until a holder is free, and the rank without the wait."""
+    """What a machine that holds none of a lane's models must know of the lane.
+
+    Bytes, ms until a holder is free, the rank without the wait, ms of a run, and the pace of the fastest holder.
+    """
 
     bytes: int
     until_free_ms: float
     base: int
+    run_ms: float
+    pace: float
 
 
 class _Ranked(msgspec.Struct, frozen=True):
     """Fitting lanes as a machine that holds nothing sees them over its link: ranks in order, and waits of places, 0 if not named."""
 
-    link: tuple[str, float]
+    link: tuple[str, float, float]
     ranks: list[int]
     waits_ms: dict[int, int]
 
 
-def plan_rankings(snapshot: CellSnapshot, rule: PatienceRule, machines: AlikeMachines) -> list[tuple[Alike, Ranking]]:
-    """At most 64 (wait in ms, ms until it could start, lane), best first, for each group of machines that are alike.
+def plan_rankings(
+    snapshot: CellSnapshot, rule: PatienceRule, machines: AlikeMachines, terms: RankingTerms = NO_TERMS
+) -> list[tuple[Alike, Ranking]]:
+    """At most 64 (wait in ms, `Start.cost_ms`, lane), best first, for each group of machines that are alike.
 
     `machines` may know those of earlier snapshots; it sees these.
     """
-    return _Plan(snapshot, rule, machines.see(snapshot.machines)).all()
+    return _Plan(snapshot, rule, machines.see(snapshot.machines), terms).all()
 
 
-def plan_candidates(snapshot: CellSnapshot, rule: PatienceRule) -> dict[str, list[Choice]]:
+def plan_candidates(
+    snapshot: CellSnapshot, rule: PatienceRule, terms: RankingTerms = NO_TERMS
+) -> dict[str, list[Choice]]:
     """At most 64 lanes for every machine, best first; machines that may take nothing have an empty list."""
+    own = OwnChoices(snapshot, terms)
     return {
-        machine_id: choices_of(snapshot.machines[machine_id], ranking)
-        for group, ranking in plan_rankings(snapshot, rule, AlikeMachines())
+        machine_id: own.of(snapshot.machines[machine_id], ranking)
+        for group, ranking in plan_rankings(snapshot, rule, AlikeMachines(), terms)
         for machine_id in group.ids
     }
 
 
-def choices_of(machine: MachineState, ranking: Ranking) -> list[Choice]:
-    """A ranking as this machine's own: how busy it is tells it from others that are alike."""
-    return [Choice(wait_ms, preference_of(machine, cost_ms), lane) for wait_ms, cost_ms, lane in ranking]
+class OwnChoices:
+    """A ranking as one machine's own: how busy it is tells it from others that are alike."""
+
+    def __init__(self, snapshot: CellSnapshot, terms: RankingTerms) -> None:
+        self._paces = terms.paces
+        self._near_lanes = terms.near_lanes(snapshot)
+        self._far_profiles = terms.far_profiles(snapshot)
+
+    def of(self, machine: MachineState, ranking: Ranking) -> list[Choice]:
+        """In the same order."""
+        pace, near = self._paces.of(machine.gpu_class), self._near_lanes
+        if not near or machine.profile not in self._far_profiles:
+            return [
+                Choice(wait_ms, preference_of(machine, cost_ms, pace=pace), lane) for wait_ms, cost_ms, lane in ranking
+            ]
+        return [
+            Choice(wait_ms, preference_of(machine, cost_ms, pace=pace, is_far=lane in near), lane)
+            for wait_ms, cost_ms, lane in ranking
+        ]
 
 
 class _Plan:
     """A lane's *place* is its number in the order in which every machine sees the lanes."""
 
-    def __init__(self, snapshot: CellSnapshot, rule: PatienceRule, groups: list[Alike]) -> None:
+    def __init__(self, snapshot: CellSnapshot, rule: PatienceRule, groups: list[Alike], terms: RankingTerms) -> None:
         self._groups = groups
+        self._paces = terms.paces
+        self._fastest = fastest_pace(snapshot, terms.paces)
         self._now_ms = snapshot.now_ms
         self._rule = rule
         self._lanes = sorted(snapshot.lanes.values(), key=lane_order)
-        self._needs = lane_needs(self._lanes, self._groups, snapshot.fits, now_ms=snapshot.now_ms)
+        self._needs = lane_needs(self._lanes, self._groups, snapshot.fits, now_ms=snapshot.now_ms, paces=terms.paces)
         self._asked = [
-            _Asked(need.bytes, _until_free_ms(lane, need.holders.soon), _base(place, lane))
+            _Asked(
+                need.bytes,
+                _until_free_ms(lane, need.holders.soon),
+                _base(place, lane),
+                1_000 * lane.run_s,
+                need.holders.soon.pace,
+            )
             for place, (lane, need) in enumerate(zip(self._lanes, self._needs, strict=True))
         ]
         self._asking = _lanes_by_model(self._lanes)
@@ -112,7 +146,7 @@ class _Plan:
 
     def all(self) -> list[tuple[Alike, Ranking]]:
         # Groups with the same link follow each other, so one ranking of cold machines is kept at a time.
-        in_order = sorted(self._groups, key=lambda group: _link(group.example))
+        in_order = sorted(self._groups, key=lambda group: self._link(group.example))
         return [(group, self._rank(group.example)) for group in in_order]
 
     def _rank(self, machine: MachineState) -> Ranking:
@@ -131,7 +165,7 @@ class _Plan:
         found = {
             place: starts[place]
             if place in warm
-            else Start(self._cold_cost(machine, place), cold.waits_ms.get(place, 0))
+            else Start(self._cold_cost(machine, place) + self._lag_ms(machine, place), cold.waits_ms.get(place, 0))
             for place in [*heads, *islice(others, MAX_CANDIDATES - len(heads))]
         }
         best = sorted(self._rank_of(place, start.wait_ms) for place, start in found.items())
@@ -147,16 +181,18 @@ class _Plan:
         For a fleet of machines with links of their own this is the loop over all pairs: it says what `_judge` says, with all done
         before that does not depend on the machine.
         """
-        link = _link(machine)
+        link = self._link(machine)
         if self._cold is not None and self._cold.link == link:
             return self._cold
         at_once, open_ = self._sides(machine.profile)
         bytes_per_s = machine.download_bytes_per_s or ASSUMED_BYTES_PER_S
-        cap_ms, share, asked = self._rule.cap_ms, self._rule.share, self._asked
+        cap_ms, share, asked, pace = self._rule.cap_ms, self._rule.share, self._asked, link[2]
         waits_ms: dict[int, int] = {}
         for place in open_:
-            lacking, until_free_ms, _ = asked[place]
+            lacking, until_free_ms, _, run_ms, holders_pace = asked[place]
             cost_ms = min(1_000 * lacking / bytes_per_s, cap_ms)
+            if holders_pace > pace:
+                cost_ms -= run_ms * (holders_pace - pace)
             waits_ms[place] = 0 if until_free_ms >= cost_ms else int(share * cost_ms)
         ranks = [self._rank_of(place, wait_ms) for place, wait_ms in waits_ms.items()]
         self._cold = _Ranked(link, sorted([*at_once, *ranks]), waits_ms)
@@ -174,11 +210,19 @@ class _Plan:
     def _cold_cost(self, machine: MachineState, place: int) -> float:
         return min(fetch_ms(self._needs[place].bytes, machine.download_bytes_per_s), self._rule.cap_ms)
 
+    def _lag_ms(self, machine: MachineState, place: int) -> float:
+        """By how much longer the run takes there than on the fastest GPU of the fleet."""
+        return self._asked[place].run_ms * (self._paces.of(machine.gpu_class) - self._fastest)
+
+    def _link(self, machine: MachineState) -> tuple[str, float, float]:
+        """Machines with the same see lanes alike whose models they do not have."""
+        return (machine.profile, machine.download_bytes_per_s, self._paces.of(machine.gpu_class))
+
     def _judge(self, machine: MachineState, place: int) -> Start:
         """How a machine stands that holds some of the lane's models, or fetches them."""
         need, held = self._needs[place], machine.held
         if all(held.get(name) == "resident" for name, _ in need.anchors):
-            return _AT_ONCE
+            return Start(self._lag_ms(machine, place), 0)
         cost_ms = start_cost_ms(
             need.anchors,
             held=held,
@@ -187,12 +231,16 @@ class _Plan:
             now_ms=self._now_ms,
             rule=self._rule,
         )
-        better = better_than(machine, need.anchors, need.holders)
-        return Start(cost_ms, self._patience(place, cost_ms, better))
-
-    def _patience(self, place: int, cost_ms: float, better: Better) -> int:
-        lane = self._lanes[place]
-        return patience_ms(cost_ms, waiting=lane.waiting, better=better, run_s=lane.run_s, rule=self._rule)
+        lane, better = self._lanes[place], better_than(machine, need.anchors, need.holders)
+        wait_ms = patience_ms(
+            cost_ms,
+            waiting=lane.waiting,
+            better=better,
+            run_s=lane.run_s,
+            rule=self._rule,
+            pace=self._paces.of(machine.gpu_class),
+        )
+        return Start(cost_ms + self._lag_ms(machine, place), wait_ms)
 
 
 def _until_free_ms(lane: LaneState, better: Better) -> float:
@@ -203,11 +251,6 @@ def _until_free_ms(lane: LaneState, better: Better) -> float:
 def _base(place: int, lane: LaneState) -> int:
     """The rank of a lane without its wait class: where nobody waits, it comes after all others."""
     return (0 if lane.waits else _IDLE << _PLACE_BITS) + place
-
-
-def _link(machine: MachineState) -> tuple[str, float]:
-    """Machines with the same see lanes alike whose models they do not have."""
-    return (machine.profile, machine.download_bytes_per_s)
 
 
 def _lanes_by_model(lanes: Iterable[LaneState]) -> dict[str, list[int]]:

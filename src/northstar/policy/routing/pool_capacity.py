@@ -6,7 +6,8 @@ need costs once: the number of profiles and of holders, never that of machines.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from northstar.domain.machines import MachineProfile
     from northstar.domain.requirements import RequirementClass
     from northstar.policy.routing.snapshot import CellSnapshot, MachineState
+
+
+#: Classes of GPU of which it is asked how long a job takes there; of a fleet of more the rarest are taken as the usual.
+_MOST_GPU_CLASSES: Final = 16
 
 
 class ModelWanted(msgspec.Struct, frozen=True, order=True):
@@ -67,6 +72,9 @@ class FleetCapacity:
             service for group in self._groups.values() if group.profile.node_set for service in group.profile.services
         )
         self._kinds = _kinds(self._groups.values())
+        self._shared: dict[str, dict[str, float]] = {}
+        #: Classes of GPU of its machines, the most frequent first, at most 16.
+        self.gpu_classes = _gpu_classes(self._groups.values())
         self._fits: dict[RequirementClass, list[tuple[str, str, FitDecision]]] = {}
         self._known: dict[tuple[RequirementClass, tuple[ModelWanted, ...]], dict[str, PoolCapacity]] = {}
 
@@ -81,6 +89,21 @@ class FleetCapacity:
     def engine_kind(self, service: str) -> str:
         """What kind of engine offers the service; empty if nobody says, or several kinds do."""
         return self._kinds.get(service, "")
+
+    def shared(self, pool: str) -> dict[str, float]:
+        """Pool -> how much of a slot of it one more job of `pool` takes.
+
+        So a job of a pool takes a whole slot of it, and of another as much as there is chance that it goes to a machine of both.
+        """
+        if pool not in self._shared:
+            slots: Counter[str] = Counter()
+            for group in self._groups.values():
+                serves = (*group.profile.pools, UNIFORM)
+                if pool in serves:
+                    slots.update(dict.fromkeys(serves, group.slots))
+            whole = slots[pool]
+            self._shared[pool] = {name: part / whole for name, part in slots.items()} if whole else {pool: 1.0}
+        return self._shared[pool]
 
     def of(self, wanted: RequirementClass, models: tuple[ModelWanted, ...]) -> dict[str, PoolCapacity]:
         """Capacity by pool, `uniform` among them, for jobs that need this; the pool that `wanted` names does not count."""
@@ -119,6 +142,11 @@ class FleetCapacity:
     def _holders(self, profile_id: str, group: _Group, models: tuple[ModelWanted, ...]) -> Collection[str]:
         sets = [self._holding.get(model.name, {}).get(profile_id, set()) for model in models]
         return set.intersection(*sets) if sets else group.machines.keys()
+
+
+def _gpu_classes(groups: Iterable[_Group]) -> tuple[str, ...]:
+    counts = Counter(machine.gpu_class for group in groups for machine in group.machines.values())
+    return tuple(sorted(counts, key=lambda name: (-counts[name], name))[:_MOST_GPU_CLASSES])
 
 
 def _kinds(groups: Iterable[_Group]) -> dict[str, str]:

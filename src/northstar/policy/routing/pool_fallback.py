@@ -25,7 +25,7 @@ from northstar.policy.routing.introduction import is_introduced
 from northstar.policy.routing.pool_acceptance import Objection, objections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from northstar.domain.decisions import PoolChoice
     from northstar.domain.job_profiles import JobProfile
@@ -83,26 +83,32 @@ def route_to_pool(
     pools: Pools,
     capacity: Mapping[str, PoolCapacity],
     rule: FallbackRule | None = None,
+    *,
+    given: Callable[[str], int] = lambda _: 0,
 ) -> PoolRoute:
-    """Decide for a job of which the matrix has said `choice`; a pool that is not in `capacity` has no machines."""
+    """Decide for a job of which the matrix has said `choice`; a pool that is not in `capacity` has no machines.
+
+    `given` says of how many slots of a pool somebody has already that `capacity` calls free.
+    """
     here = capacity.get(choice.pool, NO_CAPACITY)
     if choice.guaranteed or choice.row == "asked" or choice.pool == UNIFORM:
         return _staying(choice, here)
     within_s = (rule or FallbackRule()).fetch_within_s
     if here.holders or (here.fit and here.fetch_s is not None and here.fetch_s <= within_s):
         return _wanted(choice, here)
-    open_pools, closed = _fallbacks(choice.pool, job, pools, capacity)
+    there = {name: _left(capacity.get(name, NO_CAPACITY), given(name)) for name in pools.pools[choice.pool].fallback}
+    open_pools, closed = _fallbacks(there, job, pools)
     refused = (_why_not_here(choice.pool, here, within_s=within_s), *closed)
-    holder = next((name for name in open_pools if capacity[name].free_holders), None)
+    holder = next((name for name in open_pools if there[name].free_holders), None)
     if holder is not None:
-        return _fallback(holder, capacity[holder], refused, because=f"{holder} has a free machine{_holding(job)}")
+        return _fallback(holder, there[holder], refused, because=f"{holder} has a free machine{_holding(job)}")
     if here.fit:
         return _wanted(choice, here, rejected=closed)
     if open_pools:
         first = open_pools[0]
         return _fallback(
             first,
-            capacity[first],
+            there[first],
             refused,
             because=f"{first} is the first of its fallbacks in which a machine fits",
         )
@@ -110,18 +116,30 @@ def route_to_pool(
 
 
 def _fallbacks(
-    pool: str, job: JobProfile, pools: Pools, capacity: Mapping[str, PoolCapacity]
+    there: Mapping[str, PoolCapacity], job: JobProfile, pools: Pools
 ) -> tuple[list[str], tuple[Rejection, ...]]:
-    """The fallbacks of a pool that can have the job, in their order, and why the others cannot."""
+    """Of the fallbacks of a pool those that can have the job, in their order, and why the others cannot."""
     feasible: list[str] = []
     closed: list[Rejection] = []
-    for name in pools.pools[pool].fallback:
-        against = next(_against(name, pools.pools[name], job, capacity.get(name, NO_CAPACITY)), None)
+    for name, capacity in there.items():
+        against = next(_against(name, pools.pools[name], job, capacity), None)
         if against is None:
             feasible.append(name)
         else:
             closed.append(Rejection(subject=name, code=against.code, reason=against.sentence[:_SENTENCE_CHARS]))
     return feasible, tuple(closed)
+
+
+def _left(capacity: PoolCapacity, given: int) -> PoolCapacity:
+    """What is left where so many of its free slots are somebody's by now. Nobody knows which, so they may be those of any machine."""
+    if not given:
+        return capacity
+    return msgspec.structs.replace(
+        capacity,
+        free=max(0, capacity.free - given),
+        free_fit=max(0, capacity.free_fit - given),
+        free_holders=max(0, capacity.free_holders - given),
+    )
 
 
 def _staying(choice: PoolChoice, here: PoolCapacity) -> PoolRoute:

@@ -43,6 +43,8 @@ class Better(msgspec.Struct, frozen=True):
     slots: int = 0
     used: int = 0
     left_ms: float = 0.0
+    #: Of the fastest of their GPUs (`gpu_pace`).
+    pace: float = 1.0
 
 
 def start_cost_ms(
@@ -94,17 +96,30 @@ def holders_wait_s(waiting: int, better: Better, *, run_s: float) -> float:
     (10.0, 0.0)
     """
     departures = max(0, waiting + better.used - better.slots)
-    return better.left_ms / 1_000 + (departures * run_s / better.slots if better.slots else 0.0)
+    return better.left_ms / 1_000 + (departures * run_s * better.pace / better.slots if better.slots else 0.0)
 
 
-def patience_ms(cost_ms: float, *, waiting: int, better: Better, run_s: float, rule: PatienceRule) -> int:
+def head_start_ms(better: Better, *, run_s: float, pace: float) -> float:
+    """Milliseconds by which a machine of this pace has a run done sooner than the fastest of the better ones; 0 where it has not.
+
+    >>> head_start_ms(Better(machines=1, slots=1, pace=2.0), run_s=20.0, pace=0.5)
+    30000.0
+    """
+    return 1_000 * run_s * max(0.0, better.pace - pace)
+
+
+def patience_ms(
+    cost_ms: float, *, waiting: int, better: Better, run_s: float, rule: PatienceRule, pace: float = 1.0
+) -> int:
     """Milliseconds to leave a lane's jobs to the better machines before paying `cost_ms`.
 
-    0 where there are none (waiting would be vain), and where they are free later than this machine could start.
+    0 where there are none (waiting would be vain), and where they are free later than this machine could start. What a faster GPU
+    makes up for counts for nothing: a machine that has the job done first although it must fetch leaves it to nobody.
 
     >>> patience_ms(6_000, waiting=1, better=Better(machines=1, slots=1), run_s=20.0, rule=PatienceRule())
     3000
     """
+    cost_ms -= head_start_ms(better, run_s=run_s, pace=pace)
     if not better.slots or holders_wait_s(waiting, better, run_s=run_s) * 1_000 >= cost_ms:
         return 0
     return int(rule.share * cost_ms)

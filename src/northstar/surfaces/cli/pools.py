@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from northstar.surfaces.cli.exit_codes import FAILED
+from northstar.surfaces.cli.kept_room import check_kept_models
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
 from northstar.surfaces.cli.pool_text import POOL_COLUMNS, pool_cells, pool_sheet, shown
 from northstar.surfaces.cli.printing import console, counted, print_hint, print_json, print_table, print_text
@@ -117,7 +118,20 @@ def print_() -> None:
 
 
 @app.command()
-def check(file: PoolsFile, as_json: AsJson = False) -> None:
+def check(
+    file: PoolsFile,
+    catalogue: Annotated[
+        bool,
+        typer.Option(
+            "--catalogue", help="Check too that `models.keep` finds room, by the sizes in the running cell's catalogue."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
+) -> None:
     """Check a file of pools: its keys, that it does not contradict itself, and that each example goes into its pool. Exit code 1: one does not."""
     from northstar.config.workflow_templates import read_template, templates
     from northstar.policy.routing.pool_examples import routed_examples
@@ -126,6 +140,8 @@ def check(file: PoolsFile, as_json: AsJson = False) -> None:
     known = templates(pools, beside=file.resolve().parent)
     for name in known:
         read_template(known, name)
+    if catalogue:
+        run(check_kept_models(settings_of(config, data_dir, valkey, cell), pools, source=str(file)))
     examples = list(routed_examples(pools))
     wrong = [one for one in examples if not one.is_right]
     if as_json:

@@ -10,7 +10,8 @@ import typer
 
 from northstar.domain.errors import NorthstarError, Refused
 from northstar.surfaces.cli.applying import FileKind, print_applied, print_history, put_in_force, take_back
-from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, settings_of
+from northstar.surfaces.cli.kept_room import check_kept_models
+from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, run, settings_of
 
 if TYPE_CHECKING:
     from northstar.broker.applied_files import AppliedFile, AppliedFiles
@@ -93,13 +94,15 @@ def apply(
     valkey: Valkey = None,
     cell: CellName = None,
 ) -> None:
-    """Put a file of pools in force for the whole cell, at once, after showing what it changes. Every example must go into its pool."""
+    """Put a file of pools in force for the whole cell, at once, after showing what it changes. Every example must go into its pool, and the models that a pool keeps must find room."""
     from northstar.config.declared_files import read_text
     from northstar.config.pools import InvalidPools, read_pools_text
 
     settings = settings_of(config, data_dir, valkey, cell)
     text = read_text(file, error=InvalidPools)
-    _check_examples(file, read_pools_text(text, source=str(file)))
+    pools = read_pools_text(text, source=str(file))
+    _check_examples(file, pools)
+    run(check_kept_models(settings, pools, source=str(file)))
     put_in_force(POOLS, settings, file, text, yes=yes, as_json=as_json)
 
 
