@@ -226,7 +226,7 @@ async def test_a_machine_may_serve_only_what_it_was_invited_for(fleet: Fleet) ->
 async def test_a_machine_that_says_something_else_every_minute_does_not_use_up_what_all_share(fleet: Fleet) -> None:
     async with fleet.front() as front:
         async with fleet.dialling(front.url, "m") as link:
-            with pytest.raises(TooMuchNews, match="m has brought more than 10000 words, 256 profiles or 32 lists"):  # noqa: PT012
+            with pytest.raises(TooMuchNews, match="m has brought more than 10,000 words, 256 profiles or 32 lists"):  # noqa: PT012
                 for turn in range(30):
                     packs = tuple(f"p{turn}-{number}" for number in range(400))
                     profile = msgspec.structs.replace(PROFILE, node_packs=packs)
