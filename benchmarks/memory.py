@@ -14,8 +14,9 @@ from benchmarks.cell import BATCH, MeasuredCell, Served, info, served
 from benchmarks.contract import Options, Outcome
 from benchmarks.jobs import parts, wanted_job, wanted_lane
 from benchmarks.measure import interleaved, spread
-from northstar.domain.decisions import Rejection, RoutingDecision
+from northstar.domain.decisions import ExpectedOn, MachinesThen, Rejection, RoutingDecision, TurnedDown
 from northstar.domain.estimates import DurationEstimate
+from northstar.domain.stored_decisions import to_stored
 from northstar.store import messages as m
 
 #: Most memory of a waiting job beside its body.
@@ -29,8 +30,8 @@ _DOUBLED_JOBS, _QUICK_DOUBLED_JOBS = 66_000, 8_500
 _SHOWN_BYTES = 1.0
 
 
-#: A decision of the ordinary kind: a picture in the Fast Lane, with the pools that were passed over.
-DECISION = msgspec.json.encode(
+#: A decision of the ordinary kind: a picture in the Fast Lane, with the pools and the machines that were passed over.
+DECISION = to_stored(
     RoutingDecision(
         pool="fast-lane",
         route="matrix",
@@ -57,8 +58,31 @@ DECISION = msgspec.json.encode(
         shape="2e16af166d9e68eb0340",
         modalities=("image",),
         work=20_971_520.0,
+        machines=MachinesThen(
+            best=(
+                ExpectedOn(machine="salad-7f3a91", fetch_s=42.1, load_s=2.5, run_s=10.3),
+                ExpectedOn(machine="salad-0b6c22", wait_s=8.4, fetch_s=42.1, load_s=2.5, run_s=10.3),
+                ExpectedOn(machine="vast-18841", fetch_s=59.5, load_s=2.5, run_s=10.3),
+            ),
+            more_fit=9,
+            turned_down=(
+                TurnedDown(code="draining", count=1, names=("salad-33d0e1",), says="fits, and drains"),
+                TurnedDown(
+                    code="pool",
+                    count=21,
+                    names=("runpod-4a11", "runpod-9c02"),
+                    says="is in pool heavy, research, not fast-lane",
+                ),
+                TurnedDown(
+                    code="pool+vram",
+                    count=7,
+                    names=("vast-20917", "vast-21003"),
+                    says="is in pool lightning, not fast-lane, has 8000 MB of VRAM, the job needs 12000",
+                ),
+            ),
+        ),
     )
-).decode()
+)
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

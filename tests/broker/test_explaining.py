@@ -10,14 +10,19 @@ import msgspec
 import pytest
 
 from northstar.broker.admission import Admission
+from northstar.broker.catalogue import say
+from northstar.broker.catalogue_view import CatalogueView
 from northstar.broker.decisions import read_decision
 from northstar.broker.explaining import Explainer
 from northstar.broker.job_past import JobPast
-from northstar.broker.model_orders import order_fetch, read_order
+from northstar.broker.known_models import known_in
+from northstar.broker.missing_machines import MissingMachinesReader
+from northstar.broker.model_orders import catalogue_orders, order_fetch, read_order
 from northstar.broker.queue_places import QueuePlaces
 from northstar.broker.submission import wanted_job
 from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.admission import InviteTerms
+from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
 from northstar.domain.decisions import Rejection, RoutingDecision
 from northstar.domain.estimates import DurationEstimate
 from northstar.domain.explanation_text import explain
@@ -27,6 +32,8 @@ from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld, ModelNeed
 from northstar.domain.refusals import NoSuchJob, NoSuchMachine
 from northstar.domain.requirements import Requirements
+from northstar.domain.stored_decisions import to_stored
+from northstar.policy.routing.coming import ComingMachine
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store import admission as calls
 from northstar.store.messages import Done, Failure
@@ -100,6 +107,37 @@ async def test_without_machines_those_that_wait_for_approval_are_named(rig: Rig)
     told = await explainer(rig).job("a")
     assert told.unservable == "no machine is here"
     assert told.actions[0].command == "northstar machines approve new"
+
+
+async def test_a_machine_that_has_just_joined_is_told_as_one_that_is_getting_ready(rig: Rig) -> None:
+    """It says what it is when its engines have answered; nothing is to be done before. One that left is gone."""
+    await joined_by_invite(rig, "new")
+    await rig.submit("a")
+    told = await explainer(rig).job("a")
+    assert told.coming == (
+        "no machine that fits is ready yet; new is getting ready; whether it offers service waits is known then"
+    )
+    assert (told.unservable, told.actions) == ("", ())
+    assert f"soon: {told.coming}" in said(explain(told))
+    await rig.joined("new")
+    await rig.cell.remove_machine("new", because="gone", lost=False, nonce=nonce())
+    assert (await explainer(rig).job("a")).unservable == "no machine is here"
+
+
+async def test_a_machine_that_up_has_started_here_is_told_as_one_that_is_getting_ready(rig: Rig) -> None:
+    """By what its settings say; one that they put into another pool is no hope."""
+    local = ComingMachine(name="local", profile=PROFILE, untold=("vram",))
+    fast = msgspec.structs.replace(local, name="fast", profile=msgspec.structs.replace(PROFILE, pools=("fast",)))
+    missing = MissingMachinesReader(rig.cell, of_this_host={"local": local, "fast": fast})
+    await rig.submit("a")
+    told = await explainer(rig, missing=missing).job("a")
+    assert told.coming == "no machine that fits is ready yet; local is getting ready"
+    assert await explainer(rig, missing=missing).kinds_of("local") == ["machine"]
+    machine = await explainer(rig, missing=missing).machine("local")
+    assert machine.code == "not_ready"
+    await rig.joined("local")
+    assert (await explainer(rig, missing=missing).job("a")).coming == ""
+    assert (await explainer(rig, missing=missing).machine("local")).code != "not_ready"
 
 
 async def test_a_pause_keeps_a_job_and_is_told_with_its_reason(rig: Rig) -> None:
@@ -178,7 +216,9 @@ async def test_a_model_that_nobody_holds_and_nobody_can_fetch_keeps_a_job_for_ev
     await rig.cell.declare(["model:sdxl"], by="test")
     await rig.submit("a", requires=SDXL)
     told = await explainer(rig).job("a")
-    assert told.unservable == ("no machine that fits tells of model sdxl, and nobody said from where it can be had")
+    assert told.unservable == (
+        "model sdxl cannot be had: no machine tells of it, and nobody said from where to fetch it"
+    )
     assert told.actions[-1].command == "northstar machines fetch m sdxl --from URL --sha256 HEX"
 
     async def known_of(name: str) -> KnownModel:
@@ -193,7 +233,7 @@ async def test_the_decision_that_was_stored_with_a_job_is_told_with_every_reject
     lane = JobRequest(service="waits").lane()
     a, b = (JobRequest(service="waits", id=job) for job in ("a", "b"))
     jobs = [
-        wanted_job(a, job_id="a", lane=1, weight=1.0, decision=msgspec.json.encode(DECISION).decode()),
+        wanted_job(a, job_id="a", lane=1, weight=1.0, decision=to_stored(DECISION)),
         wanted_job(b, job_id="b", lane=1, weight=1.0),
     ]
     await rig.cell.submit(jobs=jobs, lanes=[wanted_lane(lane, None, PatienceRule())], nonce="n")
@@ -276,6 +316,28 @@ async def test_a_machine_that_is_not_here_says_why(rig: Rig) -> None:
     assert (told.code, told.says) == ("revoked", "by ann")
     with pytest.raises(NoSuchMachine):
         await explainer(rig).machine("never")
+
+
+async def test_a_model_is_found_by_its_alias_and_ordered_by_a_command_that_works(rig: Rig) -> None:
+    """Machines call it by its file, and the catalogue by its name."""
+    await holder(rig, "warm", ModelHeld("sdxl.safetensors", "resident", 6))
+    await holder(rig, "without")
+    files = (CatalogueFile(name="sdxl.safetensors", kind="checkpoint", sources=("https://h/sdxl",)),)
+    model = CatalogueModel(
+        name="sdxl-base", aliases=("xl",), versions=(CatalogueVersion(version="1", files=files),), current="1"
+    )
+    await say(rig.cell, [model], by="test")
+    known_of = known_in(CatalogueView(rig.cell, monotonic=time.monotonic))
+    assert await explainer(rig, known_of=known_of).kinds_of("xl") == ["model"]
+    told = await explainer(rig, known_of=known_of).model("xl")
+    assert (told.name, told.holders) == ("sdxl.safetensors", ("warm",))
+    text = said(explain(told))
+    assert "known: xl is another name of sdxl-base; the file of sdxl-base is sdxl.safetensors" in text
+    (action,) = told.actions
+    assert action.command == "northstar machines fetch without sdxl-base"
+    assert [order.name for order in await catalogue_orders(rig.cell, action.command.split()[-1])] == [
+        "sdxl.safetensors"
+    ], "which is what the machine is told"
 
 
 async def test_a_model_says_where_it_is_who_asks_and_why_it_is_not_elsewhere(rig: Rig) -> None:

@@ -28,10 +28,12 @@ from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelNeed
 from northstar.domain.pools import Pools
 from northstar.domain.requirements import Requirements
+from northstar.domain.stored_decisions import read_stored
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.policy.routing.decision_matrix import PoolRefusesJob
 from northstar.policy.routing.duration import DurationEstimator
+from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.pool_capacity import FleetCapacity
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.history.finished_jobs import place_of
@@ -97,7 +99,7 @@ class Floor:
 
     async def decision(self, job: str) -> RoutingDecision:
         (found,) = (await self.rig.cell.inspect([job], decisions=True)).jobs
-        return msgspec.json.decode(found.decision, type=RoutingDecision)
+        return read_stored(found.decision)
 
     async def takes(self, link: DirectLink) -> list[str]:
         await self.rig.plan()
@@ -152,7 +154,7 @@ async def test_a_job_that_went_elsewhere_waits_in_that_pool_of_another_cell_too(
         await there.cell.declare(WORDS, by="test")
         assert (await move(rig.cell, there.cell, ["a"], new_id=nonce)).moved == ("a",)
         (job,) = (await there.cell.inspect(["a"], decisions=True)).jobs
-        assert place_of(job)[0] == msgspec.json.decode(job.decision, type=RoutingDecision).pool == "heavy"
+        assert place_of(job)[0] == read_stored(job.decision).pool == "heavy"
 
 
 async def test_who_waits_at_home_or_nowhere_better_stays(rig: Rig) -> None:
@@ -218,9 +220,9 @@ async def test_where_all_wait_at_home_the_fleet_is_not_counted(rig: Rig) -> None
     class Counting(Router):
         seen = 0
 
-        def decide_by(self, fleet: FleetCapacity) -> None:
+        def decide_by(self, fleet: FleetCapacity, index: FleetIndex) -> None:
             self.seen += 1
-            super().decide_by(fleet)
+            super().decide_by(fleet, index)
 
     floor = Floor(rig)
     await floor.opens()
@@ -376,7 +378,7 @@ async def test_a_job_that_is_away_goes_home_though_those_before_it_are_at_home(r
     await floor.submit("guest")
     assert (await floor.decision("guest")).optimal == "fast-lane"
     (known,) = (await rig.cell.inspect(["guest"], decisions=True)).jobs
-    decided = msgspec.json.decode(known.decision, type=RoutingDecision)
+    decided = read_stored(known.decision)
     at_home = msgspec.json.encode(msgspec.structs.replace(decided, optimal="heavy", route="matrix")).decode()
     request = JobRequest(service="waits", pool="heavy", priority=90)
     jobs = [wanted_job(request, job_id=f"home-{at}", lane=1, weight=1.0, decision=at_home) for at in range(3)]
@@ -431,3 +433,20 @@ async def test_jobs_that_nobody_has_routed_go_to_any_machine_too_once_pools_are_
     now[0] = with_routing(mode="uniform")
     assert await floor.rerouter.step() == 1
     assert await floor.takes(research) == ["unrouted"]
+
+
+async def test_a_job_that_is_routed_again_is_told_by_the_machines_of_that_moment(rig: Rig) -> None:
+    """What was true at its submit is no reason any more."""
+    floor = Floor(rig)
+    await floor.opens()
+    await floor.submit("a")
+    before = (await floor.decision("a")).machines
+    assert before is not None
+    assert (before.best, before.turned_down) == ((), ())
+    await floor.machine("h", "heavy")
+    await floor.machine("l", "lightning")
+    assert await floor.rerouter.step() == 1
+    after = (await floor.decision("a")).machines
+    assert after is not None
+    assert [one.machine for one in after.best] == ["h"]
+    assert [(group.code, group.names) for group in after.turned_down] == [("pool", ("l",))]

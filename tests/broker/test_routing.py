@@ -13,15 +13,17 @@ from northstar.broker.requests import InvalidJob
 from northstar.broker.routing import MAX_DECISION_BYTES, Routed, Router
 from northstar.config.pools import packaged_pools
 from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
-from northstar.domain.decisions import Rejection, RoutingDecision
+from northstar.domain.decisions import ExpectedOn, MachinesThen, Rejection, TurnedDown
 from northstar.domain.estimates import DurationEstimate
 from northstar.domain.jobs import JobRequest
 from northstar.domain.machines import EngineDescription, MachineDescription, MachineProfile
 from northstar.domain.models import ModelNeed
 from northstar.domain.pools import Pools
 from northstar.domain.requirements import Requirements
+from northstar.domain.stored_decisions import read_stored
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
 from northstar.policy.models.catalogue_index import CatalogueIndex
+from northstar.policy.routing.coming import ComingMachine
 from northstar.policy.routing.decision_matrix import PoolRefusesJob
 from northstar.policy.routing.duration import JobToTime
 from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
@@ -185,13 +187,19 @@ def test_without_a_machine_of_its_pool_it_goes_to_the_first_fallback_that_can() 
 def test_where_nobody_can_it_waits_at_home_and_says_what_would_have_to_change() -> None:
     routed = Desk(a_cell(a_machine("m", "p"), p=a_profile("heavy", vram_mb=8_000))).route()
     assert (routed.decision.pool, routed.decision.route) == ("fast-lane", "waiting")
-    assert "start one that does" in routed.decision.unservable
+    assert routed.decision.unservable == ("no machine fits now: m has 8000 MB of VRAM, the job needs 10000")
+    (action,) = (
+        routed.actions
+    )  # heavy would take it if it could, so its pool is no obstacle; one of its own pool is best
+    assert action.command == "northstar machines invite --pool fast-lane"
+    assert "has 10000 MB of VRAM" in action.what
 
 
 def test_models_that_nobody_has_and_nobody_can_fetch_are_told_at_submit() -> None:
     routed = Desk(FAST).route(requires=Requirements(models=(ModelNeed(name="own", size_bytes=5),)), payload={})
     assert "nobody said from where they can be had" in routed.decision.unservable
-    assert Desk(FAST).route().decision.unservable == ""
+    assert [action.command for action in routed.actions] == ["northstar models add URL --name own"]
+    assert (Desk(FAST).route().decision.unservable, Desk(FAST).route().actions) == ("", ())
 
 
 def test_enterprise_terms_go_first_and_hold_the_job_in_its_pool() -> None:
@@ -287,7 +295,7 @@ def test_a_stored_decision_keeps_its_bound_by_leaving_out_the_last_pools_that_we
     many = tuple(Rejection(subject=f"pool-{at}", code="no", reason="x" * 390) for at in range(12))
     whole = msgspec.structs.replace(routed, decision=msgspec.structs.replace(routed.decision, rejected=many))
     text = whole.stored()
-    kept = msgspec.json.decode(text, type=RoutingDecision)
+    kept = read_stored(text)
     assert len(text.encode()) <= MAX_DECISION_BYTES
     assert kept.rejected == many[: len(kept.rejected)]
     assert len(kept.rejected) > 6
@@ -360,3 +368,47 @@ def test_jobs_that_come_within_one_view_do_not_take_what_a_pool_keeps_for_itself
     assert pools == ["heavy", "heavy", "fast-lane", "fast-lane"]
     desk.router.see(a_cell(*(a_machine(f"m{at}", "p") for at in range(4)), p=a_profile("heavy")))
     assert desk.route().decision.pool == "heavy"
+
+
+def test_a_decision_says_which_machine_was_meant_and_why_each_other_was_not() -> None:
+    """Stored with the job, so that it can be asked when the fleet is another one."""
+    snapshot = a_cell(
+        a_machine("warm", "p", held={"sdxl.safetensors": "resident"}, used=1, work_ahead_s=30.0),
+        a_machine("cold", "p", held={"sdxl.safetensors": "disk"}),
+        a_machine("small", "s"),
+        a_machine("elsewhere", "h"),
+        a_machine("drains", "p", active=False),
+        p=a_profile("fast-lane"),
+        s=a_profile("fast-lane", vram_mb=8_000),
+        h=a_profile("heavy"),
+    )
+    assert Desk(snapshot).route().decision.machines == MachinesThen(
+        best=(
+            ExpectedOn(machine="cold", load_s=4.3, run_s=10.0),
+            ExpectedOn(machine="warm", wait_s=30.0, run_s=10.0),
+        ),
+        turned_down=(
+            TurnedDown(code="draining", count=1, names=("drains",), says="fits, and drains"),
+            TurnedDown(code="pool", count=1, names=("elsewhere",), says="is in pool heavy, not fast-lane"),
+            TurnedDown(code="vram", count=1, names=("small",), says="has 8000 MB of VRAM, the job needs 10000"),
+        ),
+    )
+
+
+def test_a_decision_comes_back_from_its_text_as_it_was() -> None:
+    decision = Desk(FAST).route().decision
+    assert decision.machines is not None
+    assert read_stored(Desk(FAST).route().stored()) == decision
+
+
+def test_where_machines_are_on_their_way_it_is_said_that_none_is_ready_yet() -> None:
+    """And not that nobody can: there is nothing to do."""
+    empty = a_cell()
+    routed = Desk(empty).route()
+    soon = ComingMachine(name="local", profile=a_profile("fast-lane"))
+    told = routed.expecting([soon], empty)
+    assert told.decision.coming == "no machine that fits is ready yet; local is getting ready"
+    assert (told.decision.unservable, told.actions) == ("", ())
+    fallback = ComingMachine(name="local", profile=a_profile("heavy"))
+    assert routed.expecting([fallback], empty).decision.coming, "it goes there as soon as it can"
+    assert routed.expecting([ComingMachine(name="local", profile=a_profile("lightning"))], empty) == routed

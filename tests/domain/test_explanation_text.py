@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from northstar.domain.decisions import Rejection, RoutingDecision
+from northstar.domain.decisions import ExpectedOn, MachinesThen, Rejection, RoutingDecision, TurnedDown
 from northstar.domain.estimates import DurationEstimate
 from northstar.domain.explanation_text import explain
 from northstar.domain.explanations import (
@@ -109,7 +109,7 @@ def job(**changes: Any) -> JobExplanation:
         ),
         (
             {"machines": Groups(more_groups=2, more_machines=70)},
-            "machines: and 70 more in 2 other groups",
+            "now: and 70 machines more in 2 other groups",
         ),
         (
             {"error_code": "NS_ENGINE_DIED", "error_message": "it died", "attempts": 1},
@@ -161,16 +161,69 @@ def test_a_decision_is_told_with_estimate_row_rejected_pools_and_what_it_saw() -
         guaranteed=True,
         fit_machines=1,
         holders=0,
+        unservable="no machine fits now: c is small",
         notes=("a fetch was ordered",),
+        machines=MachinesThen(
+            best=(
+                ExpectedOn(machine="a", fetch_s=42.1, load_s=2.5, run_s=10.3),
+                ExpectedOn(machine="b", wait_s=120.0, run_s=10.3),
+            ),
+            more_fit=9,
+            turned_down=(
+                TurnedDown(code="vram", count=1, names=("c",), says="has 8000 MB of VRAM, the job needs 12000"),
+                TurnedDown(code="pool", count=30, names=("d", "e"), says="is in pool fast, not heavy"),
+            ),
+            more_turned_down=4,
+        ),
     )
-    assert told(job(decision=decision)).splitlines()[2:8] == [
+    assert told(job(decision=decision)).splitlines()[2:15] == [
         "estimate: about 84 s (60 s to 6.7 min) on rtx-4090; from model of 1 run, confidence 50 %",
         "decision: pool heavy, which its tenant's terms guarantee, by row video (fallback): a video",
         "decision: the matrix would have chosen standard-art",
         "rejected: standard-art (4 machines): none fits (no_fit)",
-        "then: 1 machine of the pool could run it, 0 held its models",
-        "then: a fetch was ordered",
+        "then: at submit, 2023-11-14 22:14:18 UTC:",
+        "then:   1 machine of pool heavy could run it, 0 held all that it needs",
+        "then:   a would have had it done first, in about 55 s (fetch 42 s, load 2.5 s, run 10 s)",
+        "then:   after it b in 2.2 min, 9 more later",
+        "then:   not c: has 8000 MB of VRAM, the job needs 12000 (vram)",
+        "then:   not 30 machines (d, e, …): d is in pool fast, not heavy (pool)",
+        "then:   not 4 machines more, for other reasons",
+        "then:   no machine fits now: c is small",
+        "then:   a fetch was ordered",
     ]
+
+
+def test_what_was_decided_when_a_job_was_routed_anew_says_when_that_was() -> None:
+    """Its latest decision is the one that counts."""
+    step = Step(at_ms=NOW_MS, event="rerouted", attempt=0, machine="", what="routed anew", why="")
+    decision = RoutingDecision(
+        pool="heavy",
+        route="matrix",
+        optimal="heavy",
+        row="video",
+        because="a video",
+        estimate=DurationEstimate(p10_s=60, p50_s=84, p90_s=400, source="model", confidence=0.5),
+    )
+    assert "then: when it was routed anew, at 2023-11-14 22:15:00 UTC:" in told(job(decision=decision, steps=(step,)))
+
+
+def test_who_is_getting_ready_is_told_and_not_that_nobody_can() -> None:
+    """A wait that ends by itself is no standstill."""
+    text = told(job(coming="no machine that fits is ready yet; local is getting ready"))
+    assert "soon: no machine that fits is ready yet; local is getting ready" in text
+    assert "stuck" not in text
+
+
+def test_a_model_that_was_asked_for_by_another_name_says_what_is_meant() -> None:
+    """Before anything else that the catalogue knows."""
+    known = KnownModel(name="xl.safetensors", entry="sdxl", asked="xl", more_files=1)
+    assert "known: xl is another name of sdxl; the file of sdxl is xl.safetensors and 1 file more" in told(
+        ModelExplanation(name="xl.safetensors", now_ms=NOW_MS, known=known)
+    )
+    by_entry = msgspec.structs.replace(known, asked="sdxl", more_files=0)
+    assert "known: the file of sdxl is xl.safetensors" in told(
+        ModelExplanation(name="xl.safetensors", now_ms=NOW_MS, known=by_entry)
+    )
 
 
 @pytest.mark.parametrize("code", typing.get_args(ReasonCode))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -45,13 +46,14 @@ class RoutingParts(msgspec.Struct, frozen=True, kw_only=True):
     catalogue: CatalogueView
     estimates: Estimates
 
-    def router(self) -> Router:
-        """A router of its own; each has its own view of the fleet."""
+    def router(self, *, of_this_host: Collection[str] = ()) -> Router:
+        """A router of its own; each has its own view of the fleet. `of_this_host` as for `Router`."""
         return Router(
             pools=lambda: self.pools.latest,
             terms=self.terms.of,
             estimates=self.estimates,
             catalogue=lambda: self.catalogue.latest,
+            of_this_host=of_this_host,
         )
 
     def ranking_terms(self) -> RankingTerms:

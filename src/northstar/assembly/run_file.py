@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from northstar.domain.errors import Unavailable
+from northstar.policy.routing.coming import ComingMachine
 from northstar.store.embedded.lock import LOCK_NAME
 
 NAME: Final = "run.json"
@@ -38,6 +39,8 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     cell: str
     pid: int
     version: str
+    #: What it runs here, as it will be when it is ready.
+    machines: tuple[ComingMachine, ...] = ()
 
 
 def write_run_file(data_dir: Path, content: RunFile) -> None:

@@ -16,6 +16,7 @@ from northstar.assembly.announcing import announced
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
 from northstar.assembly.listening import listening_on
 from northstar.assembly.machines import LocalMachines
+from northstar.assembly.missing import expected
 from northstar.assembly.outputs import expect_one_place, retire_outputs, this_broker
 from northstar.assembly.parts import PartEnded, part, running_history, told
 from northstar.assembly.routing import RoutingParts, keep_routing
@@ -105,9 +106,7 @@ async def running_stack(
         front = await stack.enter_async_context(opening)
         front.ended.add_done_callback(told("the gateway", failure))
         machines = _started_machines(settings, front, stack, restart=restart_machines)
-        write_run_file(
-            settings.data_path, RunFile(url=url, front=front.url, cell=cell.name, pid=os.getpid(), version=__version__)
-        )
+        write_run_file(settings.data_path, _run_file(settings, front, cell, url=url))
         stack.callback(remove_run_file, settings.data_path)
         yield Stack(
             settings=settings,
@@ -120,6 +119,18 @@ async def running_stack(
             routing=routing,
             failure=failure,
         )
+
+
+def _run_file(settings: Settings, front: Front, cell: Cell, *, url: str) -> RunFile:
+    """What commands on this host find."""
+    return RunFile(
+        url=url,
+        front=front.url,
+        cell=cell.name,
+        pid=os.getpid(),
+        version=__version__,
+        machines=tuple(expected(machine) for machine in settings.machines),
+    )
 
 
 async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[ServerFacts, Cell, str]:

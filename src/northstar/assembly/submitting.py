@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from northstar.assembly.durations import learned_durations
+from northstar.assembly.missing import missing_machines
 from northstar.assembly.routing import declare_places, routing_parts
 from northstar.assembly.session import Session, new_id, session
 from northstar.assembly.tenancy import check_terms
@@ -28,7 +29,13 @@ async def routing_session(settings: Settings) -> AsyncIterator[Session]:
         await check_terms(plain.cell, settings)
         parts = await routing_parts(settings, plain.cell, estimates=estimates)
         await declare_places(plain.cell, parts, by="submit")
+        missing = missing_machines(plain)
         submitter = Submitter(
-            plain.cell, new_id=new_id, monotonic=time.monotonic, catalogue=parts.catalogue, router=parts.router()
+            plain.cell,
+            new_id=new_id,
+            monotonic=time.monotonic,
+            catalogue=parts.catalogue,
+            router=parts.router(of_this_host=missing.of_this_host),
+            missing=missing,
         )
         yield msgspec.structs.replace(plain, submitter=submitter)

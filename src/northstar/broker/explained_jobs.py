@@ -9,15 +9,17 @@ import msgspec
 
 from northstar.broker.decisions import read_decision
 from northstar.broker.job_views import view_of
+from northstar.broker.missing_machines import MissingMachines, MissingMachinesReader
 from northstar.broker.stored_lanes import stored_pool
 from northstar.domain.explanations import MOST_STEPS, JobExplanation
 from northstar.domain.job_story import Step, steps_of
 from northstar.domain.jobs import JobStatus
 from northstar.domain.refusals import NoSuchJob
+from northstar.policy.routing.coming import on_their_way
+from northstar.policy.routing.explain_fit import in_nearest_pool
 from northstar.policy.routing.explain_machines import Wait, grouped, reasons_of
 from northstar.policy.routing.explain_model import where_of
 from northstar.policy.routing.explain_remedies import standstill_of
-from northstar.store.admission import list_tokens
 from northstar.store.cell_limits import read_limits
 from northstar.store.lane_waits import count_placed, read_lane_waits
 from northstar.store.model_fetches import read_model_fetches
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
 #: What the catalogue says of the model that has this name or alias; None if nothing.
 KnownOf: TypeAlias = "Callable[[str], Awaitable[KnownModel | None]]"
 
-#: Tokens looked through for machines that wait for approval.
-_MOST_TOKENS: Final = 2_000
 _WAITING: Final = frozenset({JobStatus.QUEUED, JobStatus.DELAYED})
 
 
@@ -60,8 +60,10 @@ class JobExplainer:
         places: QueuePlaces,
         rule: PatienceRule,
         known_of: KnownOf | None = None,
+        missing: MissingMachinesReader | None = None,
     ) -> None:
         self._cell = cell
+        self._missing = missing or MissingMachinesReader(cell)
         self._past = past
         self._places = places
         self._rule = rule
@@ -119,17 +121,29 @@ class JobExplainer:
             return told
         reasons = reasons_of(wait, snapshot, self._rule)
         fitting = [machine for machine, reason in reasons if reason.code != "does_not_fit"]
+        others = [machine for machine, reason in reasons if reason.code == "does_not_fit"]
         needs, fetching = body.requires.models, [fetch.model for fetch in told.fetches]
-        models = where_of(needs, fitting, fetching=fetching, known=await self._known(needs))
-        not_approved = () if any(machine.active for machine in fitting) else await self._not_approved()
-        standstill = standstill_of(wait, reasons, snapshot, models=models, not_approved=not_approved)
-        return msgspec.structs.replace(
-            told,
-            machines=grouped(reasons, snapshot),
-            models=tuple(models),
-            unservable=standstill.because,
-            actions=standstill.actions,
+        models = where_of(needs, fitting, fetching=fetching, known=await self._known(needs), others=others)
+        told = msgspec.structs.replace(told, machines=grouped(reasons, snapshot), models=tuple(models))
+        missing = MissingMachines() if any(one.active for one in fitting) else await self._missing.look(snapshot)
+        pools = () if fitting or told.decision is None else told.decision.only_lacks_machines
+        if coming := on_their_way(wait.wanted, missing.coming, snapshot, pools=pools):
+            return msgspec.structs.replace(_because(told, coming), coming=coming)
+        home = wait.wanted
+        if (nearest := in_nearest_pool(home, pools, snapshot)) != home:
+            wait = msgspec.structs.replace(wait, wanted=nearest)
+            reasons = reasons_of(wait, snapshot, self._rule)
+        standstill = standstill_of(
+            wait,
+            reasons,
+            snapshot,
+            models=models,
+            not_approved=missing.not_approved,
+            home=home,
+            of_this_host=self._missing.of_this_host,
         )
+        told = _because(told, standstill.because)
+        return msgspec.structs.replace(told, unservable=standstill.because, actions=standstill.actions)
 
     async def _known(self, needs: Sequence[ModelNeed]) -> dict[str, KnownModel]:
         """What the catalogue says of the models, asked side by side."""
@@ -167,17 +181,12 @@ class JobExplainer:
             pauses=pauses,
         )
 
-    async def _not_approved(self) -> list[str]:
-        """Some of the machines that wait for approval, by name."""
-        looked = 0
-        names = []
-        async for entry in list_tokens(self._cell):
-            if entry.status == "waiting":
-                names.append(entry.machine)
-            looked += 1
-            if looked >= _MOST_TOKENS:
-                break
-        return sorted(names)
+
+def _because(told: JobExplanation, why: str) -> JobExplanation:
+    """The same with this as the reason why nobody knows its time: one cause is told, and not two."""
+    if told.place is None or not why or told.place.machines:
+        return told
+    return msgspec.structs.replace(told, place=msgspec.structs.replace(told.place, why=why))
 
 
 def _recorded(job: InspectedJob, view: JobView, *, now_ms: int, overdue_ms: int) -> JobExplanation:

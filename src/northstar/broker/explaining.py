@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import msgspec
 
 from northstar.broker.explained_jobs import JobExplainer, job_events
+from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.domain.explanations import (
     JobExplanation,
     MachineCode,
@@ -62,20 +63,25 @@ class Explainer:
         places: QueuePlaces,
         rule: PatienceRule | None = None,
         known_of: KnownOf | None = None,
+        missing: MissingMachinesReader | None = None,
     ) -> None:
+        """`missing` says which machines are not here yet; without it those of this host are not known."""
         self._cell = cell
         self._past = past
         self._places = places
         self._rule = rule or PatienceRule()
         self._known_of = known_of
-        self._jobs = JobExplainer(cell, past=past, places=places, rule=self._rule, known_of=known_of)
+        self._missing = missing or MissingMachinesReader(cell)
+        self._jobs = JobExplainer(
+            cell, past=past, places=places, rule=self._rule, known_of=known_of, missing=self._missing
+        )
 
     async def kinds_of(self, name: str) -> list[Kind]:
         """What is called so here. A model is one that a machine holds, a job asks for, or the catalogue knows. Raises Unavailable."""
         kinds: list[Kind] = []
         if _is(name, JobId) and (await self._is_in_queue(name) or await job_events(self._past, name)):
             kinds.append("job")
-        if _is(name, MachineId) and (await self._is_here(name) or await self._token_of(name) is not None):
+        if _is(name, MachineId) and await self._is_machine(name):
             kinds.append("machine")
         if _is(name, ModelName) and await self._is_model(name):
             kinds.append("model")
@@ -89,16 +95,18 @@ class Explainer:
         """What a machine does, or why it does nothing, or is not here.
 
         Raises:
-            NoSuchMachine: it is not registered, and none of that name has joined. Unavailable: the cell does not answer.
+            NoSuchMachine: it is not registered, none of that name has joined, and none is expected on this host. Unavailable: the cell does not answer.
         """
         now_ms = (await self._cell.inspect([])).now_ms
         try:
             sheet = await read_machine_sheet(self._cell.client, self._cell.keys, name)
         except NoSuchMachine:
             entry = await self._token_of(name)
-            if entry is None:
-                raise
-            return _not_here(entry, now_ms=now_ms)
+            if entry is not None:
+                return _not_here(entry, now_ms=now_ms)
+            if name in self._missing.of_this_host:
+                return MachineExplanation(id=name, code="not_ready", now_ms=now_ms)
+            raise
         return await self._here(sheet, now_ms=now_ms)
 
     async def _here(self, sheet: MachineSheet, *, now_ms: int) -> MachineExplanation:
@@ -110,7 +118,7 @@ class Explainer:
         lanes = sorted((lane for lane in snapshot.lanes.values() if lane.waits), key=lane_order)
         waits = await self._waits(lanes)
         demand = Demand(now_ms=now_ms, overdue_ms=limits.overdue_ms, lanes=waits, pauses=pauses)
-        idle = idleness_of(state, demand, snapshot, self._rule)
+        idle = idleness_of(state, demand, snapshot, self._rule, of_this_host=self._missing.of_this_host)
         return MachineExplanation(
             id=sheet.id,
             code=idle.code,
@@ -193,9 +201,11 @@ class Explainer:
     async def _is_in_queue(self, job_id: str) -> bool:
         return bool((await self._cell.inspect([job_id])).jobs)
 
-    async def _is_here(self, machine: str) -> bool:
+    async def _is_machine(self, name: str) -> bool:
+        """Whether it is here, is expected on this host, or has joined."""
         snapshot, _ = await self._places.view()
-        return machine in snapshot.machines
+        here = name in snapshot.machines or name in self._missing.of_this_host
+        return here or await self._token_of(name) is not None
 
     async def _is_model(self, model: str) -> bool:
         if not await undeclared(self._cell.client, self._cell.keys, [f"model:{model}"]):

@@ -80,6 +80,6 @@ class FleetView:
         few = len(snapshot.machines) <= FEW_MACHINES
         index, capacity = made() if few else await asyncio.to_thread(made)
         if router is not None and capacity is not None:
-            router.decide_by(capacity)
+            router.decide_by(capacity, index)
         self._seen, self._seen_s = SeenFleet(snapshot, index), began_s
         return self._seen

@@ -19,6 +19,7 @@ from northstar.policy.routing.terms import within_terms
 
 if TYPE_CHECKING:
     from northstar.domain.jobs import JobRequest
+    from northstar.domain.requirements import LaneKey
     from northstar.domain.tenancy import TenantTerms
     from northstar.policy.models.catalogue_index import CatalogueIndex
     from northstar.policy.routing.pool_capacity import FleetCapacity
@@ -43,10 +44,18 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     #: The model that a run is told by, as the history tells it: the largest that is no adapter.
     main_model: str
     capacity: dict[str, PoolCapacity]
+    #: Lanes of such jobs by pool, as far as anybody has asked.
+    lanes: dict[str | None, LaneKey] = {}
     #: What operators say of the models: that one is experimental, or made for one speciality, or what it makes.
     is_experimental: bool = False
     speciality: Speciality | None = None
     modalities: tuple[Modality, ...] = ()
+
+    def lane(self, request: JobRequest) -> LaneKey:
+        """The lane of a request that has these needs."""
+        if request.pool not in self.lanes:
+            self.lanes[request.pool] = request.lane()
+        return self.lanes[request.pool]
 
     def told(self, workload: Workload) -> Workload:
         """The workload with what operators say of its models; what the payload says goes before that."""

@@ -24,12 +24,17 @@ def known_in(view: CatalogueView) -> KnownOf:
     return known_of
 
 
-def _told(name: str, found: Found) -> KnownModel:
-    """Of a model of several files the first stands for its kind and hash, which is the one that engines are told by."""
-    first, *_ = found.files
+def _told(asked: str, found: Found) -> KnownModel:
+    """Of a model of several files the first stands for its name, kind and hash: it is the one that engines are told by."""
+    first, *others = found.files
+    entry = found.model.name
     return KnownModel(
-        name=name,
-        entry=found.model.name if found.model.name != name else "",
+        name=first.name,
+        entry="" if entry == first.name else entry,
+        asked="" if asked == first.name else asked,
+        more_files=len(others),
+        # A file, or a version that was pinned, is meant as it was said; whoever said an alias means the entry.
+        fetch_by="" if not all(file.sources for file in found.files) else asked if _is_exact(found) else entry,
         kind=first.kind,
         size_bytes=sum(file.size_bytes for file in found.files),
         sha256=first.sha256,
@@ -37,3 +42,7 @@ def _told(name: str, found: Found) -> KnownModel:
         vram_mb=vram_mb_of(found.version),
         aliases=found.model.aliases,
     )
+
+
+def _is_exact(found: Found) -> bool:
+    return found.by == "file" or found.is_pinned

@@ -168,7 +168,7 @@ class Rerouter:
         looking.index, capacity = await asyncio.to_thread(
             lambda: (FleetIndex(snapshot, paces=paces).sorted_as(None), FleetCapacity(snapshot))
         )
-        self._router.decide_by(capacity)
+        self._router.decide_by(capacity, looking.index)
 
     def _is_away(self, job: InspectedJob, looking: _Round) -> bool:
         with looking.time:

@@ -14,11 +14,17 @@ from northstar.broker.needs import ResolvedRequest
 from northstar.domain.decisions import RoutingDecision
 from northstar.domain.job_profiles import JobProfile
 from northstar.domain.jobs import JobRequest
+from northstar.domain.requirements import read_class
+from northstar.domain.stored_decisions import to_stored
 from northstar.policy.fleet.pool_stance import pool_priority
 from northstar.policy.models.workload_memory import WorkloadMemory
+from northstar.policy.routing.coming import on_their_way
+from northstar.policy.routing.considered import Considered
 from northstar.policy.routing.decision_matrix import choose_pool
 from northstar.policy.routing.duration import JobToTime
 from northstar.policy.routing.duration_rules import work_of
+from northstar.policy.routing.explain_remedies import Standstill, source_of
+from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.given_slots import GivenSlots
 from northstar.policy.routing.pool_capacity import FleetCapacity
 from northstar.policy.routing.pool_fallback import NO_CAPACITY, FallbackRule, route_to_pool
@@ -26,15 +32,18 @@ from northstar.policy.routing.ranking_terms import ranking_terms
 from northstar.policy.routing.snapshot import CellSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from northstar.broker.job_needs import Needs
     from northstar.domain.decisions import PoolChoice, Rejection
     from northstar.domain.estimates import DurationEstimate
+    from northstar.domain.explanations import Action
     from northstar.domain.pools import Pools
+    from northstar.domain.requirements import LaneKey
     from northstar.domain.tenancy import TenantTerms
     from northstar.domain.workloads import Workload
     from northstar.policy.models.catalogue_index import CatalogueIndex
+    from northstar.policy.routing.coming import ComingMachine
     from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.pool_fallback import PoolCapacity, PoolRoute
     from northstar.policy.routing.ranking_terms import RankingTerms
@@ -44,6 +53,13 @@ MAX_DECISION_BYTES: Final = 4_096
 #: Pools that were passed over and are named; of more nobody would read.
 _MOST_REJECTED: Final = 12
 _MOST_NOTES: Final = 8
+#: Models that are named as things to declare.
+_MOST_NAMED: Final = 4
+#: What is to be said where machines fit, and none has the models nor knows from where.
+_NOWHERE: Final = (
+    "no machine that fits says that it holds its models, and nobody said from where they can be had: "
+    "declare them (northstar models add URL)"
+)
 #: As long as the subject of a rejection may be.
 _SUBJECT_CHARS: Final = 160
 
@@ -71,15 +87,27 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
     decision: RoutingDecision
     deploys: bool = False
     timed: JobToTime | None = None
+    #: What would have to change before anybody can run it.
+    actions: tuple[Action, ...] = ()
 
     def stored(self) -> str:
-        """The decision as JSON within its bound: of many pools that were passed over, the last ones go unsaid."""
+        """The decision as text within its bound: of many pools that were passed over, the last ones go unsaid."""
         decision = self.decision
-        text = msgspec.json.encode(decision)
-        while len(text) > MAX_DECISION_BYTES and (decision.rejected or decision.notes):
+        text = to_stored(decision)
+        while len(text.encode()) > MAX_DECISION_BYTES and (decision.rejected or decision.notes):
             decision = msgspec.structs.replace(decision, rejected=decision.rejected[:-1], notes=decision.notes[:-1])
-            text = msgspec.json.encode(decision)
-        return text.decode()
+            text = to_stored(decision)
+        return text
+
+    def expecting(self, machines: Sequence[ComingMachine], snapshot: CellSnapshot) -> Routed:
+        """The same where nobody can run the job, and one of these may as soon as it is ready."""
+        wanted = read_class(self.resolved.request.lane().requirement_class)
+        pools = self.decision.only_lacks_machines
+        coming = on_their_way(wanted, machines, snapshot, pools=pools) if self.decision.unservable else ""
+        if not coming:
+            return self
+        decision = msgspec.structs.replace(self.decision, unservable="", coming=coming)
+        return msgspec.structs.replace(self, decision=decision, actions=())
 
 
 class Router:
@@ -93,7 +121,10 @@ class Router:
         estimates: Estimates,
         catalogue: Callable[[], CatalogueIndex],
         rule: FallbackRule | None = None,
+        of_this_host: Collection[str] = (),
     ) -> None:
+        """`of_this_host` are machines that `northstar up` runs here from its settings, so that what is advised can be done."""
+        self._of_this_host = of_this_host
         self._pools = pools
         self._terms = terms
         self._estimates = estimates
@@ -102,21 +133,23 @@ class Router:
         self._read = WorkloadMemory()
         self._fleet = FleetCapacity(CellSnapshot())
         self._given = GivenSlots()
+        self._considered = Considered(FleetIndex(CellSnapshot()), self._fleet)
         self._needs: JobNeeds | None = None
         self._ranking: tuple[Pools, GpuPaces, RankingTerms] | None = None
 
     def see(self, snapshot: CellSnapshot) -> None:
         """From now on decide by this view of the fleet."""
         self.view_begins()
-        self.decide_by(FleetCapacity(snapshot))
+        self.decide_by(FleetCapacity(snapshot), FleetIndex(snapshot, paces=self.ranking_terms().paces))
 
     def view_begins(self) -> None:
         """The fleet is being read, and `decide_by` follows: what is given away meanwhile is not in it."""
         self._given.view_begins()
 
-    def decide_by(self, fleet: FleetCapacity) -> None:
-        """From now on decide by this view of the fleet."""
+    def decide_by(self, fleet: FleetCapacity, index: FleetIndex) -> None:
+        """From now on decide by this view of the fleet; both are made of the same snapshot."""
         self._fleet = fleet
+        self._considered = Considered(index, fleet)
         self._given.view_is_new()
 
     def gave(self, routed: Routed) -> None:
@@ -184,15 +217,36 @@ class Router:
             priority=pool_priority(request.priority, wanted, terms),
             expected_s=request.expected_s or max(0.001, estimate.p50_s),
         )
+        capacity = needs.capacity.get(route.pool, NO_CAPACITY)
+        decision = _decision(choice, route, workload, capacity, estimate)
+        lane = needs.lane(whole)
+        stuck = self._standstill(whole, lane, capacity, pools=decision.only_lacks_machines)
         return Routed(
             resolved=ResolvedRequest(request=whole, declared=needs.declared, notes=needs.need_notes),
             decision=msgspec.structs.replace(
-                _decision(choice, route, workload, needs.capacity.get(route.pool, NO_CAPACITY), estimate),
+                decision,
+                unservable=stuck.because,
                 notes=tuple(note[:400] for note in (*workload.unread, *needs.notes)[:_MOST_NOTES]),
+                machines=self._considered.machines(
+                    lane, run_s=whole.expected_s or 0.0, paces=self.ranking_terms().paces
+                ),
             ),
             deploys=route.deploys,
             timed=timed,
+            actions=stuck.actions,
         )
+
+    def _standstill(
+        self, request: JobRequest, lane: LaneKey, capacity: PoolCapacity, *, pools: tuple[str, ...]
+    ) -> Standstill:
+        """Why nobody could run the job as things are, and what would have to change; empty if somebody could."""
+        if not capacity.fit:
+            return self._considered.standstill(lane, pools=pools, of_this_host=self._of_this_host)
+        if capacity.holders or capacity.fetch_s is not None:
+            return Standstill()
+        wanted = [need for need in request.requires.models if need.is_anchor and not need.sources]
+        missing = [need.name for need in wanted if not self._fleet.holds(need.name)] or [need.name for need in wanted]
+        return Standstill(because=_NOWHERE, actions=tuple(source_of(name) for name in missing[:_MOST_NAMED]))
 
     def _profile(
         self,
@@ -249,20 +303,9 @@ def _decision(
         guaranteed=choice.guaranteed,
         fit_machines=capacity.fit,
         holders=capacity.holders,
-        unservable=route.unservable or _nowhere(capacity),
         shape=workload.shape[:128],
         modalities=workload.modalities,
         work=work_of(workload),
-    )
-
-
-def _nowhere(capacity: PoolCapacity) -> str:
-    """What is to be said where machines fit, and none has the models nor knows from where."""
-    if not capacity.fit or capacity.holders or capacity.fetch_s is not None:
-        return ""
-    return (
-        "no machine that fits says that it holds its models, and nobody said from where they can be had: "
-        "declare them (northstar models add URL)"
     )
 
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.fleet_view import SeenFleet
+    from northstar.broker.missing_machines import MissingMachinesReader
     from northstar.broker.routing import Routed, Router
     from northstar.domain.decisions import RoutingDecision
+    from northstar.domain.explanations import Action
     from northstar.domain.jobs import JobRequest
     from northstar.domain.requirements import LaneKey
     from northstar.store.cell import Cell
@@ -84,6 +86,8 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
     job: Submitted
     decision: RoutingDecision | None = None
+    #: What would have to change before anybody can run it.
+    actions: tuple[Action, ...] = ()
 
 
 class Submitter:
@@ -91,7 +95,7 @@ class Submitter:
 
     With a router every job's pool and needs are decided first; without, they are what the request says. Policy's view of the
     machines is read at most every `view_s` seconds, and without a router only for lanes that are not placed yet. With a
-    `catalogue`, models that jobs only name are filled in from it.
+    `catalogue`, models that jobs only name are filled in from it. `missing` says which machines may come for jobs that nobody can run.
     """
 
     def __init__(
@@ -105,8 +109,10 @@ class Submitter:
         view_s: float = 1.0,
         router: Router | None = None,
         catalogue: CatalogueView | None = None,
+        missing: MissingMachinesReader | None = None,
     ) -> None:
         self._router = router
+        self._missing = missing
         self._deployer = Deployer(cell, new_id=new_id, monotonic=monotonic)
         self.view = FleetView(cell, monotonic=monotonic, every_s=view_s, router=router)
         self._cell = cell
@@ -163,7 +169,10 @@ class Submitter:
             return [Accepted(job=job) for job in accepted]
         # Of a job that is known already the decision of its first time counts, and stands with it.
         pairs = zip(accepted, routed, strict=True)
-        return [Accepted(job=job, decision=None if job.replayed else one.decision) for job, one in pairs]
+        return [
+            Accepted(job=job) if job.replayed else Accepted(job=job, decision=one.decision, actions=one.actions)
+            for job, one in pairs
+        ]
 
     def _wanted_lane(
         self, lane: LaneKey, view: SeenFleet | None, resolved: ResolvedRequest, routed: Routed | None
@@ -204,15 +213,19 @@ class Submitter:
             return []
         if self._catalogue is not None:
             await self._catalogue.current()
-        await self.view.now()
+        fleet = await self.view.now()
         router, keys = self._router, [one.idempotency_key or job_id for one, job_id in zip(requests, ids, strict=True)]
         try:
-            return [self._given(router, request, key) for request, key in zip(requests, keys, strict=True)]
+            routed = [self._given(router, request, key) for request, key in zip(requests, keys, strict=True)]
         except (InvalidRequest, Refused):
             # What was accepted once stays accepted, whatever pools, terms or the catalogue say by now.
             if all([await self._is_known(request, job_id) for request, job_id in zip(requests, ids, strict=True)]):
                 return []
             raise
+        if self._missing is None or not any(one.decision.unservable for one in routed):
+            return routed
+        coming = (await self._missing.look(fleet.snapshot)).coming
+        return [one.expecting(coming, fleet.snapshot) for one in routed]
 
     @staticmethod
     def _given(router: Router, request: JobRequest, key: str) -> Routed:
@@ -245,7 +258,8 @@ class Submitter:
         alike = difflib.get_close_matches(word, known, n=KNOWN_SHOWN, cutoff=0.6)
         shown = [*alike, *(other for other in known if other not in alike)]
         text = ", ".join(shown[:KNOWN_SHOWN]) + (", …" if len(shown) > KNOWN_SHOWN else "") or f"no {kind} at all"
-        return UnknownWord(error.facts | {"known": f" (known: {text})"})
+        declare = f"; northstar models add URL --name {word} declares it" if kind == "model" else ""
+        return UnknownWord(error.facts | {"known": f" (known: {text}{declare})"})
 
     def _is_placed(self, lane_key: str) -> bool:
         """Whether the cell knows the lane and policy has ranked machines for it."""

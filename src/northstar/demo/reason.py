@@ -10,6 +10,7 @@ import msgspec
 
 from northstar.domain.decisions import Rejection, RoutingDecision
 from northstar.domain.estimates import DurationEstimate
+from northstar.domain.stored_decisions import read_stored
 from northstar.store.cell import Cell
 
 #: Pools against which the same speaks are one subject.
@@ -33,7 +34,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 async def read_reasons(cell: Cell, job_ids: Sequence[str]) -> dict[str, Reason]:
     """The decisions of these jobs. Raises Unavailable."""
     reply = await cell.inspect(job_ids, decisions=True)
-    return {job.id: reason_of(msgspec.json.decode(job.decision, type=RoutingDecision)) for job in reply.jobs}
+    return {job.id: reason_of(read_stored(job.decision)) for job in reply.jobs}
 
 
 def reason_of(decision: RoutingDecision) -> Reason:

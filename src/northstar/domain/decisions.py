@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -11,6 +11,11 @@ from northstar.domain.requirements import Pool
 from northstar.domain.workloads import Modality
 
 _Sentence = Annotated[str, msgspec.Meta(max_length=400)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+#: Code of the rejection of a pool that takes such work and has no machine for it.
+NO_MACHINE: Final = "no-machine"
 
 #: How a job came to the pool in which it waits.
 #: matrix: the matrix's own choice · pinned: its submitter named the pool · fallback: the matrix's pool has no fit machine, another
@@ -28,6 +33,45 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: _Sentence
     #: How many machines it speaks of, for a group.
     count: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class ExpectedOn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A machine that could run a job, and in how many seconds it would have had it done, by what they pass with."""
+
+    machine: Annotated[str, msgspec.Meta(max_length=128)]
+    wait_s: _Seconds = 0.0
+    fetch_s: _Seconds = 0.0
+    load_s: _Seconds = 0.0
+    run_s: _Seconds = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """All of them."""
+        return self.wait_s + self.fetch_s + self.load_s + self.run_s
+
+
+class TurnedDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Machines that could not run a job, alike in what they lacked."""
+
+    #: The needs that they did not meet (`domain.reasons.Need`), with `+` between them; or `draining`.
+    code: Annotated[str, msgspec.Meta(max_length=96)]
+    count: _Count
+    #: Some of them, the one that came closest first.
+    names: tuple[str, ...] = ()
+    #: What that one lacked, as a part of a sentence; what the others lacked is of the same kinds.
+    says: Annotated[str, msgspec.Meta(max_length=160)] = ""
+
+
+class MachinesThen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The machines of the cell as a job found them when its pool was decided."""
+
+    #: Those that would have had it done first; the first of them is the one that was meant to.
+    best: tuple[ExpectedOn, ...] = ()
+    #: How many more could run it.
+    more_fit: _Count = 0
+    #: Those that could not, the closest first, and how many more.
+    turned_down: tuple[TurnedDown, ...] = ()
+    more_turned_down: _Count = 0
 
 
 class PoolChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,3 +110,13 @@ class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     work: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     #: What was done or seen beside that: a fetch ordered, a model that nobody declared.
     notes: tuple[_Sentence, ...] = ()
+    #: Who may serve it soon where nobody can yet: machines that were started or have joined, and are not ready; empty: nobody is needed.
+    coming: _Sentence = ""
+    #: What the machines were like; None: nobody looked, or an earlier version stored it.
+    machines: MachinesThen | None = None
+
+    @property
+    def only_lacks_machines(self) -> tuple[Pool, ...]:
+        """Where it would go if a machine that fits were there: its pool, and those that were passed over for that reason alone."""
+        others = [pool for one in self.rejected if one.code == NO_MACHINE for pool in one.subject.split(", ")]
+        return tuple(dict.fromkeys((self.pool, *others)))

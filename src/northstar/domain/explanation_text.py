@@ -35,6 +35,8 @@ _MACHINE: Final[dict[MachineCode, str]] = {
     "draining": "it drains: what it runs goes on, and it gets nothing new",
     "out_of_work": "its engines take no work",
     "quarantined": "it is in quarantine: its engines broke again and again",
+    "not_ready": "it was started with North Star on this host, and its engines have not answered their warm-up job yet; "
+    "if that lasts, the log of northstar up says why",
     "not_approved": "it has joined and waits for an operator's approval",
     "revoked": "its token was revoked",
     "gone": "its token is good, and it is not here; does its agent run?",
@@ -54,7 +56,8 @@ def _machine_lines(machine: MachineExplanation) -> Iterator[Line]:
     for pool in machine.pools:
         paused = "; the pool is paused" if pool.paused else ""
         jobs = f"{counted(pool.waiting, 'job')} wait" + ("s" if pool.waiting == 1 else "")
-        yield Line("pool", f"{pool.pool}: {jobs}, and it could run {pool.fits} of them{paused}")
+        jobs = f"{jobs}, and it could run {pool.fits} of them" if pool.waiting else "nothing waits"
+        yield Line("pool", f"{pool.pool}: {jobs}{paused}")
     yield from (Line("may take", lane_text(lane)) for lane in machine.may_take)
     if machine.more_lanes:
         yield Line("may take", f"and {machine.more_lanes} kinds of jobs more")
@@ -95,6 +98,8 @@ def _model_lines(model: ModelExplanation) -> Iterator[Line]:
     held = f"in memory on {counted(model.in_memory, 'machine')}, on disk on {counted(model.on_disk, 'machine')}"
     yield Line("model", printable(f"{model.name}{size}: {held if model.holders else 'no machine holds it'}"))
     yield from action_lines(model.actions)
+    if model.known is not None and model.known.asked:
+        yield Line("known", _meant(model.known))
     yield Line("known", _known(model.known))
     more = model.in_memory + model.on_disk - len(model.holders)
     if model.holders:
@@ -110,6 +115,16 @@ def _model_lines(model: ModelExplanation) -> Iterator[Line]:
     yield from (Line("not on", _absence(absence)) for absence in model.absent)
     if model.more_absent:
         yield Line("not on", f"and {counted(model.more_absent, 'machine')} more")
+
+
+def _meant(known: KnownModel) -> str:
+    """What a name means that is not a file's."""
+    entry = known.entry or known.name
+    files = f" and {counted(known.more_files, 'file')} more" if known.more_files else ""
+    parts = [f"{known.asked} is another name of {entry}"] if known.asked not in {entry, known.name} else []
+    if known.entry or files:
+        parts.append(f"the file of {entry} is {known.name}{files}")
+    return printable("; ".join(parts))
 
 
 def _known(known: KnownModel | None) -> str:

@@ -34,13 +34,15 @@ class ModelFetch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ModelWhere(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a model of a job is: how many machines hold it in memory and on disk, fetch it, and whether anybody knows from where to."""
+    """Where a model of a job is, on machines that fit it and on others, and whether anybody knows from where to fetch it."""
 
     name: str
     size_bytes: _Count = 0
     in_memory: _Count = 0
     on_disk: _Count = 0
     fetching: _Count = 0
+    #: Machines that hold it and do not fit the job.
+    elsewhere: _Count = 0
     can_be_fetched: bool = False
 
 
@@ -89,8 +91,10 @@ class JobExplanation(msgspec.Struct, frozen=True, kw_only=True):
     earlier_steps: _Count = 0
     #: Why older steps are missing; empty: none are.
     steps_fault: str = ""
-    #: Why nobody can run it as things are; empty: somebody can, or it does not wait.
+    #: Why nobody can run it as things are; empty: somebody can, or may soon, or it does not wait.
     unservable: str = ""
+    #: Who may soon, where nobody can yet: machines that are not ready.
+    coming: str = ""
     actions: tuple[Action, ...] = ()
 
     @property
@@ -138,7 +142,8 @@ class PoolDemand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 #: busy: no slot is free · takes_work: a slot is free, and a job is about to be taken · nothing_waits · blocked: what waits it may
-#: not take (yet), see `blocked` · draining · out_of_work · quarantined: see `says` · not_approved, revoked, gone: it is not here.
+#: not take (yet), see `blocked` · draining · out_of_work · quarantined: see `says` · not_ready: it was started on this host, and its
+#: engines have not answered yet · not_approved, revoked, gone: it is not here.
 MachineCode = Literal[
     "busy",
     "takes_work",
@@ -147,6 +152,7 @@ MachineCode = Literal[
     "draining",
     "out_of_work",
     "quarantined",
+    "not_ready",
     "not_approved",
     "revoked",
     "gone",
@@ -183,11 +189,17 @@ class MachineExplanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What a catalogue says of a model file: `name` is what machines and jobs call it, `sources` are as they may be shown."""
+    """What a catalogue says of a model: `name` is what machines and jobs call its file, `sources` are as they may be shown."""
 
     name: str
     #: The catalogue's entry to which it belongs, where that has another name.
     entry: str = ""
+    #: What somebody asked for, where that is not its name.
+    asked: str = ""
+    #: Files that belong to it beside this one.
+    more_files: _Count = 0
+    #: By what name a machine is told to fetch it; empty: nobody said from where all of it can be had.
+    fetch_by: str = ""
     kind: str = ""
     size_bytes: _Count = 0
     sha256: str = ""

@@ -13,7 +13,7 @@ from northstar.domain.reason_text import describe_group
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from northstar.domain.decisions import RoutingDecision
+    from northstar.domain.decisions import ExpectedOn, MachinesThen, RoutingDecision
     from northstar.domain.estimates import DurationEstimate
     from northstar.domain.explanations import JobExplanation, ModelWhere
 
@@ -23,18 +23,20 @@ def job_lines(job: JobExplanation) -> Iterator[Line]:
     yield Line("job", printable(f"{job.id}: {_life(job)}"))
     if job.unservable:
         yield Line("stuck", printable(f"nobody can run it as things are: {job.unservable}"))
+    if job.coming:
+        yield Line("soon", printable(job.coming))
     yield from action_lines(job.actions)
     if job.status is not None:
         yield Line(
             "asks", printable(f"service {job.service} in pool {job.pool}; {job.tenant}, priority {job.priority}")
         )
-    yield from decision_lines(job.decision, estimated=job.status is not None)
+    yield from decision_lines(job.decision, estimated=job.status is not None, when=_decided(job))
     yield from _turn(job)
     yield from (Line("model", _model(model)) for model in job.models)
     yield from fetch_lines(job.fetches, now_ms=job.now_ms)
-    yield from (Line("machines", describe_group(group)) for group in job.machines.shown)
+    yield from (Line("now", describe_group(group)) for group in job.machines.shown)
     if job.machines.more_groups:
-        yield Line("machines", f"and {job.machines.more_machines} more in {job.machines.more_groups} other groups")
+        yield Line("now", f"and {job.machines.more_machines} machines more in {job.machines.more_groups} other groups")
     yield from _attempts(job)
     yield from _past(job)
 
@@ -61,8 +63,19 @@ def _life(job: JobExplanation) -> str:
             return f"{status}, since {waited}"
 
 
-def decision_lines(decision: RoutingDecision | None, *, estimated: bool) -> Iterator[Line]:
-    """Estimate, deciding row and rejected pools; `estimated`: say so where no decision was stored."""
+def _decided(job: JobExplanation) -> str:
+    """When its pool was decided, as far as its steps tell."""
+    anew = [step.at_ms for step in job.steps if step.event == "rerouted"]
+    if anew:
+        return f"when it was routed anew, at {moment(anew[-1])}"
+    return f"at submit, {moment(job.submitted_ms)}" if job.submitted_ms else "when it was routed"
+
+
+def decision_lines(decision: RoutingDecision | None, *, estimated: bool, when: str) -> Iterator[Line]:
+    """Estimate, deciding row, rejected pools, and the machines as they were `when` that was decided.
+
+    `estimated`: say so where no decision was stored.
+    """
     if decision is None:
         if estimated:
             yield Line("decision", "none is stored with it: it waits in the pool to which it was submitted")
@@ -74,11 +87,58 @@ def decision_lines(decision: RoutingDecision | None, *, estimated: bool) -> Iter
     if decision.optimal != decision.pool:
         yield Line("decision", f"the matrix would have chosen {decision.optimal}")
     for rejection in decision.rejected:
-        many = f" ({rejection.count} machines)" if rejection.count else ""
+        many = f" ({counted(rejection.count, 'machine')})" if rejection.count else ""
         yield Line("rejected", printable(f"{rejection.subject}{many}: {rejection.reason} ({rejection.code})"))
-    then = f"{counted(decision.fit_machines, 'machine')} of the pool could run it, {decision.holders} held its models"
-    yield Line("then", f"{then}{'' if not decision.unservable else '; ' + printable(decision.unservable)}")
-    yield from (Line("then", printable(note)) for note in decision.notes)
+    yield Line("then", f"{when}:")
+    yield from (Line("then", f"  {text}") for text in _then(decision))
+
+
+def _then(decision: RoutingDecision) -> Iterator[str]:
+    """The cell as it was: machines, and what nobody could do."""
+    if decision.fit_machines:
+        could = counted(decision.fit_machines, "machine")
+        yield f"{could} of pool {decision.pool} could run it, {decision.holders} held all that it needs"
+    else:
+        yield f"no machine of pool {decision.pool} could run it"
+    if decision.machines is not None:
+        yield from _machines_then(decision.machines)
+    is_told = decision.machines is not None and bool(decision.machines.turned_down) and not decision.fit_machines
+    for text in ("" if is_told else decision.unservable, decision.coming, *decision.notes):
+        if text:
+            yield printable(text)
+
+
+def _machines_then(machines: MachinesThen) -> Iterator[str]:
+    if machines.best:
+        first, *others = machines.best
+        yield printable(
+            f"{first.machine} would have had it done first, in about {length(first.total_s)} ({_parts(first)})"
+        )
+        after = [f"{one.machine} in {length(one.total_s)}" for one in others]
+        if machines.more_fit:
+            after.append(f"{machines.more_fit} more later")
+        if after:
+            yield printable(f"after it {', '.join(after)}")
+    for group in machines.turned_down:
+        named = ", ".join(group.names) + (", …" if group.count > len(group.names) else "")
+        who = f"{group.count} machines ({named})" if group.count > 1 else named
+        # One of the group speaks for it: the others lack the same kinds of things.
+        whose = f"{group.names[0]} " if group.count > 1 and group.names else ""
+        yield printable(f"not {who}: {whose}{group.says} ({group.code})")
+    if machines.more_turned_down:
+        yield f"not {counted(machines.more_turned_down, 'machine')} more, for other reasons"
+
+
+def _parts(expected: ExpectedOn) -> str:
+    """What its time is made of.
+
+    >>> from northstar.domain.decisions import ExpectedOn
+    >>> _parts(ExpectedOn(machine="m", fetch_s=42.1, run_s=10.3))
+    'fetch 42 s, run 10 s'
+    """
+    parts = (("wait", expected.wait_s), ("fetch", expected.fetch_s), ("load", expected.load_s))
+    told = [f"{name} {length(seconds)}" for name, seconds in parts if seconds]
+    return ", ".join([*told, f"run {length(expected.run_s)}"])
 
 
 def _estimate(estimate: DurationEstimate) -> str:
@@ -107,7 +167,8 @@ def _model(model: ModelWhere) -> str:
     size = f" ({bytes_text(model.size_bytes)})" if model.size_bytes else ""
     where = f"{model.in_memory} in memory, {model.on_disk} on disk, {model.fetching} fetching"
     source = "it is known from where to fetch it" if model.can_be_fetched else "nobody said from where to fetch it"
-    return printable(f"{model.name}{size}: on machines that fit {where}; {source}")
+    others = f"; {counted(model.elsewhere, 'machine')} more that cannot run the job" if model.elsewhere else ""
+    return printable(f"{model.name}{size}: on machines that fit {where}{others}; {source}")
 
 
 def _attempts(job: JobExplanation) -> Iterator[Line]:

@@ -91,6 +91,7 @@ _SENTENCES: Final = {
     "leaving": "leaves for cell {target}",
     "moved": "lives in cell {target} now",
     "arrived": "arrived from another cell",
+    "rerouted": "routed anew, and waits in pool {to} now",
 }
 
 

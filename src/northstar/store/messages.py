@@ -67,7 +67,7 @@ class WantedJob(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str
     digest: str
     body: str
-    #: Why policy sends it there: a `RoutingDecision` as JSON, or "".
+    #: Why policy sends it there, as `domain.stored_decisions` writes it, or "".
     decision: str = ""
 
 

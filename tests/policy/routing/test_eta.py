@@ -91,14 +91,19 @@ def test_lanes_count_that_come_before_and_want_the_same_machines() -> None:
             cell(machine("far", profile="other"), machine("near")),
             "no machine fits now: near (the closest of 2) has 24000 MB of VRAM, the job needs 48000",
         ),
-        (cell(machine("m", active=False)), "none of 1 machines takes new work now"),
+        (
+            cell(machine("m", active=False)),
+            "no machine fits now: m has 24000 MB of VRAM, the job needs 48000; all machines drain",
+        ),
     ],
 )
 def test_the_unmet_need_of_the_closest_machine_is_named(snapshot: CellSnapshot, sentence: str) -> None:
     assert why_nobody(wanted(vram_mb=48_000), snapshot) == sentence
 
 
-def test_machines_that_would_fit_but_take_nothing_are_counted() -> None:
+def test_machines_that_would_fit_but_take_nothing_are_counted_and_come_before_those_that_do_not_fit() -> None:
     drained = cell(machine("m", active=False), machine("x", profile="other", active=False))
-    assert why_nobody(wanted(), drained) == "1 fit, but take no new work now"
+    assert why_nobody(wanted(), drained) == "m fits, but takes no new work now"
+    several = cell(*(machine(f"m{number}", active=False) for number in range(5)), machine("x", profile="other"))
+    assert why_nobody(wanted(), several) == "5 machines fit, but take no new work now (m0, m1, m2, …)"
     assert profile().vram_mb == 24_000

@@ -137,3 +137,18 @@ def test_a_lane_that_cannot_be_read_is_no_reason_to_fail() -> None:
     snapshot = CellSnapshot(machines={"m": machine("m")}, lanes={"l": lane("l", waits=True)})
     found = idleness_of(machine("m"), demand(lanes={"l": WAITING}), snapshot, RULE)
     assert [blocked.reason.says for blocked in found.blocked] == ["a newer version wrote what its jobs ask for"]
+
+
+def test_a_machine_for_which_nothing_is_says_what_would_let_it_take_the_most() -> None:
+    """Here a pool; memory that it lacks nobody can give it, and a machine that has its own work is left to it."""
+    fast = lane("fast", waits=True, requirement_class="fast", unfinished=3)
+    large = lane("large", waits=True, requirement_class="large", unfinished=9)
+    snapshot = msgspec.structs.replace(
+        cell(machine("m"), fast, large), classes={"fast": wanted(pool="fast"), "large": wanted(vram_mb=80_000)}
+    )
+    lanes = {"fast": LaneWait(3, 0), "large": LaneWait(9, 0)}
+    found = idleness_of(machine("m"), demand(lanes=lanes), snapshot, RULE)
+    assert [action.command for action in found.actions] == ["northstar machines invite --pool standard --pool fast"]
+    here = idleness_of(machine("m"), demand(lanes=lanes), snapshot, RULE, of_this_host=("m",))
+    assert [action.command for action in here.actions] == ["northstar up --config FILE"]
+    assert idle(machine("m"), OURS, FOREIGN).actions == ()

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from northstar.domain.explanations import KnownModel, LaneDemand, ModelWhere
+from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelNeed
 from northstar.policy.routing.explain_idle import LaneWait
 from northstar.policy.routing.explain_model import Placement, placement_of, where_of
@@ -16,7 +17,14 @@ from tests.policy.routing.builders import GB, SDXL, cell, lane, machine, wanted
 
 ASKS = lane("l", anchors=SDXL, unfinished=3, waits=True)
 HASH = "a" * 64
-KNOWN = KnownModel(name="sdxl", size_bytes=7 * GB, sha256=HASH, sources=("hf://org/sdxl/sdxl.safetensors",))
+KNOWN = KnownModel(
+    name="sdxl",
+    entry="sdxl-base",
+    size_bytes=7 * GB,
+    sha256=HASH,
+    sources=("hf://org/sdxl/sdxl.safetensors",),
+    fetch_by="sdxl-base",
+)
 
 
 def placement(*parts: MachineState | LaneState, **changes: Any) -> Placement:
@@ -92,9 +100,9 @@ def test_its_size_is_the_catalogues_and_otherwise_what_jobs_say() -> None:
 
 
 def test_what_to_do_is_a_command_that_can_be_typed() -> None:
-    """With the catalogue's source and hash where it has them."""
+    """By the catalogue's name where it knows all sources: then neither address nor hash is to be filled in."""
     (order,) = placement(machine("m"), ASKS, known=KNOWN).actions
-    assert order.command == f"northstar machines fetch m sdxl --from hf://org/sdxl/sdxl.safetensors --sha256 {HASH}"
+    assert order.command == "northstar machines fetch m sdxl-base"
     unknown = placement(machine("m"), ASKS).actions
     assert [action.command for action in unknown] == [
         "northstar models add URL --name sdxl",
@@ -123,3 +131,26 @@ def test_the_models_of_a_job_are_counted_where_it_could_run() -> None:
     sdxl, flux = where_of(needs, able, fetching=["flux", "flux"], known={"flux": KNOWN})
     assert sdxl == ModelWhere(name="sdxl", size_bytes=6 * GB, in_memory=1, on_disk=1)
     assert flux == ModelWhere(name="flux", fetching=2, can_be_fetched=True)
+
+
+def test_of_the_machines_that_could_use_a_model_one_is_named_that_keeps_models() -> None:
+    """A machine without a disk for models would only answer that it cannot fetch."""
+    keeps = MachineDescription(disk_bytes=500 * GB)
+    (order,) = placement(machine("a"), machine("b", description=keeps), ASKS, known=KNOWN).actions
+    assert order.command == "northstar machines fetch b sdxl-base"
+
+
+def test_a_model_of_the_catalogue_without_a_source_is_declared_anew_by_its_name() -> None:
+    """Not by an alias, which would make another model."""
+    known = msgspec.structs.replace(KNOWN, sources=(), fetch_by="")
+    commands = [action.command for action in placement(machine("m"), ASKS, known=known).actions]
+    assert commands == [
+        "northstar models add URL --name sdxl-base",
+        "northstar machines fetch m sdxl --from URL --sha256 HEX",
+    ]
+
+
+def test_copies_on_machines_that_cannot_run_the_job_are_counted_apart() -> None:
+    """So that nobody wonders why a model that is somewhere cannot be had."""
+    (sdxl,) = where_of((ModelNeed(name="sdxl"),), (), fetching=[], others=(machine("a", held={"sdxl": "disk"}),))
+    assert sdxl == ModelWhere(name="sdxl", elsewhere=1)

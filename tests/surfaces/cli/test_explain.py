@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 
@@ -62,7 +64,79 @@ def test_an_idle_machine_says_why(running: Northstar) -> None:
 def test_a_model_that_is_nowhere_says_so_when_it_is_asked_for_as_a_model(running: Northstar) -> None:
     shown = running.run("explain", "flux.safetensors", "--model").out
     assert "model     flux.safetensors: no machine holds it" in shown
-    assert "northstar machines fetch local flux.safetensors --from URL --sha256 HEX" in shown
+    assert "northstar machines fetch local flux.safetensors --from URL --sha256 HEX\n" in shown
+
+
+def test_commands_to_type_mean_the_same_north_star_as_the_one_that_told_of_them(running: Northstar) -> None:
+    """With the options as they were given, and typed as they are told."""
+    running.good(
+        "models",
+        "add",
+        "https://models.example/xl.safetensors",
+        "--name",
+        "xl.safetensors",
+        "--alias",
+        "xl",
+        "--kind",
+        "checkpoint",
+    )
+    place = ("--data-dir", str(running.data_dir), "--config", str(running.folder / "northstar.toml"))
+    shown = running.run("explain", "xl", "--model", *place).out
+    command = f"northstar machines fetch local xl.safetensors --config {place[3]} --data-dir {place[1]}"
+    no_disk = "it tells of no disk for models, and may keep none"
+    assert f"to do     let local fetch xl.safetensors ({no_disk}): {command}\n" in shown
+    assert "xl is another name of xl.safetensors" in shown
+    ordered = running.run(*shlex.split(command)[1:], NORTHSTAR_CONFIG="", NORTHSTAR_DATA_DIR="/nowhere")
+    assert ordered.code == 0, ordered
+    running.good("models", "remove", "xl.safetensors", "--yes")
+
+
+def test_a_job_that_nobody_can_serve_says_so_at_submit_before_anybody_waits(running: Northstar) -> None:
+    """On the standard error: the results belong to whoever reads the other one."""
+    asks = {"service": "copy", "pool": "standard", "requires": {"vram_mb": 20_000}}
+    told = running.run("submit", "-", "--wait", "--timeout", "0.1", stdin=json.dumps([asks | {"id": "v1"}, asks]))
+    first, remedy, waiting, *_ = told.err.splitlines()
+    assert first == (
+        "v1 and 1 more wait: nobody can run it as things are: "
+        "no machine fits now: local has 0 MB of VRAM, the job needs 20000"
+    )
+    assert remedy == (
+        "  to do: let a machine join pool standard that offers service copy and has 20000 MB of VRAM; the closest, "
+        "local, has 0 MB of VRAM, the job needs 20000: northstar machines invite --pool standard"
+    )
+    assert waiting.startswith("waiting for v1, job_")
+    (job,) = running.good("submit", "-", stdin=json.dumps(asks | {"id": "v2"}))["jobs"]
+    assert job["actions"][0]["command"] == "northstar machines invite --pool standard"
+    running.run("jobs", "cancel", "v1", "v2")
+
+
+def test_a_pause_that_keeps_a_job_is_told_at_submit(running: Northstar) -> None:
+    """Whoever waits knows what for, and who may end it."""
+    running.good("pause", "pool:standard", "--because", "upkeep")
+    told = running.run("submit", "-", stdin=json.dumps({"service": "copy", "id": "p1", "pool": "standard"}))
+    running.good("resume", "pool:standard")
+    assert told.err == (
+        "p1 waits: pool standard is paused: upkeep\n"
+        "  to do: end the pause of pool:standard: northstar resume pool:standard\n"
+    )
+
+
+def test_what_was_decided_is_told_of_a_finished_job_too(running: Northstar) -> None:
+    """With the machine that was meant and its time, as it was at submit."""
+    assert running.run("submit", "-", "--wait", stdin=json.dumps({"service": "copy", "id": "f1"})).code == 0
+    told = running.good("explain", "f1")["explanation"]
+    assert [one["machine"] for one in told["decision"]["machines"]["best"]] == ["local"]
+    shown = running.run("explain", "f1").out
+    assert "local would have had it done first, in about" in shown
+    assert "\nnow " not in shown
+
+
+def test_a_command_that_does_not_stay_shows_no_news_from_its_inside(running: Northstar) -> None:
+    """What is logged at level info is for those who run a service."""
+    told = running.run("submit", "-", stdin=json.dumps({"service": "copy", "id": "quiet"}))
+    assert (told.code, told.err) == (0, "")
+    assert told.out.splitlines()[0].startswith("quiet  queued in ")
+    assert len(told.out.splitlines()) == 2
 
 
 def test_a_name_of_several_things_has_to_be_made_clear(running: Northstar) -> None:
@@ -93,3 +167,44 @@ def test_what_is_not_there_is_refused_with_a_code_and_a_sentence(
     refused = running.run("explain", *arguments)
     assert (refused.code, refused.out) == (code, "")
     assert word in refused.err
+
+
+SLOW = """
+[[machines]]
+name = "local"
+pools = ["standard"]
+gpus = 0
+services = ["copy"]
+
+[services.copy]
+connector = "command"
+arguments = ["@python", "-I", "-S", "COPY"]
+warm_up = { until = "READY" }
+expects = ["text/plain"]
+"""
+
+
+def test_before_its_machine_is_ready_nobody_says_that_nobody_can_serve(tmp_path: Path) -> None:
+    """`northstar up` takes jobs at once, and its machine when its engine has answered."""
+    northstar = Northstar(tmp_path / "up", settings=SLOW.replace("READY", str(tmp_path / "ready")))
+    with northstar.up():
+        told = northstar.run("submit", "-", stdin=json.dumps({"service": "copy", "id": "a"}))
+        assert told.err == "a waits: no machine that fits is ready yet; local is getting ready\n"
+        shown = northstar.run("explain", "a").out
+        assert "soon      no machine that fits is ready yet; local is getting ready\n" in shown
+        assert "stuck" not in shown
+        assert "local: it was started with North Star on this host, and its engines have not" in (
+            northstar.run("explain", "local").out
+        )
+        never = northstar.run(
+            "submit", "-", stdin=json.dumps({"service": "copy", "id": "b", "requires": {"vram_mb": 8_000}})
+        )
+        assert "b waits: nobody can run it as things are: no machine is here" in never.err
+        (tmp_path / "ready").touch()
+        northstar.until_machines("local")
+        eventually(
+            lambda: bool(northstar.good("explain", "a")["explanation"]["status"] == "succeeded"), what="a has run"
+        )
+        shown = northstar.run("explain", "a").out
+        assert "then      when it was routed anew, at" in shown
+        assert "local would have had it done first" in shown

@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.domain.reasons import MOST_NAMED
+from northstar.domain.requirements import UNIFORM
 from northstar.policy.routing.candidates import holders_of, start_of
+from northstar.policy.routing.explain_fit import lacks_of, nearness
 from northstar.policy.routing.fit import decide_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
     from northstar.domain.machines import MachineProfile
+    from northstar.domain.reasons import Lack
     from northstar.domain.requirements import RequirementClass
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
@@ -99,30 +103,59 @@ def shared_lanes(lane: LaneState, order: str, wanted: RequirementClass, snapshot
     return found
 
 
-def why_nobody(wanted: RequirementClass, snapshot: CellSnapshot) -> str:
-    """Why no machine takes such a job now: the need that keeps the closest one away."""
-    machines = snapshot.machines.values()
+class Here(msgspec.Struct, frozen=True):
+    """The machines of a cell in short: how many take work, and what pools they all serve."""
+
+    working: int
+    pools: tuple[str, ...]
+
+
+def why_nobody(wanted: RequirementClass, snapshot: CellSnapshot, *, here: Here | None = None) -> str:
+    """Why no machine takes such a job now: those that fit take no work, or all that the closest one lacks.
+
+    Where the snapshot has only some of the machines, `here` tells of all.
+    """
+    machines = list(snapshot.machines.values())
     if not machines:
         return "no machine is here"
-    active = [machine for machine in machines if machine.active]
-    against = _reasons(active, snapshot, wanted)
-    if not against:
-        waiting = _reasons(machines, snapshot, wanted)
-        fit = sum(not reasons for _, reasons in waiting)
-        return f"{fit} fit, but take no new work now" if fit else f"none of {len(machines)} machines takes new work now"
-    closest, reasons = min(against, key=lambda entry: (len(entry[1]), entry[0]))
-    others = f" (the closest of {len(active)})" if len(active) > 1 else ""
-    return f"no machine fits now: {closest}{others} {', '.join(reasons)}"
+    lacks = {profile: lacks_of(profile, wanted, snapshot) for profile in {machine.profile for machine in machines}}
+    if fit := sorted(machine.id for machine in machines if not lacks[machine.profile]):
+        return _takes_none(fit)
+    working = [machine for machine in machines if machine.active]
+    here = here or Here(len(working), tuple(sorted({pool for one in machines for pool in _pools_of(one, snapshot)})))
+    told = _of_the_closest(wanted, working or machines, lacks, snapshot, here=here)
+    return told + ("" if here.working else "; all machines drain")
 
 
-def _reasons(
-    machines: Iterable[MachineState], snapshot: CellSnapshot, wanted: RequirementClass
-) -> list[tuple[str, tuple[str, ...]]]:
-    return [
-        (machine.id, decide_fit(snapshot.profiles[machine.profile], wanted, snapshot.node_sets).reasons)
-        for machine in machines
-        if machine.profile in snapshot.profiles
-    ]
+def _takes_none(fit: Sequence[str]) -> str:
+    """Of machines that fit and are no help."""
+    if len(fit) == 1:
+        return f"{fit[0]} fits, but takes no new work now"
+    named = ", ".join(fit[:MOST_NAMED]) + (", …" if len(fit) > MOST_NAMED else "")
+    return f"{len(fit)} machines fit, but take no new work now ({named})"
+
+
+def _of_the_closest(
+    wanted: RequirementClass,
+    machines: Sequence[MachineState],
+    lacks: Mapping[str, tuple[Lack, ...]],
+    snapshot: CellSnapshot,
+    *,
+    here: Here,
+) -> str:
+    near = {profile: nearness(profile, lacks[profile], wanted, snapshot) for profile in lacks}
+    closest = min(machines, key=lambda machine: (near[machine.profile], machine.id))
+    missing = lacks[closest.profile]
+    if [lack.need for lack in missing] == ["pool"] and wanted.pool not in {UNIFORM, *here.pools}:
+        return f"no machine serves pool {wanted.pool} (there are {', '.join(here.pools) or 'none'})"
+    count = here.working or len(machines)
+    others = f" (the closest of {count})" if count > 1 else ""
+    return f"no machine fits now: {closest.id}{others} {' and '.join(lack.says for lack in missing)}"
+
+
+def _pools_of(machine: MachineState, snapshot: CellSnapshot) -> tuple[str, ...]:
+    profile = snapshot.profiles.get(machine.profile)
+    return profile.pools if profile else ()
 
 
 def _served_by(snapshot: CellSnapshot) -> list[MachineProfile]:

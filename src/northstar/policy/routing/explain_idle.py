@@ -9,12 +9,13 @@ import msgspec
 from northstar.domain.explanations import Action, Blocked, LaneDemand, MachineCode, PoolDemand
 from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN, Reason
 from northstar.policy.fleet.health import QUARANTINED
-from northstar.policy.routing.explain_fit import lacks_of
+from northstar.policy.routing.explain_fit import lacks_of, nearness
 from northstar.policy.routing.explain_holders import HolderCounts
 from northstar.policy.routing.explain_machines import Wait, no_room_for, patience_of
+from northstar.policy.routing.explain_nearest import can_be_mended, mend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from northstar.domain.reasons import Lack
     from northstar.policy.routing.ready_after import PatienceRule
@@ -54,8 +55,15 @@ class Idleness(msgspec.Struct, frozen=True, kw_only=True):
     actions: tuple[Action, ...] = ()
 
 
-def idleness_of(machine: MachineState, demand: Demand, snapshot: CellSnapshot, rule: PatienceRule) -> Idleness:
-    """What the machine may take of the cell's demand, and why not the rest."""
+def idleness_of(
+    machine: MachineState,
+    demand: Demand,
+    snapshot: CellSnapshot,
+    rule: PatienceRule,
+    *,
+    of_this_host: Collection[str] = (),
+) -> Idleness:
+    """What the machine may take of the cell's demand, and why not the rest; `of_this_host` as for `explain_nearest`."""
     judged = _Judgement(machine, demand, snapshot, rule).lanes()
     open_ = [lane for lane in judged if _is_open(lane)]
     open_.sort(key=_left_s)
@@ -67,7 +75,10 @@ def idleness_of(machine: MachineState, demand: Demand, snapshot: CellSnapshot, r
         may_take=tuple(open_[:MOST_SHOWN]),
         more_lanes=len(open_[MOST_SHOWN:]),
         blocked=_blocked(judged),
-        actions=tuple(_actions(machine, code, pools=pools, pauses=demand.pauses)),
+        actions=(
+            *_actions(machine, code, pools=pools, pauses=demand.pauses),
+            *(_mended(machine, demand, snapshot, of_this_host) if _fits_nothing(code, judged) else ()),
+        ),
     )
 
 
@@ -195,6 +206,30 @@ def _actions(
     for scope in ("cell", *(f"pool:{pool.pool}" for pool in pools)):
         if scope in pauses:
             yield Action(f"end the pause of {scope}", f"northstar resume {scope}")
+
+
+def _fits_nothing(code: MachineCode, judged: Iterable[LaneDemand]) -> bool:
+    """Whether it is idle because nothing that waits is for a machine like this."""
+    return code == "blocked" and all(lane.reason and lane.reason.code == "does_not_fit" for lane in judged)
+
+
+def _mended(
+    machine: MachineState, demand: Demand, snapshot: CellSnapshot, of_this_host: Collection[str]
+) -> list[Action]:
+    """What would let it take the kind of job of which most wait, if its pools, tags or engines are all that it lacks."""
+    offered = snapshot.profiles.get(machine.profile)
+    waiting: dict[str, int] = {}
+    for name, counted in demand.lanes.items():
+        if (lane := snapshot.lanes.get(name)) is not None:
+            waiting[lane.requirement_class] = waiting.get(lane.requirement_class, 0) + counted.waiting
+    for name in sorted(waiting, key=lambda name: (-waiting[name], name)):
+        wanted = snapshot.classes.get(name)
+        lacks = () if wanted is None else lacks_of(machine.profile, wanted, snapshot)
+        if offered is None or wanted is None or not lacks:
+            continue
+        if can_be_mended(nearness(machine.profile, lacks, wanted, snapshot)):
+            return mend(machine.id, lacks, wanted, offered, is_of_this_host=machine.id in of_this_host)
+    return []
 
 
 def _is_open(lane: LaneDemand) -> bool:

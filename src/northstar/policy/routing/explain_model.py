@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,7 +14,7 @@ from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN
 from northstar.policy.routing.candidates import lane_order
 from northstar.policy.routing.explain_fit import lacks_of
 from northstar.policy.routing.explain_idle import LaneWait, demand_of
-from northstar.policy.routing.explain_remedies import order_of
+from northstar.policy.routing.explain_remedies import order_of, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -87,7 +86,7 @@ def placement_of(
         more_lanes=len(demands[MOST_SHOWN:]),
         absent=tuple(groups[:MOST_SHOWN]),
         more_absent=sum(group.count for group in groups[MOST_SHOWN:]),
-        actions=tuple(_actions(name, groups, known=known)),
+        actions=tuple(_actions(name, groups, snapshot, known=known)),
     )
 
 
@@ -97,8 +96,9 @@ def where_of(
     *,
     fetching: Sequence[str],
     known: Mapping[str, KnownModel] = NOTHING_KNOWN,
+    others: Sequence[MachineState] = (),
 ) -> list[ModelWhere]:
-    """Where the models of a job are, among the machines that could run it.
+    """Where the models of a job are, among the machines that could run it, and how many of the `others` hold them.
 
     `fetching` are models that are under way, one entry a machine; `known` is what the catalogue says of some of them.
     """
@@ -112,6 +112,7 @@ def where_of(
                 in_memory=states.count("resident"),
                 on_disk=states.count("disk"),
                 fetching=Counter(fetching)[need.name],
+                elsewhere=sum(need.name in machine.held for machine in others),
                 can_be_fetched=bool(need.sources or (need.name in known and known[need.name].sources)),
             )
         )
@@ -136,9 +137,15 @@ class _Absences:
         found: dict[tuple[str, AbsenceCode], list[str]] = {}
         for machine in machines:
             found.setdefault((machine.profile, self._code(machine)), []).append(machine.id)
-        groups = [self._group(profile, code, sorted(names)) for (profile, code), names in found.items()]
+        groups = [
+            self._group(profile, code, sorted(names, key=self._order)) for (profile, code), names in found.items()
+        ]
         order: list[AbsenceCode] = ["not_yet", "left_to_holders", "no_source", "not_asked", "draining", "does_not_fit"]
         return sorted(groups, key=lambda group: (order.index(group.code), -group.count, group.names[0]))
+
+    def _order(self, machine: str) -> tuple[bool, str]:
+        """One that tells of a disk for models can fetch for certain; others may keep none."""
+        return not self._snapshot.machines[machine].description.disk_bytes, machine
 
     def _group(self, profile: str, code: AbsenceCode, names: list[str]) -> Absence:
         known = self._snapshot.profiles.get(profile)
@@ -171,13 +178,20 @@ class _Absences:
         return self._lacks[profile]
 
 
-def _actions(name: str, absent: Sequence[Absence], *, known: KnownModel | None) -> Iterable[Action]:
-    """How to have it on the first machine that could use it, and how to make it known."""
-    if known is None:
-        command = f"northstar models add URL --name {shlex.quote(name)}"
-        yield Action("say once for all jobs from where it can be had", command)
-    could = [group for group in absent if group.code not in {"draining", "does_not_fit"}]
+def _actions(
+    name: str, absent: Sequence[Absence], snapshot: CellSnapshot, *, known: KnownModel | None
+) -> Iterable[Action]:
+    """How to make it known, and how to have it on the first machine that could use it."""
+    fetch_by = known.fetch_by if known else ""
+    if not fetch_by:
+        yield source_of(known.entry or known.name if known else name)
+    could = [group.names[0] for group in absent if group.code not in {"draining", "does_not_fit"}]
+    could.sort(key=lambda machine: not snapshot.machines[machine].description.disk_bytes)
     if could:
-        source = known.sources[0] if known and known.sources else "URL"
-        sha256 = known.sha256 if known and known.sha256 else "HEX"
-        yield order_of(name, could[0].names[0], source=source, sha256=sha256)
+        order = order_of(fetch_by or name, could[0], is_known=bool(fetch_by))
+        keeps = snapshot.machines[could[0]].description.disk_bytes
+        yield (
+            order
+            if keeps
+            else Action(f"{order.what} (it tells of no disk for models, and may keep none)", order.command)
+        )

@@ -81,7 +81,12 @@ def _against_pool(profile: MachineProfile, wanted: RequirementClass) -> Iterable
         if profile.exclusive or set(profile.pools) <= EXCLUSIVE_POOLS:
             yield f"is kept for pool {', '.join(profile.pools)}"
     elif wanted.pool not in profile.pools:
-        yield f"is in pool {', '.join(profile.pools)}, not {wanted.pool}"
+        yield not_in_pool(profile, wanted.pool)
+
+
+def not_in_pool(profile: MachineProfile, pool: str) -> str:
+    """The reason of a machine that serves other pools."""
+    return f"is in pool {', '.join(profile.pools)}, not {pool}"
 
 
 def _against_nodes(

@@ -114,6 +114,14 @@ class FleetCapacity:
             known = self._known[key] = self._counted(wanted, models)
         return known
 
+    def lacks(self, wanted: RequirementClass) -> dict[str, tuple[str, ...]]:
+        """Profile -> what its machines that take work lack for such jobs in a pool of theirs; of work without pools, at all."""
+        found: dict[str, tuple[str, ...]] = {}
+        for pool, profile, decision in self._fitting(msgspec.structs.replace(wanted, pool=UNIFORM)):
+            if (pool == UNIFORM) == (wanted.pool == UNIFORM):
+                found[profile] = decision.reasons
+        return found
+
     def _counted(self, wanted: RequirementClass, models: tuple[ModelWanted, ...]) -> dict[str, PoolCapacity]:
         shares: dict[str, list[_Share]] = {}
         for pool, profile_id, decision in self._fitting(wanted):

@@ -8,7 +8,7 @@ The rule, in this order:
 4. Otherwise a *holder* in a pool of the fallback list is taken if one has a free slot: the models are there already.
 5. Otherwise the wanted pool, if a machine of it fits, however long the fetch.
 6. Otherwise the first pool of the fallback list in which a machine fits.
-7. Otherwise it waits in the wanted pool, and what would have to change is said.
+7. Otherwise it waits in the wanted pool.
 
 A pool of the list counts only if it takes such work, is in use for this job, is not exclusive, and has more free slots than it reserves.
 """
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from northstar.domain.decisions import Rejection, Route
+from northstar.domain.decisions import NO_MACHINE, Rejection, Route
 from northstar.domain.pools import UNIFORM
 from northstar.policy.routing.introduction import is_introduced
 from northstar.policy.routing.pool_acceptance import Objection, objections
@@ -73,8 +73,6 @@ class PoolRoute(msgspec.Struct, frozen=True, kw_only=True):
     rejected: tuple[Rejection, ...] = ()
     #: Whether models are to be brought to the pool (spec, chart: "Trigger Model Deployment").
     deploys: bool = False
-    #: What would have to change before anybody can run it; empty: somebody can.
-    unservable: str = ""
 
 
 def route_to_pool(
@@ -112,7 +110,7 @@ def route_to_pool(
             refused,
             because=f"{first} is the first of its fallbacks in which a machine fits",
         )
-    return _waiting(choice, here, refused)
+    return _waiting(choice, refused)
 
 
 def _fallbacks(
@@ -145,7 +143,7 @@ def _left(capacity: PoolCapacity, given: int) -> PoolCapacity:
 def _staying(choice: PoolChoice, here: PoolCapacity) -> PoolRoute:
     """Of a job that goes nowhere else."""
     if not here.fit:
-        return _waiting(choice, here, ())
+        return _waiting(choice, ())
     if choice.pool == UNIFORM:
         return PoolRoute(pool=UNIFORM, route="uniform", because=choice.because, deploys=not here.holders)
     route: Route = "matrix" if choice.guaranteed else "pinned"
@@ -167,14 +165,12 @@ def _fallback(pool: str, there: PoolCapacity, refused: tuple[Rejection, ...], *,
     return PoolRoute(pool=pool, route="fallback", because=because, rejected=refused, deploys=not there.holders)
 
 
-def _waiting(choice: PoolChoice, here: PoolCapacity, refused: tuple[Rejection, ...]) -> PoolRoute:
+def _waiting(choice: PoolChoice, refused: tuple[Rejection, ...]) -> PoolRoute:
     """Nobody fits anywhere, or nobody may."""
     kept = "its tenant has enterprise terms, so" if choice.guaranteed else "its submitter named the pool, so"
     alone = choice.guaranteed or choice.row == "asked"
     others = f" nor any of {', '.join(one.subject for one in refused[1:])}" if len(refused) > 1 else ""
-    lacks = f" (the one that comes closest {here.nearest_lacks})" if here.nearest_lacks else ""
     where = "any pool" if choice.pool == UNIFORM else f"pool {choice.pool}"
-    count = f"none of the {here.machines} machines" if here.machines else "no machine"
     return PoolRoute(
         pool=choice.pool,
         route="waiting",
@@ -182,9 +178,6 @@ def _waiting(choice: PoolChoice, here: PoolCapacity, refused: tuple[Rejection, .
         if alone
         else f"no machine of {where}{others} can run it now, so it waits where it belongs",
         rejected=refused,
-        unservable=f"{count} of {where} can run it{lacks}: start one that does, or change what the job asks for"[
-            :_SENTENCE_CHARS
-        ],
     )
 
 
@@ -203,7 +196,7 @@ def _why_not_here(pool: str, here: PoolCapacity, *, within_s: float) -> Rejectio
         )
     lacks = f": the one that comes closest {here.nearest_lacks}" if here.nearest_lacks else ""
     return Rejection(
-        subject=pool, code="no-machine", reason=f"no machine fits{lacks}"[:_SENTENCE_CHARS], count=here.machines
+        subject=pool, code=NO_MACHINE, reason=f"no machine fits{lacks}"[:_SENTENCE_CHARS], count=here.machines
     )
 
 
@@ -218,7 +211,7 @@ def _against(name: str, spec: PoolSpec, job: JobProfile, there: PoolCapacity) ->
         )
     if not there.fit:
         lacks = f": the one that comes closest {there.nearest_lacks}" if there.nearest_lacks else ""
-        yield Objection("no-machine", f"no machine fits{lacks}")
+        yield Objection(NO_MACHINE, f"no machine fits{lacks}")
     reserved = spec.scaling.reserved_share
     if reserved and there.free <= reserved * there.slots:
         yield Objection(

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from northstar.domain.decisions import RoutingDecision
 from northstar.domain.events import Event
 from northstar.domain.models import ModelKind
 from northstar.domain.requirements import Requirements
 from northstar.domain.run_reports import RunReport, from_wire
+from northstar.domain.stored_decisions import read_stored
 from northstar.store.history.finished_jobs import place_of, storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from northstar.domain.decisions import RoutingDecision
     from northstar.store.machine_facts import MachineFacts
     from northstar.store.messages import InspectedJob
 
@@ -126,7 +127,6 @@ class _Body(msgspec.Struct, frozen=True):
 
 
 _read_body: Final = msgspec.json.Decoder(_Body).decode
-_read_decision: Final = msgspec.json.Decoder(RoutingDecision).decode
 
 
 def ended_runs(events: Iterable[Event]) -> list[EndedRun]:
@@ -167,7 +167,7 @@ def decision_of(found: InspectedJob | None) -> RoutingDecision | None:
     if found is None or not found.decision:
         return None
     try:
-        return _read_decision(found.decision)
+        return read_stored(found.decision)
     except msgspec.MsgspecError:
         return None
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import msgspec
 import typer
 
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
 from northstar.surfaces.cli.printing import print_json, print_text
+from northstar.surfaces.cli.same_place import SamePlace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +44,7 @@ class NothingKnown(Refused):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"nothing is known of {name!r}: no job, no machine and no model is called so; northstar jobs list, "
-            "northstar machines list and northstar status show what there is"
+            "northstar machines list and northstar models list show what there is"
         )
         self.name = name
 
@@ -66,6 +68,8 @@ def explain(
     if len(wanted) > 1:
         raise NameAmbiguous(name, wanted)
     kind, explanation = run(_explain(settings_of(config, data_dir, valkey, cell), name, wanted))
+    here = SamePlace.of(config, data_dir, valkey, cell)
+    explanation = msgspec.structs.replace(explanation, actions=here.actions(explanation.actions))
     lines = words(explanation)
     if as_json:
         print_json({"kind": kind, "explanation": explanation, "lines": lines})
@@ -81,6 +85,7 @@ async def _explain(
 ) -> tuple[Kind, JobExplanation | MachineExplanation | ModelExplanation]:
     """What is meant by the name, and why it is as it is."""
     from northstar.assembly.job_past import job_past
+    from northstar.assembly.missing import missing_machines
     from northstar.assembly.session import session
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.explaining import Explainer
@@ -90,7 +95,13 @@ async def _explain(
     async with session(settings) as broker, job_past(broker) as past:
         places = QueuePlaces(broker.cell, monotonic=time.monotonic, view_s=_VIEW_S)
         catalogue = CatalogueView(broker.cell, monotonic=time.monotonic)
-        explainer = Explainer(broker.cell, past=past, places=places, known_of=known_in(catalogue))
+        explainer = Explainer(
+            broker.cell,
+            past=past,
+            places=places,
+            known_of=known_in(catalogue),
+            missing=missing_machines(broker),
+        )
         kinds = wanted or await explainer.kinds_of(name)
         if not kinds:
             raise NothingKnown(name)

@@ -1,0 +1,262 @@
+"""What a job finds among the machines of a cell when its pool is decided: who has it done first, and who cannot have it, and why.
+
+Machines are looked at by profile, and the answer for a lane is remembered as long as the view of the fleet lives, so a job costs what
+its lane costs once: the number of profiles, never that of machines.
+"""
+
+from __future__ import annotations
+
+import heapq
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from northstar.domain.decisions import ExpectedOn, MachinesThen, TurnedDown
+from northstar.domain.requirements import UNIFORM, read_anchors, read_class
+from northstar.policy.routing.eta import Here
+from northstar.policy.routing.explain_fit import NOWHERE_NEAR, UNREADABLE, Nearness, is_fixed, is_kept, need_of
+from northstar.policy.routing.explain_nearest import can_be_mended
+from northstar.policy.routing.explain_remedies import Standstill
+from northstar.policy.routing.explain_submit import standstill_at_submit
+from northstar.policy.routing.fit import decide_fit, not_in_pool
+from northstar.policy.routing.gpu_pace import NO_PACES
+from northstar.policy.routing.machine_choice import JobNeed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from northstar.domain.machines import MachineProfile
+    from northstar.domain.reasons import Need
+    from northstar.domain.requirements import LaneKey, RequirementClass
+    from northstar.policy.routing.fleet_index import FleetIndex
+    from northstar.policy.routing.gpu_pace import GpuPaces
+    from northstar.policy.routing.pool_capacity import FleetCapacity
+    from northstar.policy.routing.snapshot import MachineState
+
+#: Machines that are told with their times: the chosen one and its runners-up.
+MOST_BEST: Final = 3
+#: Groups of machines that could not have the job, and names of each.
+MOST_GROUPS: Final = 4
+_MOST_NAMES: Final = 2
+_SAYS_CHARS: Final = 96
+#: Lanes whose answers are remembered; clients choose what they ask for.
+_MOST_KEPT: Final = 2_048
+
+
+class _Crowd(msgspec.Struct, frozen=True, kw_only=True):
+    """Machines of one profile: those that take work, and those that drain; the first by name of either."""
+
+    offered: MachineProfile | None
+    pools: frozenset[str]
+    #: For a pool that does no other work.
+    is_kept: bool
+    active: tuple[MachineState, ...]
+    actives: int
+    draining: tuple[MachineState, ...]
+    drainers: int
+
+    @property
+    def count(self) -> int:
+        return self.actives + self.drainers
+
+
+class _Found(NamedTuple):
+    """Machines of one profile that cannot have the job: what they lack beside the pool, and whether they are in one that would do.
+
+    They sort by how near they come.
+    """
+
+    near: Nearness
+    profile: str
+    reasons: tuple[str, ...]
+    is_in: bool
+
+
+class Considered:
+    """The machines of one view, as lanes see them; `index` and `fleet` are of that view."""
+
+    def __init__(self, index: FleetIndex, fleet: FleetCapacity) -> None:
+        self._index = index
+        self._fleet = fleet
+        self._crowds: dict[str, _Crowd] | None = None
+        self._machines: dict[tuple[str, str, float], MachinesThen] = {}
+        self._standstills: dict[tuple[str, tuple[str, ...]], Standstill] = {}
+
+    def machines(self, lane: LaneKey, *, run_s: float, paces: GpuPaces = NO_PACES) -> MachinesThen:
+        """Who would have a job of this lane done first, if it ran so long, and who could not have it.
+
+        `paces` are those of GPUs in general, always the same.
+        """
+        run_s = _short(run_s)
+        # Where all GPUs count alike the run decides nothing, and jobs of every length share one answer.
+        key = (lane.requirement_class, lane.anchors, run_s if paces.factors else 0.0)
+        if key not in self._machines:
+            if len(self._machines) >= _MOST_KEPT:
+                self._machines.clear()
+            self._machines[key] = self._look(read_class(lane.requirement_class), lane.anchors, key[2], paces)
+        found = self._machines[key]
+        if paces.factors:
+            return found
+        best = tuple(
+            ExpectedOn(machine=one.machine, wait_s=one.wait_s, fetch_s=one.fetch_s, load_s=one.load_s, run_s=run_s)
+            for one in found.best
+        )
+        return MachinesThen(
+            best=best,
+            more_fit=found.more_fit,
+            turned_down=found.turned_down,
+            more_turned_down=found.more_turned_down,
+        )
+
+    def standstill(
+        self, lane: LaneKey, *, pools: tuple[str, ...] = (), of_this_host: Collection[str] = ()
+    ) -> Standstill:
+        """Why nobody can run jobs of the lane, in its pool or one of `pools`, and what would have to change; empty if somebody can.
+
+        `of_this_host` are always the same.
+        """
+        key = (lane.requirement_class, pools)
+        if key not in self._standstills:
+            if len(self._standstills) >= _MOST_KEPT:
+                self._standstills.clear()
+            wanted = read_class(lane.requirement_class)
+            if self._index.fitting(wanted):
+                return Standstill()
+            self._standstills[key] = standstill_at_submit(
+                wanted,
+                self._speakers(wanted, pools),
+                self._index.snapshot,
+                pools=pools,
+                here=self._here(),
+                of_this_host=of_this_host,
+            )
+        return self._standstills[key]
+
+    def _look(self, wanted: RequirementClass, anchors: str, run_s: float, paces: GpuPaces) -> MachinesThen:
+        by_class = {name: run_s * paces.of(name) for name in self._index.gpu_classes} if paces.factors else {}
+        need = JobNeed(wanted=wanted, models=read_anchors(anchors), run_s=by_class, run_elsewhere_s=run_s)
+        ranked = self._index.ranked(need, MOST_BEST)
+        best = tuple(
+            ExpectedOn(
+                machine=one.machine,
+                wait_s=_short(one.completion.wait_s),
+                fetch_s=_short(one.completion.fetch_s),
+                load_s=_short(one.completion.load_s),
+                run_s=_short(one.completion.run_s),
+            )
+            for one in ranked
+        )
+        groups = self._groups(wanted)
+        return MachinesThen(
+            best=best,
+            more_fit=self._index.fitting(wanted).bit_count() - len(best),
+            turned_down=tuple(groups[:MOST_GROUPS]),
+            more_turned_down=sum(group.count for group in groups[MOST_GROUPS:]),
+        )
+
+    def _groups(self, wanted: RequirementClass) -> list[TurnedDown]:
+        """Machines that cannot have such jobs, by the needs that they do not meet; those that come closest first."""
+        by_needs: dict[tuple[bool, tuple[Need, ...]], list[_Found]] = {}
+        for found in self._turned_down(wanted, (wanted.pool,)):
+            by_needs.setdefault((found.is_in, _needs(found.reasons)), []).append(found)
+        groups = [(min(members), self._group(wanted, members)) for members in by_needs.values()]
+        groups.sort(key=lambda entry: (entry[0].near.needs, -entry[1].count, entry[1].code))
+        return [group for _, group in groups]
+
+    def _group(self, wanted: RequirementClass, members: list[_Found]) -> TurnedDown:
+        """Profiles whose machines lack the same kinds of things; the closest one speaks for all."""
+        nearest = heapq.nsmallest(_MOST_NAMES, members)
+        closest, crowds = nearest[0], self._all()
+        reasons, needs = closest.reasons, _needs(closest.reasons)
+        offered = crowds[closest.profile].offered
+        if not closest.is_in and offered is not None:
+            reasons, needs = (not_in_pool(offered, wanted.pool), *reasons), ("pool", *needs)
+        names = [
+            machine.id
+            for one in nearest
+            for machine in (*(crowds[one.profile].active if reasons else ()), *crowds[one.profile].draining)
+        ]
+        said = ", ".join(reasons) or "fits, and drains"
+        return TurnedDown(
+            code="+".join(dict.fromkeys(needs)) or "draining",
+            count=sum(crowds[one.profile].count if reasons else crowds[one.profile].drainers for one in members),
+            names=tuple(names[:_MOST_NAMES]),
+            says=said if len(said) <= _SAYS_CHARS else said[: _SAYS_CHARS - 1] + "…",
+        )
+
+    def _turned_down(self, wanted: RequirementClass, pools: Collection[str]) -> Iterator[_Found]:
+        """Profiles with machines that cannot have such jobs in any of the pools; those that fit and drain lack nothing."""
+        told, anywhere = self._fleet.lacks(wanted), wanted.pool == UNIFORM
+        for profile, crowd in self._all().items():
+            offered = crowd.offered
+            if offered is None:
+                yield _Found(NOWHERE_NEAR, profile, (UNREADABLE.says,), is_in=True)
+                continue
+            reasons = told.get(profile)
+            if reasons is None:
+                own = wanted if anywhere else msgspec.structs.replace(wanted, pool=offered.pools[0])
+                reasons = decide_fit(offered, own, self._index.snapshot.node_sets).reasons
+            is_in = anywhere or not crowd.pools.isdisjoint(pools)
+            if reasons or not is_in or crowd.drainers:
+                yield _Found(_near(crowd, offered, _needs(reasons), wanted, is_in=is_in), profile, reasons, is_in)
+
+    def _speakers(self, wanted: RequirementClass, pools: tuple[str, ...]) -> list[MachineState]:
+        """The machines that say all about why nobody can have such jobs: those that drain, the closest, and the closest to be mended."""
+        found = sorted(self._turned_down(wanted, (wanted.pool, *pools)))
+        crowds = self._all()
+        some = [one for one in found if not one.near.needs]
+        some += [one for one in found if crowds[one.profile].actives][:1] or found[:1]
+        some += [one for one in found if one.near.needs and can_be_mended(one.near)][:1]
+        return [machine for one in some for machine in (*crowds[one.profile].active[:1], *crowds[one.profile].draining)]
+
+    def _here(self) -> Here:
+        """How many machines there are, and what pools they serve."""
+        crowds = self._all().values()
+        pools = {pool for crowd in crowds if crowd.offered is not None for pool in crowd.offered.pools}
+        return Here(working=sum(crowd.actives for crowd in crowds), pools=tuple(sorted(pools)))
+
+    def _all(self) -> dict[str, _Crowd]:
+        """The machines by profile."""
+        if self._crowds is None:
+            active: dict[str, list[MachineState]] = {}
+            draining: dict[str, list[MachineState]] = {}
+            for machine in self._index.snapshot.machines.values():
+                (active if machine.active else draining).setdefault(machine.profile, []).append(machine)
+            self._crowds = {
+                profile: _Crowd(
+                    offered=(offered := self._index.snapshot.profiles.get(profile)),
+                    pools=frozenset(offered.pools if offered else ()),
+                    is_kept=offered is not None and is_kept(offered),
+                    active=_first(active.get(profile, [])),
+                    actives=len(active.get(profile, [])),
+                    draining=_first(draining.get(profile, [])),
+                    drainers=len(draining.get(profile, [])),
+                )
+                for profile in dict.fromkeys((*active, *draining))
+            }
+        return self._crowds
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _needs(reasons: tuple[str, ...]) -> tuple[Need, ...]:
+    return tuple(need_of(reason) for reason in reasons)
+
+
+def _near(
+    crowd: _Crowd, offered: MachineProfile, needs: tuple[Need, ...], wanted: RequirementClass, *, is_in: bool
+) -> Nearness:
+    """As `explain_fit.nearness`, for very many."""
+    is_apart = (crowd.is_kept and not is_in) or (
+        offered.dedicated_to is not None and offered.dedicated_to != wanted.isolation
+    )
+    return Nearness(len(needs) + (not is_in), is_apart, sum(map(is_fixed, needs)), -offered.vram_mb)
+
+
+def _first(machines: list[MachineState]) -> tuple[MachineState, ...]:
+    return tuple(heapq.nsmallest(_MOST_NAMES, machines, key=lambda machine: machine.id))
+
+
+def _short(seconds: float) -> float:
+    """A time as exactly as anybody reads it: tenths below 100 s, whole seconds beyond."""
+    return round(seconds, 1) if seconds < 100 else float(round(seconds))
