@@ -6,8 +6,6 @@ import asyncio
 import time
 from typing import Final
 
-import structlog
-
 from northstar.assembly.session import new_id
 from northstar.broker.gateway.incoming import Incoming
 from northstar.broker.retention import DRAFT_MS, OutputRetention
@@ -16,8 +14,9 @@ from northstar.policy.outputs.retention import RetentionRule
 from northstar.store.asset_holdings import Holdings
 from northstar.store.assets import AssetStore
 from northstar.store.cell import Cell
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _MIB: Final = 1024**2
 _GIB: Final = 1024**3

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
-import structlog
-
 from northstar.domain.errors import NorthstarError
 from northstar.policy.routing.duration import DurationEstimator
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from northstar.domain.estimates import DurationEstimate, FinishedRun
     from northstar.policy.routing.duration import JobToTime
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Runs that a start reads back, and runs per call.
 MAX_PAST: Final = 50_000

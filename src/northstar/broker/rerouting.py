@@ -11,7 +11,6 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 
 from northstar.broker.decisions import read_decision
 from northstar.broker.submission import wanted_lane
@@ -23,6 +22,7 @@ from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.lane_waits import read_first_jobs
 from northstar.store.messages import Rerouted
 from northstar.store.snapshots import CellReader
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from northstar.store.cell import Cell
     from northstar.store.messages import InspectedJob, WantedLane
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Lanes looked at in one round, and jobs of each; the others come in the rounds after it.
 LANES_PER_ROUND: Final = 32
