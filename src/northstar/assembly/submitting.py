@@ -6,8 +6,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import msgspec
-
 from northstar.assembly.durations import learned_durations
 from northstar.assembly.routing import declare_places, routing_parts
 from northstar.assembly.session import Session, new_id, session
@@ -16,8 +14,14 @@ from northstar.broker.submission import Submitter
 from northstar.config import Settings
 
 
+class SubmittingSession(Session, frozen=True, kw_only=True):
+    """A session that also submits."""
+
+    submitter: Submitter
+
+
 @asynccontextmanager
-async def routing_session(settings: Settings) -> AsyncIterator[Session]:
+async def routing_session(settings: Settings) -> AsyncIterator[SubmittingSession]:
     """A session whose submitter decides for each job where it waits, and stores why.
 
     Raises:
@@ -31,4 +35,4 @@ async def routing_session(settings: Settings) -> AsyncIterator[Session]:
         submitter = Submitter(
             plain.cell, new_id=new_id, monotonic=time.monotonic, catalogue=parts.catalogue, router=parts.router()
         )
-        yield msgspec.structs.replace(plain, submitter=submitter)
+        yield SubmittingSession(cell=plain.cell, settings=plain.settings, submitter=submitter)
