@@ -16,9 +16,6 @@ from northstar.surfaces.cli.printing import console, counted, print_json, print_
 if TYPE_CHECKING:
     from northstar.domain.pools import Pools
 
-app = typer.Typer(
-    no_args_is_help=True, help="Look at pools, check and compare a file of them, and print their workflows."
-)
 Name = Annotated[str, typer.Argument(metavar="POOL")]
 PoolsFile = Annotated[Path, typer.Argument(metavar="FILE", help="Pools, TOML.")]
 Other = Annotated[
@@ -35,7 +32,6 @@ def pools_of(file: Path | None) -> Pools:
     return packaged_pools() if file is None else load_pools(file)
 
 
-@app.command("list")
 def list_(file: Other = None, as_json: AsJson = False) -> None:
     """List the pools: how long their work takes, what they take, and what their machines must have."""
     pools = pools_of(file)
@@ -47,7 +43,6 @@ def list_(file: Other = None, as_json: AsJson = False) -> None:
         console().print("pools are switched off: any machine that is not kept for others takes any job", style="yellow")
 
 
-@app.command()
 def show(pool: Name, file: Other = None, as_json: AsJson = False) -> None:
     """Show a pool: everything that it promises, takes and refuses."""
     pools = pools_of(file)
@@ -61,7 +56,6 @@ def show(pool: Name, file: Other = None, as_json: AsJson = False) -> None:
         print_text(f"{key:<12} {value}")
 
 
-@app.command("print")
 def print_() -> None:
     """Print the file of the pools that come with North Star, comments included: the beginning of one of your own."""
     from northstar.config.pools import packaged_text
@@ -69,7 +63,6 @@ def print_() -> None:
     sys.stdout.write(packaged_text())
 
 
-@app.command()
 def check(file: PoolsFile, as_json: AsJson = False) -> None:
     """Check a file of pools: its keys, that it does not contradict itself, and that each example goes into its pool. Exit code 1: one does not."""
     from northstar.config.workflow_templates import read_template, templates
@@ -95,7 +88,6 @@ def check(file: PoolsFile, as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-@app.command()
 def diff(
     file: PoolsFile,
     against: Annotated[
@@ -118,7 +110,6 @@ def diff(
         console().print("nothing differs")
 
 
-@app.command()
 def workflows(file: Other = None, as_json: AsJson = False) -> None:
     """List the workflows that the pools bring."""
     names = list(_templates(file))
@@ -135,7 +126,6 @@ def workflows(file: Other = None, as_json: AsJson = False) -> None:
         )
 
 
-@app.command()
 def workflow(
     name: Annotated[str, typer.Argument(metavar="POOL/NAME")],
     service: Annotated[str, typer.Option("--service", metavar="SERVICE", help="The service that runs it: a ComfyUI.")],

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from northstar.domain.tenancy import Tenants, TenantTerms
     from northstar.store.cell import Cell
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Look at what was agreed with tenants, check and compare a file of it, and put it in force.",
-)
 TenantsFile = Annotated[Path, typer.Argument(metavar="FILE", help="Tenants, TOML: a table [tenants.NAME] for each.")]
 _COLUMNS: Final = ("TENANT", "ENTERPRISE", "REGIONS", "ISOLATION", "WEIGHT", "PRIORITY")
 
@@ -86,7 +82,6 @@ TENANTS: Final = FileKind(
 )
 
 
-@app.command("list")
 def list_(
     as_json: AsJson = False,
     config: Config = None,
@@ -105,7 +100,6 @@ def list_(
         console().print("nothing is agreed with anybody; next: northstar tenants apply FILE", style="dim", markup=False)
 
 
-@app.command()
 def show(
     tenant: Annotated[str | None, typer.Argument(metavar="TENANT", help="Default: all that are named.")] = None,
     as_json: AsJson = False,
@@ -130,7 +124,6 @@ def show(
         console().print("nothing is agreed with anybody", style="dim", markup=False)
 
 
-@app.command()
 def check(file: TenantsFile, as_json: AsJson = False) -> None:
     """Check a file of tenants: its names, its keys and their values."""
     from northstar.config.tenants import load_tenants
@@ -145,7 +138,6 @@ def check(file: TenantsFile, as_json: AsJson = False) -> None:
     console().print(f"next: northstar tenants diff {file}", style="dim", markup=False)
 
 
-@app.command()
 def diff(
     file: TenantsFile,
     against: Annotated[
@@ -177,7 +169,6 @@ def diff(
         console().print("nothing differs")
 
 
-@app.command()
 def apply(
     file: TenantsFile,
     yes: Yes = False,
@@ -197,7 +188,6 @@ def apply(
     put_in_force(TENANTS, settings, file, text, yes=yes, as_json=as_json)
 
 
-@app.command()
 def current(
     version: Annotated[
         int, typer.Option("--version", metavar="N", min=0, help="A former one, as `history` lists it.")
@@ -212,7 +202,6 @@ def current(
     print_applied(TENANTS, settings_of(config, data_dir, valkey, cell), version=version, as_json=as_json)
 
 
-@app.command()
 def history(
     as_json: AsJson = False,
     config: Config = None,
@@ -224,7 +213,6 @@ def history(
     print_history(TENANTS, settings_of(config, data_dir, valkey, cell), as_json=as_json)
 
 
-@app.command()
 def reset(
     yes: Yes = False,
     as_json: AsJson = False,
