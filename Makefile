@@ -12,8 +12,8 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
-# A module stays on one worker, so that the servers its tests share are started once.
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope
+# A module stays on one worker, so that the servers its tests share are started once; the longest begin first (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder
 # An installation is repeated when its lock or the project's metadata changes, and only then.
 READY_DEMO := $(VENV)/.ready-demo
 READY_DEV := $(VENV)/.ready-dev

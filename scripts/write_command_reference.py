@@ -9,14 +9,13 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from northstar.surfaces.cli import app
+from northstar.surfaces.cli.commands import COMMANDS, Group, function_at
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "cli.md"
@@ -58,20 +57,18 @@ def page() -> str:
     """The page as it must be."""
     shared = [_parameter(key, kind, inspect.Parameter.empty) for key, kind in _SHARED.items()]
     rows = [f"| `{known.shown}` | {known.help} |" for known in shared if known is not None]
-    return _HEAD + "\n".join([*rows, *_program(app, "northstar")]) + "\n"
+    return _HEAD + "\n".join([*rows, *_program(COMMANDS, "northstar")]) + "\n"
 
 
-def _program(program: typer.Typer, name: str) -> Iterator[str]:
+def _program(commands: Mapping[str, str | Group], name: str) -> Iterator[str]:
     """Commands, and those of groups, in the order in which `--help` has them."""
-    for command in program.registered_commands:
-        if command.callback is not None and not command.hidden:
-            yield from _command(f"{name} {command.name or _dashed(command.callback.__name__)}", command.callback)
-    for group in program.registered_groups:
-        inner = group.typer_instance
-        if inner is not None:
-            title = f"{name} {group.name}"
-            yield from ("", f"## `{title}`", "", _sentence(str(inner.info.help or "")))
-            yield from _program(inner, title)
+    for command, place in commands.items():
+        title = f"{name} {command}"
+        if isinstance(place, Group):
+            yield from ("", f"## `{title}`", "", _sentence(place.help))
+            yield from _program(place.commands, title)
+        else:
+            yield from _command(title, function_at(place))
 
 
 def _command(title: str, callback: Callable[..., Any]) -> Iterator[str]:

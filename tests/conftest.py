@@ -9,6 +9,24 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+#: Modules that take longest, and begin first: a module stays on one worker, and one that begins last leaves the others idle until its
+#: end. The rest follows in the order of its names; that it is many small modules makes the end even.
+LONGEST_FIRST = (
+    "tests/acceptance/test_up.py",
+    "tests/acceptance/test_fleet.py",
+    "tests/docs/test_pages.py",
+    "tests/store/library/test_bad_requests.py",
+    "tests/acceptance/test_demo.py",
+    "tests/packaging/test_wheel.py",
+    "tests/store/queue/test_state_machine.py",
+    "tests/store/library/test_no_half_transition.py",
+    "tests/surfaces/cli/test_moving.py",
+    "tests/surfaces/cli/test_jobs.py",
+    "tests/surfaces/cli/test_admission.py",
+    "tests/acceptance/test_fleet_kills.py",
+    "tests/acceptance/test_fleet_wake_ups.py",
+    "tests/acceptance/test_wake_ups.py",
+)
 LONG = "long"
 SHORT = "short"
 
@@ -50,6 +68,8 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {module: number for number, module in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
     if chosen_profile() == LONG:
         return
     for item in items:

@@ -6,10 +6,12 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
-import structlog
+
+if TYPE_CHECKING:
+    import structlog
 
 _SECRET_NAMES: Final = re.compile(r"(?i)(password|passwd|secret|api_?key|authorization|credential)")
 _SECRET_IN_ADDRESS: Final = re.compile(r"://[^/\s@]*@")
@@ -21,6 +23,35 @@ _CHATTY: Final = ("alembic", "gguf", "fsspec")
 #: Says a line for every connection, and a warning for every stranger that speaks no HTTP; who comes and goes is said by ourselves.
 _FLOODED: Final = "uvicorn"
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+#: The level of a process that sets up logging with its first line, see `configure_late`.
+_late: list[str] = []
+
+
+class _Logger:
+    """What `logger` gives."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lines: Any = None
+
+    def __getattr__(self, method: str) -> Any:
+        if self._lines is None:
+            import structlog  # noqa: PLC0415 - see `logger`
+
+            if _late and not structlog.is_configured():
+                configure(level=_late[0])
+            self._lines = structlog.get_logger(self._name)
+        return getattr(self._lines, method)
+
+
+def logger(name: str) -> Any:
+    """A module's logger, for modules that commands load too: what makes its lines is loaded with the first of them.
+
+    structlog brings half of Rich along, and a command that asks a cell something seldom has anything to log.
+    """
+    return _Logger(name)
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -59,6 +90,8 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
 
     Lines of the standard library's `logging` take the same way. Raises KeyError for an unknown level.
     """
+    import structlog  # noqa: PLC0415 - as in `logger`
+
     out = stream or sys.stderr
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -94,7 +127,14 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
     structlog.contextvars.bind_contextvars(**bound)
 
 
+def configure_late(*, level: str) -> None:
+    """Set up logging as `configure` does, but with the first line that is logged, and not where it is set up by then."""
+    _late[:] = [level]
+
+
 def _for_people(*, colors: bool) -> structlog.dev.ConsoleRenderer:
+    import structlog  # noqa: PLC0415 - as in `logger`
+
     return structlog.dev.ConsoleRenderer(
         colors=colors, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
     )

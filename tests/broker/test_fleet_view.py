@@ -26,6 +26,7 @@ from northstar.policy.routing.ranking_terms import RankingTerms, ranking_terms
 from northstar.store.snapshots import CellReader, read_candidates
 from tests.agent.rig import Rig, nonce
 from tests.broker.test_rerouting import A_PICTURE, WORDS, Floor
+from tests.servers import eventually
 from tests.specification.pool_jobs import with_pool
 
 
@@ -119,6 +120,22 @@ async def test_the_fleet_is_read_once_however_many_ask_at_the_same_time(
     seen = await asyncio.gather(*(view.now() for _ in range(20)))
     assert reads == 1
     assert len({id(one) for one in seen}) == 1
+
+
+async def test_a_look_that_is_due_is_made_beside_the_submissions_unless_the_last_one_is_too_old(rig: Rig) -> None:
+    now_s = 0.0
+    view = FleetView(rig.cell, monotonic=lambda: now_s)
+    first = await view.now()
+    now_s = 1.5
+    assert await view.now() is first
+
+    async def has_looked() -> bool:
+        return await view.now() is not first
+
+    await eventually(has_looked, what="the look that was due is made")
+    second = await view.now()
+    now_s += 2.0
+    assert await view.now() is not second
 
 
 async def test_who_gives_up_takes_the_look_from_nobody_else(rig: Rig) -> None:

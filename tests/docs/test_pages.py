@@ -6,17 +6,19 @@ A console block after `<!-- run -->` is run line by line in an empty home; a blo
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.northstar_command import WITHIN_S, Northstar
+from tests.northstar_command import STAYING, WITHIN_S, Northstar, eventually
+from tests.warm_start import forge
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -52,13 +54,18 @@ def run(command: str, *, home: Path, stack: contextlib.ExitStack) -> None:
     program, *arguments = shlex.split(command)
     assert program == "northstar"
     if arguments[0] == "up":
+        given = [str(home / a) if a.endswith(".toml") or a == "second" else a for a in arguments]
         northstar = Northstar(home / "unused")
         northstar._environment = environment(home)
-        process = stack.enter_context(
-            northstar.started(*(str(home / a) if a.endswith(".toml") or a == "second" else a for a in arguments))
-        )
+        process = stack.enter_context(northstar.started(*given))
         data = home / "second" if "second" in arguments else home / ".local/share/northstar"
         process.until(lambda: process.is_up_on(data), what="up is up")
+        if "--no-machines" not in arguments:  # whoever reads the page is slower than they are
+            eventually(lambda: has_machines(given[1:], home=home), what="a machine is there")
+        return
+    if arguments[0] not in STAYING:
+        code, out, err = forge().run(arguments, env=environment(home), cwd=home, stdin=b"", timeout_s=WITHIN_S)
+        assert code == 0, f"{command}\n{out.decode()}{err.decode()}"
         return
     done = subprocess.run(
         [sys.executable, "-P", "-m", "northstar", *arguments],
@@ -71,6 +78,12 @@ def run(command: str, *, home: Path, stack: contextlib.ExitStack) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+
+def has_machines(options: Sequence[str], *, home: Path) -> bool:
+    asked = ["machines", "list", "--json", *options]
+    code, out, _ = forge().run(asked, env=environment(home), cwd=home, stdin=b"", timeout_s=WITHIN_S)
+    return code == 0 and bool(json.loads(out)["machines"])
 
 
 def environment(home: Path) -> dict[str, str]:

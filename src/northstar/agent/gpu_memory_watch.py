@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from northstar.agent.hardware import HardwareUnknown
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from northstar.agent.run_meter import RunMeters
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: So far apart are two looks: each starts a program of the driver, some 30 ms of one processor.
 EVERY_S: Final = 2.0

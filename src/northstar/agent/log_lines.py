@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-import structlog
-
 from northstar.domain.errors import Unavailable
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from northstar.domain.machines import MachineProfile
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: The same trouble is told again after so long, with how often it was met meanwhile.
 AGAIN_S: Final = 60.0

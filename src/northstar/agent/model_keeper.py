@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 
 from northstar.agent.orders import RETRY_S, Orders
 from northstar.domain.errors import NorthstarError, Unavailable
@@ -21,6 +20,7 @@ from northstar.domain.refusals import (
 )
 from northstar.policy.fleet.announcement import merged_models
 from northstar.policy.fleet.engine_memory import EngineMemory
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from northstar.domain.models import ModelNeed
     from northstar.store.messages import StoredOrder
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Changes that come so close together are told at once: a folder that is filled says little more after each file.
 SETTLE_S: Final = 0.3

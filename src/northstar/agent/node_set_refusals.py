@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-import structlog
-
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import MachineReplaced, NoSuchMachine
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
 @contextlib.contextmanager

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import MachineReplaced, NoSuchMachine, NoSuchOrder
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from northstar.agent.model_link import ModelLink
     from northstar.store.messages import StoredOrder
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Pause before an answer, or a look at the list, that the broker did not take is tried again.
 RETRY_S: Final = 1.0

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from northstar.domain.refusals import ResultTooLarge
 from northstar.store.messages import Done, Failure, Held
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from northstar.domain.jobs import ClaimedJob
     from northstar.store.messages import Outcome
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
 class Outbox:

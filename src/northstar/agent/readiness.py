@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
-import structlog
 
 from northstar.connectors.contract import Connector, ConnectorJob, ConnectorResult, Report
 from northstar.connectors.errors import EngineBusy, EngineError
@@ -27,8 +26,9 @@ from northstar.policy.fleet.breaker import (
     Worked,
 )
 from northstar.policy.fleet.health import MachineHealth, Quarantine, judged, repaired
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: What is decided of an engine, as whoever reads a log understands it without knowing of circuit breakers.
 _DECIDED: Final[dict[What, str]] = {

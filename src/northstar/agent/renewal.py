@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-import structlog
-
 from northstar.domain.errors import Unavailable
 from northstar.domain.refusals import NoSuchMachine
 from northstar.store.messages import Held
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from northstar.agent.link import BrokerLink
     from northstar.agent.outbox import Outbox
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
 class RenewalEvents:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import aiohttp
 import msgspec
-import structlog
 
 from northstar.agent.dialing import Backoff, trouble
 from northstar.agent.link_errors import BrokerUnreachable, ProtocolUnknown, said_no
@@ -19,6 +18,7 @@ from northstar.domain.pool_terms import PoolTerms
 from northstar.domain.refusals import NoSuchMachine
 from northstar.store import wire
 from northstar.store.bells import Connected, read_ring
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from northstar.agent.dialing import Dialling
     from northstar.store.bells import Ring
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 Reply = TypeVar("Reply")
 

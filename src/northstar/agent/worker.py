@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 
 from northstar.agent.held_jobs import HeldJobs
 from northstar.agent.log_lines import LogLines
@@ -21,6 +20,7 @@ from northstar.domain.refusals import NoSuchMachine
 from northstar.policy.fleet.announcement import with_trouble
 from northstar.store.bells import Canceled, Connected, Offered, Ordered
 from northstar.store.messages import Done, Failure, Held
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from northstar.domain.node_sets import NodeSet
     from northstar.domain.progress import Progress
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
 class Worker:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
-import structlog
 
 from northstar.agent.hardware import HardwareUnknown, find_gpus, used_memory_mb
 from northstar.config import MachineSettings
@@ -18,8 +17,9 @@ from northstar.domain.errors import NorthstarError
 from northstar.domain.models import ModelHeld
 from northstar.policy.fleet.announcement import Announcement, Declared, announce
 from northstar.policy.fleet.gpus import FoundGpus
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: An engine that is ready answers questions about itself at once; a large ComfyUI takes a second or two.
 _WITHIN_S: Final = 30.0

@@ -7,13 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
-
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store.cell import Cell
 from northstar.store.library_loader import ANNOUNCEMENT_MS, announce, withdraw
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
 @asynccontextmanager

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import structlog
-
 from northstar.assembly.job_past import history_of
 from northstar.assembly.session import Session
 from northstar.broker.durations import Durations
@@ -19,8 +17,9 @@ from northstar.domain.events import EventId
 from northstar.policy.routing.duration import DurationEstimator
 from northstar.store.history import HistoryDatabase
 from northstar.store.history.attempt_reader import AttemptReader
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Runs that a command learns from, which shall answer at once.
 _OF_A_COMMAND: Final = 2_000

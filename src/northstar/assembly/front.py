@@ -12,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import ClassVar, Final
 
 import msgspec
-import structlog
 
 from northstar.assembly.listening import reachable
 from northstar.assembly.outputs import asset_store, incoming
@@ -30,8 +29,9 @@ from northstar.policy.admission.addresses import Network, network
 from northstar.policy.admission.wrong_tokens import WrongTokenRule
 from northstar.store.bells import Ring
 from northstar.store.cell import Cell
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Files that a process has open beside its machines' connections.
 _OTHER_FILES: Final = 512

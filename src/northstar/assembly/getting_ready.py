@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-import structlog
-
 from northstar.connectors.contract import Connector
 from northstar.connectors.errors import EngineMisconfigured
 from northstar.domain.errors import NorthstarError
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _RETRY_S = 0.5
 #: After the first engine is ready, the others may take so long to be announced together with it.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import msgspec
-import structlog
 
 from northstar import __version__
 from northstar.agent.dialing import Dialling, broker_url
@@ -22,8 +21,9 @@ from northstar.domain.errors import InvalidRequest
 from northstar.domain.refusals import TokenRevoked
 from northstar.domain.tokens import Token, TokenKind
 from northstar.store.wire import JoinRequest
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
 def folder_of(settings: Settings, name: str) -> JoinFolder:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-import structlog
 
 from northstar.config import MachineSettings, Settings
 from northstar.store.embedded import RestartPolicy
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Beyond the time a machine has to drain, before it is ended by force.
 _STOP_MARGIN_S: Final = 10.0

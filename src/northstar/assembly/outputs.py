@@ -7,8 +7,6 @@ import socket
 import time
 from typing import Final, Literal
 
-import structlog
-
 from northstar.assembly.session import new_id
 from northstar.broker.gateway.incoming import Incoming
 from northstar.broker.retention import DRAFT_MS, OutputRetention
@@ -19,8 +17,9 @@ from northstar.store.asset_holdings import Holdings
 from northstar.store.assets import AssetStore
 from northstar.store.brokers import Broker, read_brokers, with_other_outputs
 from northstar.store.cell import Cell
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _MIB: Final = 1024**2
 _GIB: Final = 1024**3

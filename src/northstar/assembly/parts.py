@@ -11,16 +11,15 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
-import structlog
-
 from northstar.assembly.session import new_id
 from northstar.broker.fleet_log import FleetLog
 from northstar.config import Settings
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase, HistoryWriter, bind, prune
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _DAY_MS: Final = 86_400_000
 _PRUNE_EVERY_S: Final = 3_600.0

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from northstar.config.pools import packaged_pools
 from northstar.domain.pool_terms import pool_terms
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from northstar.agent.kept_models import KeptModels
     from northstar.domain.pool_terms import PoolTerms
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
 class PoolLife:

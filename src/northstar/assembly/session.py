@@ -6,17 +6,18 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from northstar.assembly.run_file import read_run_file
-from northstar.broker.admission import Admission
-from northstar.broker.catalogue_view import CatalogueView
-from northstar.broker.dead_letters import DeadLetters
-from northstar.broker.submission import Submitter
 from northstar.config import Settings
 from northstar.store.cell import Cell
 from northstar.store.valkey import connect
+
+if TYPE_CHECKING:
+    from northstar.broker.admission import Admission
+    from northstar.broker.dead_letters import DeadLetters
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,13 +31,24 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command needs to speak to a cell."""
+    """What a command needs to speak to a cell. What only some commands want is loaded and made when they ask for it."""
 
     cell: Cell
-    submitter: Submitter
-    dead_letters: DeadLetters
-    admission: Admission
     settings: Settings
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The cell's failed jobs."""
+        from northstar.broker.dead_letters import DeadLetters  # noqa: PLC0415
+
+        return DeadLetters(self.cell, new_nonce=new_id)
+
+    @property
+    def admission(self) -> Admission:
+        """Who lets machines into the cell."""
+        from northstar.broker.admission import Admission  # noqa: PLC0415
+
+        return Admission(self.cell, random_bytes=secrets.token_bytes, monotonic=time.monotonic)
 
 
 def find_place(settings: Settings) -> Place:
@@ -61,16 +73,7 @@ async def session(settings: Settings) -> AsyncIterator[Session]:
     place = find_place(settings)
     client = connect(place.url)
     try:
-        cell = Cell(client, place.cell)
-        catalogue = CatalogueView(cell, monotonic=time.monotonic)
-        submitter = Submitter(cell, new_id=new_id, monotonic=time.monotonic, catalogue=catalogue)
-        yield Session(
-            cell=cell,
-            submitter=submitter,
-            dead_letters=DeadLetters(cell, new_nonce=new_id),
-            admission=Admission(cell, random_bytes=secrets.token_bytes, monotonic=time.monotonic),
-            settings=settings,
-        )
+        yield Session(cell=Cell(client, place.cell), settings=settings)
     finally:
         await client.aclose()
 

@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from northstar import __version__
 from northstar.assembly.announcing import announced
@@ -33,8 +32,9 @@ from northstar.store.library_loader import retire_unused
 from northstar.store.snapshots import CellReader
 from northstar.store.valkey import ServerFacts, check_server, connect, redact
 from northstar.store.words import undeclared
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _MIB: Final = 1024 * 1024
 #: As many as one call of `declare` takes.

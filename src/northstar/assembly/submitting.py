@@ -6,8 +6,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import msgspec
-
 from northstar.assembly.durations import learned_durations
 from northstar.assembly.missing import missing_machines
 from northstar.assembly.routing import declare_places, routing_parts
@@ -17,8 +15,14 @@ from northstar.broker.submission import Submitter
 from northstar.config import Settings
 
 
+class SubmittingSession(Session, frozen=True, kw_only=True):
+    """A session that also submits."""
+
+    submitter: Submitter
+
+
 @asynccontextmanager
-async def routing_session(settings: Settings) -> AsyncIterator[Session]:
+async def routing_session(settings: Settings) -> AsyncIterator[SubmittingSession]:
     """A session whose submitter decides for each job where it waits, and stores why.
 
     Raises:
@@ -38,4 +42,4 @@ async def routing_session(settings: Settings) -> AsyncIterator[Session]:
             router=parts.router(of_this_host=missing.of_this_host),
             missing=missing,
         )
-        yield msgspec.structs.replace(plain, submitter=submitter)
+        yield SubmittingSession(cell=plain.cell, settings=plain.settings, submitter=submitter)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import msgspec
-import structlog
 
 from northstar.config import MachineSettings, Settings, default_machines
 from northstar.domain.admission import Announcement, Grant
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _UNSAID = MachineSettings(name="unsaid", services=("unsaid",))
 

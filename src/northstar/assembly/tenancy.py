@@ -10,8 +10,6 @@ from __future__ import annotations
 import socket
 from typing import ClassVar, Final
 
-import structlog
-
 from northstar.broker.terms_in_force import TermsInForce, TermsUnreadable, applied_tenants
 from northstar.config import Settings
 from northstar.config.tenants import tenants_text
@@ -20,8 +18,9 @@ from northstar.domain.refusals import DocumentChanged
 from northstar.domain.tenancy import Tenants
 from northstar.store.cell import Cell
 from northstar.store.documents import DocumentUnreadable
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Tenants that a warning names.
 _SHOWN: Final = 8

@@ -12,7 +12,6 @@ from typing import ClassVar, Final
 
 import aiohttp
 import msgspec
-import structlog
 
 from northstar import __version__
 from northstar.agent.dialing import Backoff, Dialling, broker_url
@@ -33,8 +32,9 @@ from northstar.store.cell import Cell
 from northstar.store.model_reports import ModelReports
 from northstar.store.valkey import connect
 from northstar.store.wire import MAX_BATCH
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _RETRY_S: Final = 0.5
 #: Results, claims or leases of one call straight to the cell.

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-import structlog
 
 from northstar.agent.engine import ConnectorRunner
 from northstar.agent.kept_models import KeptModels, NoModels
@@ -37,8 +36,9 @@ from northstar.connectors.secret import Secret
 from northstar.domain.errors import InvalidRequest, Unavailable
 from northstar.policy.fleet.announcement import Announcement
 from northstar.store.embedded.lock import DataDirectoryLock
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
 class NoSuchMachineSettings(InvalidRequest):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from northstar.broker.model_orders import order_fetch
 from northstar.domain.errors import NorthstarError
 from northstar.policy.routing.deployment import deployment
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: A model that was ordered so lately is not ordered again; a fetch of the largest takes about so long.
 AGAIN_AFTER_S: Final = 120.0

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
-import structlog
-
 from northstar.broker.planning import changed_candidates, open_fits
 from northstar.domain.errors import NorthstarError
 from northstar.policy.routing.alike import AlikeMachines
@@ -15,6 +13,7 @@ from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.bells import Connected, Due, PlanDue, listen
 from northstar.store.snapshots import CellReader
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 MACHINES_PER_CALL = 64
 FITS_PER_CALL = 500

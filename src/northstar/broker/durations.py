@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
-import structlog
 
 from northstar.domain.errors import NorthstarError
 from northstar.policy.routing.duration import DurationEstimator
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from northstar.policy.routing.duration_summary import Learned
     from northstar.policy.routing.gpu_pace import GpuPaces
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Runs that a start reads back, and runs per call.
 MAX_PAST: Final = 50_000

@@ -6,14 +6,14 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from northstar.domain.events import Event
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Jobs named in one line; of more, only the number is said.
 MAX_NAMED: Final = 10

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Machines that are sorted in less time than a thread takes to begin: about 30 µs each.
 FEW_MACHINES: Final = 16
+#: A look that is due is made beside the submissions; only after so many times the pause between looks does one wait for it.
+STILL_GOOD: Final = 2
 
 
 class SeenFleet(msgspec.Struct, frozen=True):
@@ -38,7 +40,7 @@ class FleetView:
     def __init__(
         self, cell: Cell, *, monotonic: Callable[[], float], every_s: float = 1.0, router: Router | None = None
     ) -> None:
-        """The fleet is read at most every `every_s` seconds."""
+        """The fleet is read at most every `every_s` seconds; 0: anew for each who asks."""
         self.every_s = every_s
         self._reader = CellReader(cell.client, cell.keys)
         self._monotonic = monotonic
@@ -48,12 +50,18 @@ class FleetView:
         self._looking: asyncio.Task[SeenFleet] | None = None
 
     async def now(self) -> SeenFleet:
-        """The machines as they are, or were a moment ago. Who asks while they are read gets what is read. Raises Unavailable."""
-        if self._seen is not None and self._monotonic() - self._seen_s < self.every_s:
+        """The machines as they are, or were a moment ago: at most `STILL_GOOD` looks ago, so that hardly anybody waits for one.
+
+        Who asks before the first, or after a longer pause, gets what is read. Raises Unavailable.
+        """
+        age_s = self._monotonic() - self._seen_s
+        if self._seen is not None and age_s < self.every_s:
             return self._seen
         if self._looking is None:
             self._looking = asyncio.create_task(self._look(), name="fleet-view")
             self._looking.add_done_callback(self._looked)
+        if self._seen is not None and age_s < STILL_GOOD * self.every_s:
+            return self._seen
         # Whoever gives up takes the look from nobody else.
         return await asyncio.shield(self._looking)
 

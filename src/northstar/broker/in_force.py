@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import structlog
-
 from northstar.config.declared_files import InvalidFile
 from northstar.domain.errors import NorthstarError
 from northstar.store.bells import Connected, DocumentsChanged
 from northstar.store.documents import DocumentUnreadable
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 
 class InForce(Generic[Value]):

@@ -10,12 +10,12 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 
 from northstar.domain.errors import NorthstarError
 from northstar.domain.refusals import DocumentChanged
 from northstar.policy.routing.duration_summary import MOST_KEYS, pack, unpack
 from northstar.store.documents import WantedDocument, put_documents, read_document
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from northstar.policy.routing.duration_summary import Learned
     from northstar.store.cell import Cell
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _KIND: Final = "learned"
 _NAME: Final = "durations"

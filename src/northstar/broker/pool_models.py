@@ -7,12 +7,11 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from northstar.broker.model_orders import order_fetch
 from northstar.domain.errors import NorthstarError
 from northstar.policy.fleet.kept_models import kept_models
 from northstar.store.snapshots import CellReader
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from northstar.policy.routing.snapshot import MachineState
     from northstar.store.cell import Cell
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: What was ordered to a machine is not ordered to it again for so long: it may be large, or its disk full.
 AGAIN_AFTER_S: Final = 900.0

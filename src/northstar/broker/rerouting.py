@@ -15,7 +15,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 
 from northstar.broker.decisions import read_decision
 from northstar.broker.reroute_turns import ProcessorTime, Turns
@@ -29,6 +28,7 @@ from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.lane_waits import read_first_jobs
 from northstar.store.messages import Rerouted
 from northstar.store.snapshots import CellReader
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from northstar.store.cell import Cell
     from northstar.store.messages import InspectedJob, WantedLane
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Lanes looked at in one round, and jobs of each; the others come in the rounds after it.
 LANES_PER_ROUND: Final = 32
@@ -165,10 +165,11 @@ class Rerouter:
         """Sort and count the fleet of this round, beside the loop: a large one takes a while."""
         snapshot, paces = looking.snapshot, self._router.ranking_terms().paces
         self._router.view_begins()
-        looking.index, capacity = await asyncio.to_thread(
+        index, capacity = await asyncio.to_thread(
             lambda: (FleetIndex(snapshot, paces=paces).sorted_as(None), FleetCapacity(snapshot))
         )
-        self._router.decide_by(capacity, looking.index)
+        looking.index = index
+        self._router.decide_by(capacity, index)
 
     def _is_away(self, job: InspectedJob, looking: _Round) -> bool:
         with looking.time:

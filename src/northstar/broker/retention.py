@@ -10,12 +10,12 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 
 from northstar.domain.errors import NorthstarError
 from northstar.policy.outputs.retention import JobOutputs, RetentionRule, judge
 from northstar.store.asset_errors import AssetStoreFull
 from northstar.store.asset_names import HOUR_MS, begin_ms, hour_of
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from northstar.store.asset_notes import Note
     from northstar.store.cell import Cell
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Jobs per call; as the function library bounds its batches.
 _PER_CALL: Final = 500

@@ -12,7 +12,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import structlog
 
 from northstar.broker.stored_lanes import StoredLanes
 from northstar.domain.errors import NorthstarError
@@ -21,13 +20,14 @@ from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.messages import Leaving, Outcome
 from northstar.store.snapshots import read_snapshot
 from northstar.store.valkey import FAULTS, translate
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from northstar.store.cell import Cell
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Jobs per call; as the function library bounds its batches.
 PER_CALL = 500

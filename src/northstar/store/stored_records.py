@@ -9,14 +9,15 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-import structlog
+
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 Value = TypeVar("Value")
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Records remembered as named; the one named longest ago is forgotten first.
 MAX_NAMED = 1_000

@@ -37,6 +37,8 @@ LIMITS = {
 }
 START_MS = 1_700_000_000_000
 State = dict[str, object]
+#: Of each key that is there, what the server packed it into.
+Copy = dict[str, bytes]
 
 _numbers = itertools.count(1)
 
@@ -53,6 +55,12 @@ def ask(server: Valkey, *words: object) -> Any:
     """Any command, and its answer as it comes."""
     run: Any = server.execute_command
     return run(*words)
+
+
+def writes_of(server: Valkey) -> int:
+    """How many changes this server has made; it saves no snapshot, which would begin the count again."""
+    found: int = ask(server, "INFO", "persistence")["rdb_changes_since_last_save"]
+    return found
 
 
 def load(server: Valkey, library: Library) -> None:
@@ -107,6 +115,44 @@ class Cell:
             found = dict(zip(names, commands.execute(), strict=True))
         return {name: value for name, value in found.items() if value}
 
+    def dump(self) -> Copy:
+        """Everything in the cell, as the server packs it."""
+        with self.server.pipeline(transaction=False) as pipe:
+            commands: Any = pipe
+            for name in KEY_KINDS:
+                commands.execute_command("DUMP", self.keys[name])
+            found = dict(zip(KEY_KINDS, commands.execute(), strict=True))
+        return {name: packed for name, packed in found.items() if packed is not None}
+
+    def restore(self, copy: Copy) -> None:
+        """Make the cell what another, or this one, was when it was copied; the copy must be of this server."""
+        with self.server.pipeline(transaction=True) as pipe:
+            commands: Any = pipe
+            commands.execute_command("DEL", *(self.keys[name] for name in KEY_KINDS))
+            for name, packed in copy.items():
+                commands.execute_command("RESTORE", self.keys[name], 0, packed)
+            commands.execute()
+
     def forget(self) -> None:
         """Delete the cell."""
         self.server.delete(*(self.keys[name] for name in KEY_KINDS))
+
+
+class Untouched:
+    """Whether a cell is still what it was; asked again and again.
+
+    The server counts its changes. A count that stands still is proof; one that has moved, since others write to the server too, has
+    every value compared.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self._state = cell.state()
+        self._writes = writes_of(cell.server)
+
+    def holds(self) -> bool:
+        writes = writes_of(self._cell.server)
+        if writes == self._writes:
+            return True
+        self._writes = writes
+        return self._cell.state() == self._state

@@ -16,8 +16,8 @@ from valkey import Valkey
 from northstar.domain.refusals import REFUSALS
 from northstar.store.function_library import build
 from tests.store.library.conftest import connect_to
-from tests.store.library.rig import Cell, Refusal, ask, load
-from tests.store.library.scenarios import SCENARIOS, Furnished, Scenario, furnish
+from tests.store.library.rig import Cell, Refusal, Untouched, ask, load, writes_of
+from tests.store.library.scenarios import SCENARIOS, Scenario, furnish
 
 FUNCTIONS = sorted(build().functions)
 FULLEST: dict[str, Scenario] = {}
@@ -42,32 +42,33 @@ Path = tuple[Any, ...]
 
 
 class Bench:
-    """A furnished cell per function, made anew after a request was accepted."""
+    """A furnished cell, made again from its copy after a request was accepted."""
 
     def __init__(self, server: Valkey) -> None:
         self.server = server
-        self._cells: dict[str, tuple[Furnished, Any, Any]] = {}
+        self._furnished = furnish(Cell(server))
+        self.cell = self._furnished.cell
+        self.copy = self.cell.dump()
+        self._good = {function: scenario.request(self._furnished) for function, scenario in FULLEST.items()}
+        self.untouched = Untouched(self.cell)
 
-    def at(self, function: str) -> tuple[Cell, Any, Any]:
-        """The cell, a good request, and the cell's state."""
-        if function not in self._cells:
-            furnished = furnish(Cell(self.server))
-            good = FULLEST[function].request(furnished)
-            self._cells[function] = (furnished, good, furnished.cell.state())
-        furnished, good, state = self._cells[function]
-        return furnished.cell, copy.deepcopy(good), state
+    def good(self, function: str) -> Any:
+        """A request that the function accepts; the caller's to spoil."""
+        return copy.deepcopy(self._good[function])
 
     def refusal_of(self, function: str, request: bytes) -> str | None:
         """The refusal's name, the cell untouched; or None when the request was accepted."""
-        cell, _, state = self.at(function)
         try:
-            cell.raw(function, request)
+            self.cell.raw(function, request)
         except Refusal as refusal:
             named = refusal
         else:
-            self._cells.pop(function)[0].cell.forget()
+            self.cell.restore(self.copy)
             return None
-        assert cell.state() == state
+        untouched = self.untouched.holds()
+        if not untouched:
+            self.cell.restore(self.copy)
+        assert untouched
         assert named.code in REFUSALS.keys() - {"NS_LIBRARY_FAULT"}, named
         return named.code
 
@@ -127,11 +128,11 @@ def is_like(before: Any, after: Any) -> bool:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_field_of_a_wrong_kind_is_never_accepted(fuzzed: Bench, function: str) -> None:
-    _, good, _ = fuzzed.at(function)
+    good = fuzzed.good(function)
     for path in paths(good):
         before = look_up(good, path)
         for garbage in GARBAGE:
-            _, request, _ = fuzzed.at(function)
+            request = fuzzed.good(function)
             code = fuzzed.refusal_of(function, msgspec.msgpack.encode(replaced(request, path, garbage)))
             if code is None and not (garbage is None and may_be_null(good, path)):
                 assert is_like(before, garbage), f"{path} = {garbage!r} was accepted"
@@ -139,21 +140,21 @@ def test_a_field_of_a_wrong_kind_is_never_accepted(fuzzed: Bench, function: str)
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_missing_field_is_refused_by_its_name(bench: Bench, function: str) -> None:
-    _, good, _ = bench.at(function)
+    good = bench.good(function)
     for path in [path for path in paths(good) if isinstance(path[-1], str) and path[-1] not in OPTIONAL]:
-        cell, request, state = bench.at(function)
+        request = bench.good(function)
         del look_up(request, path[:-1])[path[-1]]
         if "limits" in path[:-1] or path[-1] in build().functions:
             continue
         with pytest.raises(Refusal, match=rf"NS_BAD_ARGUMENT field=(\w+\.)*{path[-1]} want="):
-            cell.raw(function, msgspec.msgpack.encode(request))
-        assert cell.state() == state
+            bench.cell.raw(function, msgspec.msgpack.encode(request))
+        assert bench.untouched.holds()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_fields_that_nobody_knows_are_left_alone(bench: Bench, function: str) -> None:
     """So that a newer caller may say more."""
-    _, request, _ = bench.at(function)
+    request = bench.good(function)
     assert bench.refusal_of(function, msgspec.msgpack.encode(request | {"since_version_9": {"deep": [1]}})) is None
 
 
@@ -175,7 +176,7 @@ _anything = st.recursive(
 def test_any_value_in_any_place_is_refused_by_name_or_well_formed(
     fuzzed: Bench, function: str, data: st.DataObject
 ) -> None:
-    _, request, _ = fuzzed.at(function)
+    request = fuzzed.good(function)
     path = data.draw(st.sampled_from(list(paths(request))))
     before, after, null_allowed = look_up(request, path), data.draw(_anything), may_be_null(request, path)
     code = fuzzed.refusal_of(function, msgspec.msgpack.encode(replaced(request, path, after)))
@@ -185,7 +186,7 @@ def test_any_value_in_any_place_is_refused_by_name_or_well_formed(
 @pytest.mark.parametrize("function", FUNCTIONS)
 @given(request=_anything)
 def test_any_other_request_is_a_bad_argument(fuzzed: Bench, function: str, request: Any) -> None:
-    _, good, _ = fuzzed.at(function)
+    good = fuzzed.good(function)
     assume(
         not (isinstance(request, dict) and good.keys() <= request.keys())
     )  # chance has named all fields: no other request
@@ -249,3 +250,20 @@ def test_a_live_cell_takes_no_time_from_its_callers(server: Valkey) -> None:
     with pytest.raises(Refusal, match=r"^NS_CLOCK_ARGUMENT clock=live$"):
         cell.call("pause", scope="cell", because="x", by="y")
     cell.forget()
+
+
+def test_a_change_does_not_go_unnoticed(server: Valkey) -> None:
+    """What the tests above call untouched: not even a change that is taken back and leaves everything as it was."""
+    bench = Bench(server)
+    assert bench.untouched.holds()
+    for name in bench.cell.state():
+        ask(server, "DEL", bench.cell.keys[name])
+        assert not bench.untouched.holds(), name
+        bench.cell.restore(bench.copy)
+        assert bench.untouched.holds(), name
+    for function, spec in build().functions.items():
+        before = writes_of(server)
+        bench.cell.raw(function, msgspec.msgpack.encode(bench.good(function)))
+        assert (writes_of(server) == before) == spec.reads_only, function
+        bench.cell.restore(bench.copy)
+    bench.cell.forget()

@@ -18,7 +18,7 @@ from valkey import Valkey
 from northstar.store.function_library import build, join, read_sources
 from tests.store.library.command_trace import faults_of, first_write
 from tests.store.library.instrumented import fault, instrumented, trace_of
-from tests.store.library.rig import Cell, Refusal, ask, load
+from tests.store.library.rig import Cell, Refusal, Untouched, ask, load
 from tests.store.library.scenarios import FAST, SCENARIOS, Scenario, a_job, furnish
 
 KINDS = ("raise", "oom", "wrongtype")
@@ -84,7 +84,7 @@ def test_once_a_write_is_done_no_command_can_fail(cell: Cell, scenario: Scenario
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_a_command_that_fails_up_to_the_first_write_leaves_the_cell_as_it_was(cell: Cell, scenario: Scenario) -> None:
     furnished = scenario.prepare(cell)
-    request, before = pack(scenario.request(furnished)), cell.state()
+    request, untouched = pack(scenario.request(furnished)), Untouched(cell)
     trace = _trace_on_a_twin(cell.server, scenario)
     commands = min(first_write(trace), len(trace))
     assert commands > 1
@@ -93,7 +93,7 @@ def test_a_command_that_fails_up_to_the_first_write_leaves_the_cell_as_it_was(ce
             with pytest.raises(Refusal):
                 cell.raw(scenario.function, request, instrumented(), fault(at, kind))
             assert len(trace_of(cell.server)) == at
-            assert cell.state() == before, f"command {at}, {kind}: {trace[at - 1][:2]}"
+            assert untouched.holds(), f"command {at}, {kind}: {trace[at - 1][:2]}"
 
 
 def _trace_on_a_twin(server: Valkey, scenario: Scenario) -> list[list[bytes]]:
@@ -122,10 +122,11 @@ def test_a_key_of_a_foreign_type_is_refused_before_anything_is_written(server: V
     twin = Cell(server)
     answer = twin.raw(scenario.function, pack(scenario.request(scenario.prepare(twin))))
     expected = twin.state()
+    cell = Cell(server)
+    request = pack(scenario.request(scenario.prepare(cell)))
+    as_prepared = cell.dump()
     for key in build().functions[scenario.function].keys:
-        cell = Cell(server)
-        furnished = scenario.prepare(cell)
-        request = pack(scenario.request(furnished))
+        cell.restore(as_prepared)
         ask(server, "SET", cell.keys[key], "foreign")
         before = cell.state(without=key)
         try:
@@ -137,5 +138,5 @@ def test_a_key_of_a_foreign_type_is_refused_before_anything_is_written(server: V
             assert given == answer, key
             assert cell.state(without=key) == {name: value for name, value in expected.items() if name != key}, key
         assert ask(server, "GET", cell.keys[key]) == b"foreign"
-        cell.forget()
+    cell.forget()
     twin.forget()

@@ -82,7 +82,7 @@ def test_commands_to_type_mean_the_same_north_star_as_the_one_that_told_of_them(
     )
     place = ("--data-dir", str(running.data_dir), "--config", str(running.folder / "northstar.toml"))
     shown = running.run("explain", "xl", "--model", *place).out
-    command = f"northstar machines fetch local xl.safetensors --config {place[3]} --data-dir {place[1]}"
+    command = f"northstar machines fetch --config {place[3]} --data-dir {place[1]} local xl.safetensors"
     no_disk = "it tells of no disk for models, and may keep none"
     assert f"to do     let local fetch xl.safetensors ({no_disk}): {command}\n" in shown
     assert "xl is another name of xl.safetensors" in shown

@@ -12,10 +12,9 @@ from typing import Any
 
 import click
 import pytest
-import typer
 
-from northstar.surfaces.cli import app
 from northstar.surfaces.cli.pasting import GROUPS, PLACE_OPTIONS, TAKES, pasteable, remember
+from northstar.surfaces.cli.program import program
 from tests.northstar_command import PROGRAM, Answer, Northstar, eventually
 
 
@@ -28,7 +27,7 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]
         yield from leaves(one, (*path, name))
 
 
-PROGRAM_TREE = typer.main.get_command(app)
+PROGRAM_TREE = program()
 
 
 @pytest.mark.parametrize(("words", "command"), list(leaves(PROGRAM_TREE)), ids=lambda one: str(one)[:30])
@@ -56,7 +55,8 @@ def told() -> Iterator[None]:
         ("northstar status", "northstar status --config 'my settings.toml' --cell blue"),
         ("northstar jobs show j-1", "northstar jobs show --config 'my settings.toml' --cell blue j-1"),
         ("northstar explain j-1; or `northstar up`", "northstar explain {same} j-1; or `northstar up {same}`"),
-        ("northstar pools check FILE", "northstar pools check FILE"),
+        ("northstar pools diff FILE", "northstar pools diff FILE"),
+        ("northstar up --config FILE", "northstar up {same}"),
         ("northstar agent m --join URL", "northstar agent m --join URL"),
         ("see `northstar dead`", "see `northstar dead`"),
         ("in /opt/northstar status is kept", "in /opt/northstar status is kept"),

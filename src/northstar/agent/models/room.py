@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from northstar.policy.models.eviction import EvictionRule, plan_eviction
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from northstar.agent.models.evictor import Evictor
     from northstar.agent.models.inventory import ModelFile
     from northstar.agent.models.shelf import Shelf
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: What was chosen may be taken into use by another process meanwhile; then policy is asked again.
 _ROUNDS: Final = 4

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 
 from northstar.agent.models.hashing import hash_of
 from northstar.agent.models.inventory import Inventory, ModelFile, Problem, survey
 from northstar.agent.models.journal import Journal, Known
 from northstar.agent.models.threads import to_its_end
 from northstar.domain.errors import NorthstarError
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from northstar.agent.models.layout import Layout
     from northstar.agent.models.pace import Clock, Pace
     from northstar.agent.models.shelf import Shelf
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _WRITE_EVERY_S: Final = 30.0
 

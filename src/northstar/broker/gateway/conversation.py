@@ -7,7 +7,6 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import structlog
 
 from northstar.broker.gateway.socket import (
     FrameInvalid,
@@ -21,6 +20,7 @@ from northstar.domain.refusals import QueueRefusal
 from northstar.store import wire
 from northstar.store.bells import Offered, word_of
 from northstar.store.progress import MAX_PROGRESS_BYTES, publish_progress
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from northstar.store.bells import Canceled, Connected, MachineChanged, Ordered
     from northstar.store.cell import Cell
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Frames that wait to be sent to one machine; one that reads none of so many is cut off and may dial again.
 MAX_WAITING: Final = 256

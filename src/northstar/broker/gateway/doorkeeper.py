@@ -7,13 +7,12 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
-import structlog
-
 from northstar.broker.admission import TokenForeign
 from northstar.domain.errors import Refused
 from northstar.domain.refusals import InviteUnknown, TokenUnknown
 from northstar.domain.tokens import TokenMalformed
 from northstar.policy.admission.wrong_tokens import Allowance, WrongTokenRule, after_a_wrong_one, pause_s
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from northstar.broker.gateway.socket import Admission
     from northstar.domain.admission import Admitted
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 Found = TypeVar("Found")
 

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 
 from northstar.broker.fleet_log import MAX_NAMED
 from northstar.broker.gateway.calls import Calls
@@ -20,6 +19,7 @@ from northstar.domain.pool_terms import pool_terms
 from northstar.domain.refusals import MachineReplaced, QueueRefusal, TokenRevoked
 from northstar.store import wire
 from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, Ordered, Revoked, listen
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from northstar.store.bells import Ring
     from northstar.store.cell import Cell
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Machines whose records are changed at once when pools have changed.
 FOLLOWING_AT_ONCE: Final = 16

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-import structlog
 
 from northstar.broker.gateway.shares import Shares
 from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.store.asset_errors import AssetStoreFull, AssetStoreUnavailable
 from northstar.store.assets import AssetRef
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from northstar.store.assets import AssetStore
     from northstar.store.cell import Cell
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 _DISK_CHUNK_BYTES = 1024 * 1024
 

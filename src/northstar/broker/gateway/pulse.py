@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar, Final
 
-import structlog
-
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.store.errors import ValkeyTimeout
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from northstar.store.cell import Cell
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: An answer holds for so long, so that whoever asks often asks the server no more than this, in seconds.
 FRESH_S: Final = 1.0

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from northstar.domain.errors import Unavailable
 from northstar.domain.refusals import TokenWaiting
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from northstar.domain.errors import NorthstarError
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 EVERY_S: Final = 60.0
 #: Kinds of refusals told apart within one minute; whatever comes beyond them is counted together.

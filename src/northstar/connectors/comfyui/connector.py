@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from northstar.connectors.comfyui.answers import Ended, failure_of, node_faults
 from northstar.connectors.comfyui.facts import ComfyFacts, facts_of
 from northstar.connectors.comfyui.following import RunFollower
@@ -31,8 +29,9 @@ from northstar.connectors.running import RunningJobs, to_the_end
 from northstar.connectors.secret import Secret
 from northstar.domain.engine_facts import EngineFacts
 from northstar.domain.progress import Progress
+from northstar.telemetry import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 EXPECTS: Final = ("image/*", "video/*", "audio/*", "model/*", "text/*", "application/json")
 

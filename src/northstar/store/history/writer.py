@@ -10,8 +10,6 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-import structlog
-
 from northstar.domain.errors import Unavailable
 from northstar.domain.events import Event, EventId
 from northstar.domain.refusals import BadArgument
@@ -25,6 +23,7 @@ from northstar.store.history.finished_jobs import finished_job, turns_of
 from northstar.store.history.machine_memory import MachineMemory, Sighting
 from northstar.store.history.machine_rows import known_machines
 from northstar.store.history.rows import Batch, has_event, read_offset, write_batch
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from northstar.store.history.database import HistoryDatabase
     from northstar.store.messages import InspectedJob
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 #: Events of one transaction.
 MAX_BATCH = 1_000

@@ -1,5 +1,5 @@
 """The command `northstar`."""
 
-from northstar.surfaces.cli.program import app, main
+from northstar.surfaces.cli.program import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

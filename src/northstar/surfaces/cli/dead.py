@@ -11,15 +11,12 @@ from northstar.domain.errors import InvalidRequest
 from northstar.surfaces.cli.exit_codes import REFUSED
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, run, settings_of
 from northstar.surfaces.cli.printing import console, counted, moment, print_error, print_json, print_table
-from northstar.surfaces.cli.show import show
 
 if TYPE_CHECKING:
     from northstar.broker.dead_letters import DeadLetter, Filter
     from northstar.config import Settings
     from northstar.domain.refusals import QueueRefusal
 
-app = typer.Typer(no_args_is_help=True, help="Look at failed jobs (dead letters), and send them back to work.")
-app.command("show")(show)
 
 Code = Annotated[str, typer.Option(metavar="CODE", help="Only those that failed with this code.")]
 Pool = Annotated[str, typer.Option(metavar="POOL", help="Only those of this pool.")]
@@ -39,7 +36,6 @@ class NothingNamed(InvalidRequest):
         )
 
 
-@app.command("list")
 def list_(
     code: Code = "",
     pool: Pool = "",
@@ -71,7 +67,6 @@ def list_(
         console().print(f"… and {others}; --limit shows more", style="dim", markup=False)
 
 
-@app.command()
 def replay(
     job_ids: Annotated[list[str] | None, typer.Argument(metavar="ID…")] = None,
     code: Code = "",

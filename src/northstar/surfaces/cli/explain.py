@@ -10,8 +10,8 @@ import typer
 
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
+from northstar.surfaces.cli.pasting import pasteable
 from northstar.surfaces.cli.printing import print_json, print_text
-from northstar.surfaces.cli.same_place import SamePlace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,8 +68,8 @@ def explain(
     if len(wanted) > 1:
         raise NameAmbiguous(name, wanted)
     kind, explanation = run(_explain(settings_of(config, data_dir, valkey, cell), name, wanted))
-    here = SamePlace.of(config, data_dir, valkey, cell)
-    explanation = msgspec.structs.replace(explanation, actions=here.actions(explanation.actions))
+    actions = tuple(msgspec.structs.replace(one, command=pasteable(one.command)) for one in explanation.actions)
+    explanation = msgspec.structs.replace(explanation, actions=actions)
     lines = words(explanation)
     if as_json:
         print_json({"kind": kind, "explanation": explanation, "lines": lines})

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from northstar.store.cell import Cell
     from northstar.store.messages import JobIndex, Outcome
 
-app = typer.Typer(no_args_is_help=True, help="Look at jobs and change what becomes of them.")
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Jobs.")]
 Place = Literal["waiting", "running", "delayed", "failed", "finished", "all"]
@@ -53,7 +52,6 @@ _LATEST: Final[dict[str, Callable[[JobView], int]]] = {
 }
 
 
-@app.command("list")
 def list_(
     place: Annotated[Place, typer.Option("--in", help="Where to look.")] = "all",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many from each place.")] = 50,
@@ -141,7 +139,6 @@ async def _ids(cell: Cell, index: JobIndex, *, limit: int, now_ms: int) -> list[
     return list(found)
 
 
-@app.command()
 def cancel(
     job_ids: Ids,
     because: Annotated[str, typer.Option(help="Why, for the record.")] = "canceled by an operator",
@@ -165,7 +162,6 @@ async def _cancel(settings: Settings, job_ids: list[str], *, because: str) -> li
         return outcomes
 
 
-@app.command()
 def reprioritise(
     job_ids: Ids,
     priority: Annotated[int, typer.Option(min=0, max=100, help="0 to 100; higher goes first.")],

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
 
-app = typer.Typer(no_args_is_help=True, help="Look at machines, invite, drain and remove them.")
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 
 COLUMNS: Final = (
@@ -33,7 +32,6 @@ COLUMNS: Final = (
 )
 
 
-@app.command("list")
 def list_(
     as_json: AsJson = False,
     config: Config = None,
@@ -109,7 +107,6 @@ async def _list(settings: Settings) -> list[dict[str, Any]]:
         return await machine_rows(broker.cell)
 
 
-@app.command()
 def drain(
     name: Name,
     undo: Annotated[bool, typer.Option("--undo", help="Give it work again.")] = False,
@@ -135,7 +132,6 @@ async def _drain(settings: Settings, name: str, *, draining: bool) -> None:
         await broker.cell.drain_machine(name, draining=draining, nonce=new_id()[-16:])
 
 
-@app.command()
 def remove(
     name: Name,
     yes: Yes = False,

@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
     from northstar.policy.models.catalogue_index import Found
 
-app = typer.Typer(no_args_is_help=True, help="Declare models, so that jobs only need to name them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name, alias or file; NAME@VERSION for one version.")]
 
 COLUMNS: Final = ("MODEL", "CURRENT", "VERSIONS", "KIND", "FILES", "SIZE", "VRAM", "HASH", "ALIASES", "FOR")
 FILE_COLUMNS: Final = ("VERSION", "FILE", "KIND", "SIZE", "SHA-256", "FROM")
 
 
-@app.command("list")
 def list_(
     as_json: AsJson = False,
     config: Config = None,
@@ -103,7 +101,6 @@ async def _list(settings: Settings) -> list[Entry]:
         return list((await read_catalogue(broker.cell)).values())
 
 
-@app.command()
 def show(
     name: Name,
     as_json: AsJson = False,
@@ -171,7 +168,6 @@ async def _show(settings: Settings, name: str) -> tuple[Found, Entry, dict[str, 
     }  # fmt: skip
 
 
-@app.command()
 def remove(
     name: Name,
     yes: Yes = False,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
+from northstar import telemetry
 from northstar.config import Settings, load
 from northstar.domain.errors import InvalidRequest
 from northstar.surfaces.cli.pasting import remember
@@ -64,7 +65,7 @@ def run(work: Coroutine[Any, Any, Result], *, fast: bool = False) -> Result:
     """
     factory = None
     if not fast:
-        _log_what_is_wrong()
+        telemetry.configure_late(level="warning")  # who sets it up before then knows better
     if fast:
         # Plans and records are read in threads; at the usual 5 ms the loop, and with it a job, waits so long for each of its turns.
         sys.setswitchinterval(_SWITCH_S)
@@ -76,15 +77,6 @@ def run(work: Coroutine[Any, Any, Result], *, fast: bool = False) -> Result:
             pass
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(work)
-
-
-def _log_what_is_wrong() -> None:
-    import structlog
-
-    if not structlog.is_configured():  # who has set it up knows better
-        from northstar import telemetry
-
-        telemetry.configure(level="warning")
 
 
 def me() -> str:

@@ -22,7 +22,6 @@ TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     # Typed on the host of a machine, where none of this was said.
     "agent": (),
     "demo": (),
-    "pools check": (),
     "pools diff": (),
     "pools print": (),
     "pools workflow": (),
@@ -54,7 +53,10 @@ def pasteable(text: str) -> str:
     >>> pasteable("next: northstar jobs show j-1")
     'next: northstar jobs show j-1'
     """
-    return _COMMAND.sub(_completed, text) if _said.get() else text
+    said = dict(_said.get())
+    if "--config" in said:
+        text = text.replace(" --config FILE", "")  # it is known which
+    return _COMMAND.sub(_completed, text) if said else text
 
 
 def _completed(found: re.Match[str]) -> str:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from northstar.domain.pools import Pools
     from northstar.surfaces.cli.pools_shown import ShownPools
 
-app = typer.Typer(
-    no_args_is_help=True, help="Look at pools, check and compare a file of them, and print their workflows."
-)
 Name = Annotated[str, typer.Argument(metavar="POOL")]
 PoolsFile = Annotated[Path, typer.Argument(metavar="FILE", help="Pools, TOML.")]
 Shown = Annotated[
@@ -45,7 +42,6 @@ def pools_of(file: Path | None) -> Pools:
     return packaged_pools() if file is None else load_pools(file)
 
 
-@app.command("list")
 def list_(
     file: Shown = None,
     packaged: Packaged = False,
@@ -68,7 +64,6 @@ def list_(
     _say_whose(said)
 
 
-@app.command()
 def show(
     pool: Name,
     file: Shown = None,
@@ -109,7 +104,6 @@ def _say_whose(said: ShownPools) -> None:
     print_hint(said.sentence(), style="yellow" if said.absent else "dim")
 
 
-@app.command("print")
 def print_() -> None:
     """Print the file of the pools that come with North Star, comments included: the beginning of one of your own."""
     from northstar.config.pools import packaged_text
@@ -117,7 +111,6 @@ def print_() -> None:
     sys.stdout.write(packaged_text())
 
 
-@app.command()
 def check(
     file: PoolsFile,
     catalogue: Annotated[
@@ -158,7 +151,6 @@ def check(
         raise typer.Exit(FAILED)
 
 
-@app.command()
 def diff(
     file: PoolsFile,
     against: Annotated[
@@ -181,7 +173,6 @@ def diff(
         console().print("nothing differs")
 
 
-@app.command()
 def workflows(file: Other = None, as_json: AsJson = False) -> None:
     """List the workflows that the pools bring."""
     names = list(_templates(file))
@@ -195,7 +186,6 @@ def workflows(file: Other = None, as_json: AsJson = False) -> None:
         print_hint(f"next: northstar pools workflow {names[0]}{same} --service SERVICE | northstar submit -")
 
 
-@app.command()
 def workflow(
     name: Annotated[str, typer.Argument(metavar="POOL/NAME")],
     service: Annotated[str, typer.Option("--service", metavar="SERVICE", help="The service that runs it: a ComfyUI.")],

@@ -6,15 +6,16 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.cli.pasting import pasteable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 _WIDTH_OF_A_PIPE: Final = 200
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -37,6 +38,8 @@ _COLOURS: Final = {
 
 def console() -> Console:
     """The standard output; a pipe is wide, so that nothing is cut off."""
+    from rich.console import Console
+
     return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE, highlight=False, emoji=False)
 
 
@@ -64,6 +67,8 @@ def print_hint(text: str, *, style: str = "dim") -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
     """A table; words that stand for a state are coloured. Nothing in it is read as markup."""
+    from rich.table import Table
+
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for at, column in enumerate(columns):
         # What stands first is a name, to be copied; where there is little room, other columns fold.
@@ -75,6 +80,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
 
 def coloured(word: str) -> Text:
     """A word in the colour of the state that it names."""
+    from rich.text import Text
+
     return Text(harmless(word), style=_COLOURS.get(word, ""))
 
 

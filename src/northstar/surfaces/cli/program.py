@@ -1,58 +1,33 @@
-"""The program: its commands, and how errors leave it."""
+"""The program: what holds for all commands, and how errors leave it."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from northstar import __version__
 from northstar.domain.errors import NorthstarError
-from northstar.surfaces.cli import (
-    agent,
-    costs,
-    dead,
-    demo,
-    explain,
-    export,
-    history,
-    invites,
-    job_events,
-    jobs,
-    machine_sheet,
-    machines,
-    model_add,
-    model_orders,
-    models,
-    outputs,
-    pauses,
-    pools,
-    pools_apply,
-    serve,
-    show,
-    status,
-    submit,
-    tenants,
-    tokens,
-    up,
-    watch,
-    worker,
-)
+from northstar.surfaces.cli.commands import COMMANDS, plain, with_commands
 from northstar.surfaces.cli.exit_codes import exit_code_of
 
-app = typer.Typer(
-    name="northstar",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="North Star: a broker for AI work on fleets of ephemeral GPU machines.",
-    epilog="Exit codes: 0 done, 1 failed, 2 invalid request, 3 refused by the present state, 4 unavailable. "
-    "Errors go to the standard error as `NS_CODE: sentence`.",
-)
+if TYPE_CHECKING:
+    from typer.core import TyperGroup
+
+
+def program() -> TyperGroup:
+    """The program with all its commands, none of them loaded yet."""
+    whole = plain(
+        "northstar",
+        help="North Star: a broker for AI work on fleets of ephemeral GPU machines.",
+        epilog="Exit codes: 0 done, 1 failed, 2 invalid request, 3 refused by the present state, 4 unavailable. "
+        "Errors go to the standard error as `NS_CODE: sentence`.",
+    )
+    whole.callback()(northstar)
+    return with_commands(whole, COMMANDS)
 
 
 def _print_version(wanted: bool) -> None:
@@ -61,7 +36,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def northstar(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -70,48 +44,9 @@ def northstar(
     """What holds for all commands; its help is that of the program."""
 
 
-@app.command()
 def version() -> None:
     """Print the version of North Star."""
     typer.echo(__version__)
-
-
-for command in (
-    demo.demo,
-    up.up,
-    serve.serve,
-    agent.agent,
-    worker.worker,
-    submit.submit,
-    status.status,
-    explain.explain,
-    history.history,
-    costs.costs,
-    export.export,
-    pauses.pause,
-    pauses.resume,
-):
-    app.command()(command)
-
-jobs.app.command()(show.show)
-jobs.app.command()(watch.watch)
-jobs.app.command()(outputs.outputs)
-machines.app.command()(machine_sheet.show)
-jobs.app.command()(job_events.events)
-for of_admission in (invites.invite, invites.uninvite, invites.invites, tokens.approve, tokens.revoke, tokens.tokens):
-    machines.app.command()(of_admission)
-for of_models in (model_orders.fetch, model_orders.evict, model_orders.orders):
-    machines.app.command()(of_models)
-for of_catalogue in (model_add.add, model_add.import_):
-    models.app.command(of_catalogue.__name__.rstrip("_"))(of_catalogue)
-for of_pools in (pools_apply.apply, pools_apply.current, pools_apply.history, pools_apply.reset):
-    pools.app.command()(of_pools)
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(dead.app, name="dead")
-app.add_typer(machines.app, name="machines")
-app.add_typer(models.app, name="models")
-app.add_typer(pools.app, name="pools")
-app.add_typer(tenants.app, name="tenants")
 
 
 def _end_as_first_process() -> None:
@@ -124,7 +59,7 @@ def main() -> None:
     """Run the command line; leaves by SystemExit with the command's status."""
     _end_as_first_process()
     try:
-        app()
+        program()()
     except NorthstarError as error:
         from northstar.surfaces.cli.printing import print_error
 

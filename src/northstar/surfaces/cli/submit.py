@@ -12,14 +12,15 @@ from northstar.domain.errors import InvalidRequest
 from northstar.domain.progress_text import printable
 from northstar.surfaces.cli.exit_codes import FAILED
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import console, print_json, print_text
-from northstar.surfaces.cli.same_place import SamePlace
+from northstar.surfaces.cli.pasting import pasteable
+from northstar.surfaces.cli.printing import console, print_hint, print_json, print_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from northstar.broker.submission import Accepted
     from northstar.config import Settings
+    from northstar.domain.explanations import Action
     from northstar.domain.jobs import JobRequest, JobView
     from northstar.store.pauses import Pause
 
@@ -60,14 +61,13 @@ def submit(
     settings = settings_of(config, data_dir, valkey, cell)
     source = "the standard input" if file == "-" else file
     requests = read_requests(_read(file, limit_bytes=MAX_SUBMISSION_BYTES + 1), source=source)
-    here = SamePlace.of(config, data_dir, valkey, cell)
-    accepted, finished = run(_submit(settings, requests, here=here, wait_s=timeout_s if wait else None))
+    accepted, finished = run(_submit(settings, requests, wait_s=timeout_s if wait else None))
     if as_json:
         print_json({"jobs": finished if wait else accepted_as_json(accepted)})
     elif wait:
         _show_results(finished)
     else:
-        _show_accepted(accepted, here)
+        _show_accepted(accepted)
     if wait and any(job.status != "succeeded" for job in finished):
         raise typer.Exit(FAILED)
 
@@ -75,27 +75,33 @@ def submit(
 def accepted_as_json(accepted: list[Accepted]) -> list[dict[str, object]]:
     """Accepted jobs as objects: each with where it waits, why, and what would have to change if nobody can run it."""
     return [
-        {"id": one.job.id, "replayed": one.job.replayed, "decision": one.decision, "actions": one.actions}
+        {"id": one.job.id, "replayed": one.job.replayed, "decision": one.decision, "actions": _pasteable(one.actions)}
         for one in accepted
     ]
 
 
-def _warn(accepted: list[Accepted], pauses: list[Pause], here: SamePlace) -> None:
+def _pasteable(actions: Iterable[Action]) -> list[Action]:
+    import msgspec
+
+    return [msgspec.structs.replace(one, command=pasteable(one.command)) for one in actions]
+
+
+def _warn(accepted: list[Accepted], pauses: list[Pause]) -> None:
     """Whoever submits what nobody can serve shall not have to ask. Not on the standard output: that is for the results."""
     told: dict[tuple[str, ...], list[str]] = {}
     for one in accepted:
-        if lines := tuple(_why_it_waits(one, pauses, here)):
+        if lines := tuple(_why_it_waits(one, pauses)):
             told.setdefault(lines, []).append(one.job.id)
     for (first, *others), jobs in list(told.items())[:_MOST_WARNINGS]:
         who = f"{jobs[0]} waits" if len(jobs) == 1 else f"{jobs[0]} and {len(jobs) - 1} more wait"
-        sys.stderr.write("".join(f"{printable(line)}\n" for line in (f"{who}: {first}", *others)))
+        sys.stderr.write("".join(f"{pasteable(printable(line))}\n" for line in (f"{who}: {first}", *others)))
     if len(told) > _MOST_WARNINGS:
         more = sum(len(jobs) for jobs in list(told.values())[_MOST_WARNINGS:])
-        sys.stderr.write(f"{more} more wait for other reasons: northstar explain JOB tells of each\n")
+        sys.stderr.write(pasteable(f"{more} more wait for other reasons: northstar explain JOB tells of each\n"))
     sys.stderr.flush()
 
 
-def _why_it_waits(one: Accepted, pauses: list[Pause], here: SamePlace) -> Iterator[str]:
+def _why_it_waits(one: Accepted, pauses: list[Pause]) -> Iterator[str]:
     """What is to be said at once of a job that was taken in; nothing of one that somebody can run."""
     decision = one.decision
     if decision is None:
@@ -108,7 +114,7 @@ def _why_it_waits(one: Accepted, pauses: list[Pause], here: SamePlace) -> Iterat
     for pause in pauses:
         if pause.scope in {"cell", f"pool:{decision.pool}"}:
             yield f"{pause.scope.replace(':', ' ')} is paused: {pause.because}"
-            yield f"  to do: end the pause of {pause.scope}: {here.command(f'northstar resume {pause.scope}')}"
+            yield f"  to do: end the pause of {pause.scope}: northstar resume {pause.scope}"
 
 
 def _read(name: str, *, limit_bytes: int) -> bytes:
@@ -122,21 +128,16 @@ def _read(name: str, *, limit_bytes: int) -> bytes:
 
 
 async def _submit(
-    settings: Settings, requests: list[JobRequest], *, here: SamePlace, wait_s: float | None
+    settings: Settings, requests: list[JobRequest], *, wait_s: float | None
 ) -> tuple[list[Accepted], list[JobView]]:
-    import msgspec
-
     from northstar.assembly.submitting import routing_session
     from northstar.store.pauses import read_pauses
     from northstar.surfaces.cli.waiting import wait_until_final
 
     async with routing_session(settings) as broker:
-        accepted = [
-            msgspec.structs.replace(one, actions=here.actions(one.actions))
-            for one in await broker.submitter.submit_and_tell(requests)
-        ]
+        accepted = await broker.submitter.submit_and_tell(requests)
         # Before anybody waits for what does not come.
-        _warn(accepted, await read_pauses(broker.cell.client, broker.cell.keys), here)
+        _warn(accepted, await read_pauses(broker.cell.client, broker.cell.keys))
         if wait_s is None:
             return accepted, []
         # Whoever stops waiting can still ask for them. Not on the standard output: that is for the results.
@@ -144,8 +145,7 @@ async def _submit(
         return accepted, await wait_until_final(broker.cell, [one.job.id for one in accepted], timeout_s=wait_s)
 
 
-def _show_accepted(accepted: list[Accepted], here: SamePlace) -> None:
-    out = console()
+def _show_accepted(accepted: list[Accepted]) -> None:
     for one in accepted:
         if one.job.replayed:
             said = "known already"
@@ -154,7 +154,7 @@ def _show_accepted(accepted: list[Accepted], here: SamePlace) -> None:
         else:
             said = f"queued in {one.decision.pool}: {one.decision.because}"
         print_text(f"{one.job.id}  {said}")
-    out.print(f"next: {here.command(f'northstar explain {accepted[0].job.id}')}", style="dim", markup=False)
+    print_hint(f"next: northstar explain {accepted[0].job.id}")
 
 
 def _show_results(finished: list[JobView]) -> None:

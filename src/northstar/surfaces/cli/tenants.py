@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from northstar.domain.tenancy import Tenants, TenantTerms
     from northstar.store.cell import Cell
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Look at what was agreed with tenants, check and compare a file of it, and put it in force.",
-)
 TenantsFile = Annotated[Path, typer.Argument(metavar="FILE", help="Tenants, TOML: a table [tenants.NAME] for each.")]
 _COLUMNS: Final = ("TENANT", "ENTERPRISE", "REGIONS", "ISOLATION", "WEIGHT", "PRIORITY")
 
@@ -87,7 +83,6 @@ TENANTS: Final = FileKind(
 )
 
 
-@app.command("list")
 def list_(
     as_json: AsJson = False,
     config: Config = None,
@@ -106,7 +101,6 @@ def list_(
         print_hint("nothing is agreed with anybody; next: northstar tenants apply FILE")
 
 
-@app.command()
 def show(
     tenant: Annotated[str | None, typer.Argument(metavar="TENANT", help="Default: all that are named.")] = None,
     as_json: AsJson = False,
@@ -131,7 +125,6 @@ def show(
         print_hint("nothing is agreed with anybody")
 
 
-@app.command()
 def check(file: TenantsFile, as_json: AsJson = False) -> None:
     """Check a file of tenants: its names, its keys and their values."""
     from northstar.config.tenants import load_tenants
@@ -146,7 +139,6 @@ def check(file: TenantsFile, as_json: AsJson = False) -> None:
     print_hint(f"next: northstar tenants diff {shlex.quote(str(file))}")
 
 
-@app.command()
 def diff(
     file: TenantsFile,
     against: Annotated[
@@ -178,7 +170,6 @@ def diff(
         console().print("nothing differs")
 
 
-@app.command()
 def apply(
     file: TenantsFile,
     yes: Yes = False,
@@ -198,7 +189,6 @@ def apply(
     put_in_force(TENANTS, settings, file, text, yes=yes, as_json=as_json)
 
 
-@app.command()
 def current(
     version: Annotated[
         int, typer.Option("--version", metavar="N", min=0, help="A former one, as `history` lists it.")
@@ -213,7 +203,6 @@ def current(
     print_applied(TENANTS, settings_of(config, data_dir, valkey, cell), version=version, as_json=as_json)
 
 
-@app.command()
 def history(
     as_json: AsJson = False,
     config: Config = None,
@@ -225,7 +214,6 @@ def history(
     print_history(TENANTS, settings_of(config, data_dir, valkey, cell), as_json=as_json)
 
 
-@app.command()
 def reset(
     yes: Yes = False,
     as_json: AsJson = False,

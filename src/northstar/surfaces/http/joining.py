@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
 from litestar import Request, post
 from litestar.params import JSONBody
 
@@ -12,13 +11,14 @@ from northstar.broker.admission import Admission
 from northstar.broker.gateway.refusal_log import RefusalLog
 from northstar.domain.errors import NorthstarError
 from northstar.store.wire import Joined, JoinRequest
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from northstar.surfaces.http.callers import Door
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 JOIN_PATH = "/agent/v1/join"
 #: Strangers ask before anybody knows them; what they may rightly say is far shorter.
