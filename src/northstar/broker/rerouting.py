@@ -165,10 +165,11 @@ class Rerouter:
         """Sort and count the fleet of this round, beside the loop: a large one takes a while."""
         snapshot, paces = looking.snapshot, self._router.ranking_terms().paces
         self._router.view_begins()
-        looking.index, capacity = await asyncio.to_thread(
+        index, capacity = await asyncio.to_thread(
             lambda: (FleetIndex(snapshot, paces=paces).sorted_as(None), FleetCapacity(snapshot))
         )
-        self._router.decide_by(capacity, looking.index)
+        looking.index = index
+        self._router.decide_by(capacity, index)
 
     def _is_away(self, job: InspectedJob, looking: _Round) -> bool:
         with looking.time:
