@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -126,3 +128,27 @@ def test_what_a_machine_writes_of_itself_gives_a_terminal_no_orders() -> None:
     assert "region=eu?1m?" in shown
     assert "ValueError: ?]0;owned?\n" in shown
     assert all(letter.isprintable() or letter in "\n\t" for letter in shown)
+
+
+LATE = """
+import logging, sys
+from northstar import telemetry
+telemetry.configure_late(level="warning")
+assert "structlog" not in sys.modules
+FIRST
+telemetry.logger("ours").info("nobody asked")
+telemetry.logger("ours").warning("ours is said", password="hunter2")
+logging.getLogger("theirs").warning("theirs is said of redis://user:hunter2@host")
+"""
+
+
+@pytest.mark.parametrize("first", ["", "logging.getLogger('theirs').warning('theirs came first')"])
+def test_logging_that_is_set_up_late_says_the_first_line_as_all_others(first: str) -> None:
+    program = [sys.executable, "-P", "-c", LATE.replace("FIRST", first)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done
+    said = done.stderr.splitlines()
+    assert len(said) == 2 + bool(first)
+    assert "ours is said" in said[-2]
+    assert "theirs is said of redis://***@host" in said[-1]
+    assert "hunter2" not in done.stderr

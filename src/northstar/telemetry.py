@@ -25,10 +25,6 @@ _FLOODED: Final = "uvicorn"
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-#: The level of a process that sets up logging with its first line, see `configure_late`.
-_late: list[str] = []
-
-
 class _Logger:
     """What `logger` gives."""
 
@@ -40,18 +36,46 @@ class _Logger:
         if self._lines is None:
             import structlog  # noqa: PLC0415 - see `logger`
 
-            if _late and not structlog.is_configured():
-                configure(level=_late[0])
+            for handler in tuple(logging.getLogger().handlers):
+                if isinstance(handler, _Late):
+                    handler.set_up()
             self._lines = structlog.get_logger(self._name)
         return getattr(self._lines, method)
 
 
+class _Late(logging.Handler):
+    """Sets logging up when the first line comes, and passes that line on."""
+
+    def __init__(self, level: str) -> None:
+        super().__init__()
+        self._words = level
+
+    def set_up(self) -> None:
+        import structlog  # noqa: PLC0415 - as in `logger`
+
+        logging.getLogger().removeHandler(self)
+        if not structlog.is_configured():  # else somebody has set it up meanwhile, and knows better
+            configure(level=self._words)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.set_up()
+        logging.getLogger(record.name).handle(record)
+
+
 def logger(name: str) -> Any:
-    """A module's logger, for modules that commands load too: what makes its lines is loaded with the first of them.
+    """A module's logger. What makes its lines is loaded with the first of them.
 
     structlog brings half of Rich along, and a command that asks a cell something seldom has anything to log.
     """
     return _Logger(name)
+
+
+def configure_late(*, level: str) -> None:
+    """Set up logging as `configure` does, but with the first line that is logged, and not where it is set up by then."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Late) for handler in root.handlers):
+        root.addHandler(_Late(level))
+        root.setLevel(_LEVELS[level])
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -125,11 +149,6 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
     logging.getLogger(_FLOODED).setLevel(logging.ERROR)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**bound)
-
-
-def configure_late(*, level: str) -> None:
-    """Set up logging as `configure` does, but with the first line that is logged, and not where it is set up by then."""
-    _late[:] = [level]
 
 
 def _for_people(*, colors: bool) -> structlog.dev.ConsoleRenderer:

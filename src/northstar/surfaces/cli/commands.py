@@ -8,7 +8,7 @@ Three rules keep it so, and a test measures them:
 * A command imports at its top only the standard library, msgspec, Typer, settings and the plain things of the domain. What it runs, it
   imports when it runs.
 * Rich is imported by what prints with it, when it prints (`printing`).
-* structlog is imported with the first line that is logged (`northstar.telemetry`).
+* structlog is imported with the first line that is logged, by `northstar.telemetry`, of which every module has its logger.
 """
 
 from __future__ import annotations
