@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -14,6 +15,7 @@ from northstar.agent.link_errors import BrokerRefused
 from northstar.agent.model_link import DialledModelLink
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.front import admission_to
+from northstar.broker.gateway.gateway import GatewayOptions
 from northstar.domain.admission import InviteTerms
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld
@@ -23,6 +25,8 @@ from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, machine_token
 from northstar.store import wire
 from northstar.store.admission import revoke
 from northstar.store.bells import Connected, Offered
+from northstar.store.cell import Cell
+from northstar.store.messages import RegisterReply
 from northstar.store.progress import listen_progress
 from northstar.store.snapshots import read_snapshot
 from tests.agent.rig import PROFILE, Runs, nonce, soon
@@ -99,6 +103,28 @@ async def test_a_machine_that_dials_again_within_the_grace_is_not_lost(fleet: Fl
         async with fleet.dialling(front.url, session=session) as again:
             held = await again.register(PROFILE, MachineDescription(), slots=2, models=())
             assert [(one.id, one.token) for one in held] == [("a", job.token)]
+
+
+async def test_a_fleet_that_dials_at_once_is_let_in_by_and_by(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are here need the cell too: whose lease is not renewed is lost."""
+    count, now, most = 3 * GatewayOptions().joining_at_once, 0, 0
+    register = Cell.register_machine
+
+    async def counted(self: Cell, **fields: Any) -> RegisterReply:
+        nonlocal now, most
+        now, most = now + 1, max(most, now + 1)
+        try:
+            return await register(self, **fields)
+        finally:
+            now -= 1
+
+    monkeypatch.setattr(Cell, "register_machine", counted)
+    names = [f"m-{number}" for number in range(count)]
+    async with fleet.front() as front, contextlib.AsyncExitStack() as dialled:
+        links = [await dialled.enter_async_context(fleet.dialling(front.url, name)) for name in names]
+        await asyncio.gather(*(registered(link) for link in links))
+        assert await machines(fleet) == set(names)
+    assert 1 < most <= GatewayOptions().joining_at_once
 
 
 async def test_a_machine_whose_bell_was_lost_is_found_by_the_sweep(fleet: Fleet) -> None:

@@ -17,6 +17,7 @@ from northstar.store import wire
 from northstar.store.messages import Failure, Held
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from northstar.broker.gateway.outputs import Outputs
@@ -40,11 +41,12 @@ class Calls:
         outputs: Outputs,
         pools: Callable[[], Pools],
         door: PoolDoor,
+        joining: asyncio.Semaphore,
         new_nonce: Callable[[], str],
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
     ) -> None:
-        """`pools` gives those that hold now, `door` says who may enter them.
+        """`pools` gives those that hold now, `door` says who may enter them, `joining` how many register at a time.
 
         `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come.
         """
@@ -54,6 +56,7 @@ class Calls:
         self._enrolment = Enrolment(
             cell, admitted, session=session, holder=holder, pools=pools, door=door, new_nonce=new_nonce
         )
+        self._joining = joining
         self._outputs = outputs
         self._pools = pools
         self._new_nonce = new_nonce
@@ -100,7 +103,8 @@ class Calls:
     async def register(self, body: wire.Registration) -> wire.Registered:
         """The machine joins, or tells its broker anew where it can be reached."""
         try:
-            return await self._register(body)
+            async with self._joining:
+                return await self._register(body)
         except NoSuchMachine:  # given up meanwhile; it registers anew
             raise
         except NorthstarError as exc:

@@ -44,6 +44,9 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_machines: int = 5_000
     #: After a connection broke, the machine may dial again for so long before it counts as lost.
     grace_s: float = 4.0
+    #: Machines that are let in and registered at a time; the others wait, so that a whole fleet which dials anew leaves connections to the
+    #: cell for those that are here, whose leases end if they are not renewed.
+    joining_at_once: int = 16
     #: How often machines that should wait for work are compared with those that do: what a lost bell can cost.
     sweep_every_s: float = 0.8
 
@@ -74,6 +77,7 @@ class Gateway:
         self._options = options or GatewayOptions()
         self._conversations: dict[str, Conversation] = {}
         self._connections = 0
+        self._joining = asyncio.Semaphore(self._options.joining_at_once)
         #: Who was not let in, here or at the door where machines join.
         self.refusals = RefusalLog(time.monotonic)
         self._stopping = False
@@ -97,7 +101,8 @@ class Gateway:
         try:
             if self._connections > self._options.max_machines:
                 raise GatewayFull(self._options.max_machines)
-            admitted = await admission.authenticate(token)
+            async with self._joining:
+                admitted = await admission.authenticate(token)
             machine = admitted.machine
             hello = await greeted(socket, admitted)
             await self._converse(socket, admitted, hello)
@@ -124,6 +129,7 @@ class Gateway:
             outputs=self._outputs,
             pools=self._pools,
             door=self._door,
+            joining=self._joining,
             new_nonce=self._new_nonce,
             registered=lambda body: self._settle(conversation, hello, body),
             refused=lambda error: self.refusals.refused(error, machine=admitted.machine),
