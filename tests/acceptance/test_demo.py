@@ -92,7 +92,7 @@ def test_simulated_work_is_marked_wherever_it_is_shown(demo: tuple[Answer, Path,
 
 def test_costs_are_told_by_pool_at_prices_that_are_called_simulated(demo: tuple[Answer, Path, float]) -> None:
     told = re.search(
-        r"Costs by pool, from the history \(simulated prices, [^)]*\): (.*?)\. Of what", demo[0].out, re.DOTALL
+        r"Costs by pool, from the history \(simulated prices, [^)]*\): (.*?)\. Of what", " ".join(demo[0].out.split())
     )
     assert told is not None
     assert {"heavy", "research", "enterprise"} <= set(re.findall(r"([a-z-]+) \$", told[1]))

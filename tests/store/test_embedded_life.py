@@ -405,7 +405,7 @@ async def test_a_server_runs_under_uvloop_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"max_memory_bytes": 1}, "max_memory_bytes must be at least 8388608, not 1"),
+        ({"max_memory_bytes": 1}, "max_memory_bytes must be at least 8,388,608 bytes (8.4 MB), not 1 byte"),
         ({"port": 70000}, "port must be between 1 and 65535, not 70000"),
         ({"password": ""}, "an empty password protects nothing; leave it out or give one"),
         ({"listen": "tcp", "host": "0.0.0.0"}, "a server on 0.0.0.0 can be reached by others and needs a password"),

@@ -203,7 +203,7 @@ async def test_an_endless_body_is_cut_where_its_order_or_the_settings_end(tmp_pa
         found = await refused(
             tmp_path, server, ModelTooLarge, size_bytes=declared, sha256="unknown", largest_bytes=1_000_000
         )
-        assert f"more than {declared or 1_000_000} bytes" in str(found)
+        assert f"more than {declared or 1_000_000:,} bytes" in str(found)
     assert left_over(tmp_path) == []
 
 
