@@ -152,3 +152,18 @@ def test_logging_that_is_set_up_late_says_the_first_line_as_all_others(first: st
     assert "ours is said" in said[-2]
     assert "theirs is said of redis://***@host" in said[-1]
     assert "hunter2" not in done.stderr
+
+
+SET_UP = """
+from northstar import telemetry
+telemetry.configure(level="info")
+telemetry.configure_late(level="warning")
+telemetry.logger("ours").info("ours is said")
+"""
+
+
+def test_logging_that_is_set_up_already_is_not_set_up_again_late() -> None:
+    """An agent that joins runs its question like a command, and goes on to say what it does."""
+    program = [sys.executable, "-P", "-c", SET_UP]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    assert "ours is said" in done.stderr

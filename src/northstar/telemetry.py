@@ -73,9 +73,15 @@ def logger(name: str) -> Any:
 def configure_late(*, level: str) -> None:
     """Set up logging as `configure` does, but with the first line that is logged, and not where it is set up by then."""
     root = logging.getLogger()
-    if not any(isinstance(handler, _Late) for handler in root.handlers):
+    if not _is_set_up() and not any(isinstance(handler, _Late) for handler in root.handlers):
         root.addHandler(_Late(level))
         root.setLevel(_LEVELS[level])
+
+
+def _is_set_up() -> bool:
+    """Whether somebody has set it up; whoever has loads structlog."""
+    loaded = sys.modules.get("structlog")
+    return loaded is not None and bool(loaded.is_configured())
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
