@@ -18,7 +18,7 @@ from northstar.config.pools import packaged_pools
 from northstar.domain.estimates import FinishedRun
 from northstar.domain.jobs import JobRequest
 from northstar.domain.machines import MachineDescription, MachineProfile
-from northstar.domain.tenancy import NO_TERMS
+from northstar.domain.tenancy import NO_TENANTS
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.policy.routing import fleet_index, machine_order
 from northstar.policy.routing.duration import DurationEstimator
@@ -32,7 +32,7 @@ from tests.specification.pool_jobs import with_pool
 
 def routed_by(estimator: DurationEstimator) -> Router:
     pools = packaged_pools()
-    return Router(pools=lambda: pools, terms=lambda _: NO_TERMS, estimates=estimator, catalogue=CatalogueIndex)
+    return Router(pools=lambda: pools, tenants=lambda: NO_TENANTS, estimates=estimator, catalogue=CatalogueIndex)
 
 
 async def idle(rig: Rig, name: str, gpu: str, *pools: str, tags: tuple[str, ...] = (), slots: int = 1) -> None:

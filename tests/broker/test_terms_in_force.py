@@ -152,7 +152,7 @@ async def test_a_submitter_that_cannot_read_the_terms_takes_no_job(rig: Rig) -> 
     terms = TermsInForce(rig.cell)
     await by_a_newer_one(rig)
     await terms.look()
-    router = Router(pools=packaged_pools, terms=terms.of, estimates=Guess(), catalogue=CatalogueIndex)
+    router = Router(pools=packaged_pools, tenants=lambda: terms.latest, estimates=Guess(), catalogue=CatalogueIndex)
     submitter = Submitter(rig.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic, router=router)
     with pytest.raises(TermsUnreadable):
         await submitter.submit([JobRequest(service="waits", id="a", tenant="ada")])
