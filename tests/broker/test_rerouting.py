@@ -68,6 +68,7 @@ class Floor:
         tenants: Callable[[], Tenants] = lambda: NO_TENANTS,
         seconds: float | None = 10.0,
         pools: Callable[[], Pools] = packaged_pools,
+        view_s: float = 0,
     ) -> None:
         """Jobs take so many seconds; None: what is said of them, or the rules."""
         self.rig = rig
@@ -78,11 +79,13 @@ class Floor:
         deployer = Deployer(rig.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic)
         self.rerouter = Rerouter(rig.cell, self._router(), new_nonce=nonce, deployer=deployer)
         self.submitter = Submitter(
-            rig.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic, view_s=0, router=self._router()
+            rig.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic, view_s=view_s, router=self._router()
         )
 
     def _router(self) -> Router:
-        return Router(pools=self._pools, tenants=self._tenants, estimates=self._estimates, catalogue=lambda: self.catalogue)
+        return Router(
+            pools=self._pools, tenants=self._tenants, estimates=self._estimates, catalogue=lambda: self.catalogue
+        )
 
     async def opens(self) -> None:
         await self.rig.cell.declare(WORDS, by="test")

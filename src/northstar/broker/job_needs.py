@@ -80,9 +80,7 @@ class JobNeeds:
 
     def is_as(self, other: JobNeeds) -> bool:
         """Whether both go by the same: not by what is equal, but by the very same objects, which are never changed."""
-        return (
-            self.fleet is other.fleet and self.catalogue is other.catalogue and self.tenants is other.tenants
-        )
+        return self.fleet is other.fleet and self.catalogue is other.catalogue and self.tenants is other.tenants
 
     def of(self, request: JobRequest, workload: Workload) -> Needs:
         """What the job needs.

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from northstar.domain.workloads import Workload
     from northstar.policy.models.catalogue_index import CatalogueIndex
     from northstar.policy.routing.coming import ComingMachine
+    from northstar.policy.routing.given_slots import GivenBatch
     from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.pool_fallback import PoolCapacity, PoolRoute
     from northstar.policy.routing.ranking_terms import RankingTerms
@@ -152,10 +153,17 @@ class Router:
         self._considered = Considered(index, fleet)
         self._given.view_is_new()
 
-    def gave(self, routed: Routed) -> None:
-        """The job goes where it was routed, so a slot less is free there; the view will not say so before it is read anew."""
+    def giving(self) -> GivenBatch:
+        """A context in which jobs are routed one after the other and brought to the cell together."""
+        return self._given.batch()
+
+    def gave(self, routed: Routed, batch: GivenBatch | None = None) -> None:
+        """The job goes where it was routed, so a slot less is free there; the view will not say so before it is read anew.
+
+        With a `batch` the cell does not have the job yet, and may refuse it.
+        """
         pool = routed.decision.pool
-        self._given.give(pool, self._fleet.shared(pool))
+        (self._given if batch is None else batch).give(pool, self._fleet.shared(pool))
 
     def ranking_terms(self) -> RankingTerms:
         """What machines are ranked by beside what they are: by the pools and the runs of this moment."""
