@@ -20,6 +20,7 @@ from northstar.broker.rerouting import Rerouter
 from northstar.broker.routing import Routed, Router
 from northstar.broker.submission import Submitter, wanted_job
 from northstar.broker.transfer import move
+from northstar.broker.waiting_events import waiting_events
 from northstar.broker.wanted_lanes import wanted_lane
 from northstar.config.pools import packaged_pools
 from northstar.domain.decisions import RoutingDecision
@@ -455,6 +456,23 @@ async def test_jobs_that_nobody_has_routed_go_to_any_machine_too_once_pools_are_
     now[0] = with_routing(mode="uniform")
     assert await floor.rerouter.step() == 1
     assert await floor.takes(research) == ["unrouted"]
+
+
+async def test_each_job_is_told_its_own_reason_though_many_leave_a_lane_at_once(rig: Rig) -> None:
+    """Of four slots of the first fallback two are kept: two jobs go there, and the others, for another reason, to the next."""
+    floor = Floor(rig, pools=lambda: with_pool("standard", scaling={"reserved_share": 0.5}))
+    await floor.opens()
+    jobs = [f"job-{at}" for at in range(4)]
+    for job in jobs:
+        await floor.submit(job)
+    await floor.machine("s", "standard")
+    await floor.machine("h", "heavy")
+    assert await floor.rerouter.step() == 4
+    told = {
+        one.subject: one.data["because"] for one in await waiting_events(rig.cell, jobs) if one.kind == "job.rerouted"
+    }
+    assert told == {job: (await floor.decision(job)).because for job in jobs}
+    assert sorted(reason.split()[0] for reason in told.values()) == ["heavy", "heavy", "standard", "standard"]
 
 
 async def test_a_job_that_is_routed_again_is_told_by_the_machines_of_that_moment(rig: Rig) -> None:
