@@ -198,7 +198,7 @@ async def a_floor_that_keeps_half_of_heavy(rig: Rig) -> Floor:
 
 async def pools_of(floor: Floor, *ids: str, **fields: Any) -> list[str | None]:
     jobs = [JobRequest(service="waits", id=one, payload=A_PICTURE, **fields) for one in ids]
-    return [one.decision and one.decision.pool for one in await floor.submitter.submit_and_tell(jobs)]
+    return [one.decision.pool if one.decision else None for one in await floor.submitter.submit_and_tell(jobs)]
 
 
 async def test_what_is_submitted_again_takes_no_slot_again(rig: Rig) -> None:
