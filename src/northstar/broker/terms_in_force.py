@@ -21,7 +21,7 @@ _KIND: Final = "tenants"
 
 
 class TermsUnreadable(Unavailable):
-    """What was agreed with the cell's tenants cannot be known, so no job is routed: none shall leave its tenant's limits."""
+    """What was agreed with the cell's tenants cannot be known, so no job is routed: none shall leave its tenant's limits. Others can be put in their place (`northstar tenants apply FILE`), unless the sentence says otherwise."""
 
     code: ClassVar[str] = "NS_TERMS_UNREADABLE"
     retryable = False
