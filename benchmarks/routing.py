@@ -28,7 +28,7 @@ from benchmarks import routed_share
 from benchmarks.contract import Options, Outcome
 from benchmarks.measure import ProcessorWatch, Sample, interleaved, quietest, spread
 from benchmarks.routing_fleet import a_fleet
-from benchmarks.routing_jobs import catalogue, requests, terms_of
+from benchmarks.routing_jobs import AGREED, catalogue, requests
 from northstar.broker.job_needs import JobNeeds
 from northstar.broker.routing import Routed, Router
 from northstar.broker.wanted_lanes import wanted_lane
@@ -95,7 +95,9 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     def router(self) -> Router:
         """One that has routed nothing yet, and sees the fleet."""
         pools = packaged_pools()
-        router = Router(pools=lambda: pools, terms=terms_of, estimates=self.estimator, catalogue=lambda: self.models)
+        router = Router(
+            pools=lambda: pools, tenants=lambda: AGREED, estimates=self.estimator, catalogue=lambda: self.models
+        )
         router.see(self.fleet)
         return router
 
@@ -194,13 +196,13 @@ def _decide_by_lane(router: Router, scene: Scene, index: FleetIndex) -> None:
 def _parts(scene: Scene) -> tuple[float, float, float]:
     """Seconds to read all payloads, to work out all needs, and to estimate all, each after the submissions before."""
     memory, fleet = WorkloadMemory(), FleetCapacity(scene.fleet)
-    needs = JobNeeds(fleet, scene.models)
+    needs = JobNeeds(fleet, scene.models, AGREED)
 
     def read(jobs: Sequence[JobRequest]) -> list[Any]:
         return [memory.workload_of(one.service, one.payload, kind=fleet.engine_kind(one.service)) for one in jobs]
 
     def work_out(jobs: Sequence[JobRequest], workloads: Sequence[Any]) -> list[Any]:
-        return [needs.of(one, workload, terms_of(one.tenant)) for one, workload in zip(jobs, workloads, strict=True)]
+        return [needs.of(one, workload) for one, workload in zip(jobs, workloads, strict=True)]
 
     work_out(scene.before, read(scene.before))
     workloads, read_s = _timed(lambda: read(scene.jobs))

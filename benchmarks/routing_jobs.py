@@ -13,7 +13,7 @@ from typing import Any, Final
 from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
 from northstar.domain.jobs import JobRequest
 from northstar.domain.requirements import Requirements
-from northstar.domain.tenancy import NO_TERMS, TenantTerms
+from northstar.domain.tenancy import Tenants, TenantTerms
 
 _GB: Final = 1_000_000_000
 _CHECKPOINTS, _LORAS, _TEXTS, _FILMS, _GRAPHS = 60, 300, 12, 10, 40
@@ -23,6 +23,8 @@ TERMS: Final = {
     "bank": TenantTerms(enterprise=True, regions=("eu-1",)),
     "clinic": TenantTerms(regions=("eu-1", "eu-2")),
 }
+#: What was agreed with all of them.
+AGREED: Final = Tenants(tenants=TERMS)
 _TENANTS: Final = (*TERMS, *(f"tenant-{number}" for number in range(9)))
 _WORDS: Final = (
     "hare",
@@ -42,11 +44,6 @@ _WORDS: Final = (
 MIX: Final = {"chat": 0.35, "picture": 0.4, "embedding": 0.1, "film": 0.1, "training": 0.05}
 
 Graph = dict[str, Any]
-
-
-def terms_of(tenant: str) -> TenantTerms:
-    """What was agreed with a tenant."""
-    return TERMS.get(tenant, NO_TERMS)
 
 
 def catalogue() -> list[CatalogueModel]:

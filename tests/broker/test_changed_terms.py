@@ -9,7 +9,7 @@ from northstar.broker.terms_in_force import TermsUnreadable
 from northstar.domain.errors import NorthstarError
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.requirements import Requirements
-from northstar.domain.tenancy import NO_TERMS, TenantTerms
+from northstar.domain.tenancy import NO_TERMS, Tenants, TenantTerms
 from northstar.policy.routing.terms import RegionNotAllowed
 from tests.agent.rig import Rig
 from tests.broker.test_rerouting import Floor
@@ -20,19 +20,19 @@ ENTERPRISE = TenantTerms(enterprise=True)
 
 
 class Agreed:
-    """What is agreed with everybody, at the moment."""
+    """What is agreed at the moment with the tenant of all the jobs here."""
 
     def __init__(self, terms: TenantTerms | NorthstarError = NO_TERMS) -> None:
         self.terms = terms
 
-    def __call__(self, tenant: str) -> TenantTerms:
+    def __call__(self) -> Tenants:
         if isinstance(self.terms, NorthstarError):
             raise self.terms
-        return self.terms
+        return Tenants(tenants={"default": self.terms})
 
 
 async def opened(rig: Rig, agreed: Agreed) -> Floor:
-    floor = Floor(rig, terms=agreed)
+    floor = Floor(rig, tenants=agreed)
     await floor.opens()
     await rig.cell.declare(["region:eu", "region:us"], by="test")
     return floor

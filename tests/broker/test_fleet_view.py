@@ -15,14 +15,18 @@ from northstar.broker.fleet_view import FleetView
 from northstar.broker.routing import Router
 from northstar.broker.submission import Submitter
 from northstar.config.pools import packaged_pools
+from northstar.domain.errors import InvalidRequest
 from northstar.domain.estimates import FinishedRun
 from northstar.domain.jobs import JobRequest
 from northstar.domain.machines import MachineDescription, MachineProfile
-from northstar.domain.tenancy import NO_TERMS
+from northstar.domain.refusals import QueueRefusal
+from northstar.domain.tenancy import NO_TENANTS
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.policy.routing import fleet_index, machine_order
 from northstar.policy.routing.duration import DurationEstimator
 from northstar.policy.routing.ranking_terms import RankingTerms, ranking_terms
+from northstar.store.cell import Cell
+from northstar.store.messages import Submitted
 from northstar.store.snapshots import CellReader, read_candidates
 from tests.agent.rig import Rig, nonce
 from tests.broker.test_rerouting import A_PICTURE, WORDS, Floor
@@ -32,7 +36,7 @@ from tests.specification.pool_jobs import with_pool
 
 def routed_by(estimator: DurationEstimator) -> Router:
     pools = packaged_pools()
-    return Router(pools=lambda: pools, terms=lambda _: NO_TERMS, estimates=estimator, catalogue=CatalogueIndex)
+    return Router(pools=lambda: pools, tenants=lambda: NO_TENANTS, estimates=estimator, catalogue=CatalogueIndex)
 
 
 async def idle(rig: Rig, name: str, gpu: str, *pools: str, tags: tuple[str, ...] = (), slots: int = 1) -> None:
@@ -182,3 +186,59 @@ async def test_jobs_of_one_batch_do_not_take_what_a_pool_keeps_for_its_own_work(
     jobs = [JobRequest(service="waits", id=f"job-{at}", payload=A_PICTURE) for at in range(4)]
     accepted = await floor.submitter.submit_and_tell(jobs)
     assert [one.decision.pool for one in accepted if one.decision] == ["heavy", "heavy", "fast-lane", "fast-lane"]
+
+
+async def a_floor_that_keeps_half_of_heavy(rig: Rig) -> Floor:
+    """Two free slots of four are for guests; looks at the fleet are far between."""
+    floor = Floor(rig, pools=lambda: with_pool("heavy", scaling={"reserved_share": 0.5}), view_s=3600.0)
+    await floor.opens()
+    await floor.machine("h", "heavy")
+    return floor
+
+
+async def pools_of(floor: Floor, *ids: str, **fields: Any) -> list[str | None]:
+    jobs = [JobRequest(service="waits", id=one, payload=A_PICTURE, **fields) for one in ids]
+    return [one.decision.pool if one.decision else None for one in await floor.submitter.submit_and_tell(jobs)]
+
+
+async def test_what_is_submitted_again_takes_no_slot_again(rig: Rig) -> None:
+    floor = await a_floor_that_keeps_half_of_heavy(rig)
+    assert await pools_of(floor, "a") == ["heavy"]
+    for _ in range(3):
+        assert await pools_of(floor, "a") == [None]
+    assert await pools_of(floor, "b", "c") == ["heavy", "fast-lane"]
+
+
+async def test_a_batch_that_is_refused_takes_no_slot(rig: Rig) -> None:
+    floor = await a_floor_that_keeps_half_of_heavy(rig)
+    assert await pools_of(floor, "a") == ["heavy"]
+    with pytest.raises(QueueRefusal):  # by the cell, which has another job of that id
+        await pools_of(floor, "a", priority=70)
+    with pytest.raises(InvalidRequest):  # by the router, at the second job
+        await floor.submitter.submit_and_tell(
+            [
+                JobRequest(service="waits", id=pool or "x", payload=A_PICTURE, pool=pool)
+                for pool in (None, "no-such-pool")
+            ]
+        )
+    assert await pools_of(floor, "b", "c") == ["heavy", "fast-lane"]
+
+
+async def test_a_batch_counts_though_the_fleet_is_read_between_its_routing_and_its_arrival(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read then cannot have it yet, and the batch keeps what it was given; what is read after it has it."""
+    floor = await a_floor_that_keeps_half_of_heavy(rig)
+    view, submit = floor.submitter.view, Cell.submit
+
+    async def after_a_look(cell: Cell, **batch: Any) -> list[Submitted]:
+        monkeypatch.setattr(Cell, "submit", submit)
+        view.every_s = 0
+        await view.now()
+        view.every_s = 3600.0
+        return await submit(cell, **batch)
+
+    await view.now()
+    monkeypatch.setattr(Cell, "submit", after_a_look)
+    assert await pools_of(floor, "a", "b") == ["heavy", "heavy"]
+    assert await pools_of(floor, "c") == ["fast-lane"]

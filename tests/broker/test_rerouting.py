@@ -20,6 +20,7 @@ from northstar.broker.rerouting import Rerouter
 from northstar.broker.routing import Routed, Router
 from northstar.broker.submission import Submitter, wanted_job
 from northstar.broker.transfer import move
+from northstar.broker.waiting_events import waiting_events
 from northstar.broker.wanted_lanes import wanted_lane
 from northstar.config.pools import packaged_pools
 from northstar.domain.decisions import RoutingDecision
@@ -29,7 +30,7 @@ from northstar.domain.models import ModelNeed
 from northstar.domain.pools import Pools
 from northstar.domain.requirements import Requirements
 from northstar.domain.stored_decisions import read_stored
-from northstar.domain.tenancy import NO_TERMS, TenantTerms
+from northstar.domain.tenancy import NO_TENANTS, Tenants, TenantTerms
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.policy.routing.decision_matrix import PoolRefusesJob
 from northstar.policy.routing.duration import DurationEstimator
@@ -54,6 +55,7 @@ WORDS = [
     "pool:enterprise",
     "pool:lightning",
 ]
+ENTERPRISE = Tenants(tenants={"acme": TenantTerms(enterprise=True)})
 A_PICTURE = {"width": 512, "height": 512, "steps": 20}
 
 
@@ -64,24 +66,27 @@ class Floor:
         self,
         rig: Rig,
         *,
-        terms: Callable[[str], TenantTerms] = lambda _: NO_TERMS,
+        tenants: Callable[[], Tenants] = lambda: NO_TENANTS,
         seconds: float | None = 10.0,
         pools: Callable[[], Pools] = packaged_pools,
+        view_s: float = 0,
     ) -> None:
         """Jobs take so many seconds; None: what is said of them, or the rules."""
         self.rig = rig
         self._pools = pools
         self.catalogue = CatalogueIndex()
         self._estimates = DurationEstimator() if seconds is None else Guess(seconds)
-        self._terms = terms
+        self._tenants = tenants
         deployer = Deployer(rig.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic)
         self.rerouter = Rerouter(rig.cell, self._router(), new_nonce=nonce, deployer=deployer)
         self.submitter = Submitter(
-            rig.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic, view_s=0, router=self._router()
+            rig.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic, view_s=view_s, router=self._router()
         )
 
     def _router(self) -> Router:
-        return Router(pools=self._pools, terms=self._terms, estimates=self._estimates, catalogue=lambda: self.catalogue)
+        return Router(
+            pools=self._pools, tenants=self._tenants, estimates=self._estimates, catalogue=lambda: self.catalogue
+        )
 
     async def opens(self) -> None:
         await self.rig.cell.declare(WORDS, by="test")
@@ -168,13 +173,31 @@ async def test_who_waits_at_home_or_nowhere_better_stays(rig: Rig) -> None:
 
 
 async def test_a_promised_pool_and_one_that_was_asked_for_are_kept(rig: Rig) -> None:
-    floor = Floor(rig, terms=lambda tenant: TenantTerms(enterprise=tenant == "acme"))
+    floor = Floor(rig, tenants=lambda: ENTERPRISE)
     await floor.opens()
     await floor.submit("promised", tenant="acme")
     await floor.submit("asked", pool="standard")
     await floor.machine("h", "heavy")
     assert await floor.rerouter.step() == 0
     assert [(await floor.decision(job)).pool for job in ("promised", "asked")] == ["enterprise", "standard"]
+
+
+async def test_a_job_that_asks_for_what_is_isolated_for_another_by_now_is_brought_to_no_machine_of_it(rig: Rig) -> None:
+    """It was accepted before the terms held, so it stays where it waits; the tenant of the terms goes there."""
+    now = [NO_TENANTS]
+    floor = Floor(rig, tenants=lambda: now[0])
+    await floor.opens()
+    await rig.cell.declare(["isolation:acme"], by="test")
+    asked = Requirements(isolation="acme")
+    await floor.submit("eves", tenant="eve", requires=asked)
+    await floor.submit("acmes", tenant="acme", requires=asked)
+    now[0] = Tenants(tenants={"acme": TenantTerms(isolation="acme")})
+    link = await rig.link("h")
+    profile = MachineProfile(pools=("heavy",), services=("waits",), dedicated_to="acme")
+    await link.register(profile, MachineDescription(), slots=4, models=())
+    assert await floor.rerouter.step() == 1
+    assert await floor.takes(link) == ["acmes"]
+    assert [(await floor.decision(job)).pool for job in ("eves", "acmes")] == ["fast-lane", "heavy"]
 
 
 async def test_what_its_submitter_said_of_its_time_still_counts(rig: Rig) -> None:
@@ -228,7 +251,7 @@ async def test_where_all_wait_at_home_the_fleet_is_not_counted(rig: Rig) -> None
     await floor.opens()
     await floor.machine("f", "fast-lane")
     await floor.submit("home")
-    router = Counting(pools=packaged_pools, terms=lambda _: NO_TERMS, estimates=Guess(10.0), catalogue=CatalogueIndex)
+    router = Counting(pools=packaged_pools, tenants=lambda: NO_TENANTS, estimates=Guess(10.0), catalogue=CatalogueIndex)
     assert await Rerouter(rig.cell, router, new_nonce=nonce).step() == 0
     assert router.seen == 0
 
@@ -253,7 +276,7 @@ async def test_others_have_their_turn_between_two_jobs_that_are_looked_at(rig: R
     await floor.opens()
     for at in range(10):
         await floor.submit(f"job-{at}")
-    router = Noting(pools=packaged_pools, terms=lambda _: NO_TERMS, estimates=Guess(10.0), catalogue=CatalogueIndex)
+    router = Noting(pools=packaged_pools, tenants=lambda: NO_TENANTS, estimates=Guess(10.0), catalogue=CatalogueIndex)
     task = asyncio.create_task(other())
     await Rerouter(rig.cell, router, new_nonce=nonce).step()
     task.cancel()
@@ -363,7 +386,7 @@ async def test_a_round_takes_no_more_processor_time_than_it_may_and_the_next_one
     await floor.opens()
     for at in range(6):
         await floor.submit(f"job-{at}")
-    router = Slow(pools=packaged_pools, terms=lambda _: NO_TERMS, estimates=Guess(10.0), catalogue=CatalogueIndex)
+    router = Slow(pools=packaged_pools, tenants=lambda: NO_TENANTS, estimates=Guess(10.0), catalogue=CatalogueIndex)
     rerouter = Rerouter(rig.cell, router, new_nonce=nonce, budget_s=2.0, processor_s=seconds)
     for _ in range(3):
         await rerouter.step()
@@ -408,7 +431,7 @@ async def test_where_a_job_goes_its_models_are_brought_as_at_submit(rig: Rig) ->
 async def test_where_pools_are_switched_off_jobs_that_wait_in_a_pool_without_machines_go_to_any(rig: Rig) -> None:
     """But not those whose submitter asked for the pool, nor those of tenants with enterprise terms."""
     now = [packaged_pools()]
-    floor = Floor(rig, pools=lambda: now[0], terms=lambda tenant: TenantTerms(enterprise=tenant == "acme"))
+    floor = Floor(rig, pools=lambda: now[0], tenants=lambda: ENTERPRISE)
     await floor.opens()
     await floor.submit("by-the-matrix")
     await floor.submit("asked", pool="standard")
@@ -433,6 +456,23 @@ async def test_jobs_that_nobody_has_routed_go_to_any_machine_too_once_pools_are_
     now[0] = with_routing(mode="uniform")
     assert await floor.rerouter.step() == 1
     assert await floor.takes(research) == ["unrouted"]
+
+
+async def test_each_job_is_told_its_own_reason_though_many_leave_a_lane_at_once(rig: Rig) -> None:
+    """Of four slots of the first fallback two are kept: two jobs go there, and the others, for another reason, to the next."""
+    floor = Floor(rig, pools=lambda: with_pool("standard", scaling={"reserved_share": 0.5}))
+    await floor.opens()
+    jobs = [f"job-{at}" for at in range(4)]
+    for job in jobs:
+        await floor.submit(job)
+    await floor.machine("s", "standard")
+    await floor.machine("h", "heavy")
+    assert await floor.rerouter.step() == 4
+    told = {
+        one.subject: one.data["because"] for one in await waiting_events(rig.cell, jobs) if one.kind == "job.rerouted"
+    }
+    assert told == {job: (await floor.decision(job)).because for job in jobs}
+    assert sorted(reason.split()[0] for reason in told.values()) == ["heavy", "heavy", "standard", "standard"]
 
 
 async def test_a_job_that_is_routed_again_is_told_by_the_machines_of_that_moment(rig: Rig) -> None:

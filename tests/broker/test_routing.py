@@ -21,14 +21,14 @@ from northstar.domain.models import ModelNeed
 from northstar.domain.pools import Pools
 from northstar.domain.requirements import Requirements
 from northstar.domain.stored_decisions import read_stored
-from northstar.domain.tenancy import NO_TERMS, TenantTerms
+from northstar.domain.tenancy import NO_TENANTS, Tenants, TenantTerms
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.policy.routing.coming import ComingMachine
 from northstar.policy.routing.decision_matrix import PoolRefusesJob
 from northstar.policy.routing.duration import JobToTime
 from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
-from northstar.policy.routing.terms import RegionNotAllowed
+from northstar.policy.routing.terms import IsolationNotAllowed, RegionNotAllowed
 from tests.specification.pool_jobs import with_pool
 
 PICTURE = {
@@ -115,11 +115,12 @@ class Desk:
     def __init__(self, snapshot: CellSnapshot | None = None) -> None:
         self.pools: Pools = packaged_pools()
         self.terms: dict[str, TenantTerms] = {}
+        self.tenants = Tenants(tenants=self.terms)
         self.catalogue = CatalogueIndex([SDXL])
         self.guess = Guess()
         self.router = Router(
             pools=lambda: self.pools,
-            terms=lambda tenant: self.terms.get(tenant, NO_TERMS),
+            tenants=lambda: self.tenants,
             estimates=self.guess,
             catalogue=lambda: self.catalogue,
         )
@@ -273,6 +274,19 @@ def test_a_change_of_the_catalogue_the_terms_or_the_fleet_counts_at_once_for_wor
     assert desk.route(tenant="acme").resolved.request.requires.regions == ("eu",)
 
 
+def test_machines_that_terms_isolate_for_one_tenant_are_nobody_elses() -> None:
+    """Terms or no terms of its own: a tenant does not get there by asking, though it was routed there before they held."""
+    desk = Desk(a_cell(a_machine("acmes", "p"), p=a_profile("fast-lane", dedicated_to="acme")))
+    asked = Requirements(isolation="acme")
+    assert desk.route(tenant="eve", requires=asked).decision.fit_machines == 1
+    desk.tenants = Tenants(tenants={"acme": TenantTerms(isolation="acme"), "bob": TenantTerms(weight=2.0)})
+    for tenant in ("eve", "bob"):
+        with pytest.raises(IsolationNotAllowed):
+            desk.route(tenant=tenant, requires=asked)
+    assert desk.route(tenant="acme", requires=asked).decision.fit_machines == 1
+    assert desk.route(tenant="acme").decision.fit_machines == 1
+
+
 def test_what_one_tenant_may_use_is_not_remembered_for_another() -> None:
     """A model that is kept for one tenant is refused to the next one that names it, though the first was routed just before."""
     desk = Desk(FAST)
@@ -346,7 +360,7 @@ def test_how_long_this_very_job_takes_is_known_for_each_class_of_gpu_in_the_flee
     desk.guess = guess = ByGpu()
     guess.known_paces = GpuPaces({"t4": 3.0, "h100": 0.7})
     router = Router(
-        pools=lambda: desk.pools, terms=lambda _: NO_TERMS, estimates=guess, catalogue=lambda: desk.catalogue
+        pools=lambda: desk.pools, tenants=lambda: NO_TENANTS, estimates=guess, catalogue=lambda: desk.catalogue
     )
     router.see(a_cell(*machines, p=a_profile("fast-lane")))
     routed = router.route(JobRequest(service="comfy", payload=PICTURE), key="k")

@@ -11,17 +11,19 @@ import msgspec
 import pytest
 import structlog
 
+from northstar.broker.applied_files import KEPT, UnreadableFile
 from northstar.broker.routing import Router
 from northstar.broker.submission import Submitter
 from northstar.broker.terms_in_force import TermsInForce, TermsUnreadable, applied_tenants
 from northstar.config.pools import packaged_pools
 from northstar.config.tenants import InvalidTenants
+from northstar.domain.errors import NorthstarError
 from northstar.domain.jobs import JobRequest
 from northstar.domain.refusals import DocumentChanged
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.store.bells import listen
-from northstar.store.documents import WantedDocument, put_documents
+from northstar.store.documents import DocumentUnreadable, WantedDocument, put_documents, read_documents
 from tests.agent.rig import Rig, nonce
 from tests.broker.test_routing import Guess
 from tests.servers import eventually
@@ -134,8 +136,56 @@ async def test_a_document_that_is_none_is_not_taken_for_none(rig: Rig) -> None:
     terms = TermsInForce(rig.cell)
     await written(rig, '["a list"]')
     await terms.look()
-    with pytest.raises(TermsUnreadable, match="document tenants current of the cell cannot be read"):
+    with pytest.raises(TermsUnreadable, match="document tenants current of the cell cannot be read") as found:
         terms.of("acme")
+    assert str(found.value).endswith("or put others in force: northstar tenants apply FILE")
+
+
+async def test_what_cannot_be_read_can_be_replaced_and_is_kept_as_it_is_written(rig: Rig) -> None:
+    """The remedy that the error names must work, and a newer version may want its own words back."""
+    terms, files = TermsInForce(rig.cell), applied_tenants(rig.cell)
+    await applied(rig, ENTERPRISE)
+    await written(rig, '["a list"]')
+    await terms.look()
+    standing = await files.standing()
+    assert isinstance(standing, UnreadableFile)
+    await files.apply(EUROPE, source="tenants.toml", known=standing, by="ann")
+    assert await terms.look()
+    assert terms.of("acme") == TenantTerms(regions=("eu",))
+    kept = await read_documents(rig.cell.client, rig.cell.keys, "tenants-past")
+    assert kept[str(standing.version)].body == '["a list"]'
+
+
+async def test_former_files_can_be_had_again_while_the_one_in_force_cannot_be_read(rig: Rig) -> None:
+    files = applied_tenants(rig.cell)
+    first = await applied(rig, ENTERPRISE)
+    second = await applied(rig, EUROPE)
+    await written(rig, '["a list"]')
+    former = await files.of_version(first)
+    assert former is not None
+    assert former.text == ENTERPRISE
+    standing = await files.standing()
+    assert standing is not None
+    assert standing.version > second
+    with pytest.raises(DocumentUnreadable):
+        await files.of_version(standing.version)
+
+
+async def test_who_has_not_seen_that_it_cannot_be_read_does_not_replace_it(rig: Rig) -> None:
+    files = applied_tenants(rig.cell)
+    await written(rig, '["a list"]')
+    standing = await files.standing()
+    await written(rig, '["another"]')
+    with pytest.raises(DocumentChanged):
+        await files.apply(EUROPE, source="tenants.toml", known=standing, by="ann")
+
+
+async def test_former_files_that_cannot_be_read_are_forgotten_in_their_turn_too(rig: Rig) -> None:
+    files = applied_tenants(rig.cell)
+    for at in range(KEPT + 2):
+        await written(rig, f'["list {at}"]')
+        await files.apply(EUROPE, source="tenants.toml", known=await files.standing(), by="ann")
+    assert len(await read_documents(rig.cell.client, rig.cell.keys, "tenants-past")) == KEPT
 
 
 async def test_a_record_that_cannot_be_unpacked_is_not_taken_for_none(rig: Rig) -> None:
@@ -144,15 +194,22 @@ async def test_a_record_that_cannot_be_unpacked_is_not_taken_for_none(rig: Rig) 
     await rig.cell.client.execute_command("HSET", rig.cell.keys["documents"], field, b"\xc1")
     terms = TermsInForce(rig.cell)
     await terms.look()
-    with pytest.raises(TermsUnreadable, match="perhaps a newer North Star wrote it"):
+    with pytest.raises(TermsUnreadable, match="perhaps a newer North Star wrote it") as found:
         terms.of("acme")
+    assert str(found.value).endswith(
+        "use the version of North Star that wrote them; this version cannot put others in their place"
+    )
+    with pytest.raises(NorthstarError):
+        await applied_tenants(rig.cell).standing()
+    with pytest.raises(NorthstarError):
+        await applied_tenants(rig.cell).apply(EUROPE, source="tenants.toml", known=None, by="ann")
 
 
 async def test_a_submitter_that_cannot_read_the_terms_takes_no_job(rig: Rig) -> None:
     terms = TermsInForce(rig.cell)
     await by_a_newer_one(rig)
     await terms.look()
-    router = Router(pools=packaged_pools, terms=terms.of, estimates=Guess(), catalogue=CatalogueIndex)
+    router = Router(pools=packaged_pools, tenants=lambda: terms.latest, estimates=Guess(), catalogue=CatalogueIndex)
     submitter = Submitter(rig.cell, new_id=lambda: nonce() + nonce(), monotonic=time.monotonic, router=router)
     with pytest.raises(TermsUnreadable):
         await submitter.submit([JobRequest(service="waits", id="a", tenant="ada")])

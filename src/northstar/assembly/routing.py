@@ -50,7 +50,7 @@ class RoutingParts(msgspec.Struct, frozen=True, kw_only=True):
         """A router of its own; each has its own view of the fleet. `of_this_host` as for `Router`."""
         return Router(
             pools=lambda: self.pools.latest,
-            terms=self.terms.of,
+            tenants=lambda: self.terms.latest,
             estimates=self.estimates,
             catalogue=lambda: self.catalogue.latest,
             of_this_host=of_this_host,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from northstar.broker.model_orders import order_fetch
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 log = logger(__name__)
 
-#: A model that was ordered so lately is not ordered again; a fetch of the largest takes about so long.
+#: A model that one of a job's machines was told to fetch so lately is not ordered again; a fetch of the largest takes about so long.
 AGAIN_AFTER_S: Final = 120.0
-#: Models whose orders are remembered.
+#: Orders that are remembered.
 _REMEMBERED: Final = 10_000
 
 
@@ -31,12 +32,17 @@ class Deployer:
         self._cell = cell
         self._new_id = new_id
         self._monotonic = monotonic
-        self._ordered_s: dict[str, float] = {}
+        #: When a machine was told to fetch a model: a view that is a moment old does not tell it yet.
+        self._ordered_s: dict[tuple[str, str], float] = {}
 
     async def bring(self, routed: Routed, ranked: Sequence[str], snapshot: CellSnapshot) -> int:
-        """Order what this job's first machine lacks, if it is busy; gives how many models were ordered."""
+        """Order what this job's first machine lacks, if it is busy; gives how many models were ordered.
+
+        A model that is on its way to any of the job's machines (`ranked`) is not ordered again. One that comes to others, of another pool
+        or region, helps this job nothing.
+        """
         request = routed.resolved.request
-        fresh = [need for need in request.requires.models if not self._is_ordered(need.name)]
+        fresh = [need for need in request.requires.models if not self._is_ordered(need.name, ranked)]
         wanted = deployment(ranked, fresh, snapshot)
         if wanted is None:
             return 0
@@ -45,7 +51,9 @@ class Deployer:
             order = need.order(from_job=need.name not in routed.resolved.declared)
             if order is None:
                 continue
-            self._remember(need.name)
+            # Noted before anybody else can ask, and only as long as the order was not refused.
+            self._remember(wanted.machine, need.name)
+            is_given = False
             try:
                 await order_fetch(
                     self._cell,
@@ -57,14 +65,19 @@ class Deployer:
             except NorthstarError as exc:
                 log.info("not_deployed", machine=wanted.machine, model=need.name, code=exc.code, error=str(exc))
             else:
+                is_given = True
                 ordered += 1
+            finally:
+                if not is_given:
+                    self._ordered_s.pop((wanted.machine, need.name), None)
         return ordered
 
-    def _is_ordered(self, model: str) -> bool:
-        at_s = self._ordered_s.get(model)
-        return at_s is not None and self._monotonic() - at_s < AGAIN_AFTER_S
+    def _is_ordered(self, model: str, machines: Sequence[str]) -> bool:
+        since_s = self._monotonic() - AGAIN_AFTER_S
+        return any(self._ordered_s.get((machine, model), -math.inf) > since_s for machine in machines)
 
-    def _remember(self, model: str) -> None:
-        self._ordered_s[model] = self._monotonic()
+    def _remember(self, machine: str, model: str) -> None:
+        self._ordered_s.pop((machine, model), None)  # the eldest come first
+        self._ordered_s[machine, model] = self._monotonic()
         while len(self._ordered_s) > _REMEMBERED:
             del self._ordered_s[next(iter(self._ordered_s))]

@@ -38,11 +38,11 @@ class InForce(Generic[Value]):
         look_every_s: float = 5.0,
         changed: Callable[[Value], Awaitable[None]] | None = None,
     ) -> None:
-        """`otherwise` holds where none is applied; `changed` is told by `run` of another. `if_unusable` says what follows from one that is not usable."""
+        """`otherwise` holds where none is applied; `changed` is told by `run` of another, until it raises no error. `if_unusable` says what follows from one that is not usable."""
         self._files = files
         #: Lines of the log.
-        self._hold, self._not_used, self._not_read = (
-            f"{files.kind}_{word}" for word in ("hold", "not_used", "not_read")
+        self._hold, self._not_used, self._not_read, self._not_followed = (
+            f"{files.kind}_{word}" for word in ("hold", "not_used", "not_read", "not_followed")
         )
         self._otherwise = otherwise
         self._if_unusable = if_unusable
@@ -53,6 +53,8 @@ class InForce(Generic[Value]):
         self._applied: AppliedFile | None = None
         #: What the last look found, and why it could not be read; None before the first one.
         self._seen: tuple[AppliedFile | None, str] | None = None
+        #: How often another has come to hold.
+        self._changes = 0
         #: Why what is applied now cannot be used.
         self._fault: NorthstarError | None = None
 
@@ -96,6 +98,7 @@ class InForce(Generic[Value]):
         changed = self._fault is not None or found != self._applied
         self._fault, self._applied, self._value = None, found, value
         if changed:
+            self._changes += 1
             log.info(self._hold, cell=self._files.cell.name, version=self.version, source=self.source)
         return changed
 
@@ -115,14 +118,37 @@ class InForce(Generic[Value]):
             self._due.set()
 
     async def run(self) -> None:
-        """Look whenever a bell rang, and every few seconds, until cancelled. A cell that does not answer is asked again."""
+        """Look whenever a bell rang, and every few seconds, until cancelled. A cell that does not answer is asked again.
+
+        What was seen is not yet told: where `changed` fails, it is told again after the next look, whether or not that one finds anything new.
+        """
+        told = self._changes
         while True:
             try:
-                if await self.look() and self._changed is not None:
-                    await self._changed(self._value)
+                await self.look()
             except NorthstarError as exc:
                 log.warning(self._not_read, cell=self._files.cell.name, code=exc.code, error=str(exc))
+            told = await self._tell(told)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._every_s):
                     await self._due.wait()
             self._due.clear()
+
+    async def _tell(self, told: int) -> int:
+        """Tell of what has come to hold since so many changes; gives of how many it is told now."""
+        now = self._changes
+        if now == told or self._changed is None:
+            return now
+        try:
+            await self._changed(self._value)
+        except NorthstarError as exc:
+            log.warning(
+                self._not_followed,
+                cell=self._files.cell.name,
+                version=self.version,
+                code=exc.code,
+                error=str(exc),
+                again_in_s=self._every_s,
+            )
+            return told
+        return now

@@ -20,7 +20,7 @@ from northstar.policy.routing.terms import within_terms
 if TYPE_CHECKING:
     from northstar.domain.jobs import JobRequest
     from northstar.domain.requirements import LaneKey
-    from northstar.domain.tenancy import TenantTerms
+    from northstar.domain.tenancy import Tenants, TenantTerms
     from northstar.policy.models.catalogue_index import CatalogueIndex
     from northstar.policy.routing.pool_capacity import FleetCapacity
 
@@ -29,7 +29,7 @@ MAX_NEEDS_KEPT: Final = 2_048
 #: Node classes that one job may require beside the core's.
 _MOST_NODE_CLASSES: Final = 64
 
-#: All that needs follow from, beside the fleet and the catalogue: service, tenant and its terms, what is asked for, and what the payload names.
+#: All that needs follow from, beside the fleet, the catalogue and what was agreed with others: service, tenant and its terms, what is asked for, and what the payload names.
 _Asked: TypeAlias = tuple[str, str, "TenantTerms", Requirements, tuple[ModelUse, ...], tuple[NodeClass, ...]]
 
 
@@ -70,14 +70,19 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobNeeds:
-    """Needs of jobs by one view of the fleet and one catalogue."""
+    """Needs of jobs by one view of the fleet, one catalogue, and what was agreed with all tenants."""
 
-    def __init__(self, fleet: FleetCapacity, catalogue: CatalogueIndex) -> None:
+    def __init__(self, fleet: FleetCapacity, catalogue: CatalogueIndex, tenants: Tenants) -> None:
         self.fleet = fleet
         self.catalogue = catalogue
+        self.tenants = tenants
         self._known: dict[_Asked, Needs] = {}
 
-    def of(self, request: JobRequest, workload: Workload, terms: TenantTerms) -> Needs:
+    def is_as(self, other: JobNeeds) -> bool:
+        """Whether both go by the same: not by what is equal, but by the very same objects, which are never changed."""
+        return self.fleet is other.fleet and self.catalogue is other.catalogue and self.tenants is other.tenants
+
+    def of(self, request: JobRequest, workload: Workload) -> Needs:
         """What the job needs.
 
         Raises:
@@ -88,24 +93,24 @@ class JobNeeds:
             request.service,
             # Most tenants have the same terms and may use the same models, and need the same of machines then.
             request.tenant if self.catalogue.is_restricted else "",
-            terms,
+            self.tenants.terms(request.tenant),
             request.requires,
             workload.models,
             workload.node_classes,
         )
         known = self._known.get(asked)
         if known is None:
-            known = self._worked_out(request, workload, terms)
+            known = self._worked_out(request, workload)
             if len(self._known) >= MAX_NEEDS_KEPT:
                 self._known.clear()
             self._known[asked] = known
         return known
 
-    def _worked_out(self, request: JobRequest, workload: Workload, terms: TenantTerms) -> Needs:
+    def _worked_out(self, request: JobRequest, workload: Workload) -> Needs:
         notes: list[str] = []
         found = resolve_request(self._with_models(request, workload, notes), self.catalogue)
         requires = self._with_machine(found.request, workload, notes)
-        requires = within_terms(requires, terms, tenant=request.tenant)
+        requires = within_terms(requires, self.tenants, tenant=request.tenant)
         models = [
             one.model
             for need in found.request.requires.models

@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from northstar.broker.decisions import read_decision
+from northstar.broker.reroute_moves import RerouteMoves
 from northstar.broker.reroute_turns import ProcessorTime, Turns
-from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.errors import NorthstarError
 from northstar.domain.jobs import UNROUTED, JobBody, JobRequest, JobStatus
 from northstar.domain.pools import UNIFORM
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.pool_capacity import FleetCapacity
-from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.lane_waits import read_first_jobs
-from northstar.store.messages import Rerouted
 from northstar.store.snapshots import CellReader
 from northstar.telemetry import logger
 
@@ -35,11 +33,13 @@ if TYPE_CHECKING:
 
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.deployment import Deployer
+    from northstar.broker.reroute_moves import Move
     from northstar.broker.routing import Routed, Router
     from northstar.domain.decisions import RoutingDecision
+    from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState
     from northstar.store.cell import Cell
-    from northstar.store.messages import InspectedJob, WantedLane
+    from northstar.store.messages import InspectedJob
 
 log = logger(__name__)
 
@@ -92,10 +92,8 @@ class Rerouter:
         self._cell = cell
         self._reader = reader or CellReader(cell.client, cell.keys)
         self._router = router
-        self._new_nonce = new_nonce
-        self._rule = rule or PatienceRule()
+        self._moves = RerouteMoves(cell, router, new_nonce=new_nonce, rule=rule, deployer=deployer)
         self._catalogue = catalogue
-        self._deployer = deployer
         self._every_s = every_s
         self._budget_s = budget_s
         self._processor_s = processor_s
@@ -144,7 +142,7 @@ class Rerouter:
                 job.id for job in (await self._cell.inspect(ids, decisions=True)).jobs if self._is_away(job, looking)
             }
             ids = [job for job in ids if job in away]
-        moves: list[tuple[str, Routed]] = []
+        moves: list[Move] = []
         for at in range(0, len(ids), _AT_ONCE):
             jobs = (await self._cell.inspect(ids[at : at + _AT_ONCE], bodies=True, decisions=True)).jobs
             if looking.index is None:
@@ -161,6 +159,9 @@ class Rerouter:
                 await asyncio.sleep(0)
         return await self._commit(lane, moves, looking)
 
+    async def _commit(self, lane: LaneState, moves: Sequence[Move], looking: _Round) -> int:
+        return await self._moves.commit(lane, moves, looking.index) if looking.index is not None else 0
+
     async def _see(self, looking: _Round) -> None:
         """Sort and count the fleet of this round, beside the loop: a large one takes a while."""
         snapshot, paces = looking.snapshot, self._router.ranking_terms().paces
@@ -175,7 +176,7 @@ class Rerouter:
         with looking.time:
             return _is_away(read_decision(job.decision))
 
-    def _move(self, job: InspectedJob, lane: LaneState, *, is_served: bool) -> tuple[str, Routed] | None:
+    def _move(self, job: InspectedJob, lane: LaneState, *, is_served: bool) -> Move | None:
         """Where the job belongs now, if that is elsewhere."""
         before = read_decision(job.decision)
         if job.record.status != JobStatus.QUEUED or (
@@ -200,47 +201,6 @@ class Rerouter:
             return None
         self._router.gave(routed)
         return job.id, routed
-
-    async def _commit(self, lane: LaneState, moves: Sequence[tuple[str, Routed]], looking: _Round) -> int:
-        if not moves or looking.index is None:
-            return 0
-        numbers: dict[str, int] = {}
-        lanes, jobs = [], []
-        first: list[Routed] = []
-        for job_id, routed in moves:
-            key = routed.resolved.request.lane().key
-            if key not in numbers:
-                lanes.append(self._wanted_lane(routed, looking.index))
-                first.append(routed)
-                numbers[key] = len(lanes)
-            jobs.append(Rerouted(id=job_id, from_=lane.id, lane=numbers[key], decision=routed.stored()))
-        because = moves[0][1].decision.because
-        outcomes = await self._cell.reroute(jobs, lanes=lanes, because=because, nonce=self._new_nonce())
-        moved = sum(outcome.word == "ok" for outcome in outcomes)
-        if moved:
-            log.info("jobs_rerouted", cell=self._cell.name, jobs=moved, lane=lane.id, because=because)
-            await self._deploy(first, lanes, looking.snapshot)
-        return moved
-
-    async def _deploy(self, routed: Sequence[Routed], lanes: Sequence[WantedLane], snapshot: CellSnapshot) -> None:
-        """Have models brought to where jobs go now, as at submit: what was ordered for them elsewhere helps nobody there."""
-        if self._deployer is None:
-            return
-        for one, lane in zip(routed, lanes, strict=True):
-            if one.deploys:
-                await self._deployer.bring(one, [placement.machine for placement in lane.placements], snapshot)
-
-    def _wanted_lane(self, routed: Routed, index: FleetIndex) -> WantedLane:
-        request = routed.resolved.request
-        return wanted_lane(
-            request.lane(),
-            index.snapshot,
-            self._rule,
-            index=index,
-            run_s=request.expected_s,
-            terms=self._router.ranking_terms(),
-            paces=self._router.paces_of(routed),
-        )
 
 
 def _served(snapshot: CellSnapshot) -> frozenset[str]:

@@ -40,10 +40,11 @@ if TYPE_CHECKING:
     from northstar.domain.explanations import Action
     from northstar.domain.pools import Pools
     from northstar.domain.requirements import LaneKey
-    from northstar.domain.tenancy import TenantTerms
+    from northstar.domain.tenancy import Tenants, TenantTerms
     from northstar.domain.workloads import Workload
     from northstar.policy.models.catalogue_index import CatalogueIndex
     from northstar.policy.routing.coming import ComingMachine
+    from northstar.policy.routing.given_slots import GivenBatch
     from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.pool_fallback import PoolCapacity, PoolRoute
     from northstar.policy.routing.ranking_terms import RankingTerms
@@ -111,13 +112,13 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Router:
-    """Routes the jobs of one cell. `pools`, `terms` and `catalogue` are asked at each job, so that changes count at once."""
+    """Routes the jobs of one cell. `pools`, `tenants` and `catalogue` are asked at each job, so that changes count at once."""
 
     def __init__(
         self,
         *,
         pools: Callable[[], Pools],
-        terms: Callable[[str], TenantTerms],
+        tenants: Callable[[], Tenants],
         estimates: Estimates,
         catalogue: Callable[[], CatalogueIndex],
         rule: FallbackRule | None = None,
@@ -126,7 +127,7 @@ class Router:
         """`of_this_host` are machines that `northstar up` runs here from its settings, so that what is advised can be done."""
         self._of_this_host = of_this_host
         self._pools = pools
-        self._terms = terms
+        self._tenants = tenants
         self._estimates = estimates
         self._catalogue = catalogue
         self._rule = rule
@@ -152,10 +153,17 @@ class Router:
         self._considered = Considered(index, fleet)
         self._given.view_is_new()
 
-    def gave(self, routed: Routed) -> None:
-        """The job goes where it was routed, so a slot less is free there; the view will not say so before it is read anew."""
+    def giving(self) -> GivenBatch:
+        """A context in which jobs are routed one after the other and brought to the cell together."""
+        return self._given.batch()
+
+    def gave(self, routed: Routed, batch: GivenBatch | None = None) -> None:
+        """The job goes where it was routed, so a slot less is free there; the view will not say so before it is read anew.
+
+        With a `batch` the cell does not have the job yet, and may refuse it.
+        """
         pool = routed.decision.pool
-        self._given.give(pool, self._fleet.shared(pool))
+        (self._given if batch is None else batch).give(pool, self._fleet.shared(pool))
 
     def ranking_terms(self) -> RankingTerms:
         """What machines are ranked by beside what they are: by the pools and the runs of this moment."""
@@ -173,11 +181,11 @@ class Router:
         return general.with_times(run_s, expected_s=expected_s)
 
     def _needed(self) -> JobNeeds:
-        """Needs by the view and the catalogue of this moment."""
-        catalogue, needs = self._catalogue(), self._needs
-        if needs is None or needs.fleet is not self._fleet or needs.catalogue is not catalogue:
-            needs = self._needs = JobNeeds(self._fleet, catalogue)
-        return needs
+        """Needs by the view, the catalogue and the agreements of this moment."""
+        needs = JobNeeds(self._fleet, self._catalogue(), self._tenants())
+        if self._needs is None or not needs.is_as(self._needs):
+            self._needs = needs
+        return self._needs
 
     @property
     def pools_are_off(self) -> bool:
@@ -186,7 +194,7 @@ class Router:
 
     def weight(self, tenant: str) -> float:
         """The tenant's part of a fair share, beside others' 1."""
-        return self._terms(tenant).weight
+        return self._tenants().terms(tenant).weight
 
     def route(self, request: JobRequest, *, key: str) -> Routed:
         """Decide where a job waits. `key` stays the same when it is submitted again (its id, its idempotency key).
@@ -196,11 +204,12 @@ class Router:
             RegionNotAllowed, IsolationNotAllowed, ModelNotForTenant: it asks for what its tenant may not have.
             InvalidJob: its models are more files than a job may need.
         """
-        pools, terms = self._pools(), self._terms(request.tenant)
+        pools, needed = self._pools(), self._needed()
+        terms = needed.tenants.terms(request.tenant)
         workload = self._read.workload_of(
             request.service, request.payload, kind=self._fleet.engine_kind(request.service)
         )
-        needs = self._needed().of(request, workload, terms)
+        needs = needed.of(request, workload)
         workload = needs.told(workload)
         timed = _timed(request, workload, needs)
         profile = self._profile(request, workload, needs, timed, key=key, pools=pools, terms=terms)

@@ -15,6 +15,7 @@ from northstar.broker.requests import check_batch
 from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.domain.refusals import UnknownWord
+from northstar.policy.routing.given_slots import GivenSlots
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.idempotency import has_key
 from northstar.store.messages import Submitted, WantedJob, WantedLane
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from northstar.domain.explanations import Action
     from northstar.domain.jobs import JobRequest
     from northstar.domain.requirements import LaneKey
+    from northstar.policy.routing.given_slots import GivenBatch
     from northstar.store.cell import Cell
 
 #: A lane that got a job so recently is still there: an idle one is kept for a minute (`CellLimits.lane_ttl_ms`).
@@ -139,8 +141,12 @@ class Submitter:
             and what the router says no to (`broker.routing.Router.route`)
         """
         check_batch(list(requests))
+        with GivenSlots().batch() if self._router is None else self._router.giving() as given:
+            return await self._submit(requests, given)
+
+    async def _submit(self, requests: Sequence[JobRequest], given: GivenBatch) -> list[Accepted]:
         ids = [request.id or f"job_{self._new_id()}" for request in requests]
-        routed = await self._routed(requests, ids)
+        routed = await self._routed(requests, ids, given)
         whole = await self._whole(requests, routed)
         lane_keys = [one.request.lane() for one, _ in whole]
         view = await self._view_for({lane.key for lane in lane_keys})
@@ -162,6 +168,8 @@ class Submitter:
             accepted = await self._cell.submit(jobs=jobs, lanes=lanes, nonce=self._new_id()[-16:])
         except UnknownWord as exc:
             raise await self._with_known_words(exc) from exc
+        if routed:
+            given.taken([not job.replayed for job in accepted])
         if view is None or view.snapshot.machines:
             self._placed.update(dict.fromkeys(numbers, self._monotonic()))
         await self._deploy(routed, lanes, view)
@@ -207,7 +215,7 @@ class Submitter:
             return given
         return self._router.weight(tenant) if self._router is not None else 1.0
 
-    async def _routed(self, requests: Sequence[JobRequest], ids: Sequence[str]) -> list[Routed]:
+    async def _routed(self, requests: Sequence[JobRequest], ids: Sequence[str], given: GivenBatch) -> list[Routed]:
         """What the router decides; nothing without one."""
         if self._router is None:
             return []
@@ -216,7 +224,7 @@ class Submitter:
         fleet = await self.view.now()
         router, keys = self._router, [one.idempotency_key or job_id for one, job_id in zip(requests, ids, strict=True)]
         try:
-            routed = [self._given(router, request, key) for request, key in zip(requests, keys, strict=True)]
+            routed = [self._given(router, request, key, given) for request, key in zip(requests, keys, strict=True)]
         except (InvalidRequest, Refused):
             # What was accepted once stays accepted, whatever pools, terms or the catalogue say by now.
             if all([await self._is_known(request, job_id) for request, job_id in zip(requests, ids, strict=True)]):
@@ -228,10 +236,10 @@ class Submitter:
         return [one.expecting(coming, fleet.snapshot) for one in routed]
 
     @staticmethod
-    def _given(router: Router, request: JobRequest, key: str) -> Routed:
+    def _given(router: Router, request: JobRequest, key: str, given: GivenBatch) -> Routed:
         """Where the job goes; the next one of the batch, and of others by this view, finds a free slot less there."""
         routed = router.route(request, key=key)
-        router.gave(routed)
+        router.gave(routed, given)
         return routed
 
     async def _is_known(self, request: JobRequest, job_id: str) -> bool:

@@ -9,6 +9,7 @@ from northstar.broker.in_force import InForce
 from northstar.config.tenants import read_tenants_text
 from northstar.domain.errors import Refused, Unavailable
 from northstar.domain.tenancy import NO_TENANTS, Tenants
+from northstar.store.documents import DocumentUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,15 +21,21 @@ _KIND: Final = "tenants"
 
 
 class TermsUnreadable(Unavailable):
-    """What was agreed with the cell's tenants cannot be known, so no job is routed: none shall leave its tenant's limits."""
+    """What was agreed with the cell's tenants cannot be known, so no job is routed: none shall leave its tenant's limits. Others can be put in their place (`northstar tenants apply FILE`), unless the sentence says otherwise."""
 
     code: ClassVar[str] = "NS_TERMS_UNREADABLE"
     retryable = False
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, is_replaceable: bool = True) -> None:
+        """`is_replaceable`: whether this version can put others in their place."""
+        remedy = (
+            ", or put others in force: northstar tenants apply FILE"
+            if is_replaceable
+            else "; this version cannot put others in their place"
+        )
         super().__init__(
             f"the terms of tenants that hold in this cell cannot be used ({reason}), and no job is routed without them: use the "
-            "version of North Star that wrote them, or put others in force: northstar tenants apply FILE"
+            f"version of North Star that wrote them{remedy}"
         )
         self.reason = reason
 
@@ -92,7 +99,9 @@ class TermsInForce(InForce[Tenants]):
     def latest(self) -> Tenants:
         """As of the last look. Raises TermsUnreadable when they cannot be used, or nobody has looked yet."""
         if self._fault is not None:
-            raise TermsUnreadable(str(self._fault)) from self._fault
+            # A document that is not even a record to this version is none to its library either, which then changes nothing about it.
+            stuck = isinstance(self._fault, DocumentUnreadable) and not self._fault.is_replaceable
+            raise TermsUnreadable(str(self._fault), is_replaceable=not stuck) from self._fault
         if self._seen is None:
             raise TermsUnreadable("they have not been read yet")
         return self._value

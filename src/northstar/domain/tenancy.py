@@ -19,7 +19,7 @@ class TenantTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     enterprise: bool = False
     #: Sovereignty: the only regions whose machines may run its jobs; empty: anywhere.
     regions: Annotated[tuple[Region, ...], msgspec.Meta(max_length=64)] = ()
-    #: Set: its jobs run only on machines dedicated to this name.
+    #: Set: its jobs run only on machines dedicated to this name, and jobs of tenants whose terms do not name it may not ask for these.
     isolation: Word | None = None
     #: Its part of a fair share, beside others' 1.
     weight: Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)] = 1.0
@@ -39,6 +39,10 @@ class Tenants(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def terms(self, tenant: str) -> TenantTerms:
         """What was agreed with a tenant; nothing with one that is not named."""
         return self.tenants.get(tenant, NO_TERMS)
+
+    def isolates(self, name: str | None) -> bool:
+        """Whether somebody's terms keep the machines dedicated to this name for its own jobs."""
+        return name is not None and any(terms.isolation == name for terms in self.tenants.values())
 
     def words(self) -> list[str]:
         """What jobs may ask for because some terms say it: regions and isolations, as the cell's vocabulary names them; sorted."""

@@ -37,12 +37,14 @@ class DocumentUnreadable(Unavailable):
     code: ClassVar[str] = "NS_DOCUMENT_UNREADABLE"
     retryable = False
 
-    def __init__(self, kind: str, name: str, *, reason: str) -> None:
+    def __init__(self, kind: str, name: str, *, reason: str, is_replaceable: bool = False) -> None:
+        """`is_replaceable`: its record is as this version knows it and only what it says is not, so another can be put in its place."""
         super().__init__(
             f"document {kind} {name} of the cell cannot be read ({reason}); perhaps a newer North Star wrote it: use that one here"
         )
         self.kind = kind
         self.name = name
+        self.is_replaceable = is_replaceable
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):

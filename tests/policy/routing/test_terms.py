@@ -5,21 +5,25 @@ from __future__ import annotations
 import pytest
 
 from northstar.domain.requirements import Requirements
-from northstar.domain.tenancy import NO_TERMS, TenantTerms
+from northstar.domain.tenancy import NO_TENANTS, Tenants, TenantTerms
 from northstar.policy.routing.terms import IsolationNotAllowed, RegionNotAllowed, within_terms
+
+
+def agreed(**terms: TenantTerms) -> Tenants:
+    return Tenants(tenants=terms)
 
 
 def test_without_terms_a_job_asks_for_what_it_likes() -> None:
     asked = Requirements(regions=("eu", "us"), isolation="acme")
-    assert within_terms(asked, NO_TERMS, tenant="t") == asked
+    assert within_terms(asked, NO_TENANTS, tenant="t") == asked
 
 
 def test_a_job_that_names_no_region_gets_those_of_its_tenant() -> None:
-    assert within_terms(Requirements(), TenantTerms(regions=("eu", "uk")), tenant="t").regions == ("eu", "uk")
+    assert within_terms(Requirements(), agreed(t=TenantTerms(regions=("eu", "uk"))), tenant="t").regions == ("eu", "uk")
 
 
 def test_of_the_regions_that_a_job_names_only_those_of_its_tenant_are_left() -> None:
-    terms = TenantTerms(regions=("eu", "uk"))
+    terms = agreed(t=TenantTerms(regions=("eu", "uk")))
     assert within_terms(Requirements(regions=("us", "eu")), terms, tenant="t").regions == ("eu",)
 
 
@@ -27,18 +31,39 @@ def test_a_job_that_names_only_other_regions_is_refused() -> None:
     with pytest.raises(
         RegionNotAllowed, match="tenant t may run its jobs in eu only, and this one asks for us, cn: leave"
     ) as found:
-        within_terms(Requirements(regions=("us", "cn")), TenantTerms(regions=("eu",)), tenant="t")
+        within_terms(Requirements(regions=("us", "cn")), agreed(t=TenantTerms(regions=("eu",))), tenant="t")
     assert found.value.code == "NS_REGION_NOT_ALLOWED"
 
 
 def test_isolation_is_that_of_the_tenant() -> None:
-    terms = TenantTerms(isolation="acme")
+    terms = agreed(t=TenantTerms(isolation="acme"))
     assert within_terms(Requirements(), terms, tenant="t").isolation == "acme"
     assert within_terms(Requirements(isolation="acme"), terms, tenant="t").isolation == "acme"
 
 
 def test_machines_of_somebody_else_are_refused() -> None:
     with pytest.raises(
-        IsolationNotAllowed, match="run on machines dedicated to acme, and this one asks for those of rival"
+        IsolationNotAllowed, match="may have those dedicated to acme only, and this one asks for those of rival"
     ):
-        within_terms(Requirements(isolation="rival"), TenantTerms(isolation="acme"), tenant="t")
+        within_terms(Requirements(isolation="rival"), agreed(t=TenantTerms(isolation="acme")), tenant="t")
+
+
+@pytest.mark.parametrize("others", [{}, {"eve": TenantTerms(regions=("eu",))}], ids=["no terms", "other terms"])
+def test_what_somebodys_terms_isolate_is_refused_to_whoever_has_no_such_terms(others: dict[str, TenantTerms]) -> None:
+    terms = agreed(acme=TenantTerms(isolation="acme"), **others)
+    with pytest.raises(
+        IsolationNotAllowed,
+        match="tenant eve may have no machines that others' terms keep for them, and this one asks for those of acme: leave",
+    ) as found:
+        within_terms(Requirements(isolation="acme"), terms, tenant="eve")
+    assert (found.value.code, found.value.agreed) == ("NS_ISOLATION_NOT_ALLOWED", None)
+
+
+def test_tenants_whose_terms_name_the_same_isolation_share_it() -> None:
+    terms = agreed(acme=TenantTerms(isolation="group"), daughter=TenantTerms(isolation="group"))
+    assert within_terms(Requirements(isolation="group"), terms, tenant="daughter").isolation == "group"
+
+
+def test_an_isolation_that_no_terms_name_is_anybodys() -> None:
+    terms = agreed(acme=TenantTerms(isolation="acme"))
+    assert within_terms(Requirements(isolation="lab"), terms, tenant="eve").isolation == "lab"

@@ -89,7 +89,9 @@ def test_the_printed_file_is_a_beginning_of_ones_own(northstar: Northstar, tmp_p
     (tmp_path / "mine.toml").write_text(northstar.run("pools", "print").out)
     answer = northstar.run("pools", "check", str(tmp_path / "mine.toml"))
     assert (answer.code, answer.out.splitlines()[0]) == (0, "10 pools, 23 examples, 5 workflows: all right")
-    assert northstar.run("pools", "diff", str(tmp_path / "mine.toml")).out == "nothing differs\n"
+    compared = northstar.run("pools", "diff", str(tmp_path / "mine.toml"), "--packaged").out.splitlines()
+    assert compared[0] == "nothing differs"
+    assert compared[1].startswith("compared with: those that come with North Star")
 
 
 def test_an_example_that_goes_elsewhere_fails_the_check(northstar: Northstar, tmp_path: Path) -> None:
@@ -133,17 +135,30 @@ def test_what_a_file_changes_is_shown_key_by_key(northstar: Northstar, tmp_path:
     )
     extra = '\n[pools.night-shift]\npurpose = "cheap power"\nmodels = { takes = ["image"] }\n'
     Path(file).write_text(Path(file).read_text() + extra)
-    assert northstar.run("pools", "diff", file, "--json").json["changes"] == [
+    assert northstar.run("pools", "diff", file, "--packaged", "--json").json["changes"] == [
         {"key": "pools.heavy.storage.min_gb", "before": 300.0, "after": 200.0},
         {"key": "pools.heavy.examples.AnimateDiff.expected_s", "before": 420.0, "after": 430.0},
         {"key": "pools.night-shift", "before": None, "after": "cheap power"},
     ]
-    assert "pools.heavy.storage.min_gb" in northstar.run("pools", "diff", file).out
+    assert "pools.heavy.storage.min_gb" in northstar.run("pools", "diff", file, "--packaged").out
+
+
+def test_where_no_cell_runs_a_file_is_compared_with_what_would_hold(northstar: Northstar, tmp_path: Path) -> None:
+    file = changed(tmp_path, ("min_gb = 300\n", "min_gb = 200\n"))
+    answer = northstar.run("pools", "diff", file)
+    assert (answer.code, "pools.heavy.storage.min_gb" in answer.out) == (0, True)
+    said = answer.out.splitlines()[-1]
+    assert said.startswith("compared with: no cell runs here (NS_NOT_RUNNING: no North Star runs on data directory ")
+    same = northstar.run("pools", "diff", file, "--json", NORTHSTAR_ROUTING_POOLS_FILE=file).json
+    assert (same["changes"], same["against"]["source"], same["against"]["file"]) == ([], "file", file)
 
 
 def test_two_files_can_be_compared(northstar: Northstar, tmp_path: Path) -> None:
     file = changed(tmp_path, ("min_gb = 300\n", "min_gb = 200\n"))
-    assert northstar.run("pools", "diff", file, "--against", file).out == "nothing differs\n"
+    compared = northstar.run("pools", "diff", file, "--against", file).out.splitlines()
+    assert (compared[0], compared[1].startswith(f"compared with: those of {file}")) == ("nothing differs", True)
+    both = northstar.run("pools", "diff", file, "--against", file, "--packaged")
+    assert (both.code, "say one of --against and --packaged" in both.err) == (2, True)
 
 
 def test_each_speciality_brings_workflows_that_can_be_submitted_by_name(northstar: Northstar) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from northstar.config.pools import packaged_text
+from northstar.store.cell import Cell
+from northstar.store.documents import WantedDocument, put_documents
+from northstar.store.valkey import connect
 from tests.northstar_command import Northstar
 
 UNIFORM = packaged_text().replace('mode = "pools"', 'mode = "uniform"', 1)
@@ -74,6 +80,48 @@ def test_where_nothing_is_applied_the_file_of_the_settings_is_what_holds(running
     (running.folder / "packaged.toml").write_text(packaged_text())
     asked = running.run("pools", "apply", "packaged.toml", NORTHSTAR_ROUTING_POOLS_FILE=file)
     assert [line.split() for line in asked.out.splitlines()][1:] == [["routing.mode", "uniform", "pools"]]
+
+
+def test_a_file_is_compared_with_the_pools_in_force(running: Northstar) -> None:
+    (running.folder / "uniform.toml").write_text(UNIFORM)
+    version = running.good("pools", "apply", "uniform.toml", "--yes")["version"]
+    compared = running.run("pools", "diff", "uniform.toml").out.splitlines()
+    assert compared[0] == "nothing differs"
+    assert compared[1].startswith(f"compared with: in force in cell default: version {version}, from uniform.toml, ")
+    (running.folder / "packaged.toml").write_text(packaged_text())
+    known = running.good("pools", "diff", "packaged.toml")
+    assert known["changes"] == [{"key": "routing.mode", "before": "uniform", "after": "pools"}]
+    assert (known["against"]["source"], known["against"]["version"]) == ("applied", version)
+    assert running.good("pools", "diff", "packaged.toml", "--packaged")["changes"] == []
+    running.good("pools", "reset", "--yes")
+
+
+async def _write(northstar: Northstar, body: str) -> None:
+    client = connect(json.loads((northstar.data_dir / "run.json").read_text())["url"])
+    try:
+        wanted = WantedDocument(kind="pools", name="current", body=body)
+        await put_documents(Cell(client, "default"), [wanted], by="newer")
+    finally:
+        await client.aclose()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [msgspec.json.encode({"text": UNIFORM + "\n[newer]\n", "source": "pools.toml"}).decode(), '["pools of tomorrow"]'],
+    ids=["text", "document"],
+)
+def test_pools_that_this_version_cannot_use_are_replaced_all_the_same(running: Northstar, body: str) -> None:
+    """As terms of tenants are: else nobody could put others in force until a newer North Star comes."""
+    (running.folder / "uniform.toml").write_text(UNIFORM)
+    asyncio.run(_write(running, body))
+    applied = running.good("pools", "apply", "uniform.toml", "--yes")
+    assert applied["changes"] == [
+        {"key": "pools", "before": "the pools that this version cannot use", "after": "those of the file"}
+    ]
+    assert running.good("pools", "list")["mode"] == "uniform"
+    asyncio.run(_write(running, body))
+    assert running.good("pools", "reset", "--yes") == {"version": 0}
+    assert running.good("pools", "list")["mode"] == "pools"
 
 
 def test_pools_whose_examples_go_elsewhere_are_not_applied(running: Northstar) -> None:

@@ -70,9 +70,13 @@ def decision(answer: Answer) -> dict[str, Any]:
 
 
 async def _write(northstar: Northstar, text: str) -> None:
+    """As a newer version applies it."""
+    await _write_document(northstar, msgspec.json.encode({"text": text, "source": "tenants.toml"}).decode())
+
+
+async def _write_document(northstar: Northstar, body: str) -> None:
     client = connect(json.loads((northstar.data_dir / "run.json").read_text())["url"])
     try:
-        body = msgspec.json.encode({"text": text, "source": "tenants.toml"}).decode()
         wanted = WantedDocument(kind="tenants", name="current", body=body)
         await put_documents(Cell(client, "default"), [wanted], by="newer")
     finally:
@@ -193,6 +197,23 @@ def test_terms_that_a_newer_version_wrote_stop_every_submission_until_others_are
     applied = northstar.good("tenants", "apply", "tenants.toml", "--yes")
     assert applied["changes"][0]["key"] == "tenants"
     assert decision(submitted(northstar, "acme"))["row"] == "enterprise"
+
+
+def test_terms_whose_document_cannot_be_read_are_replaced_as_the_error_says(northstar: Northstar) -> None:
+    former = northstar.good("tenants", "apply", a_file(northstar, TENANTS), "--yes")["version"]
+    northstar.good("tenants", "apply", a_file(northstar, "[tenants]\n", "none.toml"), "--yes")
+    asyncio.run(_write_document(northstar, '["terms of tomorrow"]'))
+    refused = submitted(northstar, "ada")
+    assert (refused.code, "or put others in force: northstar tenants apply FILE" in refused.err) == (4, True)
+    kept = northstar.good("tenants", "history")
+    assert kept["applied"][0]["source"] == "what this version cannot read"
+    assert northstar.run("tenants", "current", "--version", str(former)).out == TENANTS
+    applied = northstar.good("tenants", "apply", a_file(northstar, TENANTS), "--yes")
+    assert [change["key"] for change in applied["changes"]] == ["tenants"]
+    assert decision(submitted(northstar, "acme"))["row"] == "enterprise"
+    asyncio.run(_write_document(northstar, '["terms of tomorrow"]'))
+    assert northstar.good("tenants", "reset", "--yes") == {"version": 0}
+    assert decision(submitted(northstar, "acme"))["row"] != "enterprise"
 
 
 def test_the_settings_of_a_first_broker_are_the_first_terms_of_its_cell_and_no_others(tmp_path: Path) -> None:

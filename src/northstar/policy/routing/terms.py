@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from northstar.domain.requirements import Requirements
-    from northstar.domain.tenancy import TenantTerms
+    from northstar.domain.tenancy import Tenants
 
 
 class RegionNotAllowed(InvalidRequest):
@@ -33,28 +33,34 @@ class IsolationNotAllowed(InvalidRequest):
 
     code: ClassVar[str] = "NS_ISOLATION_NOT_ALLOWED"
 
-    def __init__(self, tenant: str, *, asked: str, agreed: str) -> None:
+    def __init__(self, tenant: str, *, asked: str, agreed: str | None) -> None:
+        """`agreed` is the isolation of the tenant's own terms; None: they name none."""
+        whose = f"those dedicated to {agreed} only" if agreed else "no machines that others' terms keep for them"
         super().__init__(
-            f"the jobs of tenant {tenant} run on machines dedicated to {agreed}, and this one asks for those of {asked}: "
+            f"the jobs of tenant {tenant} may have {whose}, and this one asks for those of {asked}: "
             "leave the isolation out, or have the tenant's terms changed"
         )
         self.tenant, self.asked, self.agreed = tenant, asked, agreed
 
 
-def within_terms(requires: Requirements, terms: TenantTerms, *, tenant: str) -> Requirements:
-    """The requirements with the tenant's limits in them.
+def within_terms(requires: Requirements, tenants: Tenants, *, tenant: str) -> Requirements:
+    """The requirements with the tenant's limits in them, and those that others' terms set it: what is isolated for one is nobody else's.
+
+    An isolation that no terms name is only a word by which machines are chosen, and whoever has no isolation agreed may ask for it.
 
     Raises:
         RegionNotAllowed, IsolationNotAllowed: the job asks for what its tenant may not have.
     """
-    changed = requires
+    changed, terms = requires, tenants.terms(tenant)
     if terms.regions:
         allowed = [region for region in requires.regions if region in terms.regions] or list(terms.regions)
         if requires.regions and not set(requires.regions) & set(terms.regions):
             raise RegionNotAllowed(tenant, asked=requires.regions, allowed=terms.regions)
         changed = msgspec.structs.replace(changed, regions=tuple(allowed))
     if terms.isolation is not None:
-        if requires.isolation not in {None, terms.isolation}:
-            raise IsolationNotAllowed(tenant, asked=str(requires.isolation), agreed=terms.isolation)
         changed = msgspec.structs.replace(changed, isolation=terms.isolation)
+    if requires.isolation not in {None, terms.isolation} and (
+        terms.isolation is not None or tenants.isolates(requires.isolation)
+    ):
+        raise IsolationNotAllowed(tenant, asked=str(requires.isolation), agreed=terms.isolation)
     return changed

@@ -13,7 +13,7 @@ from northstar.surfaces.cli.options import confirm, me, run
 from northstar.surfaces.cli.printing import console, counted, moment, print_hint, print_json, print_table
 
 if TYPE_CHECKING:
-    from northstar.broker.applied_files import AppliedFile, AppliedFiles
+    from northstar.broker.applied_files import AppliedFile, AppliedFiles, UnreadableFile
     from northstar.config import Settings
     from northstar.config.key_changes import KeyChange
     from northstar.domain.errors import NorthstarError
@@ -39,10 +39,12 @@ class FileKind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def put_in_force(kind: FileKind, settings: Settings, file: Path, text: str, *, yes: bool, as_json: bool) -> None:
-    """Apply a checked text for the whole cell, after showing what it changes."""
-    known = run(_current(kind, settings))
-    changes = kind.changes(settings, known, text)
-    if not changes and known is not None and known.text == text:
+    """Apply a checked text for the whole cell, after showing what it changes. What this version cannot use is replaced too."""
+    from northstar.broker.applied_files import AppliedFile
+
+    known = run(_standing(kind, settings))
+    changes = _changes(kind, settings, known, text)
+    if not changes and isinstance(known, AppliedFile) and known.text == text:
         document = {"version": known.version, "changes": []}
         _say(document, f"{file} is in force already (version {known.version})", as_json=as_json)
         return
@@ -53,6 +55,25 @@ def put_in_force(kind: FileKind, settings: Settings, file: Path, text: str, *, y
     confirm(plan, yes=yes, as_json=as_json)
     version = run(_apply(kind, settings, text, source=file.name, known=known))
     _say({"version": version, "changes": changes}, f"{file} is in force (version {version})", as_json=as_json)
+
+
+def _changes(
+    kind: FileKind, settings: Settings, known: AppliedFile | UnreadableFile | None, text: str
+) -> list[KeyChange]:
+    """Key by key, as far as what is in force can be read: else nobody could put other files in force until a newer North Star comes."""
+    from northstar.broker.applied_files import UnreadableFile
+    from northstar.config.declared_files import InvalidFile
+    from northstar.config.key_changes import KeyChange
+
+    unusable = [KeyChange(kind.command, f"{kind.name} that this version cannot use", "those of the file")]
+    if isinstance(known, UnreadableFile):
+        return unusable
+    try:
+        return kind.changes(settings, known, text)
+    except InvalidFile:
+        if known is None:
+            raise  # a file of the settings, which nobody replaces by applying another
+        return unusable
 
 
 def print_changes(changes: list[KeyChange]) -> None:
@@ -92,7 +113,7 @@ def print_history(kind: FileKind, settings: Settings, *, as_json: bool) -> None:
 
 def take_back(kind: FileKind, settings: Settings, *, yes: bool, as_json: bool) -> None:
     """Have none in force, after asking. Raises what the kind says where none was applied."""
-    known = run(_current(kind, settings))
+    known = run(_standing(kind, settings))
     if known is None:
         raise kind.nothing_applied()
     plan = f"{kind.name} of {known.source} (version {known.version}) are taken back; then {kind.otherwise}"
@@ -109,14 +130,16 @@ def _say(document: dict[str, Any], sentence: str, *, as_json: bool) -> None:
         print_hint(sentence, style="")
 
 
-async def _current(kind: FileKind, settings: Settings) -> AppliedFile | None:
+async def _standing(kind: FileKind, settings: Settings) -> AppliedFile | UnreadableFile | None:
     from northstar.assembly.session import session
 
     async with session(settings) as broker:
-        return await kind.files(broker.cell).current()
+        return await kind.files(broker.cell).standing()
 
 
-async def _apply(kind: FileKind, settings: Settings, text: str, *, source: str, known: AppliedFile | None) -> int:
+async def _apply(
+    kind: FileKind, settings: Settings, text: str, *, source: str, known: AppliedFile | UnreadableFile | None
+) -> int:
     from northstar.assembly.session import session
 
     async with session(settings) as broker:
@@ -136,15 +159,15 @@ async def _kept(kind: FileKind, settings: Settings, version: int) -> AppliedFile
         return found
 
 
-async def _history(kind: FileKind, settings: Settings) -> tuple[AppliedFile | None, list[AppliedFile]]:
+async def _history(kind: FileKind, settings: Settings) -> tuple[AppliedFile | UnreadableFile | None, list[AppliedFile]]:
     from northstar.assembly.session import session
 
     async with session(settings) as broker:
         files = kind.files(broker.cell)
-        return await files.current(), await files.past()
+        return await files.standing(), await files.past()
 
 
-async def _take_back(kind: FileKind, settings: Settings, known: AppliedFile) -> None:
+async def _take_back(kind: FileKind, settings: Settings, known: AppliedFile | UnreadableFile) -> None:
     from northstar.assembly.session import session
 
     async with session(settings) as broker:

@@ -22,7 +22,6 @@ TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     # Typed on the host of a machine, where none of this was said.
     "agent": (),
     "demo": (),
-    "pools diff": (),
     "pools print": (),
     "pools workflow": (),
     "pools workflows": (),

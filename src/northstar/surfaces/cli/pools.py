@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from northstar.surfaces.cli.applying import print_changes
 from northstar.surfaces.cli.exit_codes import FAILED
 from northstar.surfaces.cli.kept_room import check_kept_models
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
@@ -87,7 +88,9 @@ def show(
     _say_whose(said)
 
 
-def shown_pools(file: Path | None, packaged: bool, settings: Callable[[], Settings]) -> ShownPools:
+def shown_pools(
+    file: Path | None, packaged: bool, settings: Callable[[], Settings], *, option: str = "--file"
+) -> ShownPools:
     """Those that a command is to show: of a file, packaged, or else those in force where the settings lead.
 
     Raises:
@@ -96,12 +99,12 @@ def shown_pools(file: Path | None, packaged: bool, settings: Callable[[], Settin
     from northstar.surfaces.cli.pools_shown import in_force, named
 
     if file is not None and packaged:
-        raise typer.BadParameter("say one of --file and --packaged", param_hint="--packaged")
+        raise typer.BadParameter(f"say one of {option} and --packaged", param_hint="--packaged")
     return named(file) if file is not None or packaged else run(in_force(settings()))
 
 
-def _say_whose(said: ShownPools) -> None:
-    print_hint(said.sentence(), style="yellow" if said.absent else "dim")
+def _say_whose(said: ShownPools, before: str = "") -> None:
+    print_hint(f"{before}{said.sentence()}", style="yellow" if said.absent else "dim")
 
 
 def print_() -> None:
@@ -156,21 +159,30 @@ def diff(
     against: Annotated[
         Path | None,
         typer.Option(
-            "--against", metavar="FILE", help="Compare with this file. Default: the pools that come with North Star."
+            "--against", metavar="FILE", help="Compare with this file. Default: the pools in force in the cell."
         ),
     ] = None,
+    packaged: Packaged = False,
     as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    valkey: Valkey = None,
+    cell: CellName = None,
 ) -> None:
-    """Show what a file of pools changes, key by key."""
+    """Show what a file of pools would change in those that are in force, key by key."""
     from northstar.config.pool_changes import pool_changes
 
-    changes = pool_changes(pools_of(against), pools_of(file))
+    after = pools_of(file)
+    said = shown_pools(against, packaged, lambda: settings_of(config, data_dir, valkey, cell), option="--against")
+    changes = pool_changes(said.pools, after)
     if as_json:
-        print_json({"changes": changes})
-    elif changes:
-        print_table(("KEY", "BEFORE", "AFTER"), ((one.key, _word(one.before), _word(one.after)) for one in changes))
+        print_json({"changes": changes, "against": said.as_json()})
+        return
+    if changes:
+        print_changes(changes)
     else:
         console().print("nothing differs")
+    _say_whose(said, "compared with: ")
 
 
 def workflows(file: Other = None, as_json: AsJson = False) -> None:
@@ -213,12 +225,6 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals:
         raise typer.BadParameter(f"{text!r} is not NODE.INPUT=VALUE", param_hint="--set")
     return place, value
-
-
-def _word(value: Any) -> str:
-    from northstar.surfaces.cli.pool_text import word
-
-    return word(value)
 
 
 def _no_such_pool(name: str, pools: Pools) -> Exception:

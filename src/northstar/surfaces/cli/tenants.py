@@ -39,17 +39,11 @@ def _files(cell: Cell) -> AppliedFiles[Tenants]:
 
 
 def _changes(_settings: Settings, known: AppliedFile | None, text: str) -> list[KeyChange]:
-    from northstar.config.key_changes import KeyChange
-    from northstar.config.tenants import InvalidTenants, read_tenants_text, tenant_changes
+    from northstar.config.tenants import read_tenants_text, tenant_changes
     from northstar.domain.tenancy import NO_TENANTS
 
-    after = read_tenants_text(text, source="the file")
-    try:
-        before = NO_TENANTS if known is None else read_tenants_text(known.text, source=known.source)
-        return tenant_changes(before, after)
-    except InvalidTenants:
-        # They can be replaced all the same, or nothing would be routed until a newer North Star comes.
-        return [KeyChange("tenants", "terms that this version cannot use", "those of the file")]
+    before = NO_TENANTS if known is None else read_tenants_text(known.text, source=known.source)
+    return tenant_changes(before, read_tenants_text(text, source="the file"))
 
 
 def _none(_settings: Settings) -> tuple[str, str]:
