@@ -14,13 +14,16 @@ from northstar.broker.planning import changed_candidates, says_the_same
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld, ModelNeed
 from northstar.domain.requirements import Requirements
+from northstar.policy.routing.gpu_pace import GpuPaces
+from northstar.policy.routing.ranking_terms import NO_TERMS, RankingTerms
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot
 from northstar.store.messages import Candidate
 from northstar.store.snapshots import read_candidates, read_snapshot
 from tests.agent.rig import PROFILE, Rig, nonce
-from tests.policy.routing.builders import cell, lane, machine
+from tests.policy.routing.builders import SDXL, cell, lane, machine
 
+H100 = MachineDescription(gpu="NVIDIA H100 80GB HBM3")
 KNOWN = frozenset({Candidate("l1", 6_000, 0), Candidate("l2", 0, 0)})
 
 
@@ -62,6 +65,55 @@ async def test_a_machine_that_is_busier_than_before_is_not_written_again(rig: Ri
     await dispatcher.plan()
     assert len((await link.claim(credits_=2)).jobs) == 2
     assert await dispatcher.plan() == 0
+
+
+async def test_paces_that_are_learned_reach_the_preferences_and_what_moves_them_a_little_writes_nothing(
+    rig: Rig,
+) -> None:
+    """All may take the lane at once, before and after: the waits alone say nothing of paces."""
+    for name, gpu in (("a-slow", "NVIDIA L4"), ("b-fast", "NVIDIA H100 80GB HBM3")):
+        await (await rig.link(name)).register(PROFILE, MachineDescription(gpu=gpu), slots=1, models=())
+    await rig.submit("a", expected_s=20.0)
+    terms = NO_TERMS
+    dispatcher = Dispatcher(rig.cell, new_nonce=nonce, terms=lambda: terms)
+    await dispatcher.plan()
+    assert await preferences(rig) == {"a-slow": 0, "b-fast": 0}
+    terms = by_pace(h100=0.2)
+    assert await dispatcher.plan() == 2
+    assert await preferences(rig) == {"a-slow": 8 * 160, "b-fast": 0}  # 20 s of run against 4
+    for pace in (0.2, 0.21, 0.215):
+        terms = by_pace(h100=pace)
+        assert await dispatcher.plan() == 0
+    terms = by_pace(h100=0.225)  # a little at a time is far by and by
+    assert await dispatcher.plan() == 2
+    assert await preferences(rig) == {"a-slow": 8 * 155, "b-fast": 0}
+
+
+async def test_a_dispatcher_that_comes_when_paces_are_known_already_writes_them_once(rig: Rig) -> None:
+    for name, gpu in (("a-slow", "NVIDIA L4"), ("b-fast", "NVIDIA H100 80GB HBM3")):
+        await (await rig.link(name)).register(PROFILE, MachineDescription(gpu=gpu), slots=1, models=())
+    await rig.submit("a", expected_s=20.0)
+    await Dispatcher(rig.cell, new_nonce=nonce).plan()
+    late = Dispatcher(rig.cell, new_nonce=nonce, terms=lambda: by_pace(h100=0.2))
+    assert (await late.plan(), await late.plan()) == (2, 0)
+    assert await preferences(rig) == {"a-slow": 8 * 160, "b-fast": 0}
+
+
+def by_pace(**factors: float) -> RankingTerms:
+    return RankingTerms(paces=GpuPaces({"l4": 1.0, **factors}))
+
+
+async def preferences(rig: Rig) -> dict[str, int]:
+    known = await read_candidates(rig.cell.client, rig.cell.keys)
+    return {name: one.preference for name, (one,) in known.items()}
+
+
+def test_a_plan_for_two_thousand_machines_alike_of_which_nothing_changed_writes_nothing() -> None:
+    fleet = cell(*(machine(f"m{number}", description=H100) for number in range(2_000)), lane("l", anchors=SDXL))
+    terms = by_pace(h100=0.2)
+    written = changed_candidates(fleet, {}, PatienceRule(), terms=terms)
+    assert len(written) == 2_000
+    assert changed_candidates(fleet, dict(written), PatienceRule(), terms=terms) == []
 
 
 async def test_a_record_of_a_newer_version_does_not_stop_the_plan(rig: Rig) -> None:

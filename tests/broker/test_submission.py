@@ -14,7 +14,7 @@ from northstar.broker.requests import (
     SubmissionTooLarge,
     read_requests,
 )
-from northstar.broker.submission import wanted_job
+from northstar.broker.submission import PLACED_S, Submitter, wanted_job
 from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.jobs import JobRequest, RetryRule
 from northstar.domain.machines import MachineDescription
@@ -22,7 +22,8 @@ from northstar.domain.models import ModelHeld, ModelNeed
 from northstar.domain.refusals import IdempotencyKeyReused, UnknownWord
 from northstar.domain.requirements import Requirements
 from northstar.policy.routing.ready_after import PatienceRule
-from tests.agent.rig import PROFILE, SOON_S, Rig, Runs, soon
+from northstar.store.snapshots import read_candidates
+from tests.agent.rig import PROFILE, SOON_S, Rig, Runs, nonce, soon
 from tests.servers import eventually
 
 SDXL = ModelNeed(name="sdxl", size_bytes=5_000_000_000)
@@ -66,6 +67,20 @@ async def test_work_goes_to_the_machine_that_has_its_models(rig: Rig) -> None:
         assert (await link.claim(credits_=1)).jobs == []
     await rig.submit("a", requires=Requirements(models=(SDXL,)))
     assert (await rig.record("a")).machine == "warm"
+
+
+async def test_a_lane_that_gets_jobs_all_the_time_is_ranked_again_by_and_by(rig: Rig) -> None:
+    """Links, paces and holders move: its first ranking is not the one for ever."""
+    now_s = 0.0
+    submitter = Submitter(rig.cell, new_id=lambda: nonce() + nonce(), monotonic=lambda: now_s, view_s=0)
+    await rig.joined("m")
+    ranked = []
+    for number in range(6):
+        now_s = number * (PLACED_S / 2 - 1)
+        await submitter.submit([JobRequest(service="waits", id=f"job-{number}")])
+        ranked.append("m" in await read_candidates(rig.cell.client, rig.cell.keys))
+        await rig.cell.set_candidates([("m", [])], nonce=nonce())
+    assert ranked == [True, False, False, True, False, False]
 
 
 async def test_a_batch_is_accepted_whole_or_not_at_all(rig: Rig) -> None:

@@ -60,7 +60,8 @@ class Dispatcher:
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()
         self._terms = terms
-        self._near: frozenset[str] | None = None
+        # What candidates in the cell are taken to be ranked by that were written before this dispatcher came.
+        self._ranked_by = NO_TERMS
         self._plan_every_s = plan_every_s
         self._tick_every_s = tick_at_least_every_s
         self._due = asyncio.Event()
@@ -127,12 +128,14 @@ class Dispatcher:
         known = await self._reader.candidates()
         snapshot = await self._decided()
         terms = self._terms()
-        if self._near not in {None, terms.near}:
-            known = {}  # of waits alone it could not be seen that machines near users are preferred by now, or no more
+        by_others = not terms.rank_as(self._ranked_by)
+        if by_others:
+            known = {}  # of waits alone it could not be seen that other machines are preferred by now: near users, or faster
         changed = await _aside(snapshot, lambda: changed_candidates(snapshot, known, self._rule, self._machines, terms))
         for first in range(0, len(changed), MACHINES_PER_CALL):
             await self._cell.set_candidates(changed[first : first + MACHINES_PER_CALL], nonce=self._new_nonce())
-        self._near = terms.near
+        if by_others:  # and not at every plan: what moves a little each time has moved far by and by
+            self._ranked_by = terms
         return len(changed)
 
     async def _decided(self) -> CellSnapshot:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from northstar.policy.routing.given_slots import GivenBatch
     from northstar.store.cell import Cell
 
-#: A lane that got a job so recently is still there: an idle one is kept for a minute (`CellLimits.lane_ttl_ms`).
+#: So long a lane's ranking of machines holds, however many jobs it gets: links, paces and holders move meanwhile. A lane that got a job so
+#: recently is still there: an idle one is kept for a minute (`CellLimits.lane_ttl_ms`).
 PLACED_S = 30.0
 #: What a job counts for in its tenant's fair share of which nobody says how long it takes, seconds.
 UNKNOWN_COST_S = 1.0
@@ -123,7 +124,8 @@ class Submitter:
         self._weights = weights or {}
         self._rule = rule or PatienceRule()
         self._catalogue = catalogue
-        self._placed: dict[str, float] = {}
+        #: Lane -> when its machines were ranked here; not when it was last used, or a lane with a job every few seconds would go by its first ranking for ever.
+        self._ranked: dict[str, float] = {}
         self._forgot_s = -math.inf
 
     async def submit(self, requests: Sequence[JobRequest]) -> list[Submitted]:
@@ -149,7 +151,8 @@ class Submitter:
         routed = await self._routed(requests, ids, given)
         whole = await self._whole(requests, routed)
         lane_keys = [one.request.lane() for one, _ in whole]
-        view = await self._view_for({lane.key for lane in lane_keys})
+        unranked = self._unranked({lane.key for lane in lane_keys})
+        view = await self.view.now() if unranked else None
         numbers: dict[str, int] = {}
         lanes: list[WantedLane] = []
         jobs: list[WantedJob] = []
@@ -157,7 +160,7 @@ class Submitter:
             zip(ids, requests, whole, lane_keys, strict=True)
         ):
             if lane.key not in numbers:
-                seen = None if self._is_placed(lane.key) else view
+                seen = view if lane.key in unranked else None
                 lanes.append(self._wanted_lane(lane, seen, resolved, routed[place] if routed else None))
                 numbers[lane.key] = len(lanes)
             number, weight = numbers[lane.key], self._weight(request.tenant)
@@ -170,8 +173,8 @@ class Submitter:
             raise await self._with_known_words(exc) from exc
         if routed:
             given.taken([not job.replayed for job in accepted])
-        if view is None or view.snapshot.machines:
-            self._placed.update(dict.fromkeys(numbers, self._monotonic()))
+        if view is not None and view.snapshot.machines:
+            self._ranked.update(dict.fromkeys(unranked, self._monotonic()))
         await self._deploy(routed, lanes, view)
         if not routed:
             return [Accepted(job=job) for job in accepted]
@@ -269,14 +272,10 @@ class Submitter:
         declare = f"; northstar models add URL --name {word} declares it" if kind == "model" else ""
         return UnknownWord(error.facts | {"known": f" (known: {text}{declare})"})
 
-    def _is_placed(self, lane_key: str) -> bool:
-        """Whether the cell knows the lane and policy has ranked machines for it."""
-        return self._monotonic() - self._placed.get(lane_key, -math.inf) < PLACED_S
-
-    async def _view_for(self, lane_keys: set[str]) -> SeenFleet | None:
-        """The machines, if a lane needs a ranking; read anew when what is known is old. Old placements are forgotten on the way."""
+    def _unranked(self, lane_keys: set[str]) -> set[str]:
+        """Those of the lanes for which policy has not ranked machines, or not lately; older rankings are forgotten on the way."""
         now_s = self._monotonic()
         if now_s - self._forgot_s >= PLACED_S:
             self._forgot_s = now_s
-            self._placed = {key: at_s for key, at_s in self._placed.items() if now_s - at_s < PLACED_S}
-        return None if all(self._is_placed(key) for key in lane_keys) else await self.view.now()
+            self._ranked = {key: at_s for key, at_s in self._ranked.items() if now_s - at_s < PLACED_S}
+        return {key for key in lane_keys if now_s - self._ranked.get(key, -math.inf) >= PLACED_S}

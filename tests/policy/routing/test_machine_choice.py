@@ -12,7 +12,8 @@ from northstar.domain.machines import MachineDescription
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
-from northstar.policy.routing.machine_choice import Completion, JobNeed, expected_completion, link_class, link_rate
+from northstar.policy.routing.links import link_class, link_rate
+from northstar.policy.routing.machine_choice import Completion, JobNeed, expected_completion
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 from tests.policy.routing.builders import GB, cell, machine, profile, wanted
 

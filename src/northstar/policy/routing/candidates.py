@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,15 @@ from northstar.policy.routing.fleet_index import FleetIndex, Holders, fetch_left
 from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.machine_choice import JobNeed, next_slot_s
 from northstar.policy.routing.ranking_terms import NO_TERMS
-from northstar.policy.routing.ready_after import Better, PatienceRule, patience_ms, start_cost_ms
+from northstar.policy.routing.ready_after import (
+    Better,
+    First,
+    PatienceRule,
+    firsts_of,
+    lacking_of,
+    load_ms,
+    patience_ms,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -29,6 +38,11 @@ MAX_CANDIDATES = 64
 #: So many places belong to the lanes whose first job comes first in the cell, however long this machine must leave them to others.
 #: The claim chooses by order among candidates only, so what is urgent, or a tenant's fair turn, must always be among them.
 HEAD_PLACES = 32
+#: A preference tells tenths of seconds up to this many of them; what takes longer is told in steps of a seventh of a per cent.
+_EXACT_TENTHS = 4_096
+_STEPS_PER_DOUBLING = 512
+#: The most that a cell keeps of a preference (16 bits): more than a day.
+_LAST = 65_535
 
 
 class Choice(msgspec.Struct, frozen=True, order=True):
@@ -74,15 +88,22 @@ def holders_of(
     working = [machine for machine in machines if machine.takes_work]
     soon = [one for one in working if all(name in one.held or name in one.fetching for name, _ in anchors)]
     holding = [one for one in soon if _holds(one, anchors)]
-    left_ms = 0.0 if holding else min((fetch_left_ms(one, anchors, now_ms) for one in soon), default=0.0)
     warm = [one for one in holding if _is_warm(one, anchors)]
-    return Holders(resident=_better(warm, paces), anywhere=_better(holding, paces), soon=_better(soon, paces, left_ms))
+    loading_ms = load_ms(sum(size_bytes for _, size_bytes in anchors))
 
+    def better(machines: Collection[MachineState]) -> Better:
+        slots = [(machine.slots, min(machine.used, machine.slots)) for machine in machines]
+        firsts = firsts_of(
+            First(
+                paces.of(one.gpu_class),
+                0.0 if _holds(one, anchors) else fetch_left_ms(one, anchors, now_ms),
+                0.0 if _is_warm(one, anchors) else loading_ms,
+            )
+            for one in machines
+        )
+        return Better(len(slots), sum(all_ for all_, _ in slots), sum(used for _, used in slots), firsts)
 
-def _better(machines: Collection[MachineState], paces: GpuPaces, left_ms: float = 0.0) -> Better:
-    slots = [(machine.slots, min(machine.used, machine.slots)) for machine in machines]
-    pace = paces.fastest(machine.gpu_class for machine in machines)
-    return Better(len(slots), sum(all_ for all_, _ in slots), sum(used for _, used in slots), left_ms, pace)
+    return Holders(resident=better(warm), anywhere=better(holding), soon=better(soon))
 
 
 def better_than(machine: MachineState, anchors: Anchors, holders: Holders) -> Better:
@@ -111,27 +132,40 @@ def start_of(
     lag_ms = 1_000 * lane.run_s * (pace - fastest)
     if _is_warm(machine, lane.anchors):
         return Start(lag_ms, 0)
-    cost_ms = start_cost_ms(
-        lane.anchors,
-        held=machine.held,
-        bytes_per_s=machine.download_bytes_per_s,
-        fetching=machine.fetching,
-        now_ms=now_ms,
-        rule=rule,
-    )
+    lacking = lacking_of(lane.anchors, held=machine.held, fetching=machine.fetching, now_ms=now_ms)
     better = better_than(machine, lane.anchors, holders)
-    wait_ms = patience_ms(cost_ms, waiting=lane.waiting, better=better, run_s=lane.run_s, rule=rule, pace=pace)
-    return Start(cost_ms + lag_ms, wait_ms)
+    wait_ms = patience_ms(
+        lacking.patience_cost_ms(machine.download_bytes_per_s),
+        waiting=lane.waiting,
+        better=better,
+        run_s=lane.run_s,
+        rule=rule,
+        pace=pace,
+        loads_ms=load_ms(lacking.unloaded),
+    )
+    return Start(lacking.start_ms(machine.download_bytes_per_s) + lag_ms, wait_ms)
 
 
 def preference_of(machine: MachineState, cost_ms: float, *, pace: float = 1.0, is_far: bool = False) -> int:
     """What the cell compares between machines that may take a job equally soon: when each has it done, and then which is emptier.
 
-    Of the run only counts by how much longer it takes than on the fastest GPU (`Start`). Tenths of seconds times 8, and how many of its slots are used, of which 7 are as good as more; one that is far from its users,
-    where that counts, is as good as one with another slot used. A cell keeps 16 bits of it.
+    Of the run only counts by how much longer it takes than on the fastest GPU (`Start`). Eight times what `_told` makes of the tenths of
+    seconds, and how many of its slots are used, of which 7 are as good as more; one that is far from its users, where that counts, is as
+    good as one with another slot used. A cell keeps 16 bits of it.
     """
-    tenths = int(10 * next_slot_s(machine, pace=pace) + cost_ms / 100)
-    return min(65_535, 8 * tenths + min(7, machine.used + is_far))
+    tenths = 10 * next_slot_s(machine, pace=pace) + cost_ms / 100
+    return min(_LAST, 8 * _told(tenths) + min(7, machine.used + is_far))
+
+
+def _told(tenths: float) -> int:
+    """Tenths of seconds, and beyond 6 min 50 s their logarithm: a fetch of an hour is told from one of two, and neither from its twin.
+
+    >>> _told(4_095.9), _told(4_096), _told(2 * 4_096)
+    (4095, 4096, 4608)
+    """
+    if tenths < _EXACT_TENTHS:
+        return max(0, int(tenths))
+    return _EXACT_TENTHS + int(_STEPS_PER_DOUBLING * math.log2(tenths / _EXACT_TENTHS))
 
 
 def wait_class(ready_after_ms: int) -> int:

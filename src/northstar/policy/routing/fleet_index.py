@@ -17,15 +17,15 @@ import msgspec
 from northstar.policy.routing.bit_sets import Bits, lowest
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.gpu_pace import NO_PACES
+from northstar.policy.routing.links import link_rate
 from northstar.policy.routing.machine_choice import (
     Completion,
     JobNeed,
     completion,
     expected_completion,
-    link_rate,
 )
 from northstar.policy.routing.machine_order import Order, ordered
-from northstar.policy.routing.ready_after import Better
+from northstar.policy.routing.ready_after import Better, First, firsts_of, load_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 MAX_PARTS: Final = 256
 #: Classes whose fit is remembered; a cell has fewer.
 MAX_CLASSES: Final = 10_000
+#: Every machine, where GPUs are not told apart.
+_OF_ONE_PACE: Final[tuple[tuple[float, Bits], ...]] = ((1.0, -1),)
 
 
 class Ranked(msgspec.Struct, frozen=True, order=True):
@@ -142,10 +144,11 @@ class FleetIndex:
             soon, anywhere, resident = soon & (here | coming), anywhere & here, resident & warm
         by_pace = sorted((job.pace_on(name), bits) for name, bits in order.gpus.items()) if job.run_s else ()
         return holders_among(
-            lambda bits: order.better(bits, by_pace),
+            order.better,
             order.machines,
             job.models,
             sets=(resident, anywhere, soon),
+            by_pace=by_pace,
             now_ms=self.snapshot.now_ms,
         )
 
@@ -218,20 +221,38 @@ class FleetIndex:
 
 
 def holders_among(
-    better: Callable[[Bits], Better],
+    better: Callable[[Bits, tuple[First, ...]], Better],
     machines: Sequence[MachineState],
     models: Sequence[tuple[str, int]],
     *,
     sets: tuple[Bits, Bits, Bits],
+    by_pace: Sequence[tuple[float, Bits]],
     now_ms: int,
 ) -> Holders:
-    """The holders in `sets` of `machines`: with all models in memory, at least on disk, at least soon; `better` adds up their slots."""
-    resident, anywhere, soon = sets
-    to_come = better(soon)
-    if soon and not anywhere:
-        left_ms = min(fetch_left_ms(machines[place], models, now_ms) for place in lowest(soon, soon.bit_count()))
-        to_come = msgspec.structs.replace(to_come, left_ms=left_ms)
-    return Holders(resident=better(resident), anywhere=better(anywhere), soon=to_come)
+    """The holders in `sets` of `machines`: with all models in memory, at least on disk, at least soon; `better` adds up their slots.
+
+    `by_pace` are all machines by the pace of their GPUs, the fastest first; none where no pace is known.
+    """
+    resident, anywhere, _ = sets
+    loading_ms = load_ms(sum(size_bytes for _, size_bytes in models))
+
+    def firsts(bits: Bits) -> tuple[First, ...]:
+        found: list[First] = []
+        for pace, some in by_pace or _OF_ONE_PACE:
+            here = bits & some
+            if here & resident:
+                found.append(First(pace))
+                break  # no slower one begins sooner
+            if here & anywhere:
+                found.append(First(pace, 0.0, loading_ms))
+            elif here and (not found or found[-1].left_ms):
+                left_ms = min(
+                    fetch_left_ms(machines[place], models, now_ms) for place in lowest(here, here.bit_count())
+                )
+                found.append(First(pace, left_ms, loading_ms))
+        return firsts_of(found)
+
+    return Holders(*(better(bits, firsts(bits)) for bits in sets))
 
 
 def fetch_left_ms(machine: MachineState, models: Iterable[tuple[str, int]], now_ms: int) -> float:

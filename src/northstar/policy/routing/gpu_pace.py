@@ -45,6 +45,15 @@ class GpuPaces(msgspec.Struct, frozen=True):
         own = {name: _bounded(seconds / expected_s) for name, seconds in run_s.items()}
         return GpuPaces({**self.factors, **own}) if own else self
 
+    def moved_from(self, before: GpuPaces, *, by: float) -> bool:
+        """Whether a class is faster or slower than it was, by more than such a part of the smaller pace.
+
+        >>> GpuPaces({"l4": 2.0}).moved_from(GpuPaces({"l4": 1.9}), by=0.1), GpuPaces({"l4": 2.0}).moved_from(NO_PACES, by=0.1)
+        (False, True)
+        """
+        pairs = ((self.of(name), before.of(name)) for name in {*self.factors, *before.factors})
+        return any(max(pair) > (1 + by) * min(pair) for pair in pairs)
+
     def fastest(self, gpu_classes: Iterable[str]) -> float:
         """The pace of the fastest of these; 1 where there is none."""
         return min(map(self.of, gpu_classes), default=1.0) if self.factors else 1.0

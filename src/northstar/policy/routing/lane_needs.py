@@ -9,7 +9,7 @@ import msgspec
 from northstar.policy.routing.bit_sets import Bits, amounts, bits_by_name, bits_of
 from northstar.policy.routing.fleet_index import Holders, holders_among
 from northstar.policy.routing.gpu_pace import NO_PACES
-from northstar.policy.routing.ready_after import Better
+from northstar.policy.routing.ready_after import Better, First
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,9 +45,8 @@ def lane_needs(
     examples = [group.example for group in active]
     by_pace = _bits_by_pace(examples, paces)
 
-    def better(bits: Bits) -> Better:
-        pace = next((pace for pace, some in by_pace if some & bits), 1.0)
-        return Better(machines.over(bits), slots.over(bits), used.over(bits), pace=pace)
+    def better(bits: Bits, firsts: tuple[First, ...]) -> Better:
+        return Better(machines.over(bits), slots.over(bits), used.over(bits), firsts)
 
     having, serving = _bits_by_model(examples), _bits_by_class(examples, fits)
     known: dict[tuple[str, Anchors], LaneNeed] = {}
@@ -61,7 +60,7 @@ def lane_needs(
                 _all(fitting, lane.anchors, having[1]),
                 _all(fitting, lane.anchors, having[2]),
             )
-            holders = holders_among(better, examples, lane.anchors, sets=sets, now_ms=now_ms)
+            holders = holders_among(better, examples, lane.anchors, sets=sets, by_pace=by_pace, now_ms=now_ms)
             known[key] = LaneNeed(lane.anchors, sum(size_bytes for _, size_bytes in lane.anchors), holders)
         found.append(known[key])
     return found

@@ -8,13 +8,13 @@ Management Science 45, 1999), each as if it had just begun; links count in steps
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from northstar.policy.routing.gpu_pace import NO_PACES
-from northstar.policy.routing.ready_after import ASSUMED_BYTES_PER_S, BELIEVED_BYTES_PER_S, LOAD_BYTES_PER_S
+from northstar.policy.routing.links import link_class, link_rate
+from northstar.policy.routing.ready_after import LOAD_BYTES_PER_S
 from northstar.policy.routing.snapshot import ASSUMED_RUN_S
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 #: Models of a job that the choice looks at, the largest: the others are adapters, or come to little beside them.
 MAX_MODELS: Final = 8
-_STEPS_PER_OCTAVE: Final = 2
 
 
 class JobNeed(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +101,7 @@ def expected_completion(machine: MachineState, job: JobNeed, *, now_ms: int, pac
 def completion(*, wait_s: float, left_s: float, missing: int, unloaded: int, link: int, run_s: float) -> Completion:
     """Put together what was found: a fetch in flight goes on while the job waits, the others begin with it.
 
+    >>> from northstar.policy.routing.links import link_class
     >>> completion(wait_s=0.0, left_s=0.0, missing=4_000_000_000, unloaded=4_000_000_000, link=link_class(125e6), run_s=20.0)
     Completion(wait_s=0.0, fetch_s=42.14..., load_s=2.5, run_s=20.0)
     """
@@ -118,18 +118,3 @@ def next_slot_s(machine: MachineState, vram_mb: int = 0, *, pace: float = 1.0) -
     if not machine.used or (machine.used < machine.slots and vram_mb <= machine.vram_free_mb):
         return 0.0
     return pace * machine.work_ahead_s / machine.used**2
-
-
-def link_class(bytes_per_s: float) -> int:
-    """Links that count alike: two classes for each doubling of the rate. A rate that was not measured is assumed, a boast cut."""
-    believed = min(bytes_per_s or ASSUMED_BYTES_PER_S, BELIEVED_BYTES_PER_S)
-    return math.floor(math.log2(max(1.0, believed)) * _STEPS_PER_OCTAVE)
-
-
-def link_rate(link: int) -> float:
-    """Bytes per second that the slowest link of a class carries.
-
-    >>> round(link_rate(link_class(125_000_000.0)) / 1e6), link_class(0.0) == link_class(ASSUMED_BYTES_PER_S)
-    (95, True)
-    """
-    return float(2.0 ** (link / _STEPS_PER_OCTAVE))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.policy.routing.bit_sets import Amounts, Bits, amounts, bits_by_name, bits_of
-from northstar.policy.routing.machine_choice import link_class, next_slot_s
-from northstar.policy.routing.ready_after import Better
+from northstar.policy.routing.links import link_class
+from northstar.policy.routing.machine_choice import next_slot_s
+from northstar.policy.routing.ready_after import Better, First
 from northstar.policy.routing.snapshot import MachineState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from northstar.policy.routing.gpu_pace import GpuPaces
 
@@ -33,10 +34,9 @@ class Order(msgspec.Struct, frozen=True):
     slots: Amounts
     used: Amounts
 
-    def better(self, bits: Bits, by_pace: Sequence[tuple[float, Bits]] = ()) -> Better:
-        """The slots of some of them, how many are used, and the pace of the fastest; `by_pace` are all machines, the fastest first."""
-        pace = next((pace for pace, some in by_pace if some & bits), 1.0)
-        return Better(bits.bit_count(), self.slots.over(bits), self.used.over(bits), pace=pace)
+    def better(self, bits: Bits, firsts: tuple[First, ...]) -> Better:
+        """Some of them: how many, their slots, and how many of these are used; `firsts` are of them."""
+        return Better(bits.bit_count(), self.slots.over(bits), self.used.over(bits), firsts)
 
 
 def ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> Order:

@@ -28,18 +28,21 @@ from northstar.policy.routing.candidates import (
 from northstar.policy.routing.lane_needs import lane_needs
 from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import (
-    ASSUMED_BYTES_PER_S,
-    Better,
+    First,
+    Lacking,
     fetch_ms,
-    holders_wait_s,
+    lacking_of,
+    left_to_ms,
+    load_ms,
     patience_ms,
-    start_cost_ms,
+    queue_s,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from northstar.policy.routing.alike import Alike
+    from northstar.policy.routing.lane_needs import LaneNeed
     from northstar.policy.routing.ranking_terms import RankingTerms
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
@@ -57,14 +60,17 @@ _IDLE = 64
 class _Asked(NamedTuple):
     """What a machine that holds none of a lane's models must know of the lane.
 
-    Bytes, ms until a holder is free, the rank without the wait, ms of a run, and the pace of the fastest holder.
+    Bytes, ms to load them, the rank without the wait, ms of a run, ms that the holders are busy (always, where there are none), ms until one is free
+    that has the models, and those of them that could begin first.
     """
 
     bytes: int
-    until_free_ms: float
+    load_ms: float
     base: int
     run_ms: float
-    pace: float
+    queue_ms: float
+    until_free_ms: float
+    firsts: tuple[First, ...]
 
 
 class _Ranked(msgspec.Struct, frozen=True):
@@ -130,14 +136,7 @@ class _Plan:
         self._lanes = sorted(snapshot.lanes.values(), key=lane_order)
         self._needs = lane_needs(self._lanes, self._groups, snapshot.fits, now_ms=snapshot.now_ms, paces=terms.paces)
         self._asked = [
-            _Asked(
-                need.bytes,
-                _until_free_ms(lane, need.holders.soon),
-                _base(place, lane),
-                1_000 * lane.run_s,
-                need.holders.soon.pace,
-            )
-            for place, (lane, need) in enumerate(zip(self._lanes, self._needs, strict=True))
+            _asked(place, lane, need) for place, (lane, need) in enumerate(zip(self._lanes, self._needs, strict=True))
         ]
         self._asking = _lanes_by_model(self._lanes)
         self._fitting = _places_by_profile(self._lanes, snapshot.fits, {group.example.profile for group in groups})
@@ -185,15 +184,14 @@ class _Plan:
         if self._cold is not None and self._cold.link == link:
             return self._cold
         at_once, open_ = self._sides(machine.profile)
-        bytes_per_s = machine.download_bytes_per_s or ASSUMED_BYTES_PER_S
-        cap_ms, share, asked, pace = self._rule.cap_ms, self._rule.share, self._asked, link[2]
+        rule, asked, (_, bytes_per_s, pace) = self._rule, self._asked, link
         waits_ms: dict[int, int] = {}
         for place in open_:
-            lacking, until_free_ms, _, run_ms, holders_pace = asked[place]
-            cost_ms = min(1_000 * lacking / bytes_per_s, cap_ms)
-            if holders_pace > pace:
-                cost_ms -= run_ms * (holders_pace - pace)
-            waits_ms[place] = 0 if until_free_ms >= cost_ms else int(share * cost_ms)
+            missing, loads_ms, _, run_ms, queue_ms, _, firsts = asked[place]
+            cost_ms = fetch_ms(missing, bytes_per_s)
+            waits_ms[place] = left_to_ms(
+                cost_ms, queue_ms, firsts, run_ms=run_ms, rule=rule, pace=pace, loads_ms=loads_ms
+            )
         ranks = [self._rank_of(place, wait_ms) for place, wait_ms in waits_ms.items()]
         self._cold = _Ranked(link, sorted([*at_once, *ranks]), waits_ms)
         return self._cold
@@ -208,7 +206,9 @@ class _Plan:
         return self._by_side[profile]
 
     def _cold_cost(self, machine: MachineState, place: int) -> float:
-        return min(fetch_ms(self._needs[place].bytes, machine.download_bytes_per_s), self._rule.cap_ms)
+        all_bytes = self._asked[place].bytes
+        lacking = Lacking(absent=True, left_ms=0.0, missing=all_bytes, unloaded=all_bytes)
+        return lacking.start_ms(machine.download_bytes_per_s)
 
     def _lag_ms(self, machine: MachineState, place: int) -> float:
         """By how much longer the run takes there than on the fastest GPU of the fleet."""
@@ -223,29 +223,32 @@ class _Plan:
         need, held = self._needs[place], machine.held
         if all(held.get(name) == "resident" for name, _ in need.anchors):
             return Start(self._lag_ms(machine, place), 0)
-        cost_ms = start_cost_ms(
-            need.anchors,
-            held=held,
-            bytes_per_s=machine.download_bytes_per_s,
-            fetching=machine.fetching,
-            now_ms=self._now_ms,
-            rule=self._rule,
-        )
+        lacking = lacking_of(need.anchors, held=held, fetching=machine.fetching, now_ms=self._now_ms)
         lane, better = self._lanes[place], better_than(machine, need.anchors, need.holders)
         wait_ms = patience_ms(
-            cost_ms,
+            lacking.patience_cost_ms(machine.download_bytes_per_s),
             waiting=lane.waiting,
             better=better,
             run_s=lane.run_s,
             rule=self._rule,
             pace=self._paces.of(machine.gpu_class),
+            loads_ms=load_ms(lacking.unloaded),
         )
-        return Start(cost_ms + self._lag_ms(machine, place), wait_ms)
+        return Start(lacking.start_ms(machine.download_bytes_per_s) + self._lag_ms(machine, place), wait_ms)
 
 
-def _until_free_ms(lane: LaneState, better: Better) -> float:
-    """Milliseconds until a better machine is free for the lane's last job; never, where there is none."""
-    return holders_wait_s(lane.waiting, better, run_s=lane.run_s) * 1_000 if better.slots else math.inf
+def _asked(place: int, lane: LaneState, need: LaneNeed) -> _Asked:
+    better = need.holders.soon
+    queue_ms = 1_000 * queue_s(lane.waiting, better, run_s=lane.run_s) if better.slots else math.inf
+    return _Asked(
+        need.bytes,
+        load_ms(need.bytes),
+        _base(place, lane),
+        1_000 * lane.run_s,
+        queue_ms,
+        queue_ms + better.left_ms,
+        better.firsts,
+    )
 
 
 def _base(place: int, lane: LaneState) -> int:

@@ -13,8 +13,8 @@ import msgspec
 
 from northstar.domain.pools import UNIFORM
 from northstar.policy.routing.fit import FitDecision, decide_fit
+from northstar.policy.routing.links import ASSUMED_BYTES_PER_S, BELIEVED_BYTES_PER_S
 from northstar.policy.routing.pool_fallback import PoolCapacity
-from northstar.policy.routing.ready_after import ASSUMED_BYTES_PER_S, BELIEVED_BYTES_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

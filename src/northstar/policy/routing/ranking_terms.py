@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from northstar.policy.routing.snapshot import CellSnapshot
 
 
+#: A pace that moves by less, since machines were last ranked by it, is the same pace: each finished run moves it a little.
+SAME_PACE_WITHIN: Final = 0.1
+
+
 class RankingTerms(msgspec.Struct, frozen=True):
     """How fast classes of GPU are, and which pools' work goes to machines near its users before equal ones."""
 
     paces: GpuPaces = NO_PACES
     near: frozenset[str] = frozenset()
+
+    def rank_as(self, before: RankingTerms) -> bool:
+        """Whether what was ranked by those before may stay: the same pools, and every GPU about as fast."""
+        return self.near == before.near and not self.paces.moved_from(before.paces, by=SAME_PACE_WITHIN)
 
     def far_profiles(self, snapshot: CellSnapshot) -> frozenset[str]:
         """Profiles of machines that do not stand near users; none where no pool asks."""

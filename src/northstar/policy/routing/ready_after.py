@@ -1,25 +1,22 @@
 """How long a lane's job must have waited before a machine that lacks its models may take it (delay scheduling).
 
 Zaharia et al., "Delay Scheduling" (EuroSys 2010): waiting a little for a machine that holds the data beats moving the data.
-Here the patience follows from what *this* machine would have to fetch over its link, or to load, against how long the job would wait
-for a holder, counting those that wait for it already (residency is not occupancy): half of the own fetch while the holders are
-free sooner than that fetch takes, and none once they cannot keep up. Measured against the rule before it in
-`docs/decisions/0013-which-machine.md`.
+Here the patience follows from what *this* machine would have to fetch over its link, or to load, less what a faster GPU makes up for,
+against how long the job would wait for a holder, counting those that wait for it already (residency is not occupancy): half of
+that, as far as the cap allows, while the holders are free sooner, and none once they cannot keep up. Measured against the rule before it in `docs/decisions/0013-which-machine.md`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from northstar.policy.routing.links import ASSUMED_BYTES_PER_S, counted_rate
 
-#: Used while a machine's link is not measured: 50 MB/s, a common consumer line.
-ASSUMED_BYTES_PER_S = 50_000_000.0
-#: The fastest link that is believed, 10 Gbit/s: a machine says itself how fast its link is, and nobody shall come first by a boast.
-BELIEVED_BYTES_PER_S = 1_250_000_000.0
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
 #: What a disk gives to a GPU, bytes per second: a 4.4 GB model in 2.8 s, as measured in a fleet of image machines.
 LOAD_BYTES_PER_S = 1_600_000_000.0
 
@@ -27,59 +24,109 @@ LOAD_BYTES_PER_S = 1_600_000_000.0
 class PatienceRule(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of the rule."""
 
-    #: The longest fetch that counts, ms, however large the model.
+    #: The most that counts of a fetch, less what a faster GPU makes up for, ms, however large the model.
     cap_ms: int = 30_000
-    #: The part of the own fetch, or load, for which a job is left to machines that have what this one lacks.
+    #: The part of that for which a job is left to machines that have what this one lacks.
     share: float = 0.5
+
+
+class First(NamedTuple):
+    """Of the better machines whose GPUs have this pace, the one that could begin first: ms until its models are there, and are loaded."""
+
+    pace: float = 1.0
+    left_ms: float = 0.0
+    load_ms: float = 0.0
 
 
 class Better(msgspec.Struct, frozen=True):
     """Machines that could start a lane's jobs sooner, because they lack less: how many, their slots, and how many of these are used.
 
-    `left_ms` passes until the first of them has everything that is on its way to it; 0 where one has.
+    `firsts` are those of them that could have a job done first, depending on how long it runs: the fastest first, slower ones only
+    where they can begin sooner.
     """
 
     machines: int = 0
     slots: int = 0
     used: int = 0
-    left_ms: float = 0.0
-    #: Of the fastest of their GPUs (`gpu_pace`).
-    pace: float = 1.0
+    firsts: tuple[First, ...] = (First(),)
+
+    @property
+    def pace(self) -> float:
+        """Of the fastest of their GPUs (`gpu_pace`)."""
+        return self.firsts[0].pace
+
+    @property
+    def left_ms(self) -> float:
+        """Until the first of them has everything that is on its way to it; 0 where one has."""
+        return min(one.left_ms for one in self.firsts)
 
 
-def start_cost_ms(
-    anchors: Sequence[tuple[str, int]],
-    *,
-    held: Mapping[str, str],
-    bytes_per_s: float,
-    fetching: Mapping[str, int],
-    now_ms: int,
-    rule: PatienceRule,
-) -> float:
-    """Milliseconds of fetching, or of loading where nothing is missing, until a machine could start. Never above the cap.
+def firsts_of(found: Iterable[First]) -> tuple[First, ...]:
+    """Those that no other one beats whatever the run; `Better`'s default where there is none.
+
+    >>> firsts_of([First(1.0, 0.0), First(2.0, 0.0), First(0.5, 3_000.0)])
+    (First(pace=0.5, left_ms=3000.0, load_ms=0.0), First(pace=1.0, left_ms=0.0, load_ms=0.0))
+    """
+    kept: list[First] = []
+    for one in sorted(found):
+        if not kept or one.left_ms + one.load_ms < kept[-1].left_ms + kept[-1].load_ms:
+            kept.append(one)
+    return tuple(kept) or (First(),)
+
+
+class Lacking(NamedTuple):
+    """What a machine lacks of a lane's models: whether it must wait for any, ms until what is on its way is there, and bytes.
+
+    `missing` bytes nobody brings yet, and `unloaded` ones, among them these, are not in memory.
+    """
+
+    absent: bool
+    left_ms: float
+    missing: int
+    unloaded: int
+
+    def patience_cost_ms(self, bytes_per_s: float) -> float:
+        """What the patience follows from: the fetch over a link measured so fast (0: not measured), or the load where nothing is missing.
+
+        >>> Lacking(absent=True, left_ms=0.0, missing=6_000_000_000, unloaded=6_000_000_000).patience_cost_ms(1e9)
+        6000.0
+        """
+        return self.left_ms + fetch_ms(self.missing, bytes_per_s) if self.absent else load_ms(self.unloaded)
+
+    def start_ms(self, bytes_per_s: float) -> float:
+        """Until a machine with a slot free could start: fetch and load, by the same steps of links as `machine_choice.completion`."""
+        return self.left_ms + fetch_ms(self.missing, counted_rate(bytes_per_s)) + load_ms(self.unloaded)
+
+
+def lacking_of(
+    anchors: Sequence[tuple[str, int]], *, held: Mapping[str, str], fetching: Mapping[str, int], now_ms: int
+) -> Lacking:
+    """What a machine lacks of models given as (name, bytes).
 
     Args:
-        anchors: the lane's anchor models as (name, bytes).
+        anchors: the lane's anchor models.
         held: models on the machine: name -> 'resident' or 'disk'.
-        bytes_per_s: its measured download rate; 0 is unknown.
         fetching: models on their way to it: name -> expected end, ms; only what is left counts.
         now_ms: the time of what is known.
-        rule: the parameters.
-
-    >>> start_cost_ms([("sdxl", 6_000_000_000)], held={}, bytes_per_s=1e9, fetching={}, now_ms=0, rule=PatienceRule())
-    6000.0
     """
-    absent = [(name, size_bytes) for name, size_bytes in anchors if name not in held]
-    if not absent:
-        return min(load_ms(sum(size for name, size in anchors if held[name] != "resident")), rule.cap_ms)
-    lacking = sum(size_bytes for name, size_bytes in absent if name not in fetching)
-    left_ms = max((fetching[name] - now_ms for name, _ in absent if name in fetching), default=0)
-    return min(max(0, left_ms) + fetch_ms(lacking, bytes_per_s), rule.cap_ms)
+    absent, left_ms, missing, unloaded = False, 0.0, 0, 0
+    for name, size_bytes in anchors:
+        state = held.get(name)
+        if state == "resident":
+            continue
+        unloaded += size_bytes
+        if state is None:
+            absent = True
+            if name in fetching:
+                left_ms = max(left_ms, fetching[name] - now_ms)
+            else:
+                missing += size_bytes
+    return Lacking(absent, left_ms, missing, unloaded)
 
 
-def fetch_ms(lacking_bytes: int, bytes_per_s: float) -> float:
+def fetch_ms(missing_bytes: int, bytes_per_s: float) -> float:
     """Milliseconds that a fetch of so many bytes takes over a link."""
-    return 1_000 * lacking_bytes / (bytes_per_s or ASSUMED_BYTES_PER_S)
+    return 1_000 * missing_bytes / (bytes_per_s or ASSUMED_BYTES_PER_S)
 
 
 def load_ms(unloaded_bytes: int) -> float:
@@ -87,39 +134,67 @@ def load_ms(unloaded_bytes: int) -> float:
     return 1_000 * unloaded_bytes / LOAD_BYTES_PER_S
 
 
-def holders_wait_s(waiting: int, better: Better, *, run_s: float) -> float:
-    """Seconds until the better machines have a slot free for the last of `waiting` jobs, each run taking `run_s`.
+def queue_s(waiting: int, better: Better, *, run_s: float) -> float:
+    """Seconds until a slot of the better machines is free for the last of `waiting` jobs, each run taking `run_s`.
 
     Whitt, "Predicting Queueing Delays" (Management Science 45, 1999): one departure for each job that finds no free slot.
 
-    >>> holders_wait_s(1, Better(machines=1, slots=2, used=2), run_s=20.0), holders_wait_s(1, Better(machines=1, slots=2, used=1), run_s=20.0)
+    >>> queue_s(1, Better(machines=1, slots=2, used=2), run_s=20.0), queue_s(1, Better(machines=1, slots=2, used=1), run_s=20.0)
     (10.0, 0.0)
     """
     departures = max(0, waiting + better.used - better.slots)
-    return better.left_ms / 1_000 + (departures * run_s * better.pace / better.slots if better.slots else 0.0)
-
-
-def head_start_ms(better: Better, *, run_s: float, pace: float) -> float:
-    """Milliseconds by which a machine of this pace has a run done sooner than the fastest of the better ones; 0 where it has not.
-
-    >>> head_start_ms(Better(machines=1, slots=1, pace=2.0), run_s=20.0, pace=0.5)
-    30000.0
-    """
-    return 1_000 * run_s * max(0.0, better.pace - pace)
+    return departures * run_s * better.pace / better.slots if better.slots else 0.0
 
 
 def patience_ms(
-    cost_ms: float, *, waiting: int, better: Better, run_s: float, rule: PatienceRule, pace: float = 1.0
+    cost_ms: float,
+    *,
+    waiting: int,
+    better: Better,
+    run_s: float,
+    rule: PatienceRule,
+    pace: float = 1.0,
+    loads_ms: float = 0.0,
 ) -> int:
-    """Milliseconds to leave a lane's jobs to the better machines before paying `cost_ms`.
-
-    0 where there are none (waiting would be vain), and where they are free later than this machine could start. What a faster GPU
-    makes up for counts for nothing: a machine that has the job done first although it must fetch leaves it to nobody.
+    """Milliseconds to leave a lane's jobs to the better machines before paying `cost_ms`; 0 where there are none: waiting would be vain.
 
     >>> patience_ms(6_000, waiting=1, better=Better(machines=1, slots=1), run_s=20.0, rule=PatienceRule())
     3000
     """
-    cost_ms -= head_start_ms(better, run_s=run_s, pace=pace)
-    if not better.slots or holders_wait_s(waiting, better, run_s=run_s) * 1_000 >= cost_ms:
+    if not better.slots:
         return 0
-    return int(rule.share * cost_ms)
+    queue_ms = 1_000 * queue_s(waiting, better, run_s=run_s)
+    return left_to_ms(cost_ms, queue_ms, better.firsts, run_ms=1_000 * run_s, rule=rule, pace=pace, loads_ms=loads_ms)
+
+
+def left_to_ms(
+    cost_ms: float,
+    queue_ms: float,
+    firsts: Sequence[First],
+    *,
+    run_ms: float,
+    rule: PatienceRule,
+    pace: float,
+    loads_ms: float,
+) -> int:
+    """The same, by what of it does not depend on the machine: how long the better ones are busy, and when each could begin.
+
+    From the cost is taken what a faster GPU makes up for, beside the better machine that has the job done first, and what that one must
+    load more than this one (`loads_ms`). It is taken from the whole cost, and the cap applies to what is left: a machine that has the
+    job done first although it must fetch leaves it to nobody, and no other one is let off because its fetch is longer than the cap.
+    Nothing is added for a slower GPU, so that no slot idles for the sake of a faster one. 0 where the better ones are free later than
+    what counts.
+    """
+    ahead_ms, left_ms = _ahead_ms(firsts[0], run_ms, pace, loads_ms), firsts[0].left_ms
+    for one in firsts[1:]:
+        other_ms = _ahead_ms(one, run_ms, pace, loads_ms)
+        if other_ms + one.left_ms < ahead_ms + left_ms:
+            ahead_ms, left_ms = other_ms, one.left_ms
+    later_ms = min(cost_ms - ahead_ms, rule.cap_ms)
+    return 0 if queue_ms + left_ms >= later_ms else int(rule.share * later_ms)
+
+
+def _ahead_ms(first: First, run_ms: float, pace: float, loads_ms: float) -> float:
+    """By how much a machine of this pace gains on the other one once both have their models."""
+    ahead_ms = run_ms * (first.pace - pace) if first.pace > pace else 0.0
+    return ahead_ms + first.load_ms - loads_ms if first.load_ms > loads_ms else ahead_ms
