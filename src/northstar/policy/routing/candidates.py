@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.policy.routing.fit import decide_fit
-from northstar.policy.routing.fleet_index import FleetIndex, Holders, fetch_left_ms
+from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.gpu_pace import NO_PACES
+from northstar.policy.routing.holders import Holders, fetch_left_ms
 from northstar.policy.routing.machine_choice import JobNeed, next_slot_s
 from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from northstar.policy.routing.candidates import better_than, holders_of, start_of
-from northstar.policy.routing.fleet_index import FleetIndex, Holders, fetch_left_ms
+from northstar.policy.routing.fleet_index import FleetIndex
+from northstar.policy.routing.holders import Holders, fetch_left_ms
 from northstar.policy.routing.machine_choice import JobNeed
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.policy.routing.bit_sets import Bits, amounts, bits_by_name, bits_of
-from northstar.policy.routing.fleet_index import Holders, holders_among
 from northstar.policy.routing.gpu_pace import NO_PACES
+from northstar.policy.routing.holders import Holders, holders_among
 from northstar.policy.routing.ready_after import Better, First
 
 if TYPE_CHECKING:
