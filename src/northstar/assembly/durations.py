@@ -69,21 +69,40 @@ def durations_of(settings: Settings, database: HistoryDatabase, *, cell: str) ->
 
 @asynccontextmanager
 async def learned_durations(broker: Session) -> AsyncIterator[Durations]:
-    """Durations for one command, learned from the latest runs.
+    """Durations for one command: what the cell's brokers have learned, as of their latest summary, and the runs that came after it.
 
-    Where the history cannot be read from here, what the cell's brokers have learned counts, as of their latest summary; without that too,
-    jobs are estimated by rules, their estimates say so, and so does the log.
+    Without a summary, or with one that is older than the latest runs that a command learns from, these alone. Where the history cannot be
+    read from here, the summary counts as it is; without that too, jobs are estimated by rules, their estimates say so, and so does the log.
     """
     try:
         async with history_of(broker) as database:
-            count = min(_OF_A_COMMAND, broker.settings.routing.learn_from_runs)
-            source = RunsInHistory(AttemptReader(database, cell=broker.cell.name))
-            durations = Durations(source, every_s=_LOOK_EVERY_S, past=count)
+            durations = await _durations_with_history(broker, AttemptReader(database, cell=broker.cell.name))
             while await durations.turn():
                 pass
     except Unavailable as exc:
         durations = await _durations_of_the_cell(broker, because=exc)
     yield durations
+
+
+async def _durations_with_history(broker: Session, reader: AttemptReader) -> Durations:
+    """What is known before the first turn, which learns at most as many runs as a command may. Raises Unavailable."""
+    count = min(_OF_A_COMMAND, broker.settings.routing.learn_from_runs)
+    source = RunsInHistory(reader)
+    if count:
+        found = await read_learned(broker.cell)
+        known_to = None if found is None else _place(found[0].after)
+        if found is not None and known_to is not None and known_to >= await reader.place_of_latest(count):
+            estimator = DurationEstimator.knowing(found[0])
+            return Durations(source, every_s=_LOOK_EVERY_S, past=count, estimator=estimator, after=str(known_to))
+    return Durations(source, every_s=_LOOK_EVERY_S, past=count)
+
+
+def _place(text: str) -> EventId | None:
+    """None where a summary does not say up to where it knows, or says it in a way that is not this one's."""
+    try:
+        return EventId.parse(text)
+    except ValueError:
+        return None
 
 
 async def _durations_of_the_cell(broker: Session, *, because: Unavailable) -> Durations:

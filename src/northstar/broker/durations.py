@@ -26,8 +26,8 @@ MAX_PAST: Final = 50_000
 PAGE: Final = 1_000
 #: Calls of one turn, so that a flood of runs holds nothing else up; the rest follows in the next.
 _PAGES_PER_TURN: Final = 20
-#: Some 5 to 25 ms of work, the more machines have run the same; then others get their turn.
-_RUNS_AT_ONCE: Final = 100
+#: About 1 ms of work, and 2 to 3 where many machines have run the same; then others get their turn.
+RUNS_AT_ONCE: Final = 20
 
 
 class RunsSource(Protocol):
@@ -52,18 +52,22 @@ class Durations:
         every_s: float,
         past: int = MAX_PAST,
         estimator: DurationEstimator | None = None,
+        after: str | None = None,
         is_blind: bool = False,
     ) -> None:
         """A turn every `every_s` seconds; `past` runs are read back at start, at most 50,000.
 
-        `estimator` may know runs already; `is_blind`: nobody could say whether there were any.
+        `estimator` may know runs already: with `after`, all that are recorded up to that place, and only what comes after it is read.
+        `is_blind`: nobody could say whether there were any.
         """
         self._source = source
         self._every_s = every_s
         self._past = min(past, MAX_PAST)
         self._estimator = estimator or DurationEstimator()
         self._is_blind = is_blind
-        self._after: str | None = None
+        self._after = after
+        #: Held while a page is learned and while a summary is made, so that a summary knows whole pages up to a place.
+        self._pages = asyncio.Lock()
         self.learned = 0
         self.ignored = 0
 
@@ -74,9 +78,17 @@ class Durations:
             return msgspec.structs.replace(estimate, source="rules-without-history")
         return estimate
 
-    def summary(self, *, most_keys: int) -> Learned:
-        """What was learned until now, at most so many keys of it."""
-        return self._estimator.summary(most_keys=most_keys)
+    async def summary(self, *, most_keys: int) -> Learned:
+        """What was learned until now, at most so many keys of it, and up to which place of the history; others have their turn meanwhile."""
+        async with self._pages:
+            making = self._estimator.summary(most_keys=most_keys)
+            while True:
+                try:
+                    next(making)
+                except StopIteration as made:
+                    learned: Learned = made.value
+                    return msgspec.structs.replace(learned, after=self._after or "")
+                await asyncio.sleep(0)
 
     def run_times(self, job: JobToTime, gpu_classes: Iterable[str]) -> dict[str, float]:
         """Seconds that the job takes by class of GPU, where runs say it."""
@@ -102,11 +114,12 @@ class Durations:
             self._after = await self._source.cursor_before_last(self._past)
         for _ in range(_PAGES_PER_TURN):
             runs, after = await self._source.finished_runs(self._after, PAGE)
-            for number, run in enumerate(runs, 1):
-                self._learn(run)
-                if number % _RUNS_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-            self._after = after
+            async with self._pages:
+                for number, run in enumerate(runs, 1):
+                    self._learn(run)
+                    if number % RUNS_AT_ONCE == 0:
+                        await asyncio.sleep(0)
+                self._after = after
             if len(runs) < PAGE:
                 return False
         return True

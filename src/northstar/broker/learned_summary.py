@@ -1,7 +1,8 @@
-"""What brokers have learned of durations, as a document of the cell: for whoever submits to it and cannot read its history.
+"""What brokers have learned of durations, as a document of the cell: for whoever submits to it, so that not each learns all runs again.
 
-One document of at most 64 KiB, written anew at most every ten minutes, and only where something was learned since. So what a submitter
-elsewhere goes by is as old as that, and holds the keys that matter to most jobs; its version says whether it can be read.
+One document of at most 64 KiB, written anew at most every ten minutes, and only where something was learned since. It holds the keys that
+matter to most jobs, and says up to which place of the history it knows: who can read that learns what came after it, anybody else goes by
+what is as old as the document. Its version says whether it can be read.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class LearnedSummary:
         now_ms = (await cell.inspect(())).now_ms
         if known is not None and 0 <= now_ms - known.at_ms < self._every_s * 500:
             return False
-        summary = self._durations.summary(most_keys=MOST_KEYS)
+        summary = await self._durations.summary(most_keys=MOST_KEYS)
         body = _Body(packed=await asyncio.to_thread(pack, summary, most_bytes=MOST_BYTES))
         wanted = WantedDocument(
             kind=_KIND,

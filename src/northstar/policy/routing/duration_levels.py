@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
@@ -17,6 +16,7 @@ from northstar.policy.routing.duration_voices import (
     Voice,
     absorb,
     agree_across_tenants,
+    beside,
     limited,
     middle,
     within_of,
@@ -77,10 +77,12 @@ class Heard(msgspec.Struct, frozen=True):
 NOBODY: Final = Heard()
 
 
-class Seen(Voice, kw_only=True):
+class Seen(Voice, kw_only=True, gc=False):
     """Runs of one key on one GPU class, as their machines together tell of them.
 
     Most keys are only ever run by one machine, or by nobody whose name is known: such a key is a voice itself and keeps no others.
+    Where there are several, its own weight and means are what they agree on as of `agreed`, which whoever reads them calls first: of many
+    keys that learn a run nobody reads before the next.
     """
 
     #: By machine, the one known longest first; None while there has been only one, `only`.
@@ -88,26 +90,43 @@ class Seen(Voice, kw_only=True):
     only: str = ""
     crowd: Voice | None = None
 
+    #: The rule of what was learned since they agreed: `within`, and the most that its weight can be.
+    due: tuple[float, float] | None = None
+
     def learn(
         self, log_s: float, log_work: float, *, forgets: float, within: float = ALIKE, heard: Heard = NOBODY
     ) -> None:
         """Add a run; all others lose `forgets` of their weight, and no machine counts for more than `duration_voices` lets it."""
-        if self.voices is None:
+        voices = self.voices
+        if voices is None:
             if not self.runs or heard.machine == self.only:
                 self.only = heard.machine
                 _hear(self, log_s, log_work, forgets, heard, number=self.runs + 1)
                 return
-            self.voices = {self.only: Voice(**{name: getattr(self, name) for name in Voice.__struct_fields__})}
+            voices = {self.only: Voice(**{name: getattr(self, name) for name in Voice.__struct_fields__})}
+            self.voices = voices
         self.runs += 1
-        self._pass_time(self.voices, heard, forgets)
-        own = self.voices.setdefault(heard.machine, Voice())
+        self._pass_time(voices, heard, forgets)
+        own = voices.get(heard.machine)
+        if own is None:
+            own = voices[heard.machine] = Voice()
         _hear(own, log_s, log_work, forgets, heard, number=self.runs)
-        if len(self.voices) > MAX_VOICES:
-            self._make_room(self.voices, within)
-        self._take(agree_across_tenants(self._all(self.voices), within=within), most=1 / forgets)
-        if self.crowd is None and len(self.voices) == 1:
+        if len(voices) > MAX_VOICES:
+            self._make_room(voices, within)
+        self.due = (within, 1 / forgets)
+        if self.crowd is None and len(voices) == 1:
+            self.agreed()
             self.voices, self.only = None, heard.machine
             self.tenant, self.heard, self.heard_ms = own.tenant, own.heard, own.heard_ms
+
+    def agreed(self) -> Seen:
+        """Itself, with weight and means as its machines agree on now."""
+        due = self.due
+        if due is not None:
+            within, most = due
+            self._take(agree_across_tenants(self._all(self.voices or {}), within=within), most=most)
+            self.due = None
+        return self
 
     @classmethod
     def of_crowd(cls, said: Said) -> Seen:
@@ -124,33 +143,40 @@ class Seen(Voice, kw_only=True):
         return self.mean + min(max(slope, 0.0), MOST_GROWTH) * (log_work - self.work_mean)
 
     def _all(self, voices: dict[str, Voice]) -> list[Voice]:
-        return [*(() if self.crowd is None else (self.crowd,)), *voices.values()]
+        return list(voices.values()) if self.crowd is None else [self.crowd, *voices.values()]
 
     def _pass_time(self, voices: dict[str, Voice], heard: Heard, forgets: float) -> None:
         """What others said fades by this run, and goes when its time is over."""
-        for name, voice in list(voices.items()):
-            if name != heard.machine:
-                voice.fade(forgets)
-                if _is_over(voice, heard):
-                    del voices[name]
-        if self.crowd is not None:
-            self.crowd.fade(forgets)
-            if _is_over(self.crowd, heard):
+        own, kept, over_ms = voices.get(heard.machine), 1 - forgets, heard.at_ms - VOICE_LASTS_MS
+        over = None
+        for name, voice in voices.items():
+            if voice is not own:
+                voice.fade(kept)
+                if 0 < voice.heard_ms < over_ms:
+                    over = [name] if over is None else [*over, name]
+        for name in over or ():
+            del voices[name]
+        crowd = self.crowd
+        if crowd is not None:
+            crowd.fade(kept)
+            if 0 < crowd.heard_ms < over_ms:
                 self.crowd = None
 
     def _make_room(self, voices: dict[str, Voice], within: float) -> None:
         """Put a machine that was heard long ago to others: to those of its tenant, where these are several, else to the crowd."""
+        tenants = [voice.tenant for voice in voices.values()]
+        tenant, many = "", 1
+        for one in tenants:
+            if one and (count := tenants.count(one)) > many:
+                tenant, many = one, count
+        crowd = self.crowd
+        if tenant and (many < len(tenants) or (crowd is not None and crowd.tenant != tenant)):
+            _put_together(voices, tenant, within)
+            return
         everybody = self._all(voices)
-        tenants = Counter(voice.tenant for voice in voices.values() if voice.tenant)
-        for tenant, many in tenants.most_common(1):
-            if many > 1 and any(voice.tenant != tenant for voice in everybody):
-                _put_together(voices, tenant, within)
-                return
+        self.crowd = crowd = crowd or Voice(is_crowd=True)
         silent = min(voices, key=lambda name: voices[name].heard)
-        crowd = self.crowd or Voice(is_crowd=True)
-        _put_to(crowd, voices[silent], among=everybody, within=within)
-        del voices[silent]
-        self.crowd = crowd
+        _put_to(crowd, voices.pop(silent), among=everybody, within=within)
 
     def _take(self, said: Voice, *, most: float) -> None:
         self.weight, self.mean = min(said.weight, most), said.mean
@@ -163,16 +189,26 @@ def _hear(voice: Voice, log_s: float, log_work: float, forgets: float, heard: He
     voice.heard, voice.heard_ms = number, heard.at_ms
 
 
+def _silent(voices: dict[str, Voice]) -> str:
+    """The machine that was heard longest ago; of equal ones the first."""
+    return min(voices, key=lambda name: voices[name].heard)
+
+
 def _put_together(voices: dict[str, Voice], tenant: str, within: float) -> None:
     """Two of a tenant's machines become one voice, which stands where the one known longer stood."""
     together = f"\0{tenant}"  # no machine is called so
     names = [name for name, voice in voices.items() if voice.tenant == tenant]
-    among = [voices[name] for name in names]
-    silent = sorted((name for name in names if name != together), key=lambda name: voices[name].heard)
-    first, second = (together, silent[0]) if together in voices else silent[:2]
-    many, one = voices[first], voices[second]
-    _put_to(many, one, among=among, within=within)
-    stands = min(first, second, key=names.index)
+    if together in voices:
+        silent = [name for name in names if name != together]
+        first, second = together, silent[0] if len(silent) == 1 else min(silent, key=lambda name: voices[name].heard)
+    else:
+        first, second, *_ = sorted(names, key=lambda name: voices[name].heard)
+    many = voices[first]
+    _put_to(many, voices[second], among=[voices[name] for name in names], within=within)
+    stands = first if names.index(first) < names.index(second) else second
+    if stands == together:
+        del voices[second]
+        return
     found = list(voices.items())
     voices.clear()
     for name, voice in found:
@@ -184,15 +220,14 @@ def _put_together(voices: dict[str, Voice], tenant: str, within: float) -> None:
 
 def _put_to(many: Voice, one: Voice, *, among: Sequence[Voice], within: float) -> None:
     """As much of what one machine said as is believed of it beside the others."""
-    weights = limited(among)
-    centre = middle([voice.mean for voice in among], weights)
-    weight = next(weight for voice, weight in zip(among, weights, strict=True) if voice is one)
+    if len(among) == 2:
+        first, second = among
+        weight, centre = beside(first, second, one)
+    else:
+        weights = limited(among)
+        centre = middle([voice.mean for voice in among], weights)
+        weight = next(weight for voice, weight in zip(among, weights, strict=True) if voice is one)
     absorb(many, one, weight=min(weight, one.weight), mean=within_of(one.mean, centre, within))
-
-
-def _is_over(voice: Voice, heard: Heard) -> bool:
-    """Whether a voice is so old that it says nothing of today."""
-    return 0 < voice.heard_ms < heard.at_ms - VOICE_LASTS_MS
 
 
 def level_keys(*, service: str, model: str, shape: str, user: str, work: float) -> list[tuple[LevelRule, LevelKey]]:

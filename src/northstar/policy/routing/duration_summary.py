@@ -49,6 +49,8 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[tuple[tuple[str, ...], dict[str, Said]], ...] = ()
     ratios: tuple[tuple[str, str, Said], ...] = ()
     errors: dict[EstimateSource, Errors] = {}
+    #: The place in the cell's history up to which its runs are in this; empty: not known.
+    after: str = ""
 
 
 class _Version(msgspec.Struct, frozen=True):

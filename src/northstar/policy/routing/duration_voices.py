@@ -36,7 +36,7 @@ MOST_GROWTH: Final = 1.2
 _FAINTEST: Final = 1e-9
 
 
-class Voice(msgspec.Struct, kw_only=True):
+class Voice(msgspec.Struct, kw_only=True, gc=False):  # there are many, and they refer to nothing that refers back
     """What one machine, or the crowd of those that are kept together, said of a key. All are of natural logarithms, of seconds and of work."""
 
     weight: float = 0.0
@@ -71,12 +71,13 @@ class Voice(msgspec.Struct, kw_only=True):
         self.work_square = (1 - forgets) * self.work_square + share * off_work * off_work
         self.work_product = (1 - forgets) * self.work_product + share * off_work * off
 
-    def fade(self, forgets: float) -> None:
-        """Somebody else has run it: what was said before counts a little less."""
-        kept = 1 - forgets
-        self.weight = max(self.weight * kept, _FAINTEST)
-        self.work_square *= kept
-        self.work_product *= kept
+    def fade(self, kept: float) -> None:
+        """Somebody else has run it: this share of what was said before counts on."""
+        weight = self.weight * kept
+        self.weight = max(_FAINTEST, weight)
+        if self.work_square:  # else there is no product either
+            self.work_square *= kept
+            self.work_product *= kept
 
     def was_for(self, tenant: str) -> None:
         """A run for this tenant."""
@@ -89,8 +90,15 @@ def limited(voices: Sequence[Voice]) -> list[float]:
     >>> limited([Voice(weight=6.0), Voice(weight=2.0), Voice(weight=0.5)])
     [2.0, 2.0, 0.5]
     """
-    counted = [voice.counts() for voice in voices]
-    most = max(_LEAST, *sorted(counted)[-2:-1])
+    # Asked with each run and each voice, so a voice that is not faint is not asked.
+    counted = [voice.weight if voice.weight >= 1.0 else voice.counts() for voice in voices]
+    if len(counted) > 1:
+        most = sorted(counted)[-2]
+        most = max(most, _LEAST)
+    else:
+        most = _LEAST
+    if max(counted) <= most:
+        return counted
     return [count if count <= most or voice.is_crowd else most for voice, count in zip(voices, counted, strict=True)]
 
 
@@ -100,15 +108,31 @@ def middle(values: Sequence[float], weights: Sequence[float]) -> float:
     >>> middle([3.0, 1.0, 90.0], [1.0, 1.0, 1.0]), middle([90.0, 1.0], [1.0, 1.0])
     (3.0, 90.0)
     """
-    half, so_far = sum(weights) / 2, 0.0
+    half, so_far, heaviest = sum(weights) / 2, 0.0, max(weights)
+    above, below = half * (1 + 1e-9), half * (1 - 1e-9)
+    if heaviest > above:  # most often the crowd, and of two the one that was heard more
+        return values[weights.index(heaviest)]
     ranked = sorted(range(len(values)), key=values.__getitem__)  # of equal ones the first stays first
-    for number, place in enumerate(ranked[:-1]):
+    last = ranked.pop()
+    for number, place in enumerate(ranked, 1):
         so_far += weights[place]
-        if so_far > half * (1 + 1e-9):
-            return values[place]
-        if so_far >= half * (1 - 1e-9):
-            return values[min(place, ranked[number + 1])]
-    return values[ranked[-1]]
+        if so_far >= below:
+            if so_far > above:
+                return values[place]
+            return values[min(place, ranked[number] if number < len(ranked) else last)]
+    return values[last]
+
+
+def beside(first: Voice, second: Voice, one: Voice) -> tuple[float, float]:
+    """What `limited` and `middle` say of two machines: what one of them may count for, and the middle. None of them is a crowd."""
+    counts = first.weight if first.weight >= 1.0 else first.counts()
+    others = second.weight if second.weight >= 1.0 else second.counts()
+    most = min(others, counts)
+    most = max(most, _LEAST)
+    counts = min(counts, most)
+    others = min(others, most)
+    centre = second.mean if others > (counts + others) / 2 * (1 + 1e-9) else first.mean
+    return (counts if one is first else others), centre
 
 
 def within_of(value: float, centre: float, within: float) -> float:
@@ -121,17 +145,31 @@ def agree(voices: Sequence[Voice], *, within: float) -> Voice:
     if len(voices) == 1:
         return voices[0]
     weights = limited(voices)
-    centre, total = middle([voice.mean for voice in voices], weights), sum(weights)
-    said = Voice(tenant="")
-    for voice, weight in zip(voices, weights, strict=True):
-        share, cut, square = weight / total, weight / voice.weight, voice.work_square
-        said.weight += voice.weight
-        said.runs += voice.runs
-        said.mean += share * within_of(voice.mean, centre, within)
-        said.work_mean += share * voice.work_mean
-        said.work_square += cut * square
-        said.work_product += cut * within_of(voice.work_product, 0.0, MOST_GROWTH * square)
-    return said
+    means = [voice.mean for voice in voices]
+    centre, total = middle(means, weights), sum(weights)
+    low, high = centre - within, centre + within
+    mean = work_mean = work_square = work_product = said_weight = 0.0
+    runs = 0
+    for voice, weight, own in zip(voices, weights, means, strict=True):
+        share, said = weight / total, voice.weight
+        said_weight += said
+        runs += voice.runs
+        mean += share * (low if own < low else min(own, high))
+        work_mean += share * voice.work_mean
+        square = voice.work_square
+        if square:  # a single run, and runs of one amount of work, show no growth
+            cut = weight / said
+            work_square += cut * square
+            work_product += cut * within_of(voice.work_product, 0.0, MOST_GROWTH * square)
+    return Voice(
+        weight=said_weight,
+        mean=mean,
+        runs=runs,
+        work_mean=work_mean,
+        work_square=work_square,
+        work_product=work_product,
+        tenant="",
+    )
 
 
 def agree_across_tenants(voices: Sequence[Voice], *, within: float) -> Voice:
@@ -139,23 +177,29 @@ def agree_across_tenants(voices: Sequence[Voice], *, within: float) -> Voice:
 
     A tenant that brings ten machines for its own work has one voice in what all are told; where there is only one tenant, each machine has one.
     """
-    tenant = voices[0].tenant
-    if all(voice.tenant == tenant for voice in voices):
+    named = [voice.tenant for voice in voices if voice.tenant]
+    # Most often no two are one tenant's alone, or all are: then nobody is put together first.
+    if len(named) < 2 or len(tenants := set(named)) == len(named) or (len(named) == len(voices) and len(tenants) == 1):
         return agree(voices, within=within)
     groups: dict[str | int, list[Voice]] = {}
     for number, voice in enumerate(voices):
         groups.setdefault(number if voice.is_crowd else voice.tenant or number, []).append(voice)
-    return agree([agree(group, within=within) for group in groups.values()], within=within)
+    return agree(
+        [group[0] if len(group) == 1 else agree(group, within=within) for group in groups.values()], within=within
+    )
 
 
 def absorb(many: Voice, one: Voice, *, weight: float, mean: float) -> None:
     """Put what one machine said to what others said, with the weight and the mean that were believed of it."""
     total = many.weight + weight
-    share, cut = weight / total, weight / one.weight
+    share, square = weight / total, one.work_square
     off, off_work = mean - many.mean, one.work_mean - many.work_mean
     between = many.weight * share
-    many.work_square += cut * one.work_square + between * off_work * off_work
-    many.work_product += cut * within_of(one.work_product, 0.0, MOST_GROWTH * one.work_square)
+    if square:
+        cut = weight / one.weight
+        many.work_square += cut * square
+        many.work_product += cut * within_of(one.work_product, 0.0, MOST_GROWTH * square)
+    many.work_square += between * off_work * off_work
     many.work_product += between * off_work * off
     many.mean += share * off
     many.work_mean += share * off_work
