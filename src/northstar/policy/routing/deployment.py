@@ -27,7 +27,8 @@ def deployment(ranked: Sequence[str], needs: Sequence[ModelNeed], snapshot: Cell
     Nothing where a machine is free: it takes the job at once and fetches by itself. Nothing where one of the models is on its way to one of
     these machines: the same need is not fetched twice. Else the first machine fetches while its slots are still busy.
     """
-    machines = [snapshot.machines[name] for name in ranked if name in snapshot.machines]
+    there = (snapshot.machines.get(name) for name in ranked)
+    machines = [machine for machine in there if machine is not None and machine.takes_work]
     wanted = [need for need in needs if need.sources]
     if not machines or not wanted or any(_is_free(machine) for machine in machines):
         return None
