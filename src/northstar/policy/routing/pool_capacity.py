@@ -66,7 +66,8 @@ class FleetCapacity:
         there = _by_profile(snapshot)
         self._groups = _groups(there, snapshot)
         self._holding: dict[str, dict[str, set[str]]] = {}
-        self._held = {name for machines in there.values() for machine in machines for name in machine.held}
+        idle = (machine for machines in there.values() for machine in machines if not machine.takes_work)
+        self._held_by_idle = {name for machine in idle for name in machine.held}
         for profile_id, group in self._groups.items():
             for machine in group.machines.values():
                 for name in machine.held:
@@ -86,7 +87,7 @@ class FleetCapacity:
 
     def holds(self, model: str) -> bool:
         """Whether some machine that does not drain has this model, so that it is one that is known."""
-        return model in self._held
+        return model in self._holding or model in self._held_by_idle
 
     def tells_nodes(self, service: str) -> bool:
         """Whether some machine that offers the service says which node classes it knows."""
