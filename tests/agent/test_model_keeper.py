@@ -405,6 +405,26 @@ async def test_the_measured_rate_of_the_line_is_told(either_rig: Rig, tmp_path: 
         await eventually(is_known, what="the rate is known")
 
 
+async def test_news_of_the_line_do_not_make_a_machine_whose_engines_are_out_well(either_rig: Rig) -> None:
+    """Whatever is told of it, and by whom, says how its engines stand."""
+    link = await either_rig.link()
+    keeper = ModelKeeper(NoModels(), either_rig.model_link(link), said=MachineDescription(region="eu"))
+    async with either_rig.working(worker := either_rig.worker(link, Runs(), presence=keeper)):
+        await either_rig.registered("m")
+        worker.offer((), trouble="waits takes no work now: it died")
+
+        async def is_out() -> bool:
+            said = (await read_snapshot(either_rig.cell.client, either_rig.cell.keys)).machines["m"].description
+            return (said.takes_work, said.trouble) == (False, "waits takes no work now: it died")
+
+        await eventually(is_out, what="the broker knows that it takes no work")
+        await either_rig.model_link(link).describe(keeper.description())
+        assert await is_out()
+        keeper.announce(MachineDescription(region="us"), ())
+        await either_rig.model_link(link).describe(keeper.description())
+        assert await is_out()
+
+
 async def test_a_machine_without_a_models_folder_answers_that_it_has_none(either_rig: Rig) -> None:
     link = await either_rig.link()
     keeper = ModelKeeper(NoModels(), either_rig.model_link(link), said=MachineDescription())

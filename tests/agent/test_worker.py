@@ -313,16 +313,23 @@ async def test_a_machine_whose_engines_take_no_work_is_given_none_until_one_of_t
     worker = rig.worker(await rig.link(), runs)
     async with rig.working(worker):
         await soon(lambda: not worker._attention.is_set(), "it waits")
-        worker.offer(())
+        worker.offer((), trouble="waits takes no work now: it died")
 
         async def waits_no_more() -> bool:
-            machine = (await read_snapshot(rig.cell.client, rig.cell.keys)).machines.get("m")
-            return machine is not None and not machine.parked
+            snapshot = await read_snapshot(rig.cell.client, rig.cell.keys)
+            machine = snapshot.machines.get("m")
+            return machine is not None and not machine.parked and not machine.takes_work
 
         await eventually(waits_no_more, what="the machine waits for no work")
+        snapshot = await read_snapshot(rig.cell.client, rig.cell.keys)
+        machine = snapshot.machines["m"]
+        assert machine.out_because == "its engine is out: waits takes no work now: it died"
+        assert snapshot.profiles[machine.profile].services == ("waits",), "what it could do is known"
         await rig.submit("a")
         worker.offer(("waits",))
         await soon(lambda: runs.ids == ["a"], "a runs")
+        back = (await read_snapshot(rig.cell.client, rig.cell.keys)).machines["m"]
+        assert (back.takes_work, back.description.trouble) == (True, "")
         runs.finish("a")
         await rig.becomes("a", "succeeded")
 

@@ -269,8 +269,9 @@ async def test_a_machine_says_why_its_engine_takes_no_work_until_it_takes_some_a
         health = health_of({"waits": connector})
         worker = rig.worker(await rig.link(), Runs())
 
-        async def trouble() -> str:
-            return (await read_machine_sheet(rig.cell.client, rig.cell.keys, "m")).description.trouble
+        async def said() -> tuple[str, bool]:
+            description = (await read_machine_sheet(rig.cell.client, rig.cell.keys, "m")).description
+            return description.trouble, description.takes_work
 
         async with rig.working(worker), offering(health, worker, announcer):
             await rig.registered("m")
@@ -278,10 +279,11 @@ async def test_a_machine_says_why_its_engine_takes_no_work_until_it_takes_some_a
             health.report_death("waits", "killed by the test")
 
             async def is_said() -> bool:
-                return (await trouble()).startswith("waits takes no work now: ")
+                trouble, takes_work = await said()
+                return trouble.startswith("waits takes no work now: ") and not takes_work
 
             async def is_over() -> bool:
-                return not await trouble()
+                return await said() == ("", True)
 
             await eventually(is_said, what="the machine says what is wrong")
             fake.answers.clear()

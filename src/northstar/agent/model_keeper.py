@@ -18,7 +18,7 @@ from northstar.domain.refusals import (
     NotFetching,
     TooManyFetches,
 )
-from northstar.policy.fleet.announcement import merged_models
+from northstar.policy.fleet.announcement import merged_models, with_trouble
 from northstar.policy.fleet.engine_memory import EngineMemory
 from northstar.telemetry import logger
 
@@ -66,6 +66,7 @@ class ModelKeeper:
         self._store = store
         self._link = link
         self._said = said
+        self._takes_work, self._trouble = True, ""
         self._of_engines = tuple(of_engines)
         self._memory = EngineMemory(vram_bytes=vram_bytes)
         self._settle_s = settle_s
@@ -81,10 +82,10 @@ class ModelKeeper:
     # Presence ---------------------------------------------------------------------------------------------------------
 
     def description(self) -> MachineDescription:
-        """What the machine says of itself, with the rate at which models came lately."""
+        """What the machine says of itself, with the rate at which models came lately, and how its engines stand."""
         rate = float(round(self._store.bytes_per_s))
         self._said = msgspec.structs.replace(self._said, download_bytes_per_s=rate or self._said.download_bytes_per_s)
-        return self._said
+        return with_trouble(self._said, self._trouble, takes_work=self._takes_work)
 
     def models(self) -> Sequence[ModelHeld]:
         """What is there now. The broker that is told keeps it until it hears of a change."""
@@ -112,6 +113,10 @@ class ModelKeeper:
         """The machine is something else now, and its engines say that they hold this."""
         self._said = description
         self.hear(models)
+
+    def offers(self, *, takes_work: bool, trouble: str) -> None:
+        """Whether any engine takes work from now on, and why others take none."""
+        self._takes_work, self._trouble = takes_work, trouble
 
     def hear(self, models: Sequence[ModelHeld]) -> None:
         """The engines say that they hold this."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from northstar.domain.machines import MachineDescription
+from northstar.policy.fleet.announcement import with_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ class Presence(Protocol):
     """Asked at each registration, so that what is said is what is so then."""
 
     def description(self) -> MachineDescription:
-        """Hardware, place, price, link."""
+        """Hardware, place, price, link, and how its engines stand."""
         ...
 
     def models(self) -> Sequence[ModelHeld]:
@@ -25,6 +26,10 @@ class Presence(Protocol):
 
     def announce(self, description: MachineDescription, models: Sequence[ModelHeld]) -> None:
         """The engines say something else from now on; `models` are those that they hold themselves."""
+        ...
+
+    def offers(self, *, takes_work: bool, trouble: str) -> None:
+        """Whether any engine takes work from now on, and why others take none; it is a part of every description."""
         ...
 
     def look(self) -> None:
@@ -38,10 +43,11 @@ class FixedPresence:
     def __init__(self, said: MachineDescription | None = None, held: Sequence[ModelHeld] = ()) -> None:
         self._said = said or MachineDescription()
         self._held = tuple(held)
+        self._takes_work, self._trouble = True, ""
 
     def description(self) -> MachineDescription:
         """What was said last."""
-        return self._said
+        return with_trouble(self._said, self._trouble, takes_work=self._takes_work)
 
     def models(self) -> Sequence[ModelHeld]:
         """What was said last."""
@@ -50,6 +56,10 @@ class FixedPresence:
     def announce(self, description: MachineDescription, models: Sequence[ModelHeld]) -> None:
         """Say this from now on."""
         self._said, self._held = description, tuple(models)
+
+    def offers(self, *, takes_work: bool, trouble: str) -> None:
+        """Say this too from now on."""
+        self._takes_work, self._trouble = takes_work, trouble
 
     def look(self) -> None:
         """Nobody here carries out orders."""

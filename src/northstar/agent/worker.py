@@ -17,7 +17,6 @@ from northstar.agent.renewal import Renewal, RenewalEvents
 from northstar.agent.run_meter import RunMeters
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
-from northstar.policy.fleet.announcement import with_trouble
 from northstar.store.bells import Canceled, Connected, Offered, Ordered
 from northstar.store.messages import Done, Failure, Held
 from northstar.telemetry import logger
@@ -78,7 +77,7 @@ class Worker:
         self._handed_back = 0
         self._strangers: list[Held] = []
         self._refused: list[Held] = []
-        self._offered, self._trouble = profile.services, ""
+        self._offered = profile.services
         self._offer_changed = False
         self._telling = LogLines(time.monotonic)
 
@@ -87,7 +86,8 @@ class Worker:
 
         `trouble` says why the others take none, for people.
         """
-        self._offered, self._trouble = tuple(services), trouble
+        self._offered = tuple(services)
+        self._presence.offers(takes_work=bool(self._offered), trouble=trouble)
         self._offer_changed = True
         self._attention.set()
 
@@ -273,13 +273,17 @@ class Worker:
             del self._refused[: len(refused)]
 
     async def _register(self) -> None:
-        """Join, and hand back what the broker believes to run here but does not."""
+        """Join, and hand back what the broker believes to run here but does not.
+
+        One that offers nothing names the services of its profile all the same, and says beside it that it takes no work: what it could do
+        is known, so it is told apart from one that cannot.
+        """
         while not self._stopping:
             try:
                 profile = msgspec.structs.replace(self._profile, services=self._offered or self._profile.services)
                 still_held = await self._link.register(
                     profile,
-                    with_trouble(self._presence.description(), self._trouble),
+                    self._presence.description(),
                     slots=self._settings.slots,
                     models=self._presence.models(),
                     node_set=self._node_set,

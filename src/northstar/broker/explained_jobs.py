@@ -125,7 +125,7 @@ class JobExplainer:
         needs, fetching = body.requires.models, [fetch.model for fetch in told.fetches]
         models = where_of(needs, fitting, fetching=fetching, known=await self._known(needs), others=others)
         told = msgspec.structs.replace(told, machines=grouped(reasons, snapshot), models=tuple(models))
-        missing = MissingMachines() if any(one.active for one in fitting) else await self._missing.look(snapshot)
+        missing = MissingMachines() if any(one.takes_work for one in fitting) else await self._missing.look(snapshot)
         pools = () if fitting or told.decision is None else told.decision.only_lacks_machines
         if coming := on_their_way(wait.wanted, missing.coming, snapshot, pools=pools):
             return msgspec.structs.replace(_because(told, coming), coming=coming)

@@ -53,7 +53,7 @@ class ExpectedOn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class TurnedDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Machines that could not run a job, alike in what they lacked."""
 
-    #: The needs that they did not meet (`domain.reasons.Need`), with `+` between them; or `draining`.
+    #: The needs that they did not meet (`domain.reasons.Need`), with `+` between them; or `draining`, or `out_of_work` (no engine of theirs takes work).
     code: Annotated[str, msgspec.Meta(max_length=96)]
     count: _Count
     #: Some of them, the one that came closest first.

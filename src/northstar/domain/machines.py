@@ -124,6 +124,8 @@ class MachineDescription(msgspec.Struct, frozen=True, kw_only=True):
     disk_bytes: Annotated[int, msgspec.Meta(ge=0, le=10**18)] = 0
     #: What it could not find out about itself, and what to do about it.
     trouble: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
+    #: False: it asks for no work at present, since none of its engines does any; `trouble` says why. Older machines do not say it.
+    takes_work: bool = True
 
     def shared_vram_mb(self, profile: MachineProfile) -> int:
         """Memory that all jobs of the machine share, MB. Each of its GPUs counts like the smallest, and none less than the profile says."""

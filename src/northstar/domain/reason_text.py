@@ -49,7 +49,7 @@ def describe_reason(reason: Reason) -> str:
         case "paused":
             text = f"{reason.scope.replace(':', ' ')} is paused: {reason.says}"
         case "out_of_work" if reason.says:
-            text = f"fits, and asks for no work: {reason.says}"
+            text = f"fits, and its engine is out: {reason.says}"
         case "no_room":
             text = f"fits, and has {reason.free_mb} MB of VRAM free, the job needs {reason.needs_mb}"
         case "others_first" if reason.ahead:

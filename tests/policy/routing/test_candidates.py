@@ -57,6 +57,13 @@ def test_nobody_waits_for_a_machine_that_takes_no_work() -> None:
     assert waits(cell(leaving, machine("cold"), lane("l", anchors=SDXL)), "cold") == {"l": 0}
 
 
+def test_nobody_waits_for_a_machine_whose_engines_are_out() -> None:
+    """It has the model, and is no holder: nobody leaves it a job for the minutes or hours until it is back."""
+    out = machine("out", parked=False, held={"sdxl": "resident"}, description=MachineDescription(takes_work=False))
+    assert waits(cell(out, machine("cold"), lane("l", anchors=SDXL)), "cold") == {"l": 0}
+    assert [choice.subject for choice in ranked(cell(out, machine("cold")), anchors=SDXL)] == ["cold"]
+
+
 def test_the_only_machine_with_the_models_on_disk_does_not_wait_for_itself() -> None:
     disk = machine("disk", held={"sdxl": "disk"})
     snapshot = cell(disk, machine("cold"), lane("l", anchors=SDXL))
@@ -130,7 +137,7 @@ def test_a_new_lane_is_placed_only_where_it_fits_and_work_is_taken() -> None:
 def test_both_sides_judge_alike(hosts: list[dict[str, Any]], anchors: tuple[tuple[str, int], ...]) -> None:
     named = [machine(f"m{number}", **host | {"profile": "p"}) for number, host in enumerate(hosts)]
     snapshot = msgspec.structs.replace(cell(*named, lane("l", anchors=anchors)), now_ms=NOW_MS)
-    working = {name for name, one in snapshot.machines.items() if one.active and one.slots}
+    working = {name for name, one in snapshot.machines.items() if one.takes_work}
     seen_by_machines = {
         name: (choice.ready_after_ms, choice.preference)
         for name in working
@@ -216,7 +223,7 @@ def test_both_sides_judge_alike_by_paces_and_nearness_too(
     named = [machine(f"m{number}", **host | {"profile": "p"}) for number, host in enumerate(hosts)]
     snapshot = msgspec.structs.replace(cell(*named, lane("l", anchors=anchors)), now_ms=NOW_MS)
     terms = RankingTerms(known, near)
-    working = {name for name, one in snapshot.machines.items() if one.active and one.slots}
+    working = {name for name, one in snapshot.machines.items() if one.takes_work}
     seen_by_machines = {
         name: (choice.ready_after_ms, choice.preference)
         for name in working

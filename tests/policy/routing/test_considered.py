@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from northstar.domain.decisions import ExpectedOn, MachinesThen, TurnedDown
-from northstar.domain.machines import MachineProfile
+from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelNeed
 from northstar.domain.requirements import LaneKey, Requirements, lane_of
 from northstar.policy.routing.considered import MOST_BEST, MOST_GROUPS, Considered
@@ -78,6 +78,43 @@ def test_those_that_could_not_are_grouped_by_what_they_lacked_the_closest_first(
     )
 
 
+OUT = MachineDescription(takes_work=False, trouble="picture takes no work now: it died")
+
+
+def test_those_whose_engines_are_out_are_a_group_of_their_own() -> None:
+    """They lack nothing, and are not those that somebody drains."""
+    found = looked(
+        lane_for(),
+        machine("o1", parked=False, description=OUT),
+        machine("o2", parked=False, profile="big", description=OUT),
+        machine("d1", active=False, description=OUT),
+        machine("h1", profile="heavy", description=OUT),
+        big=profile(vram_mb=80_000),
+        heavy=profile(pools=("heavy",)),
+    )
+    assert found.best == ()
+    assert found.turned_down == (
+        TurnedDown(
+            code="out_of_work",
+            count=2,
+            names=("o2", "o1"),
+            says="fits, and its engine is out: picture takes no work now: it died",
+        ),
+        TurnedDown(code="draining", count=1, names=("d1",), says="fits, and drains"),
+        TurnedDown(code="pool", count=1, names=("h1",), says="is in pool heavy, not standard"),
+    )
+
+
+def test_where_only_machines_fit_whose_engines_are_out_it_is_said_with_the_engine_to_mend() -> None:
+    snapshot = CellSnapshot(
+        machines={"m": machine("m", description=OUT), "far": machine("far", profile="heavy")},
+        profiles={"p": profile(), "heavy": profile(pools=("heavy",))},
+    )
+    found = Considered(FleetIndex(snapshot), FleetCapacity(snapshot)).standstill(lane_for())
+    assert found.because == "m fits, but its engine is out: picture takes no work now: it died"
+    assert [action.command for action in found.actions] == ["northstar machines show m"]
+
+
 def test_what_a_machine_lacks_is_told_in_a_bounded_length() -> None:
     """A machine may serve sixteen pools with long names."""
     pools = tuple(f"pool-{number:02}-{'x' * 30}" for number in range(16))
@@ -97,17 +134,17 @@ def test_a_view_answers_jobs_that_ask_alike_but_for_their_length() -> None:
 kinds = st.sampled_from(["p", "small", "heavy", "unknown"])
 
 
-@given(st.lists(st.tuples(kinds, st.booleans(), st.integers(0, 1)), max_size=30))
-def test_every_machine_is_one_that_could_or_one_that_could_not(fleet: list[tuple[str, bool, int]]) -> None:
-    """None is left out, whatever it is: busy, draining, or of a kind that this version cannot read."""
+@given(st.lists(st.tuples(kinds, st.booleans(), st.integers(0, 1), st.booleans()), max_size=30))
+def test_every_machine_is_one_that_could_or_one_that_could_not(fleet: list[tuple[str, bool, int, bool]]) -> None:
+    """None is left out, whatever it is: busy, draining, without an engine that answers, or of a kind that this version cannot read."""
     machines = [
-        machine(f"m{number}", profile=kind, active=active, used=used)
-        for number, (kind, active, used) in enumerate(fleet)
+        machine(f"m{number}", profile=kind, active=active, used=used, description=MachineDescription(takes_work=works))
+        for number, (kind, active, used, works) in enumerate(fleet)
     ]
     found = looked(lane_for(vram_mb=20_000), *machines, small=profile(vram_mb=8_000), heavy=profile(pools=("heavy",)))
     down = sum(group.count for group in found.turned_down) + found.more_turned_down
     assert len(found.best) + found.more_fit + down == len(machines)
-    assert len(found.best) + found.more_fit == sum(kind == "p" and active for kind, active, _ in fleet)
+    assert len(found.best) + found.more_fit == sum(kind == "p" and active and works for kind, active, _, works in fleet)
     assert len(found.best) <= MOST_BEST
     assert len(found.turned_down) <= MOST_GROUPS
 

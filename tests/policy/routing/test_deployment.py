@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelNeed
 from northstar.policy.routing.deployment import Deployment, deployment
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
@@ -26,6 +27,14 @@ def test_the_machine_that_has_the_job_done_first_fetches_while_it_is_busy() -> N
 
 def test_a_free_machine_takes_the_job_and_fetches_by_itself() -> None:
     assert ordered(cell(busy("a"), machine("b"))) is None
+
+
+def test_nothing_is_brought_to_a_machine_whose_engines_are_out() -> None:
+    """Nor does one that is not busy, because nobody asks it, keep others from fetching."""
+    out = MachineDescription(takes_work=False)
+    assert ordered(cell(busy("a", description=out), busy("b"))) == Deployment(machine="b", needs=(SDXL,))
+    assert ordered(cell(machine("a", description=out), busy("b"))) == Deployment(machine="b", needs=(SDXL,))
+    assert ordered(cell(busy("a", description=out)), ranked=("a",)) is None
 
 
 def test_what_is_on_its_way_is_not_ordered_again() -> None:

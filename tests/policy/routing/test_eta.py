@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from northstar.domain.machines import MachineDescription
 from northstar.policy.routing.eta import FitSlots, expected_wait_s, fit_slots, shared_lanes, why_nobody
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot
@@ -57,6 +58,7 @@ def test_slots_are_those_of_machines_that_fit_and_take_work() -> None:
         machine("busy", slots=2, used=2),
         machine("free", slots=2, used=1),
         machine("gone", active=False),
+        machine("out", parked=False, description=MachineDescription(takes_work=False)),
         machine("elsewhere", profile="other"),
     )
     assert fit_slots(lane("l"), wanted(), cell(*machines), RULE, waited_ms=0) == FitSlots(machines=2, slots=4, free=1)
@@ -95,6 +97,10 @@ def test_lanes_count_that_come_before_and_want_the_same_machines() -> None:
             cell(machine("m", active=False)),
             "no machine fits now: m has 24000 MB of VRAM, the job needs 48000; all machines drain",
         ),
+        (
+            cell(machine("m", description=MachineDescription(takes_work=False))),
+            "no machine fits now: m has 24000 MB of VRAM, the job needs 48000; no machine takes work now",
+        ),
     ],
 )
 def test_the_unmet_need_of_the_closest_machine_is_named(snapshot: CellSnapshot, sentence: str) -> None:
@@ -107,3 +113,24 @@ def test_machines_that_would_fit_but_take_nothing_are_counted_and_come_before_th
     several = cell(*(machine(f"m{number}", active=False) for number in range(5)), machine("x", profile="other"))
     assert why_nobody(wanted(), several) == "5 machines fit, but take no new work now (m0, m1, m2, …)"
     assert profile().vram_mb == 24_000
+
+
+def test_of_machines_that_fit_and_whose_engines_are_out_it_is_said_why() -> None:
+    """A wait of a quarter of an hour, or of a day, that is mended where the machine stands."""
+    out = MachineDescription(takes_work=False, trouble="picture takes no work now: it died")
+    alone = cell(machine("m", parked=False, description=out))
+    assert why_nobody(wanted(), alone) == "m fits, but its engine is out: picture takes no work now: it died"
+    mute = cell(machine("m", parked=False, description=MachineDescription(takes_work=False)))
+    assert why_nobody(wanted(), mute) == "m fits, but its engine is out"
+    assert why_nobody(wanted(), cell(machine("m", slots=0))) == "m fits, but it has no slots"
+    both = cell(machine("drains", active=False), machine("m", parked=False, description=out))
+    assert why_nobody(wanted(), both) == (
+        "2 machines fit, but take no new work now (drains, m); of m, its engine is out: picture takes no work now: it died"
+    )
+
+
+def test_lanes_that_only_machines_whose_engines_are_out_could_share_do_not_come_before() -> None:
+    parts = (lane("ours", waits=True, head="5"), lane("before", waits=True, head="3"))
+    out = machine("m", description=MachineDescription(takes_work=False))
+    assert shared_lanes(parts[0], "5", wanted(), cell(out, *parts)) == []
+    assert [one.id for one in shared_lanes(parts[0], "5", wanted(), cell(machine("m"), *parts))] == ["before"]

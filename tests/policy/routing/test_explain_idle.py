@@ -48,6 +48,7 @@ def demand(**changes: Any) -> Demand:
         (machine("m", active=False), (OURS,), "draining"),
         (machine("m", parked=False, description=TROUBLE), (OURS,), "out_of_work"),
         (machine("m", description=TROUBLE), (OURS,), "takes_work"),
+        (machine("m", used=1, description=MachineDescription(takes_work=False)), (OURS,), "out_of_work"),
         (
             machine(
                 "m",

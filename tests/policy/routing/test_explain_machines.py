@@ -57,7 +57,12 @@ def reason_of(subject: MachineState, asked: Wait, *others: MachineState) -> Reas
         (
             machine("m", parked=False, description=MachineDescription(trouble="picture takes no work now: it died")),
             {},
-            "fits, and asks for no work: picture takes no work now: it died",
+            "fits, and its engine is out: picture takes no work now: it died",
+        ),
+        (
+            machine("m", slots=2, used=2, description=MachineDescription(trouble="x: it died", takes_work=False)),
+            {"pauses": {"cell": "upkeep"}},
+            "fits, and its engine is out: x: it died",
         ),
         (
             machine("m", slots=2, used=1, vram_free_mb=4_000),

@@ -109,6 +109,18 @@ def test_machines_that_fit_and_drain_are_given_work_again() -> None:
     assert [action.command for action in found.actions] == ["northstar machines drain m --undo"]
 
 
+def test_a_machine_that_fits_and_whose_engine_is_out_is_mended_and_no_other_is_bought() -> None:
+    """Also at submit, where nothing else is known of the job."""
+    out = MachineDescription(takes_work=False, trouble="picture takes no work now: it died")
+    snapshot = cell(machine("m", parked=False, description=out))
+    found = standstill(snapshot)
+    assert found.because == "m fits, but its engine is out: picture takes no work now: it died"
+    assert [(action.what, action.command) for action in found.actions] == [
+        ("mend m: picture takes no work now: it died", "northstar machines show m")
+    ]
+    assert standstill_at_submit(wanted(), list(snapshot.machines.values()), snapshot) == found
+
+
 def test_a_pause_is_ended_by_whoever_wants_the_job_to_run() -> None:
     """Somebody can run it afterwards, so it does not stand still for good."""
     found = standstill(cell(machine("m")), pauses={"cell": "upkeep"})

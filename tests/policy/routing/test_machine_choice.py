@@ -118,7 +118,11 @@ machines = st.builds(
     vram_free_mb=st.sampled_from([0, 8_000, 24_000]),
     active=st.sampled_from([True, True, True, False]),
     download_bytes_per_s=st.sampled_from([0.0, 2e7, 1e8, 1e9]),
-    description=st.builds(lambda gpu: MachineDescription(gpu=gpu), gpu=gpus),
+    description=st.builds(
+        lambda gpu, takes_work: MachineDescription(gpu=gpu, takes_work=takes_work),
+        gpu=gpus,
+        takes_work=st.sampled_from([True, True, True, False]),
+    ),
 )
 jobs = st.builds(
     lambda pool, regions, vram_mb, **fields: a_job(
@@ -145,7 +149,7 @@ def fleet(hosts: list[dict[str, Any]]) -> CellSnapshot:
 
 
 def one_by_one(snapshot: CellSnapshot, job: JobNeed, paces: GpuPaces) -> list[tuple[float, str]]:
-    able = [one for one in snapshot.machines.values() if one.active and one.slots]
+    able = [one for one in snapshot.machines.values() if one.active and one.slots and one.description.takes_work]
     fitting = [one for one in able if decide_fit(PROFILES[one.profile], job.wanted).fits]
     return sorted((expected_completion(one, job, now_ms=NOW_MS, paces=paces).total_s, one.id) for one in fitting)
 
@@ -174,6 +178,7 @@ def test_never_a_machine_that_refuses(hosts: list[dict[str, Any]], job: JobNeed)
         one = snapshot.machines[found.machine]
         assert one.active
         assert one.slots
+        assert one.description.takes_work
         serves = PROFILES[one.profile]
         assert serves.vram_mb >= job.wanted.vram_mb
         assert not job.wanted.regions or serves.region in job.wanted.regions

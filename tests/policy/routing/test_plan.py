@@ -20,7 +20,7 @@ MODELS = ("sdxl", "flux", "wan", "vae")
 paces = st.dictionaries(st.sampled_from(["l4", "h100"]), st.sampled_from([0.25, 3.0])).map(GpuPaces)
 
 machines = st.builds(
-    lambda profile, held, active, rate, used, slots, fetching, work_ahead_s, gpu: machine(
+    lambda profile, held, active, rate, used, slots, fetching, work_ahead_s, gpu, takes_work: machine(
         "?",
         profile=profile,
         held=held,
@@ -30,7 +30,7 @@ machines = st.builds(
         slots=slots,
         fetching=fetching,
         work_ahead_s=work_ahead_s,
-        description=MachineDescription(gpu=gpu),
+        description=MachineDescription(gpu=gpu, takes_work=takes_work),
     ),
     st.sampled_from(["p", "other", "third"]),
     st.dictionaries(st.sampled_from(MODELS), st.sampled_from(["resident", "disk"])),
@@ -41,6 +41,7 @@ machines = st.builds(
     st.dictionaries(st.sampled_from(MODELS), st.integers(0, 20_000), max_size=2),
     st.sampled_from([0.0, 12.5, 60.0]),
     st.sampled_from(["", "NVIDIA L4", "NVIDIA H100 PCIe"]),
+    st.sampled_from([True, True, False]),
 )
 lanes = st.builds(
     lambda class_, anchors, unfinished, running, run_s, head: lane(
@@ -90,6 +91,19 @@ def test_each_machine_gets_what_it_would_get_alone(
     snapshot = a_cell(hosts, queues * copies, fits)
     alone = {name: candidates(host, snapshot, RULE, terms) for name, host in snapshot.machines.items()}
     assert plan_candidates(snapshot, RULE, terms) == alone
+
+
+def test_a_machine_does_not_leave_jobs_to_one_whose_engines_are_out() -> None:
+    """For the minutes or hours until it is back; the plan of the cell that has it again counts it again."""
+    big = (("flux", 24 * GB),)
+    out = machine("out", parked=False, held={"flux": "resident"}, description=MachineDescription(takes_work=False))
+    back = msgspec.structs.replace(out, parked=True, description=MachineDescription())
+    cold, asked = (
+        machine("cold", download_bytes_per_s=125e6),
+        lane("l", anchors=big, unfinished=1, waits=True, head="0"),
+    )
+    assert [one.ready_after_ms for one in plan_candidates(cell(out, cold, asked), RULE)["cold"]] == [0]
+    assert [one.ready_after_ms for one in plan_candidates(cell(back, cold, asked), RULE)["cold"]] == [15_000]
 
 
 def test_machines_alike_but_for_how_busy_they_are_keep_their_own_preference() -> None:

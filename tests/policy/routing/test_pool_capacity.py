@@ -61,6 +61,37 @@ def test_a_machine_that_takes_no_work_counts_nowhere() -> None:
     assert fleet(a_machine("a", active=False)).of(wanted(), ()) == {}
 
 
+def test_a_machine_whose_engines_are_out_counts_nowhere_and_is_known_all_the_same() -> None:
+    """What a graph is read as, and which models and nodes are known, does not change with a pause of some seconds."""
+    engine = EngineDescription(service="paint", kind="comfyui")
+    said = MachineDescription(engines=(engine,), takes_work=False)
+    capacity = fleet(
+        a_machine("out", parked=False, held={"sdxl": "resident"}, description=said),
+        p=a_profile("fast-lane", node_set="0123456789abcdef"),
+    )
+    assert capacity.of(wanted(), (SDXL,)) == {}
+    assert (capacity.engine_kind("paint"), capacity.tells_nodes("paint"), capacity.holds("sdxl")) == (
+        "comfyui",
+        True,
+        True,
+    )
+
+
+def test_of_two_holders_the_one_whose_engines_are_out_is_none() -> None:
+    out = MachineDescription(takes_work=False)
+    capacity = fleet(
+        a_machine("out", parked=False, held={"sdxl": "resident"}, description=out),
+        a_machine("well", held={"sdxl": "disk"}),
+    )
+    found = of(capacity, "fast-lane", SDXL)
+    assert (found.machines, found.fit, found.holders, found.free_holders, found.slots) == (1, 1, 1, 2, 2)
+
+
+def test_a_machine_without_slots_fits_nothing() -> None:
+    """As for the choice of the machine, so that the pool is not chosen for one that nobody can be given to."""
+    assert fleet(a_machine("none", slots=0, held={"sdxl": "resident"})).of(wanted(), (SDXL,)) == {}
+
+
 def test_what_the_closest_machine_lacks_is_told() -> None:
     lacking = of(fleet(a_machine("a")), "fast-lane", vram_mb=24_000, tags=("x",))
     assert (lacking.fit, lacking.nearest_lacks) == (0, "has 0 MB of VRAM, the job needs 24000 and lacks tags x")

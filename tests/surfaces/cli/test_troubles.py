@@ -101,6 +101,36 @@ def test_jobs_that_no_machine_here_can_do_lead_to_the_explanation_of_one() -> No
     assert unknown.command == "northstar jobs list --in waiting"
 
 
+def test_jobs_that_wait_only_for_a_machine_whose_engine_is_out_are_a_trouble() -> None:
+    """It is here, and does not do their work: a wait of which nobody would be told otherwise."""
+    out = MachineDescription(takes_work=False, trouble="picture takes no work now: it died")
+    ailing = msgspec.structs.replace(machine("m"), parked=False, description=out)
+    works = msgspec.structs.replace(machine("w"), profile="unlike")
+    profiles = {
+        "p": MachineProfile(pools=("standard",), services=("picture",)),
+        "unlike": MachineProfile(pools=("heavy",), services=("picture",)),
+    }
+    waits = lane("picture")
+    found = troubles(
+        Seen(
+            now_ms=1_000_000,
+            waiting=1,
+            failed=0,
+            brokers=(BROKER,),
+            history=FINE,
+            pauses=(),
+            waiting_machines=(),
+            view=CellSnapshot(machines={"m": ailing, "w": works}, profiles=profiles),
+            lanes=[waits],
+            first_waiting={waits.key: "j-1"},
+        )
+    )
+    assert found == [
+        Trouble("1 job waits in pool standard for what no machine here can do", "northstar explain j-1"),
+        Trouble("machine m: picture takes no work now: it died", "northstar machines show m"),
+    ]
+
+
 def test_of_many_lanes_that_nobody_serves_a_few_are_told_and_the_others_counted() -> None:
     found = seen(machine("m"), lanes=[lane(f"film-{number}", waiting=2) for number in range(5)])
     assert len(found) == 4

@@ -102,12 +102,11 @@ def announce(
     return Announcement(profile=profile, description=fitted(description), slots=slots, models=models, node_set=node_set)
 
 
-def with_trouble(description: MachineDescription, trouble: str) -> MachineDescription:
-    """The description with one more sentence of trouble before what it says already; unchanged without one."""
-    if not trouble:
-        return description
+def with_trouble(description: MachineDescription, trouble: str, *, takes_work: bool = True) -> MachineDescription:
+    """The description with whether the machine takes work, and one more sentence of trouble before what it says already, if there is one."""
     said = "; ".join(filter(None, (trouble, description.trouble)))
-    return fitted(msgspec.structs.replace(description, trouble=printable(said, most=_TROUBLE_CHARS)))
+    said = printable(said, most=_TROUBLE_CHARS) if trouble else description.trouble
+    return fitted(msgspec.structs.replace(description, trouble=said, takes_work=takes_work))
 
 
 def with_packs(profile: MachineProfile, packs: Iterable[str]) -> tuple[MachineProfile, int]:

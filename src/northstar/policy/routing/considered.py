@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -44,33 +44,39 @@ _SAYS_CHARS: Final = 96
 _MOST_KEPT: Final = 2_048
 
 
+#: How machines stand: they take work, they drain, or none of their engines takes work.
+_Standing = Literal["working", "draining", "out_of_work"]
+_STANDINGS: Final[tuple[_Standing, ...]] = ("working", "draining", "out_of_work")
+
+
 class _Crowd(msgspec.Struct, frozen=True, kw_only=True):
-    """Machines of one profile: those that take work, and those that drain; the first by name of either."""
+    """Machines of one profile by how they stand, the first by name of each kind, and how many there are of it."""
 
     offered: MachineProfile | None
     pools: frozenset[str]
     #: For a pool that does no other work.
     is_kept: bool
-    active: tuple[MachineState, ...]
-    actives: int
-    draining: tuple[MachineState, ...]
-    drainers: int
+    first: dict[_Standing, tuple[MachineState, ...]]
+    counts: dict[_Standing, int]
 
-    @property
-    def count(self) -> int:
-        return self.actives + self.drainers
+    def some(self, *standings: _Standing) -> tuple[MachineState, ...]:
+        return tuple(machine for standing in standings for machine in self.first.get(standing, ()))
+
+    def count(self, *standings: _Standing) -> int:
+        return sum(self.counts.get(standing, 0) for standing in standings)
 
 
 class _Found(NamedTuple):
     """Machines of one profile that cannot have the job: what they lack beside the pool, and whether they are in one that would do.
 
-    They sort by how near they come.
+    They sort by how near they come. Those that lack nothing are of one standing; the others are all of the profile.
     """
 
     near: Nearness
     profile: str
     reasons: tuple[str, ...]
     is_in: bool
+    standings: tuple[_Standing, ...] = _STANDINGS
 
 
 class Considered:
@@ -157,9 +163,9 @@ class Considered:
 
     def _groups(self, wanted: RequirementClass) -> list[TurnedDown]:
         """Machines that cannot have such jobs, by the needs that they do not meet; those that come closest first."""
-        by_needs: dict[tuple[bool, tuple[Need, ...]], list[_Found]] = {}
+        by_needs: dict[tuple[bool, tuple[Need, ...], tuple[_Standing, ...]], list[_Found]] = {}
         for found in self._turned_down(wanted, (wanted.pool,)):
-            by_needs.setdefault((found.is_in, _needs(found.reasons)), []).append(found)
+            by_needs.setdefault((found.is_in, _needs(found.reasons), found.standings), []).append(found)
         groups = [(min(members), self._group(wanted, members)) for members in by_needs.values()]
         groups.sort(key=lambda entry: (entry[0].near.needs, -entry[1].count, entry[1].code))
         return [group for _, group in groups]
@@ -172,21 +178,17 @@ class Considered:
         offered = crowds[closest.profile].offered
         if not closest.is_in and offered is not None:
             reasons, needs = (not_in_pool(offered, wanted.pool), *reasons), ("pool", *needs)
-        names = [
-            machine.id
-            for one in nearest
-            for machine in (*(crowds[one.profile].active if reasons else ()), *crowds[one.profile].draining)
-        ]
-        said = ", ".join(reasons) or "fits, and drains"
+        some = [machine for one in nearest for machine in crowds[one.profile].some(*one.standings)]
+        said = ", ".join(reasons) or f"fits, and {some[0].out_because or 'drains'}"
         return TurnedDown(
-            code="+".join(dict.fromkeys(needs)) or "draining",
-            count=sum(crowds[one.profile].count if reasons else crowds[one.profile].drainers for one in members),
-            names=tuple(names[:_MOST_NAMES]),
+            code="+".join(dict.fromkeys(needs)) or closest.standings[0],
+            count=sum(crowds[one.profile].count(*one.standings) for one in members),
+            names=tuple(machine.id for machine in some[:_MOST_NAMES]),
             says=said if len(said) <= _SAYS_CHARS else said[: _SAYS_CHARS - 1] + "…",
         )
 
     def _turned_down(self, wanted: RequirementClass, pools: Collection[str]) -> Iterator[_Found]:
-        """Profiles with machines that cannot have such jobs in any of the pools; those that fit and drain lack nothing."""
+        """Profiles with machines that cannot have such jobs in any of the pools; those that fit and take no work lack nothing."""
         told, anywhere = self._fleet.lacks(wanted), wanted.pool == UNIFORM
         for profile, crowd in self._all().items():
             offered = crowd.offered
@@ -198,42 +200,55 @@ class Considered:
                 own = wanted if anywhere else msgspec.structs.replace(wanted, pool=offered.pools[0])
                 reasons = decide_fit(offered, own, self._index.snapshot.node_sets).reasons
             is_in = anywhere or not crowd.pools.isdisjoint(pools)
-            if reasons or not is_in or crowd.drainers:
-                yield _Found(_near(crowd, offered, _needs(reasons), wanted, is_in=is_in), profile, reasons, is_in)
+            near = _near(crowd, offered, _needs(reasons), wanted, is_in=is_in)
+            if reasons or not is_in:
+                yield _Found(near, profile, reasons, is_in)
+                continue
+            for standing in _STANDINGS[1:]:
+                if crowd.count(standing):
+                    yield _Found(near, profile, reasons, is_in, (standing,))
 
     def _speakers(self, wanted: RequirementClass, pools: tuple[str, ...]) -> list[MachineState]:
-        """The machines that say all about why nobody can have such jobs: those that drain, the closest, and the closest to be mended."""
+        """The machines that say all about why nobody can have such jobs: those that fit and take none, the closest, and the closest to be mended."""
         found = sorted(self._turned_down(wanted, (wanted.pool, *pools)))
         crowds = self._all()
         some = [one for one in found if not one.near.needs]
-        some += [one for one in found if crowds[one.profile].actives][:1] or found[:1]
+        some += [one for one in found if crowds[one.profile].count("working")][:1] or found[:1]
         some += [one for one in found if one.near.needs and can_be_mended(one.near)][:1]
-        return [machine for one in some for machine in (*crowds[one.profile].active[:1], *crowds[one.profile].draining)]
+        return [
+            machine
+            for one in some
+            for machine in (
+                *crowds[one.profile].some("working")[:1],
+                *crowds[one.profile].some("draining", "out_of_work"),
+            )
+        ]
 
     def _here(self) -> Here:
         """How many machines there are, and what pools they serve."""
         crowds = self._all().values()
         pools = {pool for crowd in crowds if crowd.offered is not None for pool in crowd.offered.pools}
-        return Here(working=sum(crowd.actives for crowd in crowds), pools=tuple(sorted(pools)))
+        return Here(
+            working=sum(crowd.count("working") for crowd in crowds),
+            pools=tuple(sorted(pools)),
+            out=sum(crowd.count("out_of_work") for crowd in crowds),
+        )
 
     def _all(self) -> dict[str, _Crowd]:
         """The machines by profile."""
         if self._crowds is None:
-            active: dict[str, list[MachineState]] = {}
-            draining: dict[str, list[MachineState]] = {}
+            found: dict[str, dict[_Standing, list[MachineState]]] = {}
             for machine in self._index.snapshot.machines.values():
-                (active if machine.active else draining).setdefault(machine.profile, []).append(machine)
+                found.setdefault(machine.profile, {}).setdefault(_standing(machine), []).append(machine)
             self._crowds = {
                 profile: _Crowd(
                     offered=(offered := self._index.snapshot.profiles.get(profile)),
                     pools=frozenset(offered.pools if offered else ()),
                     is_kept=offered is not None and is_kept(offered),
-                    active=_first(active.get(profile, [])),
-                    actives=len(active.get(profile, [])),
-                    draining=_first(draining.get(profile, [])),
-                    drainers=len(draining.get(profile, [])),
+                    first={standing: _first(machines) for standing, machines in by_standing.items()},
+                    counts={standing: len(machines) for standing, machines in by_standing.items()},
                 )
-                for profile in dict.fromkeys((*active, *draining))
+                for profile, by_standing in found.items()
             }
         return self._crowds
 
@@ -251,6 +266,12 @@ def _near(
         offered.dedicated_to is not None and offered.dedicated_to != wanted.isolation
     )
     return Nearness(len(needs) + (not is_in), is_apart, sum(map(is_fixed, needs)), -offered.vram_mb)
+
+
+def _standing(machine: MachineState) -> _Standing:
+    if machine.takes_work:
+        return "working"
+    return "out_of_work" if machine.active else "draining"
 
 
 def _first(machines: list[MachineState]) -> tuple[MachineState, ...]:

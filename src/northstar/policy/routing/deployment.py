@@ -25,9 +25,11 @@ def deployment(ranked: Sequence[str], needs: Sequence[ModelNeed], snapshot: Cell
     """What to order for a job with these needs; `ranked` are the machines that fit it, the one that has it done first before the others.
 
     Nothing where a machine is free: it takes the job at once and fetches by itself. Nothing where one of the models is on its way to one of
-    these machines: the same need is not fetched twice. Else the first machine fetches while its slots are still busy.
+    these machines: the same need is not fetched twice. Else the first machine fetches while its slots are still busy. Those that take no
+    work at present are passed over.
     """
-    machines = [snapshot.machines[name] for name in ranked if name in snapshot.machines]
+    there = (snapshot.machines.get(name) for name in ranked)
+    machines = [machine for machine in there if machine is not None and machine.takes_work]
     wanted = [need for need in needs if need.sources]
     if not machines or not wanted or any(_is_free(machine) for machine in machines):
         return None

@@ -51,7 +51,7 @@ def fit_slots(
     profiles = {
         name for name, profile in snapshot.profiles.items() if decide_fit(profile, wanted, snapshot.node_sets).fits
     }
-    fitting = [machine for machine in snapshot.machines.values() if machine.active and machine.profile in profiles]
+    fitting = [machine for machine in snapshot.machines.values() if machine.takes_work and machine.profile in profiles]
     holders = holders_of(fitting, lane.anchors, now_ms=snapshot.now_ms)
     free, held_back = 0, list[float]()
     for machine in fitting:
@@ -104,10 +104,11 @@ def shared_lanes(lane: LaneState, order: str, wanted: RequirementClass, snapshot
 
 
 class Here(msgspec.Struct, frozen=True):
-    """The machines of a cell in short: how many take work, and what pools they all serve."""
+    """The machines of a cell in short: how many take work, what pools they all serve, and how many take none and do not drain."""
 
     working: int
     pools: tuple[str, ...]
+    out: int = 0
 
 
 def why_nobody(wanted: RequirementClass, snapshot: CellSnapshot, *, here: Here | None = None) -> str:
@@ -119,20 +120,28 @@ def why_nobody(wanted: RequirementClass, snapshot: CellSnapshot, *, here: Here |
     if not machines:
         return "no machine is here"
     lacks = {profile: lacks_of(profile, wanted, snapshot) for profile in {machine.profile for machine in machines}}
-    if fit := sorted(machine.id for machine in machines if not lacks[machine.profile]):
+    if fit := sorted((one for one in machines if not lacks[one.profile]), key=lambda machine: machine.id):
         return _takes_none(fit)
-    working = [machine for machine in machines if machine.active]
-    here = here or Here(len(working), tuple(sorted({pool for one in machines for pool in _pools_of(one, snapshot)})))
+    working = [machine for machine in machines if machine.takes_work]
+    here = here or Here(
+        len(working),
+        tuple(sorted({pool for one in machines for pool in _pools_of(one, snapshot)})),
+        sum(bool(machine.out_because) for machine in machines),
+    )
     told = _of_the_closest(wanted, working or machines, lacks, snapshot, here=here)
-    return told + ("" if here.working else "; all machines drain")
+    if here.working:
+        return told
+    return f"{told}; {'no machine takes work now' if here.out else 'all machines drain'}"
 
 
-def _takes_none(fit: Sequence[str]) -> str:
-    """Of machines that fit and are no help."""
+def _takes_none(fit: Sequence[MachineState]) -> str:
+    """Of machines that fit and are no help; the first that says why speaks for those that do not drain."""
     if len(fit) == 1:
-        return f"{fit[0]} fits, but takes no new work now"
-    named = ", ".join(fit[:MOST_NAMED]) + (", …" if len(fit) > MOST_NAMED else "")
-    return f"{len(fit)} machines fit, but take no new work now ({named})"
+        return f"{fit[0].id} fits, but {fit[0].out_because or 'takes no new work now'}"
+    named = ", ".join(one.id for one in fit[:MOST_NAMED]) + (", …" if len(fit) > MOST_NAMED else "")
+    out = next((one for one in fit if one.out_because), None)
+    why = "" if out is None else f"; of {out.id}, {out.out_because}"
+    return f"{len(fit)} machines fit, but take no new work now ({named}){why}"
 
 
 def _of_the_closest(
@@ -160,5 +169,5 @@ def _pools_of(machine: MachineState, snapshot: CellSnapshot) -> tuple[str, ...]:
 
 def _served_by(snapshot: CellSnapshot) -> list[MachineProfile]:
     """Profiles of machines that take work now."""
-    names = {machine.profile for machine in snapshot.machines.values() if machine.active}
+    names = {machine.profile for machine in snapshot.machines.values() if machine.takes_work}
     return [snapshot.profiles[name] for name in sorted(names) if name in snapshot.profiles]

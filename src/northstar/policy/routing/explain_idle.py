@@ -153,6 +153,8 @@ def _code_of(machine: MachineState, judged: Sequence[LaneDemand], open_: Sequenc
         return "draining"
     if QUARANTINED in trouble:
         return "quarantined"
+    if not machine.takes_work:
+        return "out_of_work"
     if machine.used >= machine.slots:
         return "busy"
     if trouble and not machine.parked and not machine.used:

@@ -80,8 +80,10 @@ def _reason(
 ) -> Reason:
     if lacks:
         return Reason(code="does_not_fit", lacks=lacks)
-    if not machine.active:
-        return Reason(code="draining")
+    if not machine.takes_work:
+        return (
+            Reason(code="out_of_work", says=machine.description.trouble) if machine.active else Reason(code="draining")
+        )
     if (paused := wait.paused) is not None:
         return paused
     if machine.used >= machine.slots:

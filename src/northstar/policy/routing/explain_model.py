@@ -143,9 +143,10 @@ class _Absences:
         order: list[AbsenceCode] = ["not_yet", "left_to_holders", "no_source", "not_asked", "draining", "does_not_fit"]
         return sorted(groups, key=lambda group: (order.index(group.code), -group.count, group.names[0]))
 
-    def _order(self, machine: str) -> tuple[bool, str]:
-        """One that tells of a disk for models can fetch for certain; others may keep none."""
-        return not self._snapshot.machines[machine].description.disk_bytes, machine
+    def _order(self, machine: str) -> tuple[bool, bool, str]:
+        """One that takes work first. One that tells of a disk for models can fetch for certain; others may keep none."""
+        state = self._snapshot.machines[machine]
+        return not state.takes_work, not state.description.disk_bytes, machine
 
     def _group(self, profile: str, code: AbsenceCode, names: list[str]) -> Absence:
         known = self._snapshot.profiles.get(profile)
@@ -186,7 +187,12 @@ def _actions(
     if not fetch_by:
         yield source_of(known.entry or known.name if known else name)
     could = [group.names[0] for group in absent if group.code not in {"draining", "does_not_fit"}]
-    could.sort(key=lambda machine: not snapshot.machines[machine].description.disk_bytes)
+    could.sort(
+        key=lambda machine: (
+            not snapshot.machines[machine].takes_work,
+            not snapshot.machines[machine].description.disk_bytes,
+        )
+    )
     if could:
         order = order_of(fetch_by or name, could[0], is_known=bool(fetch_by))
         keeps = snapshot.machines[could[0]].description.disk_bytes

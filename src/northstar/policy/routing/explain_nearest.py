@@ -49,7 +49,7 @@ def for_the_closest(
             Action(f"let a machine join {_place(home)} that {_asked(wanted)}", invitation(home)),
             Action("or start one on this host", "northstar up"),
         ]
-    unfit.sort(key=lambda entry: (entry[0], not entry[1].active, entry[1].id))
+    unfit.sort(key=lambda entry: (entry[0], not entry[1].takes_work, entry[1].id))
     actions = []
     for near, machine, lacks in unfit:
         offered = snapshot.profiles.get(machine.profile)

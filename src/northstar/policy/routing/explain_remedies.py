@@ -54,11 +54,13 @@ def standstill_of(
     because: list[str] = []
     actions: list[Action] = []
     fitting = [(machine, reason) for machine, reason in reasons if reason.code != "does_not_fit"]
-    if not any(machine.active for machine, _ in fitting):
+    if not any(machine.takes_work for machine, _ in fitting):
         because.append(why_nobody(wait.wanted, snapshot, here=here))
         actions += _approvals(not_approved)
-        actions += _undrained(fitting) or for_the_closest(
-            wait.wanted, reasons, snapshot, home=home, of_this_host=of_this_host
+        actions += (
+            _undrained(fitting)
+            or _mended(fitting)
+            or for_the_closest(wait.wanted, reasons, snapshot, home=home, of_this_host=of_this_host)
         )
     elif wait.placed == 0 and wait.now_ms - wait.submitted_ms >= PLANNED_WITHIN_MS:
         because.append("machines fit, and no broker has planned for it: none runs, or it has trouble")

@@ -1,6 +1,7 @@
 """What each pool has for one kind of job: machines that fit, holders of its models, free slots, and how soon models could be there.
 
-Machines are counted by profile, and the answer for a need is remembered as long as the view of the fleet lives, so a job costs what its
+A machine that takes no work at present, because it drains or none of its engines answers, counts for nothing here; what it is known to
+have and to be stays known while it is not drained. Machines are counted by profile, and the answer for a need is remembered as long as the view of the fleet lives, so a job costs what its
 need costs once: the number of profiles and of holders, never that of machines.
 """
 
@@ -17,7 +18,7 @@ from northstar.policy.routing.links import ASSUMED_BYTES_PER_S, BELIEVED_BYTES_P
 from northstar.policy.routing.pool_fallback import PoolCapacity
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from northstar.domain.machines import MachineProfile
     from northstar.domain.requirements import RequirementClass
@@ -62,16 +63,22 @@ class FleetCapacity:
 
     def __init__(self, snapshot: CellSnapshot) -> None:
         self._node_sets = snapshot.node_sets
-        self._groups = _groups(snapshot)
+        there = _by_profile(snapshot)
+        self._groups = _groups(there, snapshot)
         self._holding: dict[str, dict[str, set[str]]] = {}
+        idle = (machine for machines in there.values() for machine in machines if not machine.takes_work)
+        self._held_by_idle = {name for machine in idle for name in machine.held}
         for profile_id, group in self._groups.items():
             for machine in group.machines.values():
                 for name in machine.held:
                     self._holding.setdefault(name, {}).setdefault(profile_id, set()).add(machine.id)
         self._telling = frozenset(
-            service for group in self._groups.values() if group.profile.node_set for service in group.profile.services
+            service
+            for profile in (snapshot.profiles[name] for name in there)
+            if profile.node_set
+            for service in profile.services
         )
-        self._kinds = _kinds(self._groups.values())
+        self._kinds = _kinds(machines[0] for machines in there.values())
         self._shared: dict[str, dict[str, float]] = {}
         #: Classes of GPU of its machines, the most frequent first, at most 16.
         self.gpu_classes = _gpu_classes(self._groups.values())
@@ -79,8 +86,8 @@ class FleetCapacity:
         self._known: dict[tuple[RequirementClass, tuple[ModelWanted, ...]], dict[str, PoolCapacity]] = {}
 
     def holds(self, model: str) -> bool:
-        """Whether some machine that takes work has this model."""
-        return model in self._holding
+        """Whether some machine that does not drain has this model, so that it is one that is known."""
+        return model in self._holding or model in self._held_by_idle
 
     def tells_nodes(self, service: str) -> bool:
         """Whether some machine that offers the service says which node classes it knows."""
@@ -157,21 +164,30 @@ def _gpu_classes(groups: Iterable[_Group]) -> tuple[str, ...]:
     return tuple(sorted(counts, key=lambda name: (-counts[name], name))[:_MOST_GPU_CLASSES])
 
 
-def _kinds(groups: Iterable[_Group]) -> dict[str, str]:
+def _kinds(machines: Iterable[MachineState]) -> dict[str, str]:
     """Service -> the kind of engine that offers it, where there is just one."""
     found: dict[str, set[str]] = {}
-    for group in groups:
-        for engine in next(iter(group.machines.values())).description.engines:
+    for machine in machines:
+        for engine in machine.description.engines:
             if engine.kind:
                 found.setdefault(engine.service, set()).add(engine.kind)
     return {service: kinds.pop() for service, kinds in found.items() if len(kinds) == 1}
 
 
-def _groups(snapshot: CellSnapshot) -> dict[str, _Group]:
-    by_profile: dict[str, dict[str, MachineState]] = {}
+def _by_profile(snapshot: CellSnapshot) -> dict[str, list[MachineState]]:
+    """Profile -> its machines that do not drain, those among them that take no work at present too."""
+    found: dict[str, list[MachineState]] = {}
     for machine in snapshot.machines.values():
         if machine.active and machine.profile in snapshot.profiles:
-            by_profile.setdefault(machine.profile, {})[machine.id] = machine
+            found.setdefault(machine.profile, []).append(machine)
+    return found
+
+
+def _groups(there: Mapping[str, list[MachineState]], snapshot: CellSnapshot) -> dict[str, _Group]:
+    working = {
+        profile_id: {machine.id: machine for machine in machines if machine.takes_work}
+        for profile_id, machines in there.items()
+    }
     return {
         profile_id: _Group(
             profile=snapshot.profiles[profile_id],
@@ -183,7 +199,8 @@ def _groups(snapshot: CellSnapshot) -> dict[str, _Group]:
                 max(machine.download_bytes_per_s or ASSUMED_BYTES_PER_S for machine in machines.values()),
             ),
         )
-        for profile_id, machines in by_profile.items()
+        for profile_id, machines in working.items()
+        if machines
     }
 
 

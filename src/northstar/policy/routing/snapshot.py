@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from northstar.domain.requirements import RequirementClass
 
 
+#: Of what a machine says of its trouble a sentence quotes so much.
+_TROUBLE_CHARS = 300
 #: What a run takes where nobody has said it, seconds: the median of image jobs.
 ASSUMED_RUN_S = 20.0
 
@@ -45,8 +47,18 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def takes_work(self) -> bool:
-        """Whether it may get a job at all: it is not draining, and has slots."""
-        return self.active and self.slots > 0
+        """Whether it may get a job at all: it is not draining, has slots, and some engine of it takes work."""
+        return self.active and self.slots > 0 and self.description.takes_work
+
+    @property
+    def out_because(self) -> str:
+        """Why it takes no work though nobody drains it, as part of a sentence; empty where it takes work, or drains."""
+        if self.takes_work or not self.active:
+            return ""
+        if self.description.takes_work:
+            return "it has no slots"
+        trouble = self.description.trouble[:_TROUBLE_CHARS]
+        return f"its engine is out: {trouble}" if trouble else "its engine is out"
 
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):
