@@ -124,6 +124,24 @@ async def test_a_machine_that_has_just_joined_is_told_as_one_that_is_getting_rea
     assert (await explainer(rig).job("a")).unservable == "no machine is here"
 
 
+async def test_a_machine_of_this_host_that_was_given_up_is_not_getting_ready(rig: Rig) -> None:
+    """The job, the machine and what is to be done all say that it died, and of what."""
+    why = "its process ended 6 times; NS_POOL_REFUSES_MACHINE: machine local may not enter"
+    local = ComingMachine(name="local", profile=PROFILE, given_up=why)
+    missing = MissingMachinesReader(rig.cell, of_this_host={"local": local})
+    await rig.submit("a")
+    told = await explainer(rig, missing=missing).job("a")
+    assert told.coming == ""
+    assert told.unservable == f"no machine is here; local was started on this host and given up: {why}"
+    assert [one.command for one in told.actions] == ["northstar up", "northstar machines invite --pool standard"]
+    assert told.actions[0].what == "mend what local died of, stop North Star and start it again"
+    machine = await explainer(rig, missing=missing).machine("local")
+    assert (machine.code, machine.says) == ("given_up", why)
+    assert "died again and again" in said(explain(machine))
+    await rig.joined("local")
+    assert (await explainer(rig, missing=missing).job("a")).unservable == "", "by hand, for example"
+
+
 async def test_a_machine_that_up_has_started_here_is_told_as_one_that_is_getting_ready(rig: Rig) -> None:
     """By what its settings say; one that they put into another pool is no hope."""
     local = ComingMachine(name="local", profile=PROFILE, untold=("vram",))

@@ -13,6 +13,9 @@ import msgspec
 from northstar.domain.errors import Unavailable
 from northstar.policy.routing.coming import ComingMachine
 from northstar.store.embedded.lock import LOCK_NAME
+from northstar.telemetry import logger
+
+log = logger(__name__)
 
 NAME: Final = "run.json"
 _MAX_BYTES: Final = 65_536
@@ -50,6 +53,29 @@ def write_run_file(data_dir: Path, content: RunFile) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         stream.write(msgspec.json.encode(content))
     draft.replace(data_dir / NAME)
+
+
+class KeptRunFile:
+    """The run file of this process, as long as it runs."""
+
+    def __init__(self, data_dir: Path, content: RunFile) -> None:
+        self._data_dir = data_dir
+        self._content = content
+
+    def write(self) -> None:
+        """Tell commands what runs."""
+        write_run_file(self._data_dir, self._content)
+
+    def gives_up(self, machine: str, why: str) -> None:
+        """From now on tell that this machine is not coming."""
+        told = tuple(
+            msgspec.structs.replace(one, given_up=why) if one.name == machine else one for one in self._content.machines
+        )
+        self._content = msgspec.structs.replace(self._content, machines=told)
+        try:
+            self.write()
+        except OSError as exc:  # a full disk ends nothing that runs
+            log.warning("run_file_not_written", error=str(exc))
 
 
 def remove_run_file(data_dir: Path) -> None:

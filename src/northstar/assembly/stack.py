@@ -19,7 +19,7 @@ from northstar.assembly.missing import expected
 from northstar.assembly.outputs import expect_one_place, retire_outputs, this_broker
 from northstar.assembly.parts import PartEnded, part, running_history, told
 from northstar.assembly.routing import RoutingParts, keep_routing
-from northstar.assembly.run_file import RunFile, remove_run_file, write_run_file
+from northstar.assembly.run_file import KeptRunFile, RunFile, remove_run_file
 from northstar.assembly.session import new_id
 from northstar.broker.dispatch import Dispatcher
 from northstar.config import Settings, default_services
@@ -105,8 +105,9 @@ async def running_stack(
         )
         front = await stack.enter_async_context(opening)
         front.ended.add_done_callback(told("the gateway", failure))
-        machines = _started_machines(settings, front, stack, restart=restart_machines)
-        write_run_file(settings.data_path, _run_file(settings, front, cell, url=url))
+        running = KeptRunFile(settings.data_path, _run_file(settings, front, cell, url=url))
+        machines = _started_machines(settings, front, stack, restart=restart_machines, given_up=running.gives_up)
+        running.write()
         stack.callback(remove_run_file, settings.data_path)
         yield Stack(
             settings=settings,
@@ -171,10 +172,15 @@ async def _keep_moving(
 
 
 def _started_machines(
-    settings: Settings, front: Front, stack: AsyncExitStack, *, restart: RestartPolicy | None
+    settings: Settings,
+    front: Front,
+    stack: AsyncExitStack,
+    *,
+    restart: RestartPolicy | None,
+    given_up: Callable[[str, str], None],
 ) -> LocalMachines:
     inherited = _for_machines(settings, front.url)
-    machines = LocalMachines(inherited, mint=_minting(front, settings), restart=restart)
+    machines = LocalMachines(inherited, mint=_minting(front, settings), restart=restart, given_up=given_up)
     stack.push_async_callback(machines.stop)
     machines.start(settings.machines)
     return machines

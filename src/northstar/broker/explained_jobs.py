@@ -20,6 +20,7 @@ from northstar.policy.routing.explain_fit import in_nearest_pool
 from northstar.policy.routing.explain_machines import Wait, grouped, reasons_of
 from northstar.policy.routing.explain_model import where_of
 from northstar.policy.routing.explain_remedies import standstill_of
+from northstar.policy.routing.pool_entry import PoolEntry
 from northstar.store.cell_limits import read_limits
 from northstar.store.lane_waits import count_placed, read_lane_waits
 from northstar.store.model_fetches import read_model_fetches
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from northstar.domain.explanations import KnownModel
     from northstar.domain.jobs import JobBody, JobView
     from northstar.domain.models import ModelNeed
+    from northstar.domain.pools import Pools
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
@@ -61,8 +63,11 @@ class JobExplainer:
         rule: PatienceRule,
         known_of: KnownOf | None = None,
         missing: MissingMachinesReader | None = None,
+        pools: Pools | None = None,
     ) -> None:
+        """`pools` are those that hold: a machine is advised to serve one only if it would be let in."""
         self._cell = cell
+        self._pools = pools
         self._missing = missing or MissingMachinesReader(cell)
         self._past = past
         self._places = places
@@ -141,6 +146,8 @@ class JobExplainer:
             not_approved=missing.not_approved,
             home=home,
             of_this_host=self._missing.of_this_host,
+            entry=PoolEntry.of(self._pools, snapshot),
+            given_up=missing.given_up,
         )
         told = _because(told, standstill.because)
         return msgspec.structs.replace(told, unservable=standstill.because, actions=standstill.actions)

@@ -23,7 +23,8 @@ from northstar.domain.refusals import NoSuchMachine
 from northstar.policy.routing.candidates import lane_order
 from northstar.policy.routing.explain_idle import Demand, idleness_of
 from northstar.policy.routing.explain_model import lanes_asking, placement_of
-from northstar.policy.routing.explain_remedies import for_absent
+from northstar.policy.routing.explain_remedies import for_absent, start_again
+from northstar.policy.routing.pool_entry import PoolEntry
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.cell_limits import read_limits
 from northstar.store.lane_waits import read_first_job, read_lane_waits
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from northstar.broker.explained_jobs import KnownOf
     from northstar.broker.job_past import JobPast
     from northstar.broker.queue_places import QueuePlaces
+    from northstar.domain.pools import Pools
+    from northstar.policy.routing.coming import ComingMachine
     from northstar.policy.routing.explain_idle import LaneWait
     from northstar.policy.routing.snapshot import LaneState
     from northstar.store.cell import Cell
@@ -64,16 +67,18 @@ class Explainer:
         rule: PatienceRule | None = None,
         known_of: KnownOf | None = None,
         missing: MissingMachinesReader | None = None,
+        pools: Pools | None = None,
     ) -> None:
-        """`missing` says which machines are not here yet; without it those of this host are not known."""
+        """`missing` says which machines are not here yet; without it those of this host are not known. `pools` as for `JobExplainer`."""
         self._cell = cell
+        self._pools = pools
         self._past = past
         self._places = places
         self._rule = rule or PatienceRule()
         self._known_of = known_of
         self._missing = missing or MissingMachinesReader(cell)
         self._jobs = JobExplainer(
-            cell, past=past, places=places, rule=self._rule, known_of=known_of, missing=self._missing
+            cell, past=past, places=places, rule=self._rule, known_of=known_of, missing=self._missing, pools=pools
         )
 
     async def kinds_of(self, name: str) -> list[Kind]:
@@ -105,7 +110,7 @@ class Explainer:
             if entry is not None:
                 return _not_here(entry, now_ms=now_ms)
             if name in self._missing.of_this_host:
-                return MachineExplanation(id=name, code="not_ready", now_ms=now_ms)
+                return _of_this_host(self._missing.of_this_host[name], now_ms=now_ms)
             raise
         return await self._here(sheet, now_ms=now_ms)
 
@@ -118,7 +123,14 @@ class Explainer:
         lanes = sorted((lane for lane in snapshot.lanes.values() if lane.waits), key=lane_order)
         waits = await self._waits(lanes)
         demand = Demand(now_ms=now_ms, overdue_ms=limits.overdue_ms, lanes=waits, pauses=pauses)
-        idle = idleness_of(state, demand, snapshot, self._rule, of_this_host=self._missing.of_this_host)
+        idle = idleness_of(
+            state,
+            demand,
+            snapshot,
+            self._rule,
+            of_this_host=self._missing.of_this_host,
+            entry=PoolEntry.of(self._pools, snapshot),
+        )
         return MachineExplanation(
             id=sheet.id,
             code=idle.code,
@@ -217,6 +229,14 @@ class Explainer:
 
     async def _token_of(self, machine: str) -> MachineToken | None:
         return await read_machine_token(self._cell.client, self._cell.keys, machine)
+
+
+def _of_this_host(machine: ComingMachine, *, now_ms: int) -> MachineExplanation:
+    """One that was started here and is not registered: it is getting ready, or will not be started again."""
+    if not machine.given_up:
+        return MachineExplanation(id=machine.name, code="not_ready", now_ms=now_ms)
+    actions = (start_again(machine.name),)
+    return MachineExplanation(id=machine.name, code="given_up", now_ms=now_ms, says=machine.given_up, actions=actions)
 
 
 def _not_here(entry: MachineToken, *, now_ms: int) -> MachineExplanation:

@@ -27,10 +27,11 @@ _UNTOLD: Final[tuple[Need, ...]] = ("service", "vram", "node_packs", "node_class
 
 
 class MissingMachines(msgspec.Struct, frozen=True, kw_only=True):
-    """Names of machines that wait for an operator, and machines that are getting ready."""
+    """Names of machines that wait for an operator, machines that are getting ready, and those that were given up."""
 
     not_approved: tuple[str, ...] = ()
     coming: tuple[ComingMachine, ...] = ()
+    given_up: tuple[ComingMachine, ...] = ()
 
 
 class MissingMachinesReader:
@@ -42,7 +43,8 @@ class MissingMachinesReader:
 
     async def look(self, snapshot: CellSnapshot) -> MissingMachines:
         """Those that are not in this view. Raises Unavailable."""
-        coming = [one for name, one in self.of_this_host.items() if name not in snapshot.machines]
+        not_here = [one for name, one in self.of_this_host.items() if name not in snapshot.machines]
+        coming = [one for one in not_here if not one.given_up]
         not_approved = []
         looked = 0
         async for entry in list_tokens(self._cell):
@@ -53,7 +55,11 @@ class MissingMachinesReader:
             looked += 1
             if looked >= _MOST_TOKENS:
                 break
-        return MissingMachines(not_approved=tuple(sorted(not_approved)), coming=tuple(coming))
+        return MissingMachines(
+            not_approved=tuple(sorted(not_approved)),
+            coming=tuple(coming),
+            given_up=tuple(one for one in not_here if one.given_up),
+        )
 
 
 def _is_coming(entry: TokenEntry, *, now_ms: int) -> bool:

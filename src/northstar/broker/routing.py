@@ -250,7 +250,7 @@ class Router:
     ) -> Standstill:
         """Why nobody could run the job as things are, and what would have to change; empty if somebody could."""
         if not capacity.fit:
-            return self._considered.standstill(lane, pools=pools, of_this_host=self._of_this_host)
+            return self._considered.standstill(lane, pools=pools, of_this_host=self._of_this_host, rules=self._pools())
         if capacity.holders or capacity.fetch_s is not None:
             return Standstill()
         wanted = [need for need in request.requires.models if need.is_anchor and not need.sources]

@@ -37,6 +37,7 @@ _MACHINE: Final[dict[MachineCode, str]] = {
     "quarantined": "it is in quarantine: its engines broke again and again",
     "not_ready": "it was started with North Star on this host, and its engines have not answered their warm-up job yet; "
     "if that lasts, the log of northstar up says why",
+    "given_up": "it was started with North Star on this host, died again and again, and is not started any more",
     "not_approved": "it has joined and waits for an operator's approval",
     "revoked": "its token was revoked",
     "gone": "its token is good, and it is not here; does its agent run?",

@@ -143,7 +143,7 @@ class PoolDemand(msgspec.Struct, frozen=True, kw_only=True):
 
 #: busy: no slot is free · takes_work: a slot is free, and a job is about to be taken · nothing_waits · blocked: what waits it may
 #: not take (yet), see `blocked` · draining · out_of_work · quarantined: see `says` · not_ready: it was started on this host, and its
-#: engines have not answered yet · not_approved, revoked, gone: it is not here.
+#: engines have not answered yet · given_up: it was started on this host and died again and again, see `says` · not_approved, revoked, gone: it is not here.
 MachineCode = Literal[
     "busy",
     "takes_work",
@@ -153,6 +153,7 @@ MachineCode = Literal[
     "out_of_work",
     "quarantined",
     "not_ready",
+    "given_up",
     "not_approved",
     "revoked",
     "gone",
@@ -169,7 +170,7 @@ class MachineExplanation(msgspec.Struct, frozen=True, kw_only=True):
     used: _Count = 0
     vram_mb: _Count = 0
     vram_used_mb: _Count = 0
-    #: Its own words about its engines, or who revoked it.
+    #: Its own words about its engines, what it died of, or who revoked it.
     says: str = ""
     #: When a machine that is not here was seen last; 0: never, or it is here.
     seen_ms: int = 0

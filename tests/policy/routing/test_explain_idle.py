@@ -153,3 +153,10 @@ def test_a_machine_for_which_nothing_is_says_what_would_let_it_take_the_most() -
     here = idleness_of(machine("m"), demand(lanes=lanes), snapshot, RULE, of_this_host=("m",))
     assert [action.command for action in here.actions] == ["northstar up --config FILE"]
     assert idle(machine("m"), OURS, FOREIGN).actions == ()
+
+
+def test_a_machine_that_drains_takes_nothing_and_says_so_of_each_job() -> None:
+    """It was said to take next what it does not get."""
+    found = idle(machine("m", active=False), OURS, FOREIGN)
+    assert (found.code, found.may_take) == ("draining", ())
+    assert {(group.reason.code, group.jobs) for group in found.blocked} == {("draining", 2), ("does_not_fit", 2)}

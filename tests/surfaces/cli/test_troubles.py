@@ -8,6 +8,7 @@ import msgspec
 
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.requirements import Requirements, lane_of
+from northstar.policy.routing.coming import ComingMachine
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 from northstar.store.brokers import Broker
 from northstar.store.history.state import HistoryState
@@ -39,6 +40,7 @@ def seen(
     waiting_machines: Sequence[str] = (),
     failed: int = 0,
     first_waiting: dict[str, str] | None = None,
+    given_up: Sequence[ComingMachine] = (),
 ) -> list[Trouble]:
     profiles = {"p": MachineProfile(pools=("standard",), services=("picture",))}
     return troubles(
@@ -53,6 +55,7 @@ def seen(
             pauses=pauses,
             waiting_machines=waiting_machines,
             first_waiting=first_waiting or {},
+            given_up=given_up,
         )
     )
 
@@ -88,9 +91,27 @@ def test_jobs_that_wait_without_any_machine_are_the_trouble_and_not_their_lanes(
     ]
     drains = Trouble("machine m drains: it takes no new work", "northstar machines drain m --undo")
     assert seen(machine("m", active=False), lanes=[lane("picture")]) == [
-        Trouble("1 job waits, and no machine takes work", "northstar machines invite"),
+        Trouble("1 job waits, and no machine takes work: m drains", "northstar machines drain m --undo"),
         drains,
     ]
+    two = seen(machine("m", active=False), machine("n", active=False), lanes=[lane("picture")])
+    assert two[0].what == "1 job waits, and no machine takes work: m and 1 more drain"
+
+
+def test_a_machine_of_this_host_that_was_given_up_is_the_cause_and_another_one_no_remedy() -> None:
+    """Whoever invites a machine has not seen that their own one died."""
+    profile = MachineProfile(pools=("standard",), services=("picture",))
+    gone = [
+        ComingMachine(name=f"local-{number}", profile=profile, given_up="its process ended 6 times; NS_X: no GPU")
+        for number in range(5)
+    ]
+    first, told, *_, more = seen(lanes=[lane("picture")], given_up=gone)
+    assert first == Trouble("1 job waits, and no machine is here: local-0 was given up", "northstar explain local-0")
+    assert told.what == (
+        "machine local-0 was given up: its process ended 6 times; NS_X: no GPU; mend that, stop North Star and start it again"
+    )
+    assert more.what == "and 2 machines more that were given up"
+    assert seen(given_up=gone[:1])[0].command == "northstar up", "though no job waits"
 
 
 def test_jobs_that_no_machine_here_can_do_lead_to_the_explanation_of_one() -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from northstar.policy.routing.snapshot import CellSnapshot
 
 _MOST_CHARS: Final = 400
+#: Machines that were given up and are told one by one.
+_MOST_TOLD: Final = 3
 
 
 class ComingMachine(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +29,15 @@ class ComingMachine(msgspec.Struct, frozen=True, kw_only=True):
     profile: MachineProfile
     #: What only its engines and its hardware tell, when it is ready.
     untold: tuple[Need, ...] = ()
+    #: Why it is not coming any more: it died again and again, and is not started again. Empty: it comes.
+    given_up: str = ""
+
+
+def why_given_up(machines: Iterable[ComingMachine]) -> str:
+    """Of machines that were started on this host and given up, as a sentence; empty: there are none."""
+    told = [f"{one.name} was started on this host and given up: {one.given_up}" for one in machines if one.given_up]
+    more = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
+    return f"{'; '.join(told[:_MOST_TOLD])}{more}"[:_MOST_CHARS]
 
 
 def on_their_way(

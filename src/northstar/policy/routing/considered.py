@@ -22,11 +22,13 @@ from northstar.policy.routing.explain_submit import standstill_at_submit
 from northstar.policy.routing.fit import decide_fit, not_in_pool
 from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.machine_choice import JobNeed
+from northstar.policy.routing.pool_entry import PoolEntry
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from northstar.domain.machines import MachineProfile
+    from northstar.domain.pools import Pools
     from northstar.domain.reasons import Need
     from northstar.domain.requirements import LaneKey, RequirementClass
     from northstar.policy.routing.fleet_index import FleetIndex
@@ -88,6 +90,8 @@ class Considered:
         self._crowds: dict[str, _Crowd] | None = None
         self._machines: dict[tuple[str, str, float], MachinesThen] = {}
         self._standstills: dict[tuple[str, tuple[str, ...]], Standstill] = {}
+        #: The rules by which those were found.
+        self._entry = PoolEntry()
 
     def machines(self, lane: LaneKey, *, run_s: float, paces: GpuPaces = NO_PACES) -> MachinesThen:
         """Who would have a job of this lane done first, if it ran so long, and who could not have it.
@@ -116,12 +120,20 @@ class Considered:
         )
 
     def standstill(
-        self, lane: LaneKey, *, pools: tuple[str, ...] = (), of_this_host: Collection[str] = ()
+        self,
+        lane: LaneKey,
+        *,
+        pools: tuple[str, ...] = (),
+        of_this_host: Collection[str] = (),
+        rules: Pools | None = None,
     ) -> Standstill:
         """Why nobody can run jobs of the lane, in its pool or one of `pools`, and what would have to change; empty if somebody can.
 
-        `of_this_host` are always the same.
+        `of_this_host` are always the same. `rules` are the pools as they hold now: no machine is advised to enter one that would refuse it.
         """
+        if rules is not self._entry.pools:
+            self._entry = PoolEntry.of(rules, self._index.snapshot)
+            self._standstills.clear()
         key = (lane.requirement_class, pools)
         if key not in self._standstills:
             if len(self._standstills) >= _MOST_KEPT:
@@ -136,6 +148,7 @@ class Considered:
                 pools=pools,
                 here=self._here(),
                 of_this_host=of_this_host,
+                entry=self._entry,
             )
         return self._standstills[key]
 
@@ -214,7 +227,7 @@ class Considered:
         crowds = self._all()
         some = [one for one in found if not one.near.needs]
         some += [one for one in found if crowds[one.profile].count("working")][:1] or found[:1]
-        some += [one for one in found if one.near.needs and can_be_mended(one.near)][:1]
+        some += [one for one in found if one.near.needs and self._can_be_mended(one, wanted)][:1]
         return [
             machine
             for one in some
@@ -223,6 +236,17 @@ class Considered:
                 *crowds[one.profile].some("draining", "out_of_work"),
             )
         ]
+
+    def _can_be_mended(self, one: _Found, wanted: RequirementClass) -> bool:
+        """Whether a machine of the profile can be made fit, and its pool would let it in if that is what it lacks."""
+        crowd = self._all()[one.profile]
+        if not can_be_mended(one.near) or crowd.offered is None:
+            return False
+        if one.is_in:
+            return True
+        offered = crowd.offered
+        some = crowd.some(*_STANDINGS)
+        return any(not self._entry.refusal(machine, offered, wanted.pool) for machine in some)
 
     def _here(self) -> Here:
         """How many machines there are, and what pools they serve."""

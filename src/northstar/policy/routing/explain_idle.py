@@ -12,12 +12,14 @@ from northstar.policy.fleet.health import QUARANTINED
 from northstar.policy.routing.explain_fit import lacks_of, nearness
 from northstar.policy.routing.explain_holders import HolderCounts
 from northstar.policy.routing.explain_machines import Wait, no_room_for, patience_of
-from northstar.policy.routing.explain_nearest import can_be_mended, mend
+from northstar.policy.routing.explain_nearest import can_be_mended, mend, refused_entry
+from northstar.policy.routing.pool_entry import ANY_ENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from northstar.domain.reasons import Lack
+    from northstar.policy.routing.pool_entry import PoolEntry
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
@@ -26,6 +28,7 @@ _UNREADABLE: Final = Reason(code="out_of_work", says="a newer version wrote what
 
 
 _OVERDUE_FIRST: Final = Reason(code="overdue_first")
+_DRAINING: Final = Reason(code="draining")
 
 
 class LaneWait(msgspec.Struct, frozen=True):
@@ -62,8 +65,9 @@ def idleness_of(
     rule: PatienceRule,
     *,
     of_this_host: Collection[str] = (),
+    entry: PoolEntry = ANY_ENTRY,
 ) -> Idleness:
-    """What the machine may take of the cell's demand, and why not the rest; `of_this_host` as for `explain_nearest`."""
+    """What the machine may take of the cell's demand, and why not the rest; `of_this_host` and `entry` as for `explain_nearest`."""
     judged = _Judgement(machine, demand, snapshot, rule).lanes()
     open_ = [lane for lane in judged if _is_open(lane)]
     open_.sort(key=_left_s)
@@ -77,7 +81,7 @@ def idleness_of(
         blocked=_blocked(judged),
         actions=(
             *_actions(machine, code, pools=pools, pauses=demand.pauses),
-            *(_mended(machine, demand, snapshot, of_this_host) if _fits_nothing(code, judged) else ()),
+            *(_mended(machine, demand, snapshot, of_this_host, entry) if _fits_nothing(code, judged) else ()),
         ),
     )
 
@@ -115,6 +119,8 @@ class _Judgement:
             self._lacks[name] = lacks_of(self._machine.profile, wanted, self._snapshot)
         if lacks := self._lacks[name]:
             return Reason(code="does_not_fit", lacks=lacks)
+        if not self._machine.active:
+            return _DRAINING
         wait = Wait(
             lane=lane,
             wanted=wanted,
@@ -216,9 +222,9 @@ def _fits_nothing(code: MachineCode, judged: Iterable[LaneDemand]) -> bool:
 
 
 def _mended(
-    machine: MachineState, demand: Demand, snapshot: CellSnapshot, of_this_host: Collection[str]
+    machine: MachineState, demand: Demand, snapshot: CellSnapshot, of_this_host: Collection[str], entry: PoolEntry
 ) -> list[Action]:
-    """What would let it take the kind of job of which most wait, if its pools, tags or engines are all that it lacks."""
+    """What would let it take the kind of job of which most wait, if its pools, tags or engines are all that it lacks, and it may have them."""
     offered = snapshot.profiles.get(machine.profile)
     waiting: dict[str, int] = {}
     for name, counted in demand.lanes.items():
@@ -229,7 +235,9 @@ def _mended(
         lacks = () if wanted is None else lacks_of(machine.profile, wanted, snapshot)
         if offered is None or wanted is None or not lacks:
             continue
-        if can_be_mended(nearness(machine.profile, lacks, wanted, snapshot)):
+        if can_be_mended(nearness(machine.profile, lacks, wanted, snapshot)) and not refused_entry(
+            machine, lacks, wanted, offered, entry
+        ):
             return mend(machine.id, lacks, wanted, offered, is_of_this_host=machine.id in of_this_host)
     return []
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from northstar.domain.explanations import Action
 from northstar.domain.requirements import UNIFORM
 from northstar.policy.routing.explain_fit import Nearness, nearness
+from northstar.policy.routing.pool_entry import ANY_ENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from northstar.domain.machines import MachineProfile
     from northstar.domain.reasons import Lack, Need, Reason
     from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.pool_entry import PoolEntry
     from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 
 #: What an invite grants; the rest is its host's affair.
@@ -33,10 +35,12 @@ def for_the_closest(
     *,
     home: RequirementClass | None = None,
     of_this_host: Collection[str] = (),
+    entry: PoolEntry = ANY_ENTRY,
 ) -> list[Action]:
     """What the machine that lacks least of what can be given would need, and what another machine would have to be.
 
-    Another one joins the pool of `home`, if the job belongs elsewhere than where it comes closest. `of_this_host` are machines that `northstar up` runs from its settings, and not by an invite.
+    Another one joins the pool of `home`, if the job belongs elsewhere than where it comes closest. `of_this_host` are machines that `northstar up` runs from its settings, and not by an invite. A
+    machine is to be given a pool only if `entry` says that it would be let in with it.
     """
     unfit = [
         (nearness(machine.profile, reason.lacks, wanted, snapshot), machine, reason.lacks)
@@ -46,19 +50,24 @@ def for_the_closest(
     home = home or wanted
     if not unfit:
         return [
-            Action(f"let a machine join {_place(home)} that {_asked(wanted)}", invitation(home)),
+            Action(f"let a machine join {_place(home)} that {_asked(wanted, entry.asks(home))}", invitation(home)),
             Action("or start one on this host", "northstar up"),
         ]
     unfit.sort(key=lambda entry: (entry[0], not entry[1].takes_work, entry[1].id))
     actions = []
     for near, machine, lacks in unfit:
         offered = snapshot.profiles.get(machine.profile)
-        if offered is not None and can_be_mended(near):
+        if offered is not None and can_be_mended(near) and not refused_entry(machine, lacks, wanted, offered, entry):
             actions = mend(machine.id, lacks, wanted, offered, is_of_this_host=machine.id in of_this_host)
             break
     _, closest, lacks = unfit[0]
     told = "" if actions else f"; the closest, {closest.id}, {_listed([lack.says for lack in lacks])}"
-    join = f"let {'another' if actions else 'a'} machine join {_place(home)} that {_asked(wanted)}{told}"
+    offered = snapshot.profiles.get(closest.profile)
+    if not actions and offered is not None and (why := refused_entry(closest, lacks, wanted, offered, entry)):
+        told += f", and {why}"
+    join = (
+        f"let {'another' if actions else 'a'} machine join {_place(home)} that {_asked(wanted, entry.asks(home))}{told}"
+    )
     return [*actions, Action(f"{'or ' if actions else ''}{join}", invitation(home))]
 
 
@@ -88,6 +97,15 @@ def invitation(wanted: RequirementClass, *, joined: MachineProfile | None = None
 def can_be_mended(near: Nearness) -> bool:
     """Nobody adds memory to a machine or moves it, and one that is kept for others stays with them."""
     return not near.fixed and not near.is_apart
+
+
+def refused_entry(
+    machine: MachineState, lacks: Iterable[Lack], wanted: RequirementClass, offered: MachineProfile, entry: PoolEntry
+) -> str:
+    """Why the machine could not be given the pool that it lacks; empty: it could, or lacks none."""
+    if all(lack.need != "pool" for lack in lacks):
+        return ""
+    return entry.refusal(machine, offered, wanted.pool)
 
 
 def mend(
@@ -137,8 +155,8 @@ def _place(wanted: RequirementClass) -> str:
     return "any pool" if wanted.pool == UNIFORM else f"pool {wanted.pool}"
 
 
-def _asked(wanted: RequirementClass) -> str:
-    """All that a machine must be for such jobs and that no invite can make it.
+def _asked(wanted: RequirementClass, of_the_pool: Iterable[str] = ()) -> str:
+    """All that a machine must be for such jobs and their pool, and that no invite can make it.
 
     >>> from northstar.domain.requirements import RequirementClass
     >>> _asked(RequirementClass(pool="heavy", service="s", vram_mb=24_000, node_packs=("a", "b"), tags=(), isolation=None))
@@ -153,7 +171,7 @@ def _asked(wanted: RequirementClass) -> str:
         parts.append(f"knows node classes {_some(wanted.node_classes)}")
     if wanted.regions:
         parts.append(f"stands in {' or '.join(wanted.regions)}")
-    return _listed(parts)
+    return _listed([*parts, *of_the_pool])
 
 
 def _some(names: Sequence[str]) -> str:

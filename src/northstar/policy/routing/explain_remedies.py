@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from northstar.domain.explanations import Action, ModelWhere
+from northstar.policy.routing.coming import why_given_up
 from northstar.policy.routing.eta import why_nobody
 from northstar.policy.routing.explain_nearest import for_the_closest
+from northstar.policy.routing.pool_entry import ANY_ENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
     from northstar.domain.explanations import MachineCode
     from northstar.domain.reasons import Reason
     from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.coming import ComingMachine
     from northstar.policy.routing.eta import Here
     from northstar.policy.routing.explain_machines import Wait
+    from northstar.policy.routing.pool_entry import PoolEntry
     from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 
 #: A broker plans within a second of whatever changes; after so long, none does.
@@ -27,6 +31,7 @@ PLANNED_WITHIN_MS: Final = 5_000
 MOST_ACTIONS: Final = 8
 #: Machines named for the same action.
 _MOST_MACHINES: Final = 3
+_START_HERE: Final = "northstar up"
 
 
 class Standstill(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,22 +51,30 @@ def standstill_of(
     home: RequirementClass | None = None,
     here: Here | None = None,
     of_this_host: Collection[str] = (),
+    entry: PoolEntry = ANY_ENTRY,
+    given_up: Sequence[ComingMachine] = (),
 ) -> Standstill:
     """What keeps the job from running at all, and what to do.
 
-    `home` is its class in the pool to which it belongs, if `wait` asks about another in which it would do. `not_approved` are machines that wait to be let in, `of_this_host` those that `northstar up` runs from its settings.
+    `home` is its class in the pool to which it belongs, if `wait` asks about another in which it would do. `not_approved` are machines that wait to be let in, `of_this_host` those that `northstar up` runs from its settings, and
+    `entry` says which of them could be given a pool; `given_up` are those of them that died again and again.
     """
     because: list[str] = []
     actions: list[Action] = []
     fitting = [(machine, reason) for machine, reason in reasons if reason.code != "does_not_fit"]
     if not any(machine.takes_work for machine, _ in fitting):
         because.append(why_nobody(wait.wanted, snapshot, here=here))
+        if lost := why_given_up(given_up):
+            because.append(lost)
         actions += _approvals(not_approved)
-        actions += (
+        actions += [start_again(one.name) for one in given_up[:_MOST_MACHINES]]
+        others = (
             _undrained(fitting)
             or _mended(fitting)
-            or for_the_closest(wait.wanted, reasons, snapshot, home=home, of_this_host=of_this_host)
+            or for_the_closest(wait.wanted, reasons, snapshot, home=home, of_this_host=of_this_host, entry=entry)
         )
+        # Where those of this host were given up, one that is started here would be given up as well.
+        actions += [one for one in others if not (given_up and one.command == _START_HERE)]
     elif wait.placed == 0 and wait.now_ms - wait.submitted_ms >= PLANNED_WITHIN_MS:
         because.append("machines fit, and no broker has planned for it: none runs, or it has trouble")
         actions.append(Action("start a broker, or look at its log", "northstar serve"))
@@ -106,6 +119,11 @@ def source_of(model: str) -> Action:
     return Action(
         f"say once for all jobs from where {model} can be had", f"northstar models add URL --name {shlex.quote(model)}"
     )
+
+
+def start_again(machine: str) -> Action:
+    """What brings a machine of this host back that was given up."""
+    return Action(f"mend what {machine} died of, stop North Star and start it again", _START_HERE)
 
 
 def for_absent(machine: str, code: MachineCode, *, pools: Sequence[str]) -> tuple[Action, ...]:

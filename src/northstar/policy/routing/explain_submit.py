@@ -9,6 +9,7 @@ import msgspec
 from northstar.policy.routing.explain_fit import in_nearest_pool
 from northstar.policy.routing.explain_machines import Wait, reasons_of
 from northstar.policy.routing.explain_remedies import Standstill, standstill_of
+from northstar.policy.routing.pool_entry import ANY_ENTRY
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import LaneState
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from northstar.domain.requirements import RequirementClass
     from northstar.policy.routing.eta import Here
+    from northstar.policy.routing.pool_entry import PoolEntry
     from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 
 #: As long as a sentence of a stored decision may be.
@@ -31,6 +33,7 @@ def standstill_at_submit(
     pools: Iterable[str] = (),
     here: Here | None = None,
     of_this_host: Collection[str] = (),
+    entry: PoolEntry = ANY_ENTRY,
 ) -> Standstill:
     """Why nobody could run a job that is just submitted, and what to do; both empty if somebody could, now or later.
 
@@ -48,7 +51,7 @@ def standstill_at_submit(
         overdue_ms=0,
     )
     reasons = reasons_of(asked, seen, PatienceRule())
-    found = standstill_of(asked, reasons, seen, home=wanted, here=here, of_this_host=of_this_host)
+    found = standstill_of(asked, reasons, seen, home=wanted, here=here, of_this_host=of_this_host, entry=entry)
     if not found.because:
         return Standstill()
     return msgspec.structs.replace(found, because=found.because[:_MOST_CHARS])

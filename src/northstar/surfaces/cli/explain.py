@@ -86,21 +86,26 @@ async def _explain(
     """What is meant by the name, and why it is as it is."""
     from northstar.assembly.job_past import job_past
     from northstar.assembly.missing import missing_machines
+    from northstar.assembly.routing import pools_of
     from northstar.assembly.session import session
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.explaining import Explainer
     from northstar.broker.known_models import known_in
+    from northstar.broker.pools_in_force import PoolsInForce
     from northstar.broker.queue_places import QueuePlaces
 
     async with session(settings) as broker, job_past(broker) as past:
         places = QueuePlaces(broker.cell, monotonic=time.monotonic, view_s=_VIEW_S)
         catalogue = CatalogueView(broker.cell, monotonic=time.monotonic)
+        pools = PoolsInForce(broker.cell, otherwise=pools_of(settings))
+        await pools.look()
         explainer = Explainer(
             broker.cell,
             past=past,
             places=places,
             known_of=known_in(catalogue),
             missing=missing_machines(broker),
+            pools=pools.latest,
         )
         kinds = wanted or await explainer.kinds_of(name)
         if not kinds:

@@ -44,6 +44,7 @@ def status(
 
 
 async def _status(settings: Settings, *, lanes: int) -> dict[str, Any]:
+    from northstar.assembly.missing import missing_machines
     from northstar.assembly.session import session
     from northstar.store.brokers import read_brokers
     from northstar.store.history.state import read_history_state
@@ -62,6 +63,7 @@ async def _status(settings: Settings, *, lanes: int) -> dict[str, Any]:
         pauses = await read_pauses(cell.client, cell.keys)
         brokers = await read_brokers(cell)
         waiting = await waiting_machines(cell)
+        of_this_host = missing_machines(broker).of_this_host.values()
         seen = Seen(
             now_ms=counts["now_ms"],
             waiting=counts["waiting_size"],
@@ -73,6 +75,7 @@ async def _status(settings: Settings, *, lanes: int) -> dict[str, Any]:
             pauses=pauses,
             waiting_machines=waiting,
             first_waiting=await _first_waiting(cell) if counts["waiting_size"] else {},
+            given_up=[one for one in of_this_host if one.given_up and one.name not in view.machines],
         )
         return {
             "cell": cell.name,

@@ -13,6 +13,7 @@ from northstar.surfaces.cli.printing import counted, moment, span
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from northstar.policy.routing.coming import ComingMachine
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.brokers import Broker
     from northstar.store.history.state import HistoryState
@@ -43,6 +44,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     pauses: Sequence[Pause]
     waiting_machines: Sequence[str]
     first_waiting: Mapping[str, str]
+    #: Machines that `northstar up` started on this host and does not start again.
+    given_up: Sequence[ComingMachine] = ()
 
 
 def troubles(seen: Seen) -> list[Trouble]:
@@ -97,9 +100,8 @@ def _of_waiting_jobs(seen: Seen) -> Iterator[Trouble]:
     """Jobs that wait for what is not here. That all machines are busy is no trouble."""
     working = [machine for machine in seen.view.machines.values() if machine.takes_work]
     if seen.waiting and not working:
-        here = "no machine takes work" if seen.view.machines else "no machine is here"
         wait = "waits" if seen.waiting == 1 else "wait"
-        yield Trouble(f"{counted(seen.waiting, 'job')} {wait}, and {here}", "northstar machines invite")
+        yield _nobody_works(seen, f"{counted(seen.waiting, 'job')} {wait}, and")
         return
     profiles = {machine.profile for machine in working}
     unserved = [lane for lane in seen.lanes if lane.waiting and not _served(lane, profiles, seen.view)]
@@ -117,6 +119,20 @@ def _of_waiting_jobs(seen: Seen) -> Iterator[Trouble]:
         )
 
 
+def _nobody_works(seen: Seen, begin: str) -> Trouble:
+    """The shortest way to a machine that takes work: one that drains, one of this host that was given up, or another one."""
+    draining = sorted(machine.id for machine in seen.view.machines.values() if not machine.active)
+    if draining:
+        which = draining[0] if len(draining) == 1 else f"{draining[0]} and {len(draining) - 1} more"
+        told = f"{begin} no machine takes work: {which} {'drains' if len(draining) == 1 else 'drain'}"
+        return Trouble(told, f"northstar machines drain {draining[0]} --undo")
+    if seen.given_up:
+        gone = seen.given_up[0]
+        return Trouble(f"{begin} no machine is here: {gone.name} was given up", f"northstar explain {gone.name}")
+    here = "no machine takes work" if seen.view.machines else "no machine is here"
+    return Trouble(f"{begin} {here}", "northstar machines invite")
+
+
 def _served(lane: LaneCount, profiles: set[str], view: CellSnapshot) -> bool:
     """Whether a machine that takes work could run its jobs; one that this version cannot read is given the benefit of the doubt."""
     from northstar.domain.requirements import RequirementClass
@@ -130,6 +146,13 @@ def _served(lane: LaneCount, profiles: set[str], view: CellSnapshot) -> bool:
 
 def _of_machines(seen: Seen) -> Iterator[Trouble]:
     machines = sorted(seen.view.machines.values(), key=lambda machine: machine.id)
+    for one in seen.given_up[:_MOST]:
+        yield Trouble(
+            f"machine {one.name} was given up: {one.given_up}; mend that, stop North Star and start it again",
+            "northstar up",
+        )
+    if len(seen.given_up) > _MOST:
+        yield Trouble(f"and {counted(len(seen.given_up) - _MOST, 'machine')} more that were given up")
     draining = [machine.id for machine in machines if not machine.active]
     for name in draining[:_MOST]:
         yield Trouble(f"machine {name} drains: it takes no new work", f"northstar machines drain {name} --undo")
