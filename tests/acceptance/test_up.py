@@ -156,6 +156,27 @@ def test_a_machine_that_is_killed_is_started_again_and_its_job_succeeds(northsta
         assert worker_pid(up.popen.pid) != before
 
 
+def test_a_machine_that_its_pool_refuses_is_given_up_and_everything_says_so(tmp_path: Path) -> None:
+    """A host without a GPU that is put into `heavy`: nothing is getting ready, and no other machine is the remedy."""
+    refused = SETTINGS.replace('services = ["copy"]', 'services = ["copy"]\ngpus = 0\npools = ["standard", "heavy"]')
+    northstar = Northstar(tmp_path, settings=refused)
+    with northstar.up():
+        northstar.good("submit", "-", stdin=json.dumps({"id": "a", "service": "copy", "payload": {}}))
+
+        def code() -> str:
+            return str(northstar.good("explain", "local")["explanation"]["code"])
+
+        eventually(lambda: code() == "given_up", what="the machine is given up")
+        assert "NS_POOL_REFUSES_MACHINE" in northstar.run("explain", "local").out
+        job = northstar.good("explain", "a")["explanation"]
+        assert job["coming"] == ""
+        assert "local was started on this host and given up" in job["unservable"]
+        assert "NS_POOL_REFUSES_MACHINE" in job["unservable"]
+        first, second = northstar.good("status")["troubles"][:2]
+        assert "no machine is here: local was given up" in first["what"]
+        assert "NS_POOL_REFUSES_MACHINE" in second["what"]
+
+
 def test_valkey_that_is_killed_is_started_again_and_nothing_is_lost(northstar: Northstar) -> None:
     with northstar.up() as up:
         northstar.good("pause", "cell")

@@ -212,6 +212,34 @@ def test_enterprise_terms_go_first_and_hold_the_job_in_its_pool() -> None:
     assert desk.router.weight("acme") == 4.0
 
 
+def test_a_pool_that_enterprise_terms_overrule_is_said_not_to_be_followed() -> None:
+    """Its submitter named it, and would look for the job there."""
+    desk = Desk()
+    desk.terms["acme"] = TenantTerms(enterprise=True)
+    named = desk.router.route(JobRequest(service="text", payload={}, tenant="acme", pool="heavy"), key="a")
+    assert named.decision.pool == "enterprise"
+    assert named.decision.because.endswith("; pool heavy, which its submitter named, is not followed")
+    for pool in (None, "enterprise"):
+        followed = desk.router.route(JobRequest(service="text", payload={}, tenant="acme", pool=pool), key="a")
+        assert "not followed" not in followed.decision.because
+
+
+def test_what_was_made_of_a_priority_is_stored_with_who_made_it() -> None:
+    """So that whoever asked for 50 knows the 60 again; one that is routed anew keeps what was decided at submit."""
+    desk = Desk()
+    desk.terms["acme"] = TenantTerms(priority_at_least=90)
+    boosted = desk.router.route(JobRequest(service="text", payload={}, pool="fast-lane"), key="a")
+    decision = read_stored(boosted.stored())
+    assert (decision.asked_priority, decision.raised_by, decision.raised_because) == (50, 10, "fast-lane")
+    promised = desk.router.route(JobRequest(service="text", payload={}, pool="fast-lane", tenant="acme"), key="a")
+    assert (promised.decision.raised_by, promised.decision.raised_because) == (40, "its tenant's terms")
+    plain = desk.router.route(JobRequest(service="text", payload={}, pool="standard"), key="a")
+    assert (plain.decision.asked_priority, plain.decision.raised_by) == (None, 0)
+    anew = boosted.keeping(promised.decision).decision
+    assert (anew.asked_priority, anew.raised_by) == (50, 40)
+    assert boosted.keeping(None).decision.asked_priority is None
+
+
 def test_sovereignty_is_a_need_like_any_other() -> None:
     desk = Desk(a_cell(a_machine("m", "p"), p=a_profile("fast-lane", region="us")))
     desk.terms["acme"] = TenantTerms(regions=("eu",))

@@ -177,7 +177,7 @@ def test_a_decision_is_told_with_estimate_row_rejected_pools_and_what_it_saw() -
         ),
     )
     assert told(job(decision=decision)).splitlines()[2:15] == [
-        "estimate: about 84 s (60 s to 6.7 min) on rtx-4090; from model of 1 run, confidence 50 %",
+        "estimate: about 84 s (60 s to 6.7 min) on the reference GPU rtx-4090; from model of 1 run, confidence 50 %",
         "decision: pool heavy, which its tenant's terms guarantee, by row video (fallback): a video",
         "decision: the matrix would have chosen standard-art",
         "rejected: standard-art (4 machines): none fits (no_fit)",
@@ -190,6 +190,75 @@ def test_a_decision_is_told_with_estimate_row_rejected_pools_and_what_it_saw() -
         "then:   not 4 machines more, for other reasons",
         "then:   no machine fits now: c is small",
         "then:   a fetch was ordered",
+    ]
+
+
+def decided(**changes: Any) -> RoutingDecision:
+    fields: dict[str, Any] = {
+        "pool": "fast-lane",
+        "route": "matrix",
+        "optimal": "fast-lane",
+        "row": "fast-lane",
+        "because": "it is short",
+        "estimate": DurationEstimate(p10_s=1, p50_s=2, p90_s=3, source="features", confidence=0.1),
+    }
+    return RoutingDecision(**fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("decision", "priority", "asks"),
+    [
+        (
+            decided(asked_priority=50, raised_by=10, raised_because="fast-lane"),
+            60,
+            "in pool heavy (chosen for it); acme, priority 60 (50 asked, +10 by fast-lane)",
+        ),
+        (
+            decided(asked_priority=50, raised_by=40, raised_because="its tenant's terms"),
+            90,
+            "priority 90 (50 asked, +40 by its tenant's terms)",
+        ),
+        (
+            decided(asked_priority=50, raised_by=10, raised_because="fast-lane"),
+            5,
+            "priority 5 (50 asked at submit)",
+        ),
+        (decided(row="asked", route="pinned"), 50, "in pool heavy (named by its submitter); acme, priority 50"),
+    ],
+    ids=["by the pool", "by terms", "changed since", "named"],
+)
+def test_what_was_asked_is_told_apart_from_what_was_made_of_it(
+    decision: RoutingDecision, priority: int, asks: str
+) -> None:
+    """A job that asked for 50 and is told to ask for 60 is not known again by its submitter."""
+    lines = [line for line in told(job(decision=decision, priority=priority)).splitlines() if line.startswith("asks")]
+    assert len(lines) == 1
+    assert lines[0].endswith(asks)
+
+
+def test_a_pool_that_was_passed_over_has_one_line_with_all_that_speaks_against_it() -> None:
+    """Several rows of the matrix and the search for a fallback look at one pool; others share what is the same."""
+    rejected = (
+        Rejection(
+            subject="heavy",
+            code="too-short",
+            reason="takes 300 s or more, and 1 s are expected; is for video (row heavy)",
+        ),
+        Rejection(subject="research", code="too-short", reason="is for training (row research)"),
+        Rejection(subject="research", code="not-research", reason="is for training (row short-research)"),
+        Rejection(
+            subject="heavy", code="too-short", reason="takes 300 s or more, and 1 s are expected (row long-other)"
+        ),
+        Rejection(subject="heavy, art", code="no-machine", reason="no machine fits"),
+        Rejection(subject="product", code="no-machine", reason="no machine fits"),
+    )
+    lines = [
+        line for line in told(job(decision=decided(rejected=rejected))).splitlines() if line.startswith("rejected")
+    ]
+    assert lines == [
+        "rejected: heavy: takes 300 s or more, and 1 s are expected; is for video; no machine fits (too-short, no-machine)",
+        "rejected: research: is for training (too-short, not-research)",
+        "rejected: art, product: no machine fits (no-machine)",
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from northstar.domain.events import Event, EventId
 from northstar.domain.job_story import Step, steps_of
 
@@ -79,3 +81,20 @@ def test_a_replay_begins_to_count_anew() -> None:
 
 def test_an_event_of_a_later_version_is_told_by_its_name() -> None:
     assert story(("paused", {}))[0].what == "paused"
+
+
+def test_a_failure_for_good_says_whether_it_is_worth_another_try() -> None:
+    """The first of three attempts, and nothing was tried again: the same work would fail in the same way."""
+    failed = Event(
+        id=EventId(1, 1), kind="job.failed", subject="sky", number=1, at_ms=1, data={"code": "NS_BAD", "attempts": 1}
+    )
+    (hopeless,) = steps_of([failed], max_attempts=3)
+    assert hopeless.what == (
+        "failed for good: not tried again, since NS_BAD is not retryable; mend the payload and submit it anew"
+    )
+    (last,) = steps_of([failed], max_attempts=1)
+    assert last.what == "failed for good; to send it back to work: northstar dead replay sky"
+    (unknown,) = steps_of([failed])
+    assert unknown.what == last.what, "the queue has forgotten how often it might fail"
+    lost = msgspec.structs.replace(failed, data={"code": "NS_MACHINES_LOST"})
+    assert steps_of([lost], max_attempts=3)[0].what == last.what, "no fault of the work"

@@ -81,7 +81,8 @@ class JobExplainer:
             NoSuchJob: neither the queue nor the history knows it. Unavailable: cell or history do not answer.
         """
         reply = await self._cell.inspect([job_id], bodies=True, decisions=True)
-        steps = steps_of(await job_events(self._past, job_id))
+        max_attempts = reply.jobs[0].record.max_attempts if reply.jobs else 0
+        steps = steps_of(await job_events(self._past, job_id), max_attempts=max_attempts)
         if reply.jobs:
             told = await self._queued(reply.jobs[0], now_ms=reply.now_ms)
         elif steps:

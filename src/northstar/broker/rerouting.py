@@ -189,6 +189,7 @@ class Rerouter:
             if before is None and not (self._router.pools_are_off and _was_left_where_it_is(job)):
                 return None
             routed = self._router.route(_asked(job, before), key=job.record.idempotency_key or job.id)
+            routed = routed.keeping(before)
         except NorthstarError as exc:
             # Pools, terms or the catalogue have changed since, and would refuse it today; it was accepted, so it stays.
             log.debug("not_rerouted", job=job.id, code=exc.code, error=str(exc))

@@ -16,7 +16,7 @@ from northstar.domain.job_profiles import JobProfile
 from northstar.domain.jobs import JobRequest
 from northstar.domain.requirements import read_class
 from northstar.domain.stored_decisions import to_stored
-from northstar.policy.fleet.pool_stance import pool_priority
+from northstar.policy.fleet.pool_stance import pool_priority, priority_raised_by
 from northstar.policy.models.workload_memory import WorkloadMemory
 from northstar.policy.routing.coming import on_their_way
 from northstar.policy.routing.considered import Considered
@@ -99,6 +99,16 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
             decision = msgspec.structs.replace(decision, rejected=decision.rejected[:-1], notes=decision.notes[:-1])
             text = to_stored(decision)
         return text
+
+    def keeping(self, before: RoutingDecision | None) -> Routed:
+        """The same for a job that is queued already: what was made of its priority at submit is what was decided before."""
+        decision = msgspec.structs.replace(
+            self.decision,
+            asked_priority=None if before is None else before.asked_priority,
+            raised_by=0 if before is None else before.raised_by,
+            raised_because="" if before is None else before.raised_because,
+        )
+        return msgspec.structs.replace(self, decision=decision)
 
     def expecting(self, machines: Sequence[ComingMachine], snapshot: CellSnapshot) -> Routed:
         """The same where nobody can run the job, and one of these may as soon as it is ready."""
@@ -227,7 +237,8 @@ class Router:
             expected_s=request.expected_s or max(0.001, estimate.p50_s),
         )
         capacity = needs.capacity.get(route.pool, NO_CAPACITY)
-        decision = _decision(choice, route, workload, capacity, estimate)
+        decision = _decision(choice, route, workload, capacity, estimate, named=request.pool)
+        raised_by = priority_raised_by(request.priority, choice.pool, wanted, terms)
         lane = needs.lane(whole)
         stuck = self._standstill(whole, lane, capacity, pools=decision.only_lacks_machines)
         return Routed(
@@ -239,6 +250,9 @@ class Router:
                 machines=self._considered.machines(
                     lane, run_s=whole.expected_s or 0.0, paces=self.ranking_terms().paces
                 ),
+                asked_priority=request.priority if raised_by else None,
+                raised_by=max(0, whole.priority - request.priority),
+                raised_because=raised_by,
             ),
             deploys=route.deploys,
             timed=timed,
@@ -299,14 +313,23 @@ def _timed(request: JobRequest, workload: Workload, needs: Needs) -> JobToTime:
 
 
 def _decision(
-    choice: PoolChoice, route: PoolRoute, workload: Workload, capacity: PoolCapacity, estimate: DurationEstimate
+    choice: PoolChoice,
+    route: PoolRoute,
+    workload: Workload,
+    capacity: PoolCapacity,
+    estimate: DurationEstimate,
+    *,
+    named: str | None,
 ) -> RoutingDecision:
+    """`named` is the pool that its submitter asks for, if any."""
+    is_followed = named is None or named == choice.pool
+    overruled = "" if is_followed else f"; pool {named}, which its submitter named, is not followed"
     return RoutingDecision(
         pool=route.pool,
         route=route.route,
         optimal=choice.pool,
         row=choice.row,
-        because=route.because[:400],
+        because=f"{route.because[: 400 - len(overruled)]}{overruled}",
         estimate=estimate,
         rejected=_together((*choice.rejected, *route.rejected))[:_MOST_REJECTED],
         guaranteed=choice.guaranteed,

@@ -17,6 +17,9 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 #: Code of the rejection of a pool that takes such work and has no machine for it.
 NO_MACHINE: Final = "no-machine"
 
+#: The row of a job whose submitter named the pool.
+NAMED: Final = "asked"
+
 #: How a job came to the pool in which it waits.
 #: matrix: the matrix's own choice · pinned: its submitter named the pool · fallback: the matrix's pool has no fit machine, another
 #: has · waiting: no pool has one, so it waits where the matrix wants it · uniform: pools are switched off, or this one is not
@@ -114,6 +117,10 @@ class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     coming: _Sentence = ""
     #: What the machines were like; None: nobody looked, or an earlier version stored it.
     machines: MachinesThen | None = None
+    #: The priority that its submitter asked for, if it was raised; by how much, and who did: a pool, or the terms of its tenant.
+    asked_priority: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
+    raised_by: _Count = 0
+    raised_because: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
     @property
     def only_lacks_machines(self) -> tuple[Pool, ...]:

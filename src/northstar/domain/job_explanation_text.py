@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from northstar.domain.decisions import NAMED
 from northstar.domain.explanation_words import Line, action_lines, counted, fetch_lines, length, moment
 from northstar.domain.jobs import JobStatus
 from northstar.domain.progress_text import bytes_text, printable
 from northstar.domain.queue_place import describe_place
 from northstar.domain.reason_text import describe_group
+from northstar.domain.rejection_text import rejected_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,8 @@ def job_lines(job: JobExplanation) -> Iterator[Line]:
     yield from action_lines(job.actions)
     if job.status is not None:
         yield Line(
-            "asks", printable(f"service {job.service} in pool {job.pool}; {job.tenant}, priority {job.priority}")
+            "asks",
+            printable(f"service {job.service} in pool {job.pool}{_who_chose(job)}; {job.tenant}, {_priority(job)}"),
         )
     yield from decision_lines(job.decision, estimated=job.status is not None, when=_decided(job))
     yield from _turn(job)
@@ -39,6 +42,24 @@ def job_lines(job: JobExplanation) -> Iterator[Line]:
         yield Line("now", f"and {job.machines.more_machines} machines more in {job.machines.more_groups} other groups")
     yield from _attempts(job)
     yield from _past(job)
+
+
+def _who_chose(job: JobExplanation) -> str:
+    """Whether the pool is what was asked for."""
+    if job.decision is None:
+        return ""
+    return " (named by its submitter)" if job.decision.row == NAMED else " (chosen for it)"
+
+
+def _priority(job: JobExplanation) -> str:
+    """What was asked for, and what was made of it."""
+    decision = job.decision
+    if decision is None or decision.asked_priority is None:
+        return f"priority {job.priority}"
+    asked = f"{decision.asked_priority} asked"
+    if decision.asked_priority + decision.raised_by != job.priority:  # somebody has changed it since
+        return f"priority {job.priority} ({asked} at submit)"
+    return f"priority {job.priority} ({asked}, +{decision.raised_by} by {decision.raised_because})"
 
 
 def _life(job: JobExplanation) -> str:
@@ -86,9 +107,7 @@ def decision_lines(decision: RoutingDecision | None, *, estimated: bool, when: s
     yield Line("decision", printable(pool))
     if decision.optimal != decision.pool:
         yield Line("decision", f"the matrix would have chosen {decision.optimal}")
-    for rejection in decision.rejected:
-        many = f" ({counted(rejection.count, 'machine')})" if rejection.count else ""
-        yield Line("rejected", printable(f"{rejection.subject}{many}: {rejection.reason} ({rejection.code})"))
+    yield from (Line("rejected", printable(text)) for text in rejected_pools(decision.rejected))
     yield Line("then", f"{when}:")
     yield from (Line("then", f"  {text}") for text in _then(decision))
 
@@ -142,7 +161,8 @@ def _parts(expected: ExpectedOn) -> str:
 
 
 def _estimate(estimate: DurationEstimate) -> str:
-    on = f" on {estimate.gpu_class}" if estimate.gpu_class else ""
+    # It is the GPU that the pool's lengths are about, whatever the machines here have.
+    on = f" on the reference GPU {estimate.gpu_class}" if estimate.gpu_class else ""
     runs = f" of {counted(estimate.runs, 'run')}" if estimate.runs else ""
     spread = f"{length(estimate.p10_s)} to {length(estimate.p90_s)}"
     sure = f"confidence {estimate.confidence:.0%}".replace("%", " %")

@@ -30,16 +30,17 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-def steps_of(events: Iterable[Event]) -> list[Step]:
-    """The steps of one job from its events, which are in order."""
-    teller = _Teller()
+def steps_of(events: Iterable[Event], *, max_attempts: int = 0) -> list[Step]:
+    """The steps of one job from its events, which are in order. `max_attempts` are those that it may fail; 0: nobody knows."""
+    teller = _Teller(max_attempts)
     return [teller.tell(event) for event in events]
 
 
 class _Teller:
     """Knows what the events so far said that later ones leave out."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_attempts: int) -> None:
+        self._max_attempts = max_attempts
         self._failed = 0
         self._lost = 0
         self._machine = ""
@@ -51,7 +52,9 @@ class _Teller:
         if kind in {"offered", "started"}:
             self._machine, self._at_work = machine, True
         lost = int(data.get("recoveries") or 0)
-        what = _sentence(kind, data, was_lost=lost > self._lost, at_work=self._at_work)
+        meant = "hopeless" if kind == "failed" and self._is_hopeless(data) else kind
+        data = data | {"id": event.subject}
+        what = _sentence(meant, data, was_lost=lost > self._lost, at_work=self._at_work)
         self._lost = max(self._lost, lost)
         machine = machine or (self._machine if kind == "retrying" else "")
         attempt = self._failed + 1 if self._at_work else 0
@@ -71,17 +74,22 @@ class _Teller:
             why=_REASONS.get(reason, reason),
         )
 
+    def _is_hopeless(self, data: dict[str, Any]) -> bool:
+        """Whether it failed for good though it might have been tried again; one that was lost with its machines tells no attempts."""
+        return 0 < int(data.get("attempts") or 0) < self._max_attempts
+
 
 #: What each kind of event means; `{…}` is what it says of itself.
 _SENTENCES: Final = {
-    "submitted": "submitted by {tenant} with priority {priority}",
+    "submitted": "submitted by {tenant}, queued with priority {priority}",
     "offered": "handed to a machine that waited for work",
     "started": "started",
     "retrying": "failed, and pauses before the next attempt",
     "retried": "waits again",
     "lost": "lost with its machine; back to the front of the queue, no attempt charged",
     "returned": "handed back; at the front of the queue again, nothing charged",
-    "failed": "failed for good; `northstar dead replay` sends it back to work",
+    "failed": "failed for good; to send it back to work: northstar dead replay {id}",
+    "hopeless": "failed for good: not tried again, since {code} is not retryable; mend the payload and submit it anew",
     "succeeded": "succeeded",
     "stopped": "canceled while at work",
     "canceled": "canceled before it ran",

@@ -244,8 +244,9 @@ def test_what_happened_to_a_job_is_told_in_order(running: Northstar, tmp_path: P
     assert (told["events"][-1]["machine"], told["events"][-1]["attempt"]) == ("local", 1)
     assert told["events"][-1]["why"] == "NS_ENGINE_PROGRAM_FAILED"
     table = running.run("jobs", "events", "e-1").out
-    assert "submitted by ada with priority 60" in table
-    assert "failed for good; `northstar dead replay` sends it back to work" in table
+    assert "submitted by ada, queued with priority 60" in table
+    assert "not tried again, since NS_ENGINE_PROGRAM_FAILED is not retryable" in table
+    assert "dead replay" not in table, "which would fail in the same way"
 
 
 def test_the_past_of_a_job_whose_history_cannot_be_read_is_told_as_far_as_it_is_known(running: Northstar) -> None:

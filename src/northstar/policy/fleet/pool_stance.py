@@ -24,6 +24,14 @@ def pool_priority(priority: int, spec: PoolSpec | None, terms: TenantTerms) -> i
     return min(_MAX_PRIORITY, max(priority + boost, terms.priority_at_least))
 
 
+def priority_raised_by(priority: int, pool: str, spec: PoolSpec | None, terms: TenantTerms) -> str:
+    """Who made more of the priority than was asked for: the pool, or its tenant's terms; empty: nobody did."""
+    if pool_priority(priority, spec, terms) == priority:
+        return ""
+    boost = spec.scaling.priority_boost if spec is not None else 0
+    return "its tenant's terms" if terms.priority_at_least > priority + boost else pool
+
+
 def models_to_keep(pools: Pools, served: Sequence[str], held: Collection[str]) -> tuple[str, ...]:
     """Models that a machine serving these pools should have and has not, in the order in which its pools name them."""
     wanted = (name for pool in served if (spec := pools.get(pool)) is not None for name in spec.models.keep)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from northstar.domain.decisions import PoolChoice, Rejection
+from northstar.domain.decisions import NAMED, PoolChoice, Rejection
 from northstar.domain.errors import InvalidRequest
 from northstar.domain.pools import ENTERPRISE, STANDARD, UNIFORM
 from northstar.policy.routing.introduction import is_introduced
@@ -72,7 +72,7 @@ def _asked(name: str, job: JobProfile, pools: Pools) -> PoolChoice:
     against = tuple(one.sentence for one in objections(spec, job)) if spec is not None else ()
     if against:
         raise PoolRefusesJob(name, reasons=against)
-    return PoolChoice(pool=name, row="asked", because="its submitter asks for this pool")
+    return PoolChoice(pool=name, row=NAMED, because="its submitter asks for this pool")
 
 
 def _by_rows(job: JobProfile, pools: Pools) -> PoolChoice:

@@ -33,8 +33,8 @@ def events(
     """
     from northstar.domain.job_story import steps_of
 
-    found, fault = run(_events(settings_of(config, data_dir, valkey, cell), job_id))
-    steps = steps_of(found)
+    found, fault, max_attempts = run(_events(settings_of(config, data_dir, valkey, cell), job_id))
+    steps = steps_of(found, max_attempts=max_attempts)
     if as_json:
         print_json({"job": job_id, "events": steps, "is_whole": fault is None})
     elif steps:
@@ -54,13 +54,15 @@ def events(
         raise typer.Exit(UNAVAILABLE)
 
 
-async def _events(settings: Settings, job_id: str) -> tuple[list[Event], NorthstarError | None]:
+async def _events(settings: Settings, job_id: str) -> tuple[list[Event], NorthstarError | None, int]:
+    """Its events, what keeps older ones away, and how often it may fail; 0: the queue has forgotten it."""
     from northstar.assembly.job_past import job_past
     from northstar.assembly.session import session
     from northstar.domain.refusals import NoSuchJob
 
     async with session(settings) as broker, job_past(broker) as past:
         found = await past.events(job_id)
-        if not found and past.fault is None and not (await broker.cell.inspect([job_id])).jobs:
+        jobs = (await broker.cell.inspect([job_id])).jobs
+        if not found and past.fault is None and not jobs:
             raise NoSuchJob({"job": job_id})
-        return found, past.fault
+        return found, past.fault, jobs[0].record.max_attempts if jobs else 0
