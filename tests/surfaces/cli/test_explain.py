@@ -101,7 +101,7 @@ def test_a_job_that_nobody_can_serve_says_so_at_submit_before_anybody_waits(runn
         "no machine fits now: local has 0 MB of VRAM, the job needs 20000"
     )
     assert remedy == (
-        "  to do: let a machine join pool standard that offers service copy and has 20000 MB of VRAM; the closest, "
+        "  to do: let a machine join pool standard that offers service copy, has 20000 MB of VRAM and has 120 GB of disk for models (if it keeps any); the closest, "
         "local, has 0 MB of VRAM, the job needs 20000: northstar machines invite --pool standard"
     )
     assert waiting.startswith("waiting for v1, job_")
