@@ -18,6 +18,7 @@ from rich.console import Console
 
 from northstar import telemetry
 from northstar.assembly.front import OpenDoor
+from northstar.assembly.machines import LocalMachines
 from northstar.assembly.session import new_id
 from northstar.assembly.stack import Stack, running_stack
 from northstar.broker.job_views import look_at
@@ -64,7 +65,27 @@ class ResultsUnwritable(InvalidRequest):
         super().__init__(f"results cannot be written to {out}: {reason}")
 
 
-async def run_demo(out: Path, *, open_door: OpenDoor) -> int:
+class Haste:
+    """What a second signal asks for: that the machines end now. They have nothing that anybody would miss."""
+
+    def __init__(self) -> None:
+        self._wanted = False
+        self._machines: LocalMachines | None = None
+
+    def over(self, machines: LocalMachines) -> None:
+        """These run now."""
+        self._machines = machines
+        if self._wanted:
+            machines.hurry()
+
+    def hurry(self) -> None:
+        """End them at once, and those that are still being started as soon as they are there."""
+        self._wanted = True
+        if self._machines is not None:
+            self._machines.hurry()
+
+
+async def run_demo(out: Path, *, open_door: OpenDoor, haste: Haste) -> int:
     """Run it, write the results to `out`, and give the exit code: 0 only if every result passed its inspection.
 
     Raises:
@@ -83,7 +104,7 @@ async def run_demo(out: Path, *, open_door: OpenDoor) -> int:
         telemetry.configure(level="warning", stream=log)
         try:
             async with asyncio.timeout(_LIMIT_S):
-                outcomes, costs = await _perform(_settings(Path(folder)), display, out=out, open_door=open_door)
+                outcomes, costs = await _perform(_settings(Path(folder)), display, out=out, open_door=open_door, haste=haste)
         except TimeoutError as exc:
             raise DemoTooLong from exc
     print_closing(console, outcomes, costs)
@@ -106,12 +127,13 @@ def _settings(folder: Path) -> Settings:
 
 
 async def _perform(
-    settings: Settings, display: Display, *, out: Path, open_door: OpenDoor
+    settings: Settings, display: Display, *, out: Path, open_door: OpenDoor, haste: Haste
 ) -> tuple[list[Outcome], Costs]:
     count = len(settings.machines)
     simulated = sum(SIMULATED in machine.services for machine in settings.machines)
     display.say(f"North Star starts: an embedded Valkey, the broker, the history, {count} machines")
     async with running_stack(settings, open_door=open_door, restart_machines=None) as stack:
+        haste.over(stack.machines)
         display.say(f"server: {stack.facts.sentence()}; broker: {stack.front.url}, which the machines dial")
         await _machines_ready(stack)
         display.say("machines: two painters (a program), one storyteller (llama.cpp with a tiny model), all warmed up")

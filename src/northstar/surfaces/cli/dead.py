@@ -58,7 +58,7 @@ def list_(
     print_table(
         ("ID", "FAILED AT", "SERVICE", "POOL", "TENANT", "ATTEMPTS FAILED", "CODE", "MESSAGE"),
         (
-            (x.id, moment(x.failed_ms), x.service, x.pool, x.tenant, x.attempts, x.code, x.message[:120])
+            (x.id, moment(x.failed_ms), x.service, x.pool, x.tenant, x.attempts, x.code, x.message)
             for x in letters
         ),
     )
