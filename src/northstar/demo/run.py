@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -24,10 +25,12 @@ from northstar.assembly.stack import Stack, running_stack
 from northstar.broker.job_views import look_at
 from northstar.broker.submission import Submitter
 from northstar.config import CommandService, Settings, load
+from northstar.config.pools import packaged_pools
 from northstar.demo.closing import print_closing, print_end
 from northstar.demo.clumsy_painter import has_met
 from northstar.demo.commission import COMMISSIONS, LOST
 from northstar.demo.display import Display
+from northstar.demo.finding_it import activation
 from northstar.demo.gallery import write_gallery
 from northstar.demo.outcome import Outcome, collect
 from northstar.demo.parts import require
@@ -107,9 +110,10 @@ async def run_demo(out: Path, *, open_door: OpenDoor, haste: Haste) -> int:
                 outcomes, costs = await _perform(_settings(Path(folder)), display, out=out, open_door=open_door, haste=haste)
         except TimeoutError as exc:
             raise DemoTooLong from exc
-    print_closing(console, outcomes, costs)
+    print_closing(console, outcomes, costs, packaged_pools())
     index = await asyncio.to_thread(write_gallery, out, outcomes, costs, seconds=display.seconds)
-    return print_end(console, outcomes, seconds=display.seconds, index=index)
+    first = activation(shutil.which("northstar"), prefix=Path(sys.prefix), here=Path.cwd())
+    return print_end(console, outcomes, seconds=display.seconds, index=index, activation=first)
 
 
 def _settings(folder: Path) -> Settings:
@@ -163,7 +167,7 @@ async def _submit(stack: Stack, display: Display) -> None:
     display.say(f"{len(ALL_WORK)} jobs of {len(tenants)} tenants submitted in one call, and none names a pool")
     chosen = Counter(reason.pool for reason in reasons)
     display.say(f"the router chose: {', '.join(f'{pool} {count}' for pool, count in chosen.items())}")
-    display.say(f"ask it why: northstar explain {LOST} --data-dir {stack.settings.data_path}")
+    display.say(f"ask it why while this runs: northstar explain {LOST} --data-dir {stack.settings.data_path}")
 
 
 async def _machines_ready(stack: Stack) -> None:
