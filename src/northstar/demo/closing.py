@@ -45,15 +45,15 @@ def print_closing(console: Console, outcomes: Sequence[Outcome], costs: Costs, p
         console.print("\n".join(_wrapped(sentence)), markup=False, soft_wrap=True)
 
 
-def print_end(
-    console: Console, outcomes: Sequence[Outcome], *, seconds: float, index: Path, activation: str
-) -> int:
+def print_end(console: Console, outcomes: Sequence[Outcome], *, seconds: float, index: Path, activation: str) -> int:
     """Print what was verified and how to go on; gives the exit code. `activation` comes before the commands, where a shell needs it."""
     real = [outcome for outcome in outcomes if not outcome.is_simulated]
     simulated = [outcome for outcome in outcomes if outcome.is_simulated]
     console.print("\nGo on with:", markup=False)
     if activation:
-        console.print(f"{_INDENT}{activation:<30} first, so that this shell finds `northstar`", markup=False, soft_wrap=True)
+        console.print(
+            f"{_INDENT}{activation:<30} first, so that this shell finds `northstar`", markup=False, soft_wrap=True
+        )
     for command, what in GO_ON:
         console.print(f"{_INDENT}{command:<30} {what}", markup=False, soft_wrap=True)
     verified, ended = (sum(one.is_good for one in group) for group in (real, simulated))

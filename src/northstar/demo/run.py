@@ -107,7 +107,9 @@ async def run_demo(out: Path, *, open_door: OpenDoor, haste: Haste) -> int:
         telemetry.configure(level="warning", stream=log)
         try:
             async with asyncio.timeout(_LIMIT_S):
-                outcomes, costs = await _perform(_settings(Path(folder)), display, out=out, open_door=open_door, haste=haste)
+                outcomes, costs = await _perform(
+                    _settings(Path(folder)), display, out=out, open_door=open_door, haste=haste
+                )
         except TimeoutError as exc:
             raise DemoTooLong from exc
     print_closing(console, outcomes, costs, packaged_pools())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 import pytest
 
@@ -14,19 +12,19 @@ from northstar.config import MachineSettings, Settings
 from northstar.config.pool_errors import MachinePoolUnknown
 from northstar.config.pools import packaged_text
 from northstar.domain.machines import MachineDescription
-from northstar.domain.pools import Pools
 from tests.agent.rig import PROFILE
 from tests.broker.gateway.rig import Fleet
 from tests.broker.gateway.test_pools import front_with, machines, registered
 from tests.specification.pool_jobs import PACKAGED, with_routing
 
 MISSPELT = msgspec.structs.replace(PROFILE, pools=("haevy",))
-NIGHT = msgspec.structs.replace(PROFILE, pools=("night-shift",))
 NIGHT_SHIFT = '\n[pools.night-shift]\npurpose = "cheap power"\nmodels = { takes = ["image"] }\n'
 
 
 async def test_it_is_refused_at_its_registration_with_the_name_that_was_meant(fleet: Fleet) -> None:
-    async with front_with(fleet, lambda: PACKAGED) as front, fleet.dialling(front.url) as link:
+    await fleet.opened()
+    token = await fleet.token(pools=("haevy",))
+    async with front_with(fleet, lambda: PACKAGED) as front, fleet.dialling(front.url, token=token) as link:
         with pytest.raises(
             BrokerRefused,
             match=r"machine m names pool 'haevy', which is not in force \(there are lightning, .*\); did you mean 'heavy'\?: correct",
@@ -36,8 +34,10 @@ async def test_it_is_refused_at_its_registration_with_the_name_that_was_meant(fl
 
 
 async def test_while_pools_are_switched_off_its_name_matters_to_nobody(fleet: Fleet) -> None:
-    uniform: Callable[[], Pools] = lambda: with_routing(mode="uniform")
-    async with front_with(fleet, uniform) as front, fleet.dialling(front.url) as link:
+    await fleet.opened()
+    token = await fleet.token(pools=("haevy",))
+    uniform = with_routing(mode="uniform")
+    async with front_with(fleet, lambda: uniform) as front, fleet.dialling(front.url, token=token) as link:
         await registered(link, MachineDescription(), MISSPELT)
         assert await machines(fleet) == {"m"}
 

@@ -58,9 +58,7 @@ def test_the_first_signal_is_told_and_a_second_one_hurries_what_is_put_away_and_
             told.append("put away")
 
     with pytest.raises(Interrupted):
-        asyncio.run(
-            interruptible(work(), stopping=lambda: told.append("stopping"), hurry=lambda: told.append("hurry"))
-        )
+        asyncio.run(interruptible(work(), stopping=lambda: told.append("stopping"), hurry=lambda: told.append("hurry")))
     assert told == ["stopping", "hurry", "put away"]
 
 

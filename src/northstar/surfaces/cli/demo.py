@@ -34,5 +34,7 @@ def demo(
 
 
 def _say_stopping() -> None:
-    sys.stderr.write("stopping; the machines hand back their work, which takes a few seconds; once more ends them at once\n")
+    sys.stderr.write(
+        "stopping; the machines hand back their work, which takes a few seconds; once more ends them at once\n"
+    )
     sys.stderr.flush()

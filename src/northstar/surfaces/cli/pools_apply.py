@@ -116,7 +116,8 @@ def _check_examples(file: Path, pools: Pools) -> None:
 
 def current(
     version: Annotated[
-        int | None, typer.Option("--version", metavar="N", min=1, help="One that was applied, by its number in `history`.")
+        int | None,
+        typer.Option("--version", metavar="N", min=1, help="One that was applied, by its number in `history`."),
     ] = None,
     as_json: AsJson = False,
     config: Config = None,

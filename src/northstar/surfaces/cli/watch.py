@@ -48,7 +48,6 @@ def watch(
 
 async def _watch(settings: Settings, job_id: str, *, lines: WatchLines) -> JobView:
     from northstar.assembly.session import session
-
     from northstar.surfaces.cli.waiting import say_it_goes_on
 
     async with session(settings) as broker:
