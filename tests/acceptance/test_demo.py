@@ -22,6 +22,7 @@ from northstar.demo.simulated_work import ENTERPRISE_TENANT, SIMULATED_WORK, WIT
 from tests.northstar_command import PROGRAM, Answer, descendants, gone
 
 SECONDS = 60.0
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,9 @@ def test_the_router_chose_every_pool_and_the_reason_is_shown(demo: tuple[Answer,
         reason = row["reason"]
         assert re.search(rf"\b{job}\b[^>]*-> {reason['pool']}: {re.escape(reason['because'])}", shown), job
         assert f"estimate {reason['estimate']}" in shown
-        assert f"passed over {reason['passed_over'] or 'nothing'}" in shown
+        if reason["passed_over"]:
+            assert f"passed over {reason['passed_over']}" in shown
+    assert "passed over nothing" not in shown
 
 
 def test_a_job_whose_pool_has_no_machine_goes_to_a_fallback(demo: tuple[Answer, Path, float]) -> None:
@@ -98,6 +101,14 @@ def test_costs_are_told_by_pool_at_prices_that_are_called_simulated(demo: tuple[
     assert {"heavy", "research", "enterprise"} <= set(re.findall(r"([a-z-]+) \$", told[1]))
 
 
+def test_the_readme_shows_what_it_says_of_pools_and_reasons(demo: tuple[Answer, Path, float]) -> None:
+    excerpt = README.read_text().partition("```text\n")[2].partition("```")[0].splitlines()
+    first = next(at for at, line in enumerate(excerpt) if line.startswith("The pools, by how long"))
+    last = next(at for at, line in enumerate(excerpt) if line.startswith("    passed over"))
+    shown = demo[0].out.splitlines()
+    assert [line for line in excerpt[first : last + 1] if line not in shown] == []
+
+
 def test_it_says_how_to_go_on(demo: tuple[Answer, Path, float]) -> None:
     _, _, after = demo[0].out.partition("Go on with:")
     assert len(re.findall(r"^ +northstar ", after, re.MULTILINE)) == 3
@@ -108,7 +119,7 @@ def test_a_job_can_be_explained_while_the_demonstration_runs(tmp_path: Path) -> 
         [*PROGRAM, "demo", "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        hint = next(line for line in process.stdout if "ask it why: northstar explain" in line)
+        hint = next(line for line in process.stdout if "ask it why while this runs: northstar explain" in line)
         asked = hint.partition("northstar ")[2].split()
         told = subprocess.run([*PROGRAM, *asked], capture_output=True, text=True, timeout=SECONDS, check=False)
         process.stdout.read()
@@ -209,6 +220,28 @@ def test_interrupted_it_leaves_nothing_behind(
         process.send_signal(number)
         said, wrong = process.communicate(timeout=SECONDS)
         assert process.returncode == code, (said, wrong)
+    gone(family)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_it_says_at_once_that_it_stops_and_a_second_signal_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    with subprocess.Popen(
+        [*PROGRAM, "demo", "--out", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert next(line for line in process.stdout if "runs on" in line)
+        family = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline().startswith("stopping; the machines hand back their work")
+        process.send_signal(signal.SIGINT)
+        _, wrong = process.communicate(timeout=SECONDS)
+    assert (process.returncode, wrong) == (130, "")
     gone(family)
     assert list((tmp_path / "tmp").iterdir()) == []
 

@@ -51,6 +51,8 @@ async def test_a_name_that_is_nearly_one_is_answered_with_what_was_perhaps_meant
         NoSuchModel, match=r"no model, alias or file called 'sdxl.safetensor'; did you mean sdxl.safetens"
     ):
         await look_up(rig.cell, "sdxl.safetensor")
+    with pytest.raises(NoSuchModel, match=r"called 'flux1-dev.safetensors': northstar models list"):
+        await look_up(rig.cell, "flux1-dev.safetensors")  # that files end alike does not make them alike
     with pytest.raises(NoSuchModel, match=r"called 'q': northstar models list"):
         await look_up(rig.cell, "q")
 

@@ -99,7 +99,10 @@ def test_json_says_what_toml_says() -> None:
         ("\xff", "it is neither valid JSON nor valid TOML"),
         ('{"1": {"class_type": "KSampler"}}', "it is a graph in API format, which names models and not where"),
         ('[[models]]\nname = "x"\nsize = 1', "model 1 (x): Object contains unknown field `size`"),
-        ('[[models]]\nname = "x.safetensors"\nsources = ["https://h.test/x"]', "say its kind"),
+        (
+            '[[models]]\nname = "x.safetensors"\nsources = ["https://h.test/x"]',
+            r"say its kind, `kind` in a manifest or --kind: checkpoint, ",
+        ),
         (
             '[[models]]\nname = "x"\nkind = "vae"\nfiles = [{name = "y", kind = "vae"}]',
             "it has `files`, so each of them",

@@ -58,6 +58,8 @@ def test_the_words_that_jobs_may_ask_for_are_those_of_all_terms() -> None:
         ('[tenants.acme]\nregions = "eu"\n', "tenants.acme", "regions", "is not possible: Expected `array`"),
         ("[tenants]\nacme = true\n", "tenants.acme", "", "Expected `object`, got `bool`"),
         ('[tenants."a b"]\n', "tenants.a b", "", "is no name for a tenant"),
+        ("[acme]\nenterprise = true\n", "acme", "", "if acme is a tenant, write [tenants.acme]"),
+        ('["acme.eu"]\nenterprise = true\n', "acme.eu", "", 'write [tenants."acme.eu"]'),
         ("[tenant.acme]\n", "", "tenant", "is no setting; did you mean `tenants`?"),
         # An empty file would take everything from everybody.
         ("# nothing\n", "", "tenants", "is missing; add it"),

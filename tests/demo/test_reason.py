@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from northstar.demo.reason import reason_of
+from northstar.demo.reason import passed_over, reason_of
 from northstar.domain.decisions import Rejection, RoutingDecision
 from northstar.domain.estimates import DurationEstimate
 
@@ -27,6 +27,11 @@ def test_a_fallback_says_what_was_wanted_and_why_it_was_not_to_be_had() -> None:
     assert reason.because == "the matrix wants standard-art, but no machine fits; standard has a free machine"
     assert reason.passed_over == "lightning and fast-lane (too long), standard-art (no machine)"
     assert reason.estimate == "75 s, by rules of thumb"
+
+
+def test_a_pool_of_other_work_is_told_by_what_it_takes() -> None:
+    against = Rejection(subject="lightning", code="modality", reason="takes only text, and the job makes image")
+    assert passed_over([against]) == "lightning (takes only text)"
 
 
 def test_the_pool_that_took_a_job_was_not_passed_over_although_an_earlier_row_refused_it() -> None:

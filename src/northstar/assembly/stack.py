@@ -14,6 +14,7 @@ from northstar import __version__
 from northstar.assembly.announcing import announced
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
 from northstar.assembly.listening import listening_on
+from northstar.assembly.machine_pools import check_machine_pools
 from northstar.assembly.machines import LocalMachines
 from northstar.assembly.missing import expected
 from northstar.assembly.outputs import expect_one_place, retire_outputs, this_broker
@@ -75,6 +76,7 @@ async def running_stack(
         DataDirectoryInUse: it runs already on this data directory.
         AddressUnavailable, TlsFilesUnusable: it cannot listen; then nothing was changed.
         OutputsElsewhere: another broker of the cell keeps outputs in another place.
+        MachinePoolUnknown: a machine of the settings names a pool that is not in force.
         Unavailable: the server cannot be started, reached, or used; or the history cannot.
     """
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -145,6 +147,7 @@ async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     await stack.enter_async_context(announced(cell, process=mine.process))
     await expect_one_place(cell, mine, alone=not settings.valkey.url)
     await retire_unused(client, cell.library)
+    await check_machine_pools(cell, settings, settings.machines)  # before jobs are welcome in a pool that is none
     await _declare_services(cell, settings)
     return facts, cell, opened.id
 

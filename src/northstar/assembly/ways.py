@@ -22,6 +22,7 @@ from northstar.agent.outputs import LocalOutputs, OutputStore, UploadedOutputs
 from northstar.agent.websocket_connection import LinkOptions
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.assembly.announcing import announced
+from northstar.assembly.machine_pools import check_machine_pools, declared_pools
 from northstar.assembly.outputs import asset_store
 from northstar.assembly.session import find_place, new_id
 from northstar.config import Settings
@@ -73,13 +74,15 @@ async def straight(settings: Settings, name: str) -> AsyncIterator[Way]:
     """To Valkey itself; waits for a server that does not answer yet.
 
     Raises:
-        NotRunning: there is none.
+        NotRunning: there is none. MachinePoolUnknown: the machine names a pool that is not there.
     """
     place = find_place(settings)
     client = connect(place.url)
     try:
         cell = Cell(client, place.cell)
         await _open(cell, settings)
+        if machine := settings.machine(name):
+            await check_machine_pools(cell, settings, [machine], also=await declared_pools(cell))
         async with announced(cell, process=f"worker:{name}:{new_id()}"):
             session = new_id()
             yield Way(

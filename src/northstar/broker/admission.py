@@ -72,7 +72,10 @@ class JoinUrlInvalid(InvalidRequest):
     code: ClassVar[str] = "NS_JOIN_URL_INVALID"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}: give the address of `northstar serve` with --url wss://HOST, or set join.url")
+        super().__init__(
+            f"{reason}: give the address of `northstar serve` with --url wss://HOST, or set join.url; `northstar up` "
+            "listens on 127.0.0.1, which other hosts cannot reach: set serve.host too, with serve.tls_certificate or a proxy that has TLS"
+        )
         self.reason = reason
 
 

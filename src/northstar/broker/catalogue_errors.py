@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from northstar.domain.errors import InvalidRequest, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_MOST_ALIKE: Final = 3
 
 
 class CatalogueEntryInvalid(InvalidRequest):
@@ -28,7 +30,7 @@ class NoSuchModel(Refused):
     code: ClassVar[str] = "NS_NO_SUCH_MODEL"
 
     def __init__(self, name: str, *, known: Iterable[str] = (), file_of: str = "") -> None:
-        alike = difflib.get_close_matches(name, list(known), n=3)
+        alike = _alike(name, known)
         hint = f"; did you mean {' or '.join(alike)}?" if alike else ": northstar models list"
         sentence = f"the catalogue has no model, alias or file called {name[:200]!r}{hint}"
         super().__init__(f"{name[:200]!r} is no model, but a file of {file_of}; name that" if file_of else sentence)
@@ -87,3 +89,18 @@ class ModelNotForTenant(Refused):
         )
         self.model = model
         self.tenant = tenant
+
+
+def _alike(name: str, known: Iterable[str]) -> list[str]:
+    """At most three names that are spelt alike, the most alike first, none twice. That files end in the same way does not make them alike."""
+    by_stem: dict[str, list[str]] = {}
+    for one in dict.fromkeys(known):
+        by_stem.setdefault(_stem(one), []).append(one)
+    near = difflib.get_close_matches(_stem(name), list(by_stem), n=_MOST_ALIKE)
+    return [one for stem in near for one in by_stem[stem]][:_MOST_ALIKE]
+
+
+def _stem(name: str) -> str:
+    """Without the ending of a file; a name with its version stays whole."""
+    stem, _, ending = name.rpartition(".")
+    return stem if stem and ending.isalpha() and "@" not in name else name

@@ -34,8 +34,11 @@ class NoSuchPools(Refused):
 
     code: ClassVar[str] = "NS_NO_SUCH_POOLS"
 
-    def __init__(self, version: int) -> None:
-        super().__init__(f"the cell keeps no pools of version {version}; those that it keeps: northstar pools history")
+    def __init__(self, version: int, *, kept: tuple[int, ...] = ()) -> None:
+        numbers = ", ".join(map(str, kept)) or "none"
+        super().__init__(
+            f"the cell keeps no pools of version {version}; versions that it keeps: {numbers} (northstar pools history)"
+        )
         self.version = version
 
 

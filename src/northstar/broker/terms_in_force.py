@@ -56,9 +56,10 @@ class NoSuchTerms(Refused):
 
     code: ClassVar[str] = "NS_NO_SUCH_TERMS"
 
-    def __init__(self, version: int) -> None:
+    def __init__(self, version: int, *, kept: tuple[int, ...] = ()) -> None:
+        numbers = ", ".join(map(str, kept)) or "none"
         super().__init__(
-            f"the cell keeps no terms of tenants of version {version}; those that it keeps: northstar tenants history"
+            f"the cell keeps no terms of tenants of version {version}; versions that it keeps: {numbers} (northstar tenants history)"
         )
         self.version = version
 

@@ -5,6 +5,7 @@ It has the tables that the settings may have too (`[tenants.NAME]`), so what sta
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +14,15 @@ import msgspec
 from northstar.config.declared_files import InvalidFile, read_text, read_toml, told
 from northstar.config.key_changes import KeyChange, key_changes
 from northstar.domain.jobs import Tenant
+from northstar.domain.misfits import alike
 from northstar.domain.tenancy import NO_TERMS, Tenants, TenantTerms
 
 __all__ = ["InvalidTenants", "load_tenants", "read_tenants_text", "tenant_changes", "tenants_text"]
 
 #: As much as a text may take in its document of the cell, bytes; the rest of what a document may have is for where it came from.
 MAX_STORED_BYTES: Final = 64_000
+#: A name that TOML takes without quotes.
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class InvalidTenants(InvalidFile):
@@ -42,11 +46,20 @@ def read_tenants_text(text: str, *, source: str) -> Tenants:
         problem = f"takes {size} bytes, more than the {MAX_STORED_BYTES} that a cell keeps of tenants; say less of them, or without comments"
         raise InvalidTenants(problem, source=source)
     document = read_toml(text, source=source, error=InvalidTenants)
+    _check_tables(document, source=source)
     _check_each(document.get("tenants"), source=source)
     try:
         return msgspec.convert(document, Tenants)
     except msgspec.ValidationError as exc:
         raise told(exc, table="", kind=Tenants, source=source, error=InvalidTenants) from exc
+
+
+def _check_tables(document: dict[str, Any], *, source: str) -> None:
+    """That no table stands where its tenant's name alone says what it is."""
+    for name, table in document.items():
+        if name != "tenants" and isinstance(table, dict) and alike(name, ["tenants"]) is None:
+            problem = f"is no table of tenants; if {name} is a tenant, write [tenants.{_key(name)}]"
+            raise InvalidTenants(problem, source=source, table=name)
 
 
 def _check_each(tables: Any, *, source: str) -> None:
@@ -93,6 +106,10 @@ def tenant_changes(before: Tenants, after: Tenants) -> list[KeyChange]:
         else:
             changes += key_changes(f"tenants.{name}", msgspec.to_builtins(one), msgspec.to_builtins(other))
     return changes
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else _toml(name)
 
 
 def _toml(value: Any) -> str:

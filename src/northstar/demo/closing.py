@@ -13,8 +13,10 @@ from rich.text import Text
 
 from northstar.demo.commission import LOST
 from northstar.demo.outcome import Outcome
+from northstar.demo.pool_legend import legend
 from northstar.demo.reason import Reason
 from northstar.demo.simulated_work import TIME_LAPSE
+from northstar.domain.pools import Pools
 from northstar.store.history import Costs
 
 #: As `northstar jobs list` counts and calls them.
@@ -29,10 +31,13 @@ _WIDTH: Final = 110
 _INDENT: Final = "    "
 
 
-def print_closing(console: Console, outcomes: Sequence[Outcome], costs: Costs) -> None:
+def print_closing(console: Console, outcomes: Sequence[Outcome], costs: Costs, pools: Pools) -> None:
     """Print all but the last line."""
     console.print(_table(outcomes))
-    console.print("\nWhy each job ran where it ran; `northstar explain JOB` tells more:", markup=False)
+    console.print()
+    for sentence in legend(pools):
+        console.print("\n".join(_wrapped(sentence)), markup=False, soft_wrap=True)
+    console.print("\nWhy each job ran where it ran, as `northstar explain JOB` tells while a cell runs:", markup=False)
     for line in reason_lines(outcomes):
         console.print(line, markup=False, soft_wrap=True)
     console.print()
@@ -40,11 +45,15 @@ def print_closing(console: Console, outcomes: Sequence[Outcome], costs: Costs) -
         console.print("\n".join(_wrapped(sentence)), markup=False, soft_wrap=True)
 
 
-def print_end(console: Console, outcomes: Sequence[Outcome], *, seconds: float, index: Path) -> int:
-    """Print what was verified and how to go on; gives the exit code."""
+def print_end(console: Console, outcomes: Sequence[Outcome], *, seconds: float, index: Path, activation: str) -> int:
+    """Print what was verified and how to go on; gives the exit code. `activation` comes before the commands, where a shell needs it."""
     real = [outcome for outcome in outcomes if not outcome.is_simulated]
     simulated = [outcome for outcome in outcomes if outcome.is_simulated]
     console.print("\nGo on with:", markup=False)
+    if activation:
+        console.print(
+            f"{_INDENT}{activation:<30} first, so that this shell finds `northstar`", markup=False, soft_wrap=True
+        )
     for command, what in GO_ON:
         console.print(f"{_INDENT}{command:<30} {what}", markup=False, soft_wrap=True)
     verified, ended = (sum(one.is_good for one in group) for group in (real, simulated))
@@ -58,12 +67,13 @@ def print_end(console: Console, outcomes: Sequence[Outcome], *, seconds: float, 
 
 
 def reason_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """For jobs of which the same was decided for the same reasons: their pool, why, the estimate, and what was passed over."""
+    """For jobs of which the same was decided for the same reasons: their pool, why, the estimate, and what was passed over, if anything was."""
     for reason, group in alike(outcomes):
         jobs, mark = ", ".join(outcome.job for outcome in group), " (simulated)" if group[0].is_simulated else ""
         yield from _wrapped(f"{jobs}{mark} -> {reason.pool}: {reason.because}")
         yield from _wrapped(f"{_INDENT}estimate    {reason.estimate}")
-        yield from _wrapped(f"{_INDENT}passed over {reason.passed_over or 'nothing'}")
+        if reason.passed_over:
+            yield from _wrapped(f"{_INDENT}passed over {reason.passed_over}")
 
 
 def alike(outcomes: Sequence[Outcome]) -> list[tuple[Reason, list[Outcome]]]:

@@ -15,6 +15,8 @@ from northstar.store.cell import Cell
 
 #: Pools against which the same speaks are one subject.
 _SEVERAL: Final = re.compile(r", | and ")
+#: Codes that name what speaks against a pool only to whoever knows them.
+_BY_REASON: Final = frozenset({"modality", "modality-unknown"})
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,15 +60,20 @@ def passed_over(rejected: Iterable[Rejection], *, chosen: str = "") -> str:
     ... ])
     'lightning and fast-lane (too long), standard-art (no machine)'
     """
-    codes: dict[str, str] = {}
+    said: dict[str, str] = {}
     for one in rejected:
         for pool in _SEVERAL.split(one.subject):
             if pool != chosen:
-                codes.setdefault(pool, one.code)
-    by_code: dict[str, list[str]] = {}
-    for subject, code in codes.items():
-        by_code.setdefault(code, []).append(subject)
-    return ", ".join(f"{_listed(pools)} ({code.replace('-', ' ')})" for code, pools in by_code.items())
+                said.setdefault(pool, _briefly(one))
+    by_words: dict[str, list[str]] = {}
+    for subject, words in said.items():
+        by_words.setdefault(words, []).append(subject)
+    return ", ".join(f"{_listed(pools)} ({words})" for words, pools in by_words.items())
+
+
+def _briefly(one: Rejection) -> str:
+    """A few words: those of the code, or, where these say too little, what the pool takes, without what the job makes."""
+    return one.reason.partition(",")[0] if one.code in _BY_REASON else one.code.replace("-", " ")
 
 
 def _wanted(decision: RoutingDecision) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -18,15 +19,18 @@ from rich.console import Console
 
 from northstar import telemetry
 from northstar.assembly.front import OpenDoor
+from northstar.assembly.machines import LocalMachines
 from northstar.assembly.session import new_id
 from northstar.assembly.stack import Stack, running_stack
 from northstar.broker.job_views import look_at
 from northstar.broker.submission import Submitter
 from northstar.config import CommandService, Settings, load
+from northstar.config.pools import packaged_pools
 from northstar.demo.closing import print_closing, print_end
 from northstar.demo.clumsy_painter import has_met
 from northstar.demo.commission import COMMISSIONS, LOST
 from northstar.demo.display import Display
+from northstar.demo.finding_it import activation
 from northstar.demo.gallery import write_gallery
 from northstar.demo.outcome import Outcome, collect
 from northstar.demo.parts import require
@@ -64,7 +68,27 @@ class ResultsUnwritable(InvalidRequest):
         super().__init__(f"results cannot be written to {out}: {reason}")
 
 
-async def run_demo(out: Path, *, open_door: OpenDoor) -> int:
+class Haste:
+    """What a second signal asks for: that the machines end now. They have nothing that anybody would miss."""
+
+    def __init__(self) -> None:
+        self._wanted = False
+        self._machines: LocalMachines | None = None
+
+    def over(self, machines: LocalMachines) -> None:
+        """These run now."""
+        self._machines = machines
+        if self._wanted:
+            machines.hurry()
+
+    def hurry(self) -> None:
+        """End them at once, and those that are still being started as soon as they are there."""
+        self._wanted = True
+        if self._machines is not None:
+            self._machines.hurry()
+
+
+async def run_demo(out: Path, *, open_door: OpenDoor, haste: Haste) -> int:
     """Run it, write the results to `out`, and give the exit code: 0 only if every result passed its inspection.
 
     Raises:
@@ -83,12 +107,15 @@ async def run_demo(out: Path, *, open_door: OpenDoor) -> int:
         telemetry.configure(level="warning", stream=log)
         try:
             async with asyncio.timeout(_LIMIT_S):
-                outcomes, costs = await _perform(_settings(Path(folder)), display, out=out, open_door=open_door)
+                outcomes, costs = await _perform(
+                    _settings(Path(folder)), display, out=out, open_door=open_door, haste=haste
+                )
         except TimeoutError as exc:
             raise DemoTooLong from exc
-    print_closing(console, outcomes, costs)
+    print_closing(console, outcomes, costs, packaged_pools())
     index = await asyncio.to_thread(write_gallery, out, outcomes, costs, seconds=display.seconds)
-    return print_end(console, outcomes, seconds=display.seconds, index=index)
+    first = activation(shutil.which("northstar"), prefix=Path(sys.prefix), here=Path.cwd())
+    return print_end(console, outcomes, seconds=display.seconds, index=index, activation=first)
 
 
 def _settings(folder: Path) -> Settings:
@@ -106,12 +133,13 @@ def _settings(folder: Path) -> Settings:
 
 
 async def _perform(
-    settings: Settings, display: Display, *, out: Path, open_door: OpenDoor
+    settings: Settings, display: Display, *, out: Path, open_door: OpenDoor, haste: Haste
 ) -> tuple[list[Outcome], Costs]:
     count = len(settings.machines)
     simulated = sum(SIMULATED in machine.services for machine in settings.machines)
     display.say(f"North Star starts: an embedded Valkey, the broker, the history, {count} machines")
     async with running_stack(settings, open_door=open_door, restart_machines=None) as stack:
+        haste.over(stack.machines)
         display.say(f"server: {stack.facts.sentence()}; broker: {stack.front.url}, which the machines dial")
         await _machines_ready(stack)
         display.say("machines: two painters (a program), one storyteller (llama.cpp with a tiny model), all warmed up")
@@ -141,7 +169,7 @@ async def _submit(stack: Stack, display: Display) -> None:
     display.say(f"{len(ALL_WORK)} jobs of {len(tenants)} tenants submitted in one call, and none names a pool")
     chosen = Counter(reason.pool for reason in reasons)
     display.say(f"the router chose: {', '.join(f'{pool} {count}' for pool, count in chosen.items())}")
-    display.say(f"ask it why: northstar explain {LOST} --data-dir {stack.settings.data_path}")
+    display.say(f"ask it why while this runs: northstar explain {LOST} --data-dir {stack.settings.data_path}")
 
 
 async def _machines_ready(stack: Stack) -> None:

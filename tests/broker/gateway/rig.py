@@ -70,11 +70,11 @@ class Fleet(Rig):
                 looking.cancel()
                 await asyncio.wait({looking})
 
-    async def token(self, machine: str = "m") -> str:
-        """The machine's token: it was invited, and has joined."""
+    async def token(self, machine: str = "m", *, pools: tuple[str, ...] = ("standard",)) -> str:
+        """The machine's token: it was invited, into these pools, and has joined."""
         if machine not in self._minted:
             admission = admission_to(self.cell)
-            invite = (await admission.invite(InviteTerms(pools=("standard",)), by="test")).invite
+            invite = (await admission.invite(InviteTerms(pools=pools), by="test")).invite
             token = machine_token(
                 invite, id_bytes=secrets.token_bytes(ID_BYTES), secret_bytes=secrets.token_bytes(SECRET_BYTES)
             )

@@ -217,7 +217,7 @@ def test_a_list_that_is_cut_says_so(running: Northstar) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (("invite",), "NS_JOIN_URL_INVALID", "with --url wss://HOST, or set join.url"),
+        (("invite",), "NS_JOIN_URL_INVALID", "or set join.url; `northstar up` listens on 127.0.0.1"),
         (("invite", "--url", "nowhere"), "NS_JOIN_URL_INVALID", "'nowhere' is not an address"),
         (("invite", *URL, "--for", "soon"), "NS_DURATION_INVALID", "90s, 15m, 12h or 30d"),
         (("invite", *URL, "--for", "91d"), "NS_INVITE_TOO_LONG", "at most 90 d here"),

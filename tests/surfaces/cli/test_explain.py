@@ -20,7 +20,7 @@ def test_a_job_that_nobody_can_serve_says_why_and_what_to_type(running: Northsta
     shown = running.run("explain", "huge")
     assert shown.code == 0, shown
     assert "stuck     nobody can run it as things are: no machine fits now: local has 0 MB of VRAM" in shown.out
-    assert "northstar machines invite --pool standard" in shown.out
+    assert "northstar machines invite --url URL --pool standard" in shown.out
     assert running.run("jobs", "cancel", "huge").code == 0
 
 
@@ -102,11 +102,11 @@ def test_a_job_that_nobody_can_serve_says_so_at_submit_before_anybody_waits(runn
     )
     assert remedy == (
         "  to do: let a machine join pool standard that offers service copy, has 20000 MB of VRAM and has 120 GB of disk for models (if it keeps any); the closest, "
-        "local, has 0 MB of VRAM, the job needs 20000: northstar machines invite --pool standard"
+        "local, has 0 MB of VRAM, the job needs 20000: northstar machines invite --url URL --pool standard"
     )
     assert waiting.startswith("waiting for v1, job_")
     (job,) = running.good("submit", "-", stdin=json.dumps(asks | {"id": "v2"}))["jobs"]
-    assert job["actions"][0]["command"] == "northstar machines invite --pool standard"
+    assert job["actions"][0]["command"] == "northstar machines invite --url URL --pool standard"
     running.run("jobs", "cancel", "v1", "v2")
 
 

@@ -43,6 +43,25 @@ def test_the_first_signal_lets_the_work_put_everything_away(number: signal.Signa
     assert put_away == [True]
 
 
+def test_the_first_signal_is_told_and_a_second_one_hurries_what_is_put_away_and_cuts_nothing_short() -> None:
+    told: list[str] = []
+
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            assert told == ["stopping"]
+            os.kill(os.getpid(), signal.SIGINT)
+            while "hurry" not in told:
+                await asyncio.sleep(0)
+            told.append("put away")
+
+    with pytest.raises(Interrupted):
+        asyncio.run(interruptible(work(), stopping=lambda: told.append("stopping"), hurry=lambda: told.append("hurry")))
+    assert told == ["stopping", "hurry", "put away"]
+
+
 def test_an_error_while_it_is_ended_does_not_hide_that_it_was_interrupted() -> None:
     async def work() -> None:
         os.kill(os.getpid(), signal.SIGINT)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 
-from northstar.surfaces.cli.pasting import GROUPS, PLACE_OPTIONS, TAKES, pasteable, remember
+from northstar.surfaces.cli.pasting import GROUPS, PLACE_OPTIONS, TAKES, pasteable, remember, remember_join
 from northstar.surfaces.cli.program import program
 from tests.northstar_command import PROGRAM, Answer, Northstar, eventually
 
@@ -66,6 +66,24 @@ def told() -> Iterator[None]:
 )
 def test_a_command_gets_what_it_takes_and_nothing_else(told: None, printed: str, pasted: str) -> None:
     assert pasteable(printed) == pasted.replace("{same}", "--config 'my settings.toml' --cell blue")
+
+
+@pytest.mark.parametrize(
+    ("url", "printed", "pasted"),
+    [
+        ("", "northstar machines invite --pool heavy", "northstar machines invite --url URL --pool heavy"),
+        ("", "next: northstar machines invite", "next: northstar machines invite --url URL"),
+        ("", "northstar machines invite --url wss://h", "northstar machines invite --url wss://h"),
+        ("", "northstar machines invites", "northstar machines invites"),
+        ("wss://h", "northstar machines invite --pool heavy", "northstar machines invite --pool heavy"),
+    ],
+)
+def test_an_invite_says_that_it_wants_an_address_where_the_settings_tell_none(
+    url: str, printed: str, pasted: str
+) -> None:
+    remember_join(url)
+    assert pasteable(printed) == pasted
+    remember_join("wss://h")
 
 
 def test_an_address_that_may_hold_a_password_is_not_repeated() -> None:

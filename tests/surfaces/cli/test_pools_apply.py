@@ -51,7 +51,14 @@ def test_pools_are_applied_on_purpose_and_former_ones_can_be_put_in_force_again(
     assert running.good("pools", "reset", "--yes") == {"version": 0}
     assert running.run("pools", "current").out == packaged_text()
     assert running.run("pools", "reset", "--yes").err.partition(":")[0] == "NS_NO_POOLS_APPLIED"
-    assert running.run("pools", "current", "--version", "9999").err.partition(":")[0] == "NS_NO_SUCH_POOLS"
+    missing = running.run("pools", "current", "--version", "9999").err
+    assert missing.partition(":")[0] == "NS_NO_SUCH_POOLS"
+    assert f"versions that it keeps: {second['version']}, {first['version']} (northstar pools history)" in missing
+    assert running.run("pools", "current", "--version", "0").code == 2
+    told = running.run("pools", "history").out
+    assert "Versions are numbers of the cell" in told
+    # Not over the file in which somebody works.
+    assert f"> pools-{second['version']}.toml && northstar pools apply pools-{second['version']}.toml" in told
 
 
 def test_the_pools_that_are_shown_are_those_in_force_and_whose_word_they_are_is_said(running: Northstar) -> None:

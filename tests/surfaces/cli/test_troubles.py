@@ -155,7 +155,8 @@ def test_jobs_that_wait_only_for_a_machine_whose_engine_is_out_are_a_trouble() -
 def test_of_many_lanes_that_nobody_serves_a_few_are_told_and_the_others_counted() -> None:
     found = seen(machine("m"), lanes=[lane(f"film-{number}", waiting=2) for number in range(5)])
     assert len(found) == 4
-    assert found[-1].what == "and 4 jobs more in 2 lanes that no machine here serves"
+    rest = "and 4 jobs more in 2 lanes that no machine here serves"
+    assert found[-1] == Trouble(rest, "northstar jobs list --in waiting")
 
 
 def test_machines_with_a_trouble_of_their_own_and_those_that_wait_are_named() -> None:

@@ -48,7 +48,7 @@ class Enrolment:
         self._is_kept = False
 
     async def enter(self, body: wire.Registration) -> RegisterReply:
-        """Register the machine. Raises PoolRefusesMachine, what its grant does not allow, and what the cell refuses."""
+        """Register the machine. Raises MachinePoolUnknown, PoolRefusesMachine, what its grant does not allow, and what the cell refuses."""
         machine = self._admitted.machine
         self._admitted.grant.check(machine, body.profile, region=body.description.region)
         entering = await self._door.may_enter(machine, body)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.config.pool_errors import check_pools_of_machine
 from northstar.policy.fleet.pool_membership import (
     Announced,
     PoolRefusesMachine,
@@ -40,8 +41,15 @@ class PoolDoor:
         self._census = PoolCensus(cell.client, cell.keys)
 
     async def may_enter(self, machine: str, body: wire.Registration) -> Entering:
-        """By the machines that are there now. Raises PoolRefusesMachine: it lacks what a pool asks of its machines, or finds it full."""
+        """By the machines that are there now. One that comes back keeps a pool that is gone meanwhile: it has work to finish.
+
+        Raises:
+            MachinePoolUnknown: it names a pool that is not there.
+            PoolRefusesMachine: it lacks what a pool asks of its machines, or finds it full.
+        """
         pools = self._pools()
+        if not body.again:
+            check_pools_of_machine(machine, body.profile.pools, pools)
         announced = Announced(profile=body.profile, description=body.description)
         counted = counted_pools(pools, announced)
         census = await self._census.taken_for(machine) if counted else None

@@ -15,7 +15,7 @@ A model of several files has `files`, each with a name, a kind and its sources.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 
@@ -52,7 +52,10 @@ class ManifestFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         for source in self.sources:
             kind = kind or kind_by_address(source)
         if kind is None:
-            raise ValueError(f"what kind of model {self.name} is cannot be told from its address; say its kind")
+            raise ValueError(
+                f"what kind of model {self.name} is cannot be told from its address; say its kind, "
+                f"`kind` in a manifest or --kind: {', '.join(get_args(ModelKind))}"
+            )
         return CatalogueFile(
             name=self.name,
             kind=kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from northstar.config.key_changes import KeyChange
     from northstar.domain.errors import NorthstarError
     from northstar.store.cell import Cell
+
+#: What is wondered at when the first file is version 4.
+_NUMBERS: Final = "Versions are numbers of the cell, which all that is stored in it shares: they rise, and some belong to other things."
 
 
 class FileKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +38,8 @@ class FileKind(msgspec.Struct, frozen=True, kw_only=True):
     #: Text and source of what holds by the settings while none is applied.
     unapplied: Callable[[Settings], tuple[str, str]]
     nothing_applied: Callable[[], NorthstarError]
-    no_such: Callable[[int], NorthstarError]
+    #: For a version that is not kept, with those that are.
+    no_such: Callable[[int, tuple[int, ...]], NorthstarError]
 
 
 def put_in_force(kind: FileKind, settings: Settings, file: Path, text: str, *, yes: bool, as_json: bool) -> None:
@@ -83,7 +87,7 @@ def print_changes(changes: list[KeyChange]) -> None:
     print_table(("KEY", "BEFORE", "AFTER"), ((one.key, word(one.before), word(one.after)) for one in changes))
 
 
-def print_applied(kind: FileKind, settings: Settings, *, version: int, as_json: bool) -> None:
+def print_applied(kind: FileKind, settings: Settings, *, version: int | None, as_json: bool) -> None:
     """Print the text that is in force, or a former one, as it was written."""
     found = run(_kept(kind, settings, version))
     text, source = kind.unapplied(settings) if found is None else (found.text, found.source)
@@ -105,8 +109,10 @@ def print_history(kind: FileKind, settings: Settings, *, as_json: bool) -> None:
     print_table(("VERSION", "APPLIED (UTC)", "FILE", "BY", "NOW"), cells)
     if now is None:
         console().print(kind.otherwise, style="dim", markup=False)
+    if kept:
+        console().print(_NUMBERS, style="dim", markup=False)
     if past:
-        file = f"{kind.command}.toml"
+        file = f"{kind.command}-{past[0].version}.toml"  # never over the file in which somebody works
         hint = f"next: northstar {kind.command} current --version {past[0].version} > {file} && northstar {kind.command} apply {file}"
         print_hint(hint)
 
@@ -146,16 +152,18 @@ async def _apply(
         return await kind.files(broker.cell).apply(text, source=source, known=known, by=me())
 
 
-async def _kept(kind: FileKind, settings: Settings, version: int) -> AppliedFile | None:
+async def _kept(kind: FileKind, settings: Settings, version: int | None) -> AppliedFile | None:
     from northstar.assembly.session import session
 
     async with session(settings) as broker:
         files = kind.files(broker.cell)
-        if not version:
+        if version is None:
             return await files.current()
         found = await files.of_version(version)
         if found is None:
-            raise kind.no_such(version)
+            current = await files.current()
+            kept = [*([] if current is None else [current]), *await files.past()]
+            raise kind.no_such(version, tuple(one.version for one in kept))
         return found
 
 

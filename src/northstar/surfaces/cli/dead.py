@@ -57,10 +57,7 @@ def list_(
         return
     print_table(
         ("ID", "FAILED AT", "SERVICE", "POOL", "TENANT", "ATTEMPTS FAILED", "CODE", "MESSAGE"),
-        (
-            (x.id, moment(x.failed_ms), x.service, x.pool, x.tenant, x.attempts, x.code, x.message[:120])
-            for x in letters
-        ),
+        ((x.id, moment(x.failed_ms), x.service, x.pool, x.tenant, x.attempts, x.code, x.message) for x in letters),
     )
     if is_cut:
         others = "more" if any((code, pool, service, tenant)) else f"{max(1, dead - limit)} more"

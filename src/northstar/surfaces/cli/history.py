@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 
 import typer
 
@@ -12,6 +12,8 @@ from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Va
 from northstar.surfaces.cli.printing import console, moment_ms, print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from northstar.config import Settings
     from northstar.store.history import Attempt, FinishedJob
 
@@ -63,6 +65,8 @@ def history(
     asked = {"job": job, "tenant": tenant, "pool": pool, "machine": machine, "model": model, "outcome": outcome}
     settings = settings_of(config, data_dir, valkey, cell)
     time = (since, until)
+    finished: list[FinishedJob] = []
+    found: list[Attempt] = []
     if jobs:
         finished, cursor = run(_jobs(settings, asked, time, count=count, after=after))
         _tell({"jobs": finished, "after": cursor}, as_json=as_json)
@@ -73,8 +77,18 @@ def history(
         _tell({"attempts": found, "after": cursor}, as_json=as_json)
         if not as_json:
             print_table(COLUMNS, map(attempt_cells, found))
-    if cursor and not as_json:
+    if as_json:
+        return
+    if cursor:
         console().print(f"more: add --after {cursor}", markup=False)
+    elif not (finished if jobs else found):
+        _say_empty(jobs=jobs, asked=any((*asked.values(), *time, after)))
+
+
+def _say_empty(*, jobs: bool, asked: bool) -> None:
+    what = "finished job" if jobs else "attempt"
+    said = f"no {what} matches what was asked" if asked else f"no {what} is in the history yet"
+    console().print(said, style="dim", markup=False)
 
 
 def _tell(document: dict[str, Any], *, as_json: bool) -> None:
@@ -90,13 +104,14 @@ async def _attempts(
     from northstar.assembly.job_past import history_of
     from northstar.assembly.session import session
     from northstar.store.history import AttemptFilter, AttemptReader
+    from northstar.store.history.attempts import AttemptOutcome
 
     async with session(settings) as broker:
         since_ms, until_ms = within(*time, now_ms=(await broker.cell.inspect(())).now_ms)
         try:
             wanted = msgspec.convert(asked | {"since_ms": since_ms, "until_ms": until_ms}, AttemptFilter)
         except msgspec.ValidationError as exc:
-            raise HistoryFilterInvalid(f"no attempt ends as {asked['outcome']!r}") from exc
+            raise HistoryFilterInvalid(_no_end("attempt", asked["outcome"], get_args(AttemptOutcome))) from exc
         async with history_of(broker) as database:
             page = await AttemptReader(database, cell=broker.cell.name).latest(wanted, after=after, count=count)
             return page.attempts, page.after
@@ -109,22 +124,28 @@ async def _jobs(
 
     from northstar.assembly.job_past import history_of
     from northstar.assembly.session import session
+    from northstar.domain.jobs import JobStatus
     from northstar.store.history import HistoryReader, JobFilter
 
     if asked["model"] is not None:
         raise HistoryFilterInvalid("models are known of attempts only; leave out --jobs")
     async with session(settings) as broker:
         since_ms, until_ms = within(*time, now_ms=(await broker.cell.inspect(())).now_ms)
+        ends = [status.value for status in JobStatus if status.is_final]
         given = {name: value for name, value in asked.items() if name not in {"model", "outcome"}}
         try:
             wanted = msgspec.convert(
                 given | {"status": asked["outcome"], "since_ms": since_ms, "until_ms": until_ms}, JobFilter
             )
         except msgspec.ValidationError as exc:
-            raise HistoryFilterInvalid(f"no job ends as {asked['outcome']!r}") from exc
+            raise HistoryFilterInvalid(_no_end("job", asked["outcome"], ends)) from exc
         async with history_of(broker) as database:
             page = await HistoryReader(database, cell=broker.cell.name).finished_jobs(wanted, after=after, count=count)
             return page.jobs, page.after
+
+
+def _no_end(what: str, word: str | None, ends: Iterable[str]) -> str:
+    return f"no {what} ends as {word!r}; these are the words: {', '.join(ends)}"
 
 
 def attempt_cells(one: Attempt) -> tuple[object, ...]:

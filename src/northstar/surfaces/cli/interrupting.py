@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 Result = TypeVar("Result")
@@ -20,8 +20,20 @@ class Interrupted(Exception):
         self.exit_code = 128 + number
 
 
-async def interruptible(work: Coroutine[Any, Any, Result]) -> Result:
+def _nothing() -> None:
+    """Where there is nothing to say, or nothing that could go faster."""
+
+
+async def interruptible(
+    work: Coroutine[Any, Any, Result],
+    *,
+    stopping: Callable[[], None] = _nothing,
+    hurry: Callable[[], None] = _nothing,
+) -> Result:
     """Run the work to its end, or until the first SIGINT or SIGTERM has ended it.
+
+    `stopping` is called at the first one, to say so; `hurry` at each further one, to have what is still put away end at once. No signal
+    cuts the putting away short, or what the work has started would stay behind.
 
     The handlers are our own: a shell that starts a command in the background lets it ignore SIGINT, and an event loop takes that as it is.
     What the work says while it is being ended is nobody's concern any more: that it was ended is what its caller needs to know.
@@ -35,8 +47,10 @@ async def interruptible(work: Coroutine[Any, Any, Result]) -> Result:
 
     def interrupt(number: signal.Signals) -> None:
         came.append(number)
-        for each in _SIGNALS:  # the next one ends the process as it would any other
-            loop.remove_signal_handler(each)
+        if len(came) > 1:
+            hurry()
+            return
+        stopping()
         task.cancel()
 
     for number in _SIGNALS:

@@ -192,6 +192,7 @@ async def _fetch(settings: Settings, machine: str, wanted: dict[str, Any] | str,
     wants = [] if isinstance(wanted, str) else [read_order(wanted)]
     async with session(settings) as broker:
         if isinstance(wanted, str):
+            await broker.cell.pending_orders(machine)  # one that is not there is told before what it was to have
             wants = await catalogue_orders(broker.cell, wanted)
         given = [await order_fetch(broker.cell, machine, one, order_id=new_id(), by=me()) for one in wants]
         whats = [f"fetch {one.name}" for one in wants]

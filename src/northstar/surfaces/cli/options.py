@@ -16,7 +16,7 @@ import typer
 from northstar import telemetry
 from northstar.config import Settings, load
 from northstar.domain.errors import InvalidRequest
-from northstar.surfaces.cli.pasting import remember
+from northstar.surfaces.cli.pasting import remember, remember_join
 
 Result = TypeVar("Result")
 
@@ -55,7 +55,10 @@ def settings_of(
     if of_a_cell:
         remember(config=config, data_dir=data_dir, valkey=valkey, cell=cell)
     options = {"data_dir": None if data_dir is None else str(data_dir), "valkey.url": valkey, "cell": cell}
-    return load(environment=os.environ, file=config, options=options)
+    settings = load(environment=os.environ, file=config, options=options)
+    if of_a_cell:
+        remember_join(settings.join.url)
+    return settings
 
 
 def run(work: Coroutine[Any, Any, Result], *, fast: bool = False) -> Result:

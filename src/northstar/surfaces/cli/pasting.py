@@ -1,7 +1,8 @@
 """Commands that are printed, as they must be typed: with the options by which this command was told where its cell is.
 
 Sentences of all layers name commands as one types them where nothing was said: `northstar jobs list`. Whoever has said --data-dir or
---valkey must say it again, else the command that was pasted asks another cell, or none.
+--valkey must say it again, else the command that was pasted asks another cell, or none. An invite wants the address that machines dial;
+where the settings do not tell it, the command that is printed has a place for it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ _COMMAND: Final = re.compile(r"(?<![\w./-])northstar ([a-z]+)(?: ([a-z]+))?")
 #: In place of an address that may hold a password: what is printed ends in logs and on other people's screens.
 _HIDDEN_URL: Final = "URL"
 
+#: What invites machines, and its option with the address that these dial.
+_INVITES: Final = "machines invite"
+_URL: Final = "--url URL"
+
+_wants_url: ContextVar[bool] = ContextVar("wants_url", default=False)
 _said: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("said", default=())
 
 
@@ -40,6 +46,11 @@ def remember(*, config: Path | None, data_dir: Path | None, valkey: str | None, 
     shown = None if valkey is None else _HIDDEN_URL if "@" in valkey else valkey
     given = zip(PLACE_OPTIONS, (config, data_dir, shown, cell), strict=True)
     _said.set(tuple((option, str(value)) for option, value in given if value is not None))
+
+
+def remember_join(url: str) -> None:
+    """Note the address that machines dial, `join.url`; empty: whoever invites must say it."""
+    _wants_url.set(not url)
 
 
 def pasteable(text: str) -> str:
@@ -55,7 +66,7 @@ def pasteable(text: str) -> str:
     said = dict(_said.get())
     if "--config" in said:
         text = text.replace(" --config FILE", "")  # it is known which
-    return _COMMAND.sub(_completed, text) if said else text
+    return _COMMAND.sub(_completed, text) if said or _wants_url.get() else text
 
 
 def _completed(found: re.Match[str]) -> str:
@@ -64,7 +75,14 @@ def _completed(found: re.Match[str]) -> str:
         return found[0]  # the group as such is named, and takes no options
     command, rest = (f"{first} {second}", "") if first in GROUPS else (first, f" {second}" if second else "")
     options = _options_of(command)
+    if command == _INVITES and _wants_url.get() and not _says_url(found):
+        options = f"{options} {_URL}".strip()
     return " ".join(filter(None, (f"northstar {command}", options))) + rest
+
+
+def _says_url(found: re.Match[str]) -> bool:
+    """Whether the rest of the command, up to the end of its line, says the address already."""
+    return " --url " in found.string[found.end() :].partition("\n")[0]
 
 
 def _options_of(command: str) -> str:

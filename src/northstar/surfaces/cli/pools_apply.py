@@ -67,10 +67,10 @@ def _nothing_applied() -> NorthstarError:
     return NothingApplied()
 
 
-def _no_such(version: int) -> NorthstarError:
+def _no_such(version: int, kept: tuple[int, ...]) -> NorthstarError:
     from northstar.broker.pools_in_force import NoSuchPools
 
-    return NoSuchPools(version)
+    return NoSuchPools(version, kept=kept)
 
 
 POOLS: Final = FileKind(
@@ -116,8 +116,9 @@ def _check_examples(file: Path, pools: Pools) -> None:
 
 def current(
     version: Annotated[
-        int, typer.Option("--version", metavar="N", min=0, help="A former one, as `history` lists it.")
-    ] = 0,
+        int | None,
+        typer.Option("--version", metavar="N", min=1, help="One that was applied, by its number in `history`."),
+    ] = None,
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
@@ -132,7 +133,7 @@ async def _submit(
 ) -> tuple[list[Accepted], list[JobView]]:
     from northstar.assembly.submitting import routing_session
     from northstar.store.pauses import read_pauses
-    from northstar.surfaces.cli.waiting import wait_until_final
+    from northstar.surfaces.cli.waiting import say_it_goes_on, wait_until_final
 
     async with routing_session(settings) as broker:
         accepted = await broker.submitter.submit_and_tell(requests)
@@ -142,7 +143,12 @@ async def _submit(
             return accepted, []
         # Whoever stops waiting can still ask for them. Not on the standard output: that is for the results.
         sys.stderr.write(f"waiting for {', '.join(one.job.id for one in accepted)}\n")
-        return accepted, await wait_until_final(broker.cell, [one.job.id for one in accepted], timeout_s=wait_s)
+        ids = [one.job.id for one in accepted]
+        try:
+            return accepted, await wait_until_final(broker.cell, ids, timeout_s=wait_s)
+        except asyncio.CancelledError:
+            say_it_goes_on(ids)
+            raise
 
 
 def _show_accepted(accepted: list[Accepted]) -> None:

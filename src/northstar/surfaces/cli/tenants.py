@@ -59,10 +59,10 @@ def _nothing_applied() -> NorthstarError:
     return NoTermsApplied()
 
 
-def _no_such(version: int) -> NorthstarError:
+def _no_such(version: int, kept: tuple[int, ...]) -> NorthstarError:
     from northstar.broker.terms_in_force import NoSuchTerms
 
-    return NoSuchTerms(version)
+    return NoSuchTerms(version, kept=kept)
 
 
 TENANTS: Final = FileKind(
@@ -185,8 +185,9 @@ def apply(
 
 def current(
     version: Annotated[
-        int, typer.Option("--version", metavar="N", min=0, help="A former one, as `history` lists it.")
-    ] = 0,
+        int | None,
+        typer.Option("--version", metavar="N", min=1, help="One that was applied, by its number in `history`."),
+    ] = None,
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,

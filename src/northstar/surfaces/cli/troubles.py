@@ -115,7 +115,8 @@ def _of_waiting_jobs(seen: Seen) -> Iterator[Trouble]:
     if len(unserved) > _MOST:
         jobs = sum(lane.waiting for lane in unserved[_MOST:])
         yield Trouble(
-            f"and {counted(jobs, 'job')} more in {counted(len(unserved) - _MOST, 'lane')} that no machine here serves"
+            f"and {counted(jobs, 'job')} more in {counted(len(unserved) - _MOST, 'lane')} that no machine here serves",
+            "northstar jobs list --in waiting",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
@@ -11,6 +12,7 @@ from northstar.domain.errors import NorthstarError
 from northstar.domain.jobs import JobView
 from northstar.domain.refusals import NoSuchJob
 from northstar.store.cell import Cell
+from northstar.surfaces.cli.pasting import pasteable
 from northstar.surfaces.cli.printing import counted
 
 _FIRST_LOOK_S: Final = 0.02
@@ -27,6 +29,15 @@ class WaitTooLong(NorthstarError):
         jobs, go = counted(len(unfinished), "job"), "goes" if len(unfinished) == 1 else "go"
         super().__init__(f"{jobs} did not finish within {timeout_s:g} s ({some}) and {go} on: northstar jobs list")
         self.unfinished = unfinished
+
+
+def say_it_goes_on(job_ids: Sequence[str]) -> None:
+    """What whoever stops waiting by Ctrl-C is told: that ends no job. Not on the standard output: that is for the results."""
+    first, more = job_ids[0], len(job_ids) - 1
+    who = f"{first} goes on" if not more else f"{first} and {more} more go on"
+    told = f"no longer waited for; unless over, {who}: northstar jobs show {first}; to end it: northstar jobs cancel {first}"
+    sys.stderr.write(pasteable(f"{told}\n"))
+    sys.stderr.flush()
 
 
 async def wait_until_final(cell: Cell, job_ids: Sequence[str], *, timeout_s: float) -> list[JobView]:

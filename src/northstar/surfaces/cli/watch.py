@@ -48,9 +48,14 @@ def watch(
 
 async def _watch(settings: Settings, job_id: str, *, lines: WatchLines) -> JobView:
     from northstar.assembly.session import session
+    from northstar.surfaces.cli.waiting import say_it_goes_on
 
     async with session(settings) as broker:
-        return await follow(broker.cell, job_id, lines)
+        try:
+            return await follow(broker.cell, job_id, lines)
+        except asyncio.CancelledError:
+            say_it_goes_on([job_id])
+            raise
 
 
 async def follow(cell: Cell, job_id: str, lines: WatchLines) -> JobView:
