@@ -66,3 +66,23 @@ async def test_a_cancellation_just_when_the_command_has_been_sent_is_not_lost(
         await task
     task = None
     assert await client.execute_command("GET", "key") == b"0"
+
+
+@pytest.mark.parametrize("number", range(8))
+async def test_a_cancellation_that_a_signal_asks_for_while_the_task_is_at_work_is_not_lost(
+    client: ValkeyClient, number: int
+) -> None:
+    """So Ctrl-C comes: the task runs, and is told at its next wait, which may be that of a command."""
+
+    async def work() -> None:
+        for _ in range(number):
+            await client.execute_command("GET", "key")
+        current = asyncio.current_task()
+        assert current is not None
+        current.cancel()
+        await client.execute_command("GET", "key")
+        raise AssertionError("it went on")
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(work())
+    assert await client.execute_command("GET", "key") == b"0"

@@ -26,10 +26,23 @@ class _KeepsCancellation(_Base):
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 -- as the base has it
         task = asyncio.current_task()
         before = task.cancelling() if task else 0
+        await _raise_what_was_asked_for()
         await super().send_packed_command(command, check_health)
         if task is not None and task.cancelling() > before:
             await self.disconnect(nowait=True)
             raise asyncio.CancelledError
+
+    async def can_read_destructive(self) -> bool:
+        """As the base has it. What it asks within a timeout of nothing, whose end would be taken for the cancellation."""
+        await _raise_what_was_asked_for()
+        return bool(await super().can_read_destructive())  # type: ignore[no-untyped-call]
+
+
+async def _raise_what_was_asked_for() -> None:
+    """A signal may ask for a cancellation while the task itself is at work; it is raised where the task waits next: better here."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        await asyncio.sleep(0)
 
 
 class TcpConnection(_KeepsCancellation, Connection):
