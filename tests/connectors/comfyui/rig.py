@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from northstar.connectors.comfyui import ComfyPatience, ComfyUIConnector
 from northstar.connectors.comfyui.graph import run_id_of
 from northstar.connectors.contract import ConnectorResult
@@ -18,6 +20,8 @@ from tests.connectors.processes import until
 
 CALM = ComfyPatience(poll_s=0.1, reconnect_s=0.5, answer_s=10.0)
 QUICK = ComfyPatience(connect_s=0.3, answer_s=0.2, poll_s=0.05, silence_s=0.2, reconnect_s=0.2, stop_s=2.0)
+#: As quick where nothing is lost, for whatever answers at last on a busy host.
+PATIENT = msgspec.structs.replace(QUICK, connect_s=10.0, answer_s=10.0)
 #: Long enough that a test can act in its middle; ended by what the test does.
 LONG = picture(blurs=30, leaves=8)
 SOME = {"filename": "a.png", "subfolder": "", "type": "output"}

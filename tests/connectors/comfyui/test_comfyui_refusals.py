@@ -20,7 +20,7 @@ from northstar.connectors.errors import (
     OutputMissing,
 )
 from tests.connectors.comfyui.graphs import failing, picture, sampled
-from tests.connectors.comfyui.rig import LONG, QUICK, Connect, Started, posted
+from tests.connectors.comfyui.rig import LONG, PATIENT, Connect, Started, posted
 from tests.connectors.conformance import hear_nothing
 from tests.connectors.conftest import MakeJob
 from tests.connectors.fake_comfyui.server import FakeComfyUI
@@ -152,13 +152,13 @@ async def test_an_answer_that_breaks_the_protocol_has_its_class(
     path, status, body = answer
     fake.answers[path] = (status, body)
     with pytest.raises(error):
-        await connect(patience=QUICK).run(make_job(picture()), hear_nothing)
+        await connect(patience=PATIENT).run(make_job(picture()), hear_nothing)
 
 
 async def test_an_answer_without_an_end_is_cut_off(fake: FakeComfyUI, connect: Connect, make_job: MakeJob) -> None:
     fake.answers["/history"] = (200, b" " * 20_000 + b"{}")
     with pytest.raises(MalformedAnswer, match="longer than 10000 bytes"):
-        await connect(patience=QUICK, bounds=ComfyBounds(answer_bytes=10_000)).run(make_job(picture()), hear_nothing)
+        await connect(patience=PATIENT, bounds=ComfyBounds(answer_bytes=10_000)).run(make_job(picture()), hear_nothing)
 
 
 async def test_a_frame_that_is_no_event_breaks_the_protocol(
