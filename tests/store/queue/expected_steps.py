@@ -42,6 +42,7 @@ class ExpectedSteps(ReferenceCell):
     def expect_offers(self, trace: Trace, only: str = "") -> None:
         """Parked machines are handed work; each takes all that it wanted and may, and is parked no more."""
         while trace.next_is("job.offered"):
+            self.note_who_is_blocked()
             event = trace.peek()
             assert event is not None
             machine = self.machines[event.data["machine"]]

@@ -221,6 +221,15 @@ class ReferenceCell:
             if machine.parked and self.overdue_for(machine):
                 machine.looks_again_at = self.now + 1_000
 
+    def note_who_is_blocked(self) -> None:
+        """In the middle of a call: overdue work that needs more room than a machine has free may go to another one a moment later.
+
+        The machine has been asked by then, and nobody asks it again before it looks for itself, in a second.
+        """
+        for machine in self.machines.values():
+            if machine.parked and self.overdue_for(machine) and self.next_for(machine).none_is_right:
+                machine.looks_again_at = self.now + 1_000
+
     def overtaken_by(self, job: Job, machine: Machine) -> list[str]:
         """Waiting jobs whom this lease would break the promise to: submitted more than `overdue_ms` before, and fit here."""
         before = job.submitted_ms - self.limits["overdue_ms"]
