@@ -9,18 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 
 from northstar.assembly.announcing import announced
-from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
+from northstar.assembly.broker import start_broker
+from northstar.assembly.front import Front, OpenDoor
 from northstar.assembly.listening import listening_on
-from northstar.assembly.outputs import expect_one_place, retire_outputs, this_broker
-from northstar.assembly.parts import part, running_history, told
-from northstar.assembly.routing import keep_routing
+from northstar.assembly.outputs import expect_one_place, this_broker
 from northstar.assembly.session import find_place, new_id
-from northstar.broker.dispatch import Dispatcher
 from northstar.config import Settings
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase
 from northstar.store.library_loader import retire_unused
-from northstar.store.snapshots import CellReader
 from northstar.store.valkey import ServerFacts, check_server, connect
 from northstar.store.words import undeclared
 
@@ -61,30 +58,14 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
         # On a full server nothing new is declared, and only a broker that starts makes room there.
         if new_words := await undeclared(client, cell.keys, ["pool:standard"]):
             await cell.declare(new_words, by="serve")
-        history = await running_history(settings, cell, stack, cell_id=opened.id, take=take_history, failure=failure)
-        reader = CellReader(cell.client, cell.keys)
-        routing = await keep_routing(settings, cell, history, stack, reader=reader, failure=failure)
-        dispatcher = Dispatcher(
-            cell,
-            new_nonce=lambda: new_id()[-16:],
-            plan_every_s=settings.dispatch.plan_every_s,
-            tick_at_least_every_s=settings.dispatch.tick_every_s,
-            terms=routing.ranking_terms,
-            reader=reader,
-        )
-        await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
-        await stack.enter_async_context(
-            part("the retention of outputs", retire_outputs(settings, cell), failure=failure)
-        )
-        opening = running_front(
+        broker = await start_broker(
             settings,
             cell,
-            admission_to(cell),
+            stack,
+            cell_id=opened.id,
             listening=listening,
             open_door=open_door,
-            pools=lambda: routing.pools.latest,
-            also_hear=routing.hear,
+            take_history=take_history,
+            failure=failure,
         )
-        front = await stack.enter_async_context(opening)
-        front.ended.add_done_callback(told("the gateway", failure))
-        yield Serve(cell=cell, front=front, facts=facts, history=history, failure=failure)
+        yield Serve(cell=cell, front=broker.front, facts=facts, history=broker.history, failure=failure)

@@ -12,17 +12,17 @@ import msgspec
 
 from northstar import __version__
 from northstar.assembly.announcing import announced
-from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
+from northstar.assembly.broker import start_broker
+from northstar.assembly.front import Front, OpenDoor
 from northstar.assembly.listening import listening_on
 from northstar.assembly.machine_pools import check_machine_pools
 from northstar.assembly.machines import LocalMachines
 from northstar.assembly.missing import expected
-from northstar.assembly.outputs import expect_one_place, retire_outputs, this_broker
-from northstar.assembly.parts import PartEnded, part, running_history, told
-from northstar.assembly.routing import RoutingParts, keep_routing
+from northstar.assembly.outputs import expect_one_place, this_broker
+from northstar.assembly.parts import PartEnded
+from northstar.assembly.routing import RoutingParts
 from northstar.assembly.run_file import KeptRunFile, RunFile, remove_run_file
 from northstar.assembly.session import new_id
-from northstar.broker.dispatch import Dispatcher
 from northstar.config import Settings, default_services
 from northstar.domain.admission import Grant
 from northstar.store.cell import Cell
@@ -30,7 +30,6 @@ from northstar.store.embedded import EmbeddedValkey, RestartPolicy, ServerOption
 from northstar.store.embedded.lock import DataDirectoryLock
 from northstar.store.history import HistoryDatabase
 from northstar.store.library_loader import retire_unused
-from northstar.store.snapshots import CellReader
 from northstar.store.valkey import ServerFacts, check_server, connect, redact
 from northstar.store.words import undeclared
 from northstar.telemetry import logger
@@ -92,21 +91,17 @@ async def running_stack(
         facts, cell, cell_id = await _opened(url, settings, stack)
         if no_machines:
             settings = msgspec.structs.replace(settings, machines=())
-        history = await running_history(settings, cell, stack, cell_id=cell_id, take=take_history, failure=failure)
-        reader = CellReader(cell.client, cell.keys)
-        routing = await keep_routing(settings, cell, history, stack, reader=reader, failure=failure)
-        await _keep_moving(cell, settings, stack, routing, reader=reader, failure=failure)
-        opening = running_front(
+        broker = await start_broker(
             settings,
             cell,
-            admission_to(cell),
+            stack,
+            cell_id=cell_id,
             listening=listening,
             open_door=open_door,
-            pools=lambda: routing.pools.latest,
-            also_hear=routing.hear,
+            take_history=take_history,
+            failure=failure,
         )
-        front = await stack.enter_async_context(opening)
-        front.ended.add_done_callback(told("the gateway", failure))
+        front = broker.front
         running = KeptRunFile(settings.data_path, _run_file(settings, front, cell, url=url))
         machines = _started_machines(settings, front, stack, restart=restart_machines, given_up=running.gives_up)
         running.write()
@@ -118,8 +113,8 @@ async def running_stack(
             cell=cell,
             front=front,
             machines=machines,
-            history=history,
-            routing=routing,
+            history=broker.history,
+            routing=broker.routing,
             failure=failure,
         )
 
@@ -150,28 +145,6 @@ async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     await check_machine_pools(cell, settings, settings.machines)  # before jobs are welcome in a pool that is none
     await _declare_services(cell, settings)
     return facts, cell, opened.id
-
-
-async def _keep_moving(
-    cell: Cell,
-    settings: Settings,
-    stack: AsyncExitStack,
-    routing: RoutingParts,
-    *,
-    reader: CellReader,
-    failure: asyncio.Future[None],
-) -> None:
-    """What time makes due, who may take what, and outputs whose time is over."""
-    dispatcher = Dispatcher(
-        cell,
-        new_nonce=_nonce,
-        plan_every_s=settings.dispatch.plan_every_s,
-        tick_at_least_every_s=settings.dispatch.tick_every_s,
-        terms=routing.ranking_terms,
-        reader=reader,
-    )
-    await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
-    await stack.enter_async_context(part("the retention of outputs", retire_outputs(settings, cell), failure=failure))
 
 
 def _started_machines(
@@ -247,10 +220,6 @@ def _minting(front: Front, settings: Settings) -> Callable[[str], str]:
         return front.tokens.mint(name, grant)
 
     return mint
-
-
-def _nonce() -> str:
-    return new_id()[-16:]
 
 
 def shown(url: str) -> str:

@@ -21,56 +21,64 @@ if TYPE_CHECKING:
 _MAX_INVITE_BYTES = 1_024
 
 
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="The machine's name. Default: the name by which it joined; without --join the settings' only machine; the host's name.",
+    ),
+]
+Address = Annotated[
+    str | None, typer.Option("--broker", metavar="URL", help="The broker, such as https://broker.example:8443.")
+]
+Join = Annotated[
+    str | None,
+    typer.Option(
+        "--join", metavar="URL", envvar="NORTHSTAR_JOIN", help="Join the broker there first, by an invite; once."
+    ),
+]
+Invite = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="INVITE",
+        envvar="NORTHSTAR_INVITE",
+        help="The invite, nsi_…, for --join. On the command line, others on this host can read it.",
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="With --join: a file with the invite. Else: one with the machine's token, nsm_…; "
+        "default: DATA/machines/NAME/token, where joining left it.",
+    ),
+]
+Slots = Annotated[int | None, typer.Option(min=1, max=500, help="Jobs side by side.")]
+PoolNames = Annotated[list[str] | None, typer.Option("--pool", metavar="POOL", help="May be given several times.")]
+ServiceNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--service",
+        metavar="NAME",
+        help="A [services.NAME] of the settings; several times. Default, for a machine that the settings do not have: "
+        "what their first machine offers.",
+    ),
+]
+
+
 def agent(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="The machine's name. Default: the name by which it joined; without --join the settings' only machine; the host's name.",
-        ),
-    ] = None,
+    name: Name = None,
     config: Config = None,
     data_dir: DataDir = None,
-    broker: Annotated[
-        str | None, typer.Option("--broker", metavar="URL", help="The broker, such as https://broker.example:8443.")
-    ] = None,
-    join: Annotated[
-        str | None,
-        typer.Option(
-            "--join", metavar="URL", envvar="NORTHSTAR_JOIN", help="Join the broker there first, by an invite; once."
-        ),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            "--token",
-            metavar="INVITE",
-            envvar="NORTHSTAR_INVITE",
-            help="The invite, nsi_…, for --join. On the command line, others on this host can read it.",
-        ),
-    ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--token-file",
-            metavar="FILE",
-            help="With --join: a file with the invite. Else: one with the machine's token, nsm_…; "
-            "default: DATA/machines/NAME/token, where joining left it.",
-        ),
-    ] = None,
-    slots: Annotated[int | None, typer.Option(min=1, max=500, help="Jobs side by side.")] = None,
-    pool: Annotated[
-        list[str] | None, typer.Option("--pool", metavar="POOL", help="May be given several times.")
-    ] = None,
-    service: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--service",
-            metavar="NAME",
-            help="A [services.NAME] of the settings; several times. Default, for a machine that the settings do not have: "
-            "what their first machine offers.",
-        ),
-    ] = None,
+    broker: Address = None,
+    join: Join = None,
+    token: Invite = None,
+    token_file: TokenFile = None,
+    slots: Slots = None,
+    pool: PoolNames = None,
+    service: ServiceNames = None,
     log_json: LogJson = False,
     log_level: LogLevel = None,
 ) -> None:
