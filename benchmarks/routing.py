@@ -30,7 +30,8 @@ from benchmarks.measure import ProcessorWatch, Sample, interleaved, quietest, sp
 from benchmarks.routing_fleet import a_fleet
 from benchmarks.routing_jobs import AGREED, catalogue, requests
 from northstar.broker.job_needs import JobNeeds
-from northstar.broker.routing import Routed, Router
+from northstar.broker.routed import Routed
+from northstar.broker.routing import Router
 from northstar.broker.wanted_lanes import wanted_lane
 from northstar.config.pools import packaged_pools
 from northstar.domain.estimates import FinishedRun

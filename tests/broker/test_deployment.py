@@ -9,7 +9,7 @@ import pytest
 
 from northstar.broker.deployment import AGAIN_AFTER_S, Deployer
 from northstar.broker.needs import ResolvedRequest
-from northstar.broker.routing import Routed
+from northstar.broker.routed import Routed
 from northstar.domain.decisions import RoutingDecision
 from northstar.domain.jobs import JobRequest
 from northstar.domain.models import ModelNeed

@@ -17,7 +17,8 @@ from northstar.broker.explained_jobs import JobExplainer
 from northstar.broker.job_past import JobPast
 from northstar.broker.queue_places import QueuePlaces
 from northstar.broker.rerouting import Rerouter
-from northstar.broker.routing import Routed, Router
+from northstar.broker.routed import Routed
+from northstar.broker.routing import Router
 from northstar.broker.submission import Submitter, wanted_job
 from northstar.broker.transfer import move
 from northstar.broker.waiting_events import waiting_events

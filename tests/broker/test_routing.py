@@ -10,7 +10,8 @@ import pytest
 
 from northstar.broker.catalogue_errors import ModelNotForTenant
 from northstar.broker.requests import InvalidJob
-from northstar.broker.routing import MAX_DECISION_BYTES, Routed, Router
+from northstar.broker.routed import MAX_DECISION_BYTES, Routed
+from northstar.broker.routing import Router
 from northstar.config.pools import packaged_pools
 from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
 from northstar.domain.decisions import ExpectedOn, MachinesThen, Rejection, TurnedDown

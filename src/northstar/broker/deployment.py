@@ -13,7 +13,7 @@ from northstar.telemetry import logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from northstar.broker.routing import Routed
+    from northstar.broker.routed import Routed
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from northstar.broker.deployment import Deployer
-    from northstar.broker.routing import Routed, Router
+    from northstar.broker.routed import Routed
+    from northstar.broker.routing import Router
     from northstar.policy.routing.fleet_index import FleetIndex
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState
     from northstar.store.cell import Cell

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.deployment import Deployer
     from northstar.broker.reroute_moves import Move
-    from northstar.broker.routing import Routed, Router
+    from northstar.broker.routed import Routed
+    from northstar.broker.routing import Router
     from northstar.domain.decisions import RoutingDecision
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState

@@ -11,18 +11,15 @@ import msgspec
 
 from northstar.broker.job_needs import JobNeeds
 from northstar.broker.needs import ResolvedRequest
-from northstar.domain.decisions import RoutingDecision
+from northstar.broker.routed import Routed
 from northstar.domain.job_profiles import JobProfile
 from northstar.domain.jobs import JobRequest
-from northstar.domain.requirements import read_class
-from northstar.domain.stored_decisions import to_stored
 from northstar.policy.fleet.pool_stance import pool_priority, priority_raised_by
 from northstar.policy.models.workload_memory import WorkloadMemory
-from northstar.policy.routing.coming import on_their_way
 from northstar.policy.routing.considered import Considered
+from northstar.policy.routing.decision import decision_of
 from northstar.policy.routing.decision_matrix import choose_pool
 from northstar.policy.routing.duration import JobToTime
-from northstar.policy.routing.duration_rules import work_of
 from northstar.policy.routing.explain_remedies import Standstill, source_of
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.given_slots import GivenSlots
@@ -32,27 +29,20 @@ from northstar.policy.routing.ranking_terms import ranking_terms
 from northstar.policy.routing.snapshot import CellSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from northstar.broker.job_needs import Needs
-    from northstar.domain.decisions import PoolChoice, Rejection
     from northstar.domain.estimates import DurationEstimate
-    from northstar.domain.explanations import Action
     from northstar.domain.pools import Pools
     from northstar.domain.requirements import LaneKey
     from northstar.domain.tenancy import Tenants, TenantTerms
     from northstar.domain.workloads import Workload
     from northstar.policy.models.catalogue_index import CatalogueIndex
-    from northstar.policy.routing.coming import ComingMachine
     from northstar.policy.routing.given_slots import GivenBatch
     from northstar.policy.routing.gpu_pace import GpuPaces
-    from northstar.policy.routing.pool_fallback import PoolCapacity, PoolRoute
+    from northstar.policy.routing.pool_fallback import PoolCapacity
     from northstar.policy.routing.ranking_terms import RankingTerms
 
-#: As long as a stored decision may be, bytes; as the function library bounds it.
-MAX_DECISION_BYTES: Final = 4_096
-#: Pools that were passed over and are named; of more nobody would read.
-_MOST_REJECTED: Final = 12
 _MOST_NOTES: Final = 8
 #: Models that are named as things to declare.
 _MOST_NAMED: Final = 4
@@ -61,8 +51,6 @@ _NOWHERE: Final = (
     "no machine that fits says that it holds its models, and nobody said from where they can be had: "
     "declare them (northstar models add URL)"
 )
-#: As long as the subject of a rejection may be.
-_SUBJECT_CHARS: Final = 160
 
 
 class Estimates(Protocol):
@@ -79,46 +67,6 @@ class Estimates(Protocol):
     def paces(self) -> GpuPaces:
         """How fast classes of GPU are beside each other."""
         ...
-
-
-class Routed(msgspec.Struct, frozen=True, kw_only=True):
-    """A job with its pool and needs decided, and why. `deploys`: its models are to be brought to the pool. `timed`: what its estimate asked for."""
-
-    resolved: ResolvedRequest
-    decision: RoutingDecision
-    deploys: bool = False
-    timed: JobToTime | None = None
-    #: What would have to change before anybody can run it.
-    actions: tuple[Action, ...] = ()
-
-    def stored(self) -> str:
-        """The decision as text within its bound: of many pools that were passed over, the last ones go unsaid."""
-        decision = self.decision
-        text = to_stored(decision)
-        while len(text.encode()) > MAX_DECISION_BYTES and (decision.rejected or decision.notes):
-            decision = msgspec.structs.replace(decision, rejected=decision.rejected[:-1], notes=decision.notes[:-1])
-            text = to_stored(decision)
-        return text
-
-    def keeping(self, before: RoutingDecision | None) -> Routed:
-        """The same for a job that is queued already: what was made of its priority at submit is what was decided before."""
-        decision = msgspec.structs.replace(
-            self.decision,
-            asked_priority=None if before is None else before.asked_priority,
-            raised_by=0 if before is None else before.raised_by,
-            raised_because="" if before is None else before.raised_because,
-        )
-        return msgspec.structs.replace(self, decision=decision)
-
-    def expecting(self, machines: Sequence[ComingMachine], snapshot: CellSnapshot) -> Routed:
-        """The same where nobody can run the job, and one of these may as soon as it is ready."""
-        wanted = read_class(self.resolved.request.lane().requirement_class)
-        pools = self.decision.only_lacks_machines
-        coming = on_their_way(wanted, machines, snapshot, pools=pools) if self.decision.unservable else ""
-        if not coming:
-            return self
-        decision = msgspec.structs.replace(self.decision, unservable="", coming=coming)
-        return msgspec.structs.replace(self, decision=decision, actions=())
 
 
 class Router:
@@ -237,7 +185,7 @@ class Router:
             expected_s=request.expected_s or max(0.001, estimate.p50_s),
         )
         capacity = needs.capacity.get(route.pool, NO_CAPACITY)
-        decision = _decision(choice, route, workload, capacity, estimate, named=request.pool)
+        decision = decision_of(choice, route, workload, capacity, estimate, named=request.pool)
         raised_by = priority_raised_by(request.priority, choice.pool, wanted, terms)
         lane = needs.lane(whole)
         stuck = self._standstill(whole, lane, capacity, pools=decision.only_lacks_machines)
@@ -310,46 +258,3 @@ def _timed(request: JobRequest, workload: Workload, needs: Needs) -> JobToTime:
         user=f"{request.tenant}/{request.user}" if request.user else "",
         declared_s=request.expected_s or 0.0,
     )
-
-
-def _decision(
-    choice: PoolChoice,
-    route: PoolRoute,
-    workload: Workload,
-    capacity: PoolCapacity,
-    estimate: DurationEstimate,
-    *,
-    named: str | None,
-) -> RoutingDecision:
-    """`named` is the pool that its submitter asks for, if any."""
-    is_followed = named is None or named == choice.pool
-    overruled = "" if is_followed else f"; pool {named}, which its submitter named, is not followed"
-    return RoutingDecision(
-        pool=route.pool,
-        route=route.route,
-        optimal=choice.pool,
-        row=choice.row,
-        because=f"{route.because[: 400 - len(overruled)]}{overruled}",
-        estimate=estimate,
-        rejected=_together((*choice.rejected, *route.rejected))[:_MOST_REJECTED],
-        guaranteed=choice.guaranteed,
-        fit_machines=capacity.fit,
-        holders=capacity.holders,
-        shape=workload.shape[:128],
-        modalities=workload.modalities,
-        work=work_of(workload),
-    )
-
-
-def _together(rejected: tuple[Rejection, ...]) -> tuple[Rejection, ...]:
-    """Pools that were passed over for the same reason one after the other, told at once; as many as a subject has room for."""
-    found: list[Rejection] = []
-    for one in rejected:
-        last = found[-1] if found else None
-        if last is not None and (last.code, last.reason) == (one.code, one.reason):
-            subject = f"{last.subject}, {one.subject}"
-            if len(subject) <= _SUBJECT_CHARS:
-                found[-1] = msgspec.structs.replace(last, subject=subject, count=last.count + one.count)
-                continue
-        found.append(one)
-    return tuple(found)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.fleet_view import SeenFleet
     from northstar.broker.missing_machines import MissingMachinesReader
-    from northstar.broker.routing import Routed, Router
+    from northstar.broker.routed import Routed
+    from northstar.broker.routing import Router
     from northstar.domain.decisions import RoutingDecision
     from northstar.domain.explanations import Action
     from northstar.domain.jobs import JobRequest

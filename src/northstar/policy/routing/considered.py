@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import heapq
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from northstar.domain.decisions import ExpectedOn, MachinesThen, TurnedDown
 from northstar.domain.requirements import UNIFORM, read_anchors, read_class
+from northstar.policy.routing.crowds import MOST_NAMES, STANDINGS, Crowd, Standing, crowds_of
 from northstar.policy.routing.eta import Here
-from northstar.policy.routing.explain_fit import NOWHERE_NEAR, UNREADABLE, Nearness, is_fixed, is_kept, need_of
+from northstar.policy.routing.explain_fit import NOWHERE_NEAR, UNREADABLE, Nearness, is_fixed, need_of
 from northstar.policy.routing.explain_nearest import can_be_mended
 from northstar.policy.routing.explain_remedies import Standstill
 from northstar.policy.routing.explain_submit import standstill_at_submit
@@ -38,34 +39,11 @@ if TYPE_CHECKING:
 
 #: Machines that are told with their times: the chosen one and its runners-up.
 MOST_BEST: Final = 3
-#: Groups of machines that could not have the job, and names of each.
+#: Groups of machines that could not have the job.
 MOST_GROUPS: Final = 4
-_MOST_NAMES: Final = 2
 _SAYS_CHARS: Final = 96
 #: Lanes whose answers are remembered; clients choose what they ask for.
 _MOST_KEPT: Final = 2_048
-
-
-#: How machines stand: they take work, they drain, or none of their engines takes work.
-_Standing = Literal["working", "draining", "out_of_work"]
-_STANDINGS: Final[tuple[_Standing, ...]] = ("working", "draining", "out_of_work")
-
-
-class _Crowd(msgspec.Struct, frozen=True, kw_only=True):
-    """Machines of one profile by how they stand, the first by name of each kind, and how many there are of it."""
-
-    offered: MachineProfile | None
-    pools: frozenset[str]
-    #: For a pool that does no other work.
-    is_kept: bool
-    first: dict[_Standing, tuple[MachineState, ...]]
-    counts: dict[_Standing, int]
-
-    def some(self, *standings: _Standing) -> tuple[MachineState, ...]:
-        return tuple(machine for standing in standings for machine in self.first.get(standing, ()))
-
-    def count(self, *standings: _Standing) -> int:
-        return sum(self.counts.get(standing, 0) for standing in standings)
 
 
 class _Found(NamedTuple):
@@ -78,7 +56,7 @@ class _Found(NamedTuple):
     profile: str
     reasons: tuple[str, ...]
     is_in: bool
-    standings: tuple[_Standing, ...] = _STANDINGS
+    standings: tuple[Standing, ...] = STANDINGS
 
 
 class Considered:
@@ -87,7 +65,7 @@ class Considered:
     def __init__(self, index: FleetIndex, fleet: FleetCapacity) -> None:
         self._index = index
         self._fleet = fleet
-        self._crowds: dict[str, _Crowd] | None = None
+        self._crowds: dict[str, Crowd] | None = None
         self._machines: dict[tuple[str, str, float], MachinesThen] = {}
         self._standstills: dict[tuple[str, tuple[str, ...]], Standstill] = {}
         #: The rules by which those were found.
@@ -176,7 +154,7 @@ class Considered:
 
     def _groups(self, wanted: RequirementClass) -> list[TurnedDown]:
         """Machines that cannot have such jobs, by the needs that they do not meet; those that come closest first."""
-        by_needs: dict[tuple[bool, tuple[Need, ...], tuple[_Standing, ...]], list[_Found]] = {}
+        by_needs: dict[tuple[bool, tuple[Need, ...], tuple[Standing, ...]], list[_Found]] = {}
         for found in self._turned_down(wanted, (wanted.pool,)):
             by_needs.setdefault((found.is_in, _needs(found.reasons), found.standings), []).append(found)
         groups = [(min(members), self._group(wanted, members)) for members in by_needs.values()]
@@ -185,7 +163,7 @@ class Considered:
 
     def _group(self, wanted: RequirementClass, members: list[_Found]) -> TurnedDown:
         """Profiles whose machines lack the same kinds of things; the closest one speaks for all."""
-        nearest = heapq.nsmallest(_MOST_NAMES, members)
+        nearest = heapq.nsmallest(MOST_NAMES, members)
         closest, crowds = nearest[0], self._all()
         reasons, needs = closest.reasons, _needs(closest.reasons)
         offered = crowds[closest.profile].offered
@@ -196,7 +174,7 @@ class Considered:
         return TurnedDown(
             code="+".join(dict.fromkeys(needs)) or closest.standings[0],
             count=sum(crowds[one.profile].count(*one.standings) for one in members),
-            names=tuple(machine.id for machine in some[:_MOST_NAMES]),
+            names=tuple(machine.id for machine in some[:MOST_NAMES]),
             says=said if len(said) <= _SAYS_CHARS else said[: _SAYS_CHARS - 1] + "…",
         )
 
@@ -217,7 +195,7 @@ class Considered:
             if reasons or not is_in:
                 yield _Found(near, profile, reasons, is_in)
                 continue
-            for standing in _STANDINGS[1:]:
+            for standing in STANDINGS[1:]:
                 if crowd.count(standing):
                     yield _Found(near, profile, reasons, is_in, (standing,))
 
@@ -245,7 +223,7 @@ class Considered:
         if one.is_in:
             return True
         offered = crowd.offered
-        some = crowd.some(*_STANDINGS)
+        some = crowd.some(*STANDINGS)
         return any(not self._entry.refusal(machine, offered, wanted.pool) for machine in some)
 
     def _here(self) -> Here:
@@ -258,22 +236,10 @@ class Considered:
             out=sum(crowd.count("out_of_work") for crowd in crowds),
         )
 
-    def _all(self) -> dict[str, _Crowd]:
+    def _all(self) -> dict[str, Crowd]:
         """The machines by profile."""
         if self._crowds is None:
-            found: dict[str, dict[_Standing, list[MachineState]]] = {}
-            for machine in self._index.snapshot.machines.values():
-                found.setdefault(machine.profile, {}).setdefault(_standing(machine), []).append(machine)
-            self._crowds = {
-                profile: _Crowd(
-                    offered=(offered := self._index.snapshot.profiles.get(profile)),
-                    pools=frozenset(offered.pools if offered else ()),
-                    is_kept=offered is not None and is_kept(offered),
-                    first={standing: _first(machines) for standing, machines in by_standing.items()},
-                    counts={standing: len(machines) for standing, machines in by_standing.items()},
-                )
-                for profile, by_standing in found.items()
-            }
+            self._crowds = crowds_of(self._index.snapshot)
         return self._crowds
 
 
@@ -283,23 +249,13 @@ def _needs(reasons: tuple[str, ...]) -> tuple[Need, ...]:
 
 
 def _near(
-    crowd: _Crowd, offered: MachineProfile, needs: tuple[Need, ...], wanted: RequirementClass, *, is_in: bool
+    crowd: Crowd, offered: MachineProfile, needs: tuple[Need, ...], wanted: RequirementClass, *, is_in: bool
 ) -> Nearness:
     """As `explain_fit.nearness`, for very many."""
     is_apart = (crowd.is_kept and not is_in) or (
         offered.dedicated_to is not None and offered.dedicated_to != wanted.isolation
     )
     return Nearness(len(needs) + (not is_in), is_apart, sum(map(is_fixed, needs)), -offered.vram_mb)
-
-
-def _standing(machine: MachineState) -> _Standing:
-    if machine.takes_work:
-        return "working"
-    return "out_of_work" if machine.active else "draining"
-
-
-def _first(machines: list[MachineState]) -> tuple[MachineState, ...]:
-    return tuple(heapq.nsmallest(_MOST_NAMES, machines, key=lambda machine: machine.id))
 
 
 def _short(seconds: float) -> float:
