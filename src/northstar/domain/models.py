@@ -34,7 +34,8 @@ ModelSource = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 class ModelNeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
     """A model file that a job cannot run without.
 
-    With `sources` and `sha256`, a machine that lacks it fetches it before the job begins; without them, the engine must have it.
+    With `sources` and `sha256`, a machine that keeps models and lacks it fetches it before the job begins; without them, or on a machine that
+    keeps none, the engine must have it.
     """
 
     name: ModelName
