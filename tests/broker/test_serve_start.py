@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from northstar.assembly import routing, serve
+from northstar.assembly import broker, routing
 from northstar.assembly.listening import AddressUnavailable, TlsFilesUnusable
 from northstar.assembly.serve import running_serve
 from northstar.broker.deployment import Deployer
@@ -105,7 +105,7 @@ async def test_a_broker_that_runs_plans_by_its_pools_and_brings_models_to_where_
             seen["deployer"] = named["deployer"]
             super().__init__(*args, **named)
 
-    monkeypatch.setattr(serve, "Dispatcher", Plans)
+    monkeypatch.setattr(broker, "Dispatcher", Plans)
     monkeypatch.setattr(routing, "Rerouter", Moves)
     async with running_serve(settings(broker_server, tmp_path, "start-d", port=0), open_door=open_door):
         assert seen["terms"]().near == {"lightning"}

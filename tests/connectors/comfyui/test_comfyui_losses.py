@@ -16,7 +16,7 @@ from northstar.connectors.errors import (
 )
 from northstar.domain.progress import Progress
 from tests.connectors.comfyui.graphs import failing, picture
-from tests.connectors.comfyui.rig import LONG, QUICK, Connect, Started, posted
+from tests.connectors.comfyui.rig import LONG, PATIENT, QUICK, Connect, Started, posted
 from tests.connectors.conformance import hear_nothing
 from tests.connectors.conftest import MakeJob
 from tests.connectors.fake_comfyui.server import FakeComfyUI
@@ -120,7 +120,7 @@ async def test_a_run_without_a_sign_of_life_is_given_up_and_stopped(
 ) -> None:
     fake.withholds_frames = True
     with pytest.raises(EngineTimeout, match=r"no sign of life within 0\.2 s"):
-        await connect(patience=QUICK).run(make_job(LONG), hear_nothing)
+        await connect(patience=PATIENT).run(make_job(LONG), hear_nothing)
     await until(lambda: fake.running is None)
 
 
@@ -130,7 +130,7 @@ async def test_what_an_extension_tells_everybody_is_no_sign_of_life(
     fake.chatters = True
     fake.withholds_frames = True
     with pytest.raises(EngineTimeout, match="no sign of life"):
-        await connect(patience=QUICK).run(make_job(LONG), hear_nothing)
+        await connect(patience=PATIENT).run(make_job(LONG), hear_nothing)
 
 
 async def test_a_call_without_an_answer_is_given_up(fake: FakeComfyUI, connect: Connect, make_job: MakeJob) -> None:
