@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
+from northstar.assembly.api import api_parts
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
 from northstar.assembly.outputs import retire_outputs
 from northstar.assembly.parts import part, running_history, told
@@ -67,6 +68,7 @@ async def start_broker(
         open_door=open_door,
         pools=lambda: routing.pools.latest,
         also_hear=routing.hear,
+        api=api_parts(cell, history, routing),
     )
     front = await stack.enter_async_context(opening)
     front.ended.add_done_callback(told("the gateway", failure))

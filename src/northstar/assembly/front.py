@@ -17,6 +17,7 @@ from northstar.assembly.listening import reachable
 from northstar.assembly.outputs import asset_store, incoming
 from northstar.assembly.session import new_id
 from northstar.broker.admission import Admission as CellAdmission
+from northstar.broker.api import Api
 from northstar.broker.gateway.doorkeeper import Doorkeeper
 from northstar.broker.gateway.gateway import Gateway, GatewayOptions
 from northstar.broker.gateway.local_tokens import LocalTokens
@@ -70,6 +71,8 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
     pulse: Pulse
     cell: str
     max_output_bytes: int
+    #: What clients are answered with; None: this front serves machines alone.
+    api: Api | None = None
 
 
 #: Serves the application on the listening socket until the block ends. It belongs to the layer above, so it is handed in.
@@ -96,10 +99,11 @@ async def running_front(
     open_door: OpenDoor,
     pools: Callable[[], Pools],
     also_hear: Callable[[Ring], None],
+    api: Api | None = None,
 ) -> AsyncIterator[Front]:
     """Serve whoever dials the socket until the block ends; then machines are told to dial another.
 
-    `pools` gives those that hold now; `also_hear` is told of every bell of the cell.
+    `pools` gives those that hold now; `also_hear` is told of every bell of the cell. Without an `api` clients find nothing.
     """
     wanted = settings.serve
     max_bytes = settings.assets.max_asset_mib * 1024**2
@@ -110,7 +114,13 @@ async def running_front(
         max_bytes=max_bytes,
         max_job_bytes=int(settings.assets.max_job_gib * 1024**3),
     )
-    gateway = _gateway(cell, wanted, outputs=outputs, pools=pools, hear=_heard_by(admission.hear, also_hear))
+    gateway = _gateway(
+        cell,
+        wanted,
+        outputs=outputs,
+        pools=pools,
+        hear=_heard_by(admission.hear, also_hear),
+    )
     tokens = LocalTokens(new_secret, others=admission)
     parts = AppParts(
         gateway=gateway,
@@ -121,6 +131,7 @@ async def running_front(
         pulse=Pulse(cell, monotonic=time.monotonic),
         cell=cell.name,
         max_output_bytes=max_bytes,
+        api=api,
     )
     _allow_files(wanted.max_machines + _OTHER_FILES)
     passing = asyncio.create_task(gateway.run(), name="gateway")

@@ -60,9 +60,10 @@ class BatchTooLarge(InvalidRequest):
 
     code = "NS_BATCH_TOO_LARGE"
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, at_most: int = MAX_BATCH) -> None:
         found = f"this one has {count}" if count else "this one is empty"
-        super().__init__(f"a batch holds 1 to {MAX_BATCH} jobs, {found}")
+        holds = f"a batch holds 1 to {at_most} jobs" if at_most > 1 else "this takes one job, and /v1/jobs/batch many"
+        super().__init__(f"{holds}, {found}")
         self.count = count
 
 

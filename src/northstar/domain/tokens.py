@@ -1,7 +1,8 @@
-"""Invites and tokens as texts: what a machine shows to be let in.
+"""Invites, tokens and keys as texts: what a machine or a client shows to be let in.
 
     nsi_<id>_<secret and check letters>    an invite: whoever has it may let a machine join
     nsm_<id>_<secret and check letters>    the token of one machine
+    nsk_<id>_<secret and check letters>    a key of the HTTP interface
 
 The id is public: it is listed, logged and in events. The secret is 160 random bits, of which a cell keeps only a digest. The check
 letters tell a mistyped or cut text from a wrong one. The first four letters of the id follow from the name of the cell, so that a
@@ -26,7 +27,7 @@ _TAG: Final = 4
 _ID: Final = 16
 _SECRET: Final = 32
 _MAX_LETTERS: Final = 200
-_SHAPE: Final = re.compile(r"(nsi|nsm)_([a-z2-7]{16})_([a-z2-7]{32})([a-z2-7]{7})")
+_SHAPE: Final = re.compile(r"(nsi|nsm|nsk)_([a-z2-7]{16})_([a-z2-7]{32})([a-z2-7]{7})")
 
 
 class TokenKind(Enum):
@@ -34,10 +35,11 @@ class TokenKind(Enum):
 
     INVITE = "nsi"
     MACHINE = "nsm"
+    KEY = "nsk"
 
 
 class TokenMalformed(InvalidRequest):
-    """The text is no invite, or no token; it was mistyped or cut off. The sentence does not contain it."""
+    """The text is no invite, no token, or no key; it was mistyped or cut off. The sentence does not contain it."""
 
     code: ClassVar[str] = "NS_TOKEN_MALFORMED"
 
@@ -48,7 +50,7 @@ class TokenMalformed(InvalidRequest):
 
 
 class Token:
-    """An invite or a machine's token. Only `reveal` gives the secret: no repr, log line, copy or encoder does."""
+    """An invite, a machine's token or a key. Only `reveal` gives the secret: no repr, log line, copy or encoder does."""
 
     __slots__ = ("_secret", "id", "kind")
 
@@ -156,4 +158,11 @@ def _check(body: str) -> str:
 
 
 def _named(kind: TokenKind) -> str:
-    return "an invite (nsi_…)" if kind is TokenKind.INVITE else "the token of a machine (nsm_…)"
+    return _NAMES[kind]
+
+
+_NAMES: Final = {
+    TokenKind.INVITE: "an invite (nsi_…)",
+    TokenKind.MACHINE: "the token of a machine (nsm_…)",
+    TokenKind.KEY: "a key (nsk_…)",
+}

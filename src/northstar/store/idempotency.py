@@ -19,3 +19,12 @@ async def has_key(client: ValkeyClient, keys: CellKeys, request: JobRequest) -> 
     except FAULTS as exc:
         raise translate(exc) from exc
     return known is not None and known.split(b" ", 1)[0].decode() == request.digest()
+
+
+async def job_of_key(client: ValkeyClient, keys: CellKeys, *, tenant: str, key: str) -> str | None:
+    """The job that a tenant submitted under a key; None: there is none, or it is forgotten. Raises Unavailable."""
+    try:
+        known: bytes | None = await client.execute_command("HGET", keys["idempotency"], f"{tenant}\0{key}")
+    except FAULTS as exc:
+        raise translate(exc) from exc
+    return None if known is None else known.partition(b" ")[2].decode()

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from northstar.broker.admission import TokenForeign
+from northstar.domain.api_keys import KeyUnknown
 from northstar.domain.errors import Refused
 from northstar.domain.refusals import InviteUnknown, TokenUnknown
 from northstar.domain.tokens import TokenMalformed
@@ -29,7 +30,7 @@ MAX_ADDRESSES: Final = 10_000
 MAX_GOOD: Final = 20_000
 #: What somebody shows who guesses. A secret that was right once, of an invite that is over or a token that was replaced, is no guess: a few
 #: machines that start again and again with one must not keep out those behind the same address.
-_WRONG: Final = (InviteUnknown, TokenForeign, TokenMalformed, TokenUnknown)
+_WRONG: Final = (InviteUnknown, KeyUnknown, TokenForeign, TokenMalformed, TokenUnknown)
 
 
 class TooManyWrongTokens(Refused):
@@ -64,16 +65,20 @@ class Doorkeeper:
 
     async def authenticate(self, token_text: str, *, address: str) -> Admitted:
         """Who shows this token. Raises TooManyWrongTokens, and what admission raises."""
-        digest = hashlib.sha256(token_text.encode()).hexdigest()
+        return await self.let_in(token_text, self._admission.authenticate, address=address)
+
+    async def let_in(self, text: str, asking: Callable[[str], Awaitable[Found]], *, address: str) -> Found:
+        """What `asking` says of a secret that somebody shows. Raises TooManyWrongTokens, and what it raises."""
+        digest = hashlib.sha256(text.encode()).hexdigest()
         if digest not in self._good:
             self._expect(address)
         try:
-            admitted = await self._judged(self._admission.authenticate(token_text), address)
+            found = await self._judged(asking(text), address)
         except Refused:
             self._good.pop(digest, None)
             raise
         _remember(self._good, digest, None, most=MAX_GOOD)
-        return admitted
+        return found
 
     async def join(self, asking: Callable[[], Awaitable[Found]], *, address: str) -> Found:
         """What `asking`, which shows an invite, gives. Raises TooManyWrongTokens, and what it raises."""
@@ -106,6 +111,10 @@ class DoorFor:
     async def authenticate(self, token_text: str) -> Admitted:
         """Raises TooManyWrongTokens, and what admission raises."""
         return await self._doorkeeper.authenticate(token_text, address=self.address)
+
+    async def let_in(self, text: str, asking: Callable[[str], Awaitable[Found]]) -> Found:
+        """What `asking` says of a secret that somebody shows. Raises TooManyWrongTokens, and what it raises."""
+        return await self._doorkeeper.let_in(text, asking, address=self.address)
 
     async def join(self, asking: Callable[[], Awaitable[Found]]) -> Found:
         """What `asking`, which shows an invite, gives. Raises TooManyWrongTokens, and what it raises."""

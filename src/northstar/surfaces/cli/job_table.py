@@ -19,7 +19,7 @@ _WHERE_THEY_DIFFER: Final = ("TENANT", "PRIO", "TROUBLE")
 
 def job_table(views: Sequence[JobView], *, now_ms: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows. A column that would say the same of every job is left out, since a line has but a hundred letters."""
-    from northstar.surfaces.cli.job_text import pool_of
+    from northstar.domain.job_resources import pool_of
 
     always = [
         (

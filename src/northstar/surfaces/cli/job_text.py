@@ -8,26 +8,16 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-import msgspec
-
 from northstar.domain.amounts import size
+from northstar.domain.job_resources import pool_of
 from northstar.domain.jobs import JobView
 from northstar.domain.progress import Progress
 from northstar.domain.progress_text import describe as describe_progress
 from northstar.domain.queue_place import QueuePlace, describe_place
-from northstar.domain.requirements import RequirementClass
 from northstar.surfaces.cli.printing import counted, moment, span
 
 #: A text file up to this size is shown, not only named.
 _SHOWN_BYTES: Final = 4_096
-
-
-def pool_of(job: JobView) -> str:
-    """The pool of its lane; once that is forgotten, the one that it was submitted to."""
-    if job.lane_key:
-        hard, _ = msgspec.json.decode(job.lane_key, type=tuple[RequirementClass, msgspec.Raw])
-        return hard.pool
-    return job.body.pool if job.body is not None else ""
 
 
 def describe(

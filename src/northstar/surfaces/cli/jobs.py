@@ -68,7 +68,7 @@ def list_(
     places = list(_INDEX) if place == "all" else [place]
     views, more, now_ms, fault = run(_list(settings_of(config, data_dir, valkey, cell), places, limit=limit))
     if as_json:
-        from northstar.surfaces.cli.job_text import pool_of
+        from northstar.domain.job_resources import pool_of
 
         jobs = [msgspec.structs.asdict(view) | {"pool": pool_of(view)} for view in views]
         print_json({"jobs": jobs, "more": more})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.exceptions import HTTPException
 
 from northstar.domain.errors import NorthstarError
@@ -13,9 +13,26 @@ from northstar.surfaces.http.callers import Door
 from northstar.surfaces.http.health import live, ready_route
 from northstar.surfaces.http.joining import join_route
 from northstar.surfaces.http.problems import http_problem, problem
+from northstar.surfaces.http.v1.access import guard, scope_of
+from northstar.surfaces.http.v1.jobs import job_routes
 
 if TYPE_CHECKING:
     from northstar.assembly.front import AppParts
+    from northstar.broker.api import Api
+
+
+def v1_routers(api: Api | None, door: Door) -> list[Router]:
+    """What clients reach, each route behind the scope that it names; nothing where a front serves machines alone.
+
+    Raises:
+        LookupError: a route names no scope.
+    """
+    if api is None:
+        return []
+    routes = job_routes(api.jobs)
+    for route in routes:
+        scope_of(route)
+    return [Router(path="/", route_handlers=routes, guards=[guard(api.keys, door)])]
 
 
 def make_app(parts: AppParts) -> Litestar:
@@ -23,6 +40,7 @@ def make_app(parts: AppParts) -> Litestar:
     door = Door(parts.doorkeeper, trusted=parts.trusted_proxies)
     return Litestar(
         route_handlers=[
+            *v1_routers(parts.api, door),
             live,
             ready_route(parts.pulse),
             link_route(parts.gateway, door),

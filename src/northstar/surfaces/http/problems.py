@@ -18,6 +18,17 @@ _STATUS = {
     "NS_TOKEN_UNKNOWN": 401,
     "NS_TOKEN_EXPIRED": 401,
     "NS_TOKEN_REVOKED": 403,
+    "NS_KEY_MISSING": 401,
+    "NS_KEY_UNKNOWN": 401,
+    "NS_KEY_EXPIRED": 401,
+    "NS_KEY_UNREADABLE": 401,
+    "NS_SCOPE_MISSING": 403,
+    "NS_TENANT_FOREIGN": 403,
+    "NS_NO_SUCH_JOB": 404,
+    "NS_NO_SUCH_MACHINE": 404,
+    "NS_NO_SUCH_MODEL": 404,
+    "NS_NO_SUCH_KEY": 404,
+    "NS_MALFORMED_BODY": 400,
     "NS_MACHINE_FOREIGN": 403,
     "NS_MACHINE_NOT_APPROVED": 403,
     "NS_ASSET_MISSING": 404,
@@ -53,7 +64,15 @@ def problem(_: Request[Any, Any, Any], error: NorthstarError) -> Response[bytes]
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     elif status == 503:
         headers["Retry-After"] = "1"
-    body = {"type": f"urn:northstar:{error.code}", "title": error.code, "status": status, "detail": str(error)}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = {
+        "type": f"urn:northstar:{error.code}",
+        "title": error.code,
+        "status": status,
+        "detail": str(error),
+        "retryable": error.retryable,
+    }
     return Response(_encoded(body), status_code=status, media_type="application/problem+json", headers=headers)
 
 
@@ -62,7 +81,25 @@ def http_problem(_: Request[Any, Any, Any], error: HTTPException) -> Response[by
     code = {404: "NS_NO_SUCH_PATH", 405: "NS_METHOD_NOT_ALLOWED", 413: "NS_BODY_TOO_LARGE"}.get(
         error.status_code, "NS_INVALID_REQUEST" if error.status_code < 500 else "NS_FAULT"
     )
-    body = {"type": f"urn:northstar:{code}", "title": code, "status": error.status_code, "detail": error.detail}
+    # The library says in `extra` which parameter was wrong, and how.
+    wrong = (
+        [str(one.get("message", "")) for one in error.extra if isinstance(one, dict)]
+        if isinstance(error.extra, list)
+        else []
+    )
+    named = (
+        [str(one.get("key", "")) for one in error.extra if isinstance(one, dict)]
+        if isinstance(error.extra, list)
+        else []
+    )
+    told = "; ".join(f"{key}: {text}" if key else text for key, text in zip(named, wrong, strict=True))
+    body = {
+        "type": f"urn:northstar:{code}",
+        "title": code,
+        "status": error.status_code,
+        "detail": f"{error.detail}: {told}" if told else error.detail,
+        "retryable": error.status_code >= 500,
+    }
     return Response(_encoded(body), status_code=error.status_code, media_type="application/problem+json")
 
 

@@ -1,0 +1,65 @@
+"""The parts behind the HTTP interface of one broker."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from northstar.assembly.routing import RoutingParts
+from northstar.assembly.session import new_id
+from northstar.broker.api import Api
+from northstar.broker.dead_letters import DeadLetters
+from northstar.broker.explaining import Explainer
+from northstar.broker.job_desk import JobDesk
+from northstar.broker.job_past import JobPast
+from northstar.broker.keys import Keys
+from northstar.broker.known_models import known_in
+from northstar.broker.missing_machines import MissingMachinesReader
+from northstar.broker.queue_places import QueuePlaces
+from northstar.broker.submission import Submitter
+from northstar.store.cell import Cell
+from northstar.store.history import HistoryDatabase, HistoryReader
+
+
+def keys_of(cell: Cell) -> Keys:
+    """The keys of a cell, by this host's clock and its randomness."""
+    return Keys(cell, random_bytes=secrets.token_bytes, now_ms=wall_clock_ms)
+
+
+def api_parts(cell: Cell, history: HistoryDatabase, routing: RoutingParts) -> Api:
+    """What a broker answers clients with; its submitter decides as `northstar submit` does."""
+    missing = MissingMachinesReader(cell)
+    past = JobPast(cell, HistoryReader(history, cell=cell.name))
+    places = QueuePlaces(cell, monotonic=time.monotonic)
+    submitter = Submitter(
+        cell,
+        new_id=new_id,
+        monotonic=time.monotonic,
+        catalogue=routing.catalogue,
+        router=routing.router(),
+        missing=missing,
+    )
+
+    def explainer() -> Explainer:
+        return Explainer(
+            cell,
+            past=past,
+            places=places,
+            known_of=known_in(routing.catalogue),
+            missing=missing,
+            pools=routing.pools.latest,
+        )
+
+    desk = JobDesk(
+        cell,
+        submitter=submitter,
+        places=places,
+        past=past,
+        dead_letters=DeadLetters(cell, new_nonce=new_id),
+    )
+    return Api(keys=keys_of(cell), jobs=desk, explainer=explainer)
+
+
+def wall_clock_ms() -> int:
+    """This host's time, ms since the epoch."""
+    return time.time_ns() // 1_000_000

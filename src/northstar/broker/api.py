@@ -1,0 +1,24 @@
+"""What a front answers clients with: who they are, and what they may ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from northstar.broker.job_desk import JobDesk
+from northstar.broker.keys import Keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from northstar.broker.explaining import Explainer
+
+
+class Api(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts behind the routes below `/v1`."""
+
+    keys: Keys
+    jobs: JobDesk
+    #: An explainer by the pools that hold now.
+    explainer: Callable[[], Explainer]

@@ -1,0 +1,1 @@
+"""The HTTP interface of North Star itself, below `/v1`."""

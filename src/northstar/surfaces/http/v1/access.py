@@ -1,0 +1,65 @@
+"""Who may call which route: every route below `/v1` names its scope, and a key is looked at before anything else is.
+
+A route that names none is refused when the application is made, so that no route can be open by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from northstar.broker.admission import TokenForeign
+from northstar.domain.api_keys import Caller, KeyMissing, KeyUnreadable, Scope
+from northstar.domain.tokens import TokenMalformed
+
+if TYPE_CHECKING:
+    from litestar.connection import ASGIConnection
+    from litestar.handlers import BaseRouteHandler
+
+    from northstar.broker.keys import Keys
+    from northstar.surfaces.http.callers import Door
+
+Guard = Callable[["ASGIConnection[Any, Any, Any, Any]", "BaseRouteHandler"], Awaitable[None]]
+
+_CALLER = "northstar_caller"
+
+
+def scope_of(handler: BaseRouteHandler) -> Scope:
+    """The scope that a route takes. Raises LookupError: it names none."""
+    found: Scope | None = handler.opt.get("scope")
+    if found is None:
+        raise LookupError(f"{handler} names no scope")
+    return found
+
+
+def guard(keys: Keys, door: Door) -> Guard:
+    """Lets a call through whose key has the scope of the route.
+
+    Raises:
+        KeyMissing, KeyUnreadable, ScopeMissing, TooManyWrongTokens, and what `Keys.authenticate` raises.
+    """
+
+    async def let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        try:
+            caller = await door.opened_for(connection).let_in(_text(connection), keys.authenticate)
+        except (TokenMalformed, TokenForeign) as exc:
+            raise KeyUnreadable(str(exc)) from exc
+        caller.expect(scope_of(handler))
+        connection.state[_CALLER] = caller
+
+    return let_in
+
+
+def caller_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+    """Who was let in."""
+    found = connection.state[_CALLER]
+    assert isinstance(found, Caller)  # noqa: S101 - the guard has put it there
+    return found
+
+
+def _text(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The key that is shown. Raises KeyMissing."""
+    kind, _, text = (connection.headers.get("authorization") or "").partition(" ")
+    if kind.lower() != "bearer" or not text.strip():
+        raise KeyMissing
+    return text.strip()

@@ -1,0 +1,170 @@
+"""Jobs: submit, look at, change."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, get, patch, post
+from litestar.params import FromPath, HeaderParameter, QueryParameter, RawBody
+
+from northstar.broker.job_lists import MAX_PAGE
+from northstar.broker.requests import MAX_SUBMISSION_BYTES, BatchTooLarge, InvalidJob, read_requests
+from northstar.domain.api_keys import Scope
+from northstar.domain.job_resources import (
+    BulkChange,
+    BulkOutcome,
+    CancelBecause,
+    JobChange,
+    JobFilter,
+    JobPage,
+    JobResource,
+    SubmittedJob,
+    SubmittedJobs,
+)
+from northstar.domain.jobs import JobRequest
+from northstar.surfaces.http.v1.access import caller_of
+from northstar.surfaces.http.v1.bodies import MAX_BODY_BYTES, read_body, read_query
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
+    from northstar.broker.job_desk import JobDesk
+
+JOBS: Final = "/v1/jobs"
+_KEY_HEADER: Final = "Idempotency-Key"
+_Asked = Request[Any, Any, Any]
+_IdempotencyKey = Annotated[str | None, HeaderParameter(name=_KEY_HEADER, max_length=256)]
+_Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
+_Text = Annotated[str | None, QueryParameter(max_length=256)]
+_Cursor = Annotated[str, QueryParameter(max_length=2_048)]
+
+
+def submit_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
+    """Jobs come in, one or many."""
+
+    @post(
+        JOBS,
+        status_code=202,
+        request_max_body_size=MAX_SUBMISSION_BYTES,
+        opt={"scope": Scope.SUBMIT, "body": JobRequest},
+    )
+    async def submit_job(
+        request: _Asked, body: RawBody, idempotency_key: _IdempotencyKey = None
+    ) -> Response[SubmittedJob]:
+        """Submit one job. With an `Idempotency-Key`, or an id, the call may be repeated: it is answered with the same job."""
+        (wanted,) = _one(read_requests(body))
+        if idempotency_key is not None:
+            wanted = _with_key(wanted, idempotency_key)
+        (taken,) = await desk.submit(caller_of(request), [wanted])
+        headers = {"Location": taken.urls.self}
+        if taken.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(taken, status_code=202, headers=headers)
+
+    @post(
+        f"{JOBS}/batch",
+        status_code=202,
+        request_max_body_size=MAX_SUBMISSION_BYTES,
+        opt={"scope": Scope.SUBMIT, "body": list[JobRequest]},
+    )
+    async def submit_batch(request: _Asked, body: RawBody) -> SubmittedJobs:
+        """Submit 1 to 500 jobs, all or none."""
+        return SubmittedJobs(jobs=tuple(await desk.submit(caller_of(request), read_requests(body))))
+
+    return [submit_job, submit_batch]
+
+
+def look_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
+    """Jobs as they stand."""
+
+    @get(JOBS, opt={"scope": Scope.READ})
+    async def list_jobs(
+        *,
+        request: _Asked,
+        status: _Text = None,
+        tenant: _Text = None,
+        service: _Text = None,
+        pool: _Text = None,
+        error_code: _Text = None,
+        idempotency_key: _Text = None,
+        limit: _Limit = 50,
+        cursor: _Cursor = "",
+    ) -> JobPage:
+        """Jobs, page by page: running ones, then those that wait, that pause before a retry, and that are over, the latest first.
+
+        With `idempotency_key`, the one job that was submitted with it.
+        """
+        caller = caller_of(request)
+        wanted = read_query(
+            {"status": status, "tenant": tenant, "service": service, "pool": pool, "error_code": error_code}, JobFilter
+        )
+        if idempotency_key is not None:
+            return JobPage(
+                jobs=(await desk.by_idempotency_key(caller, idempotency_key, tenant=wanted.tenant),), cursor=""
+            )
+        return await desk.page(caller, wanted, limit=limit, cursor=cursor)
+
+    @get(f"{JOBS}/{{job:str}}", opt={"scope": Scope.READ})
+    async def get_job(request: _Asked, job: FromPath[str]) -> JobResource:
+        """One job as it stands, with its place in the queue while it waits."""
+        return await desk.get(caller_of(request), job)
+
+    return [list_jobs, get_job]
+
+
+def change_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
+    """What becomes of jobs."""
+
+    @post(
+        f"{JOBS}/{{job:str}}/cancel",
+        status_code=200,
+        request_max_body_size=MAX_BODY_BYTES,
+        opt={"scope": Scope.SUBMIT, "body": CancelBecause},
+    )
+    async def cancel_job(request: _Asked, job: FromPath[str], body: RawBody) -> JobResource:
+        """Cancel a job wherever it is; a running one is stopped on its machine."""
+        return await desk.cancel(caller_of(request), job, because=read_body(body, CancelBecause).because)
+
+    @post(f"{JOBS}/{{job:str}}/retry", status_code=200, opt={"scope": Scope.SUBMIT})
+    async def retry_job(request: _Asked, job: FromPath[str]) -> JobResource:
+        """Send a job that failed for good back to work, its counters at zero."""
+        return await desk.retry(caller_of(request), job)
+
+    @patch(f"{JOBS}/{{job:str}}", request_max_body_size=MAX_BODY_BYTES, opt={"scope": Scope.SUBMIT, "body": JobChange})
+    async def change_job(request: _Asked, job: FromPath[str], body: RawBody) -> JobResource:
+        """Change the priority of a job that has not started."""
+        return await desk.reprioritise(caller_of(request), job, priority=read_body(body, JobChange).priority)
+
+    @post(
+        f"{JOBS}/changes",
+        status_code=200,
+        request_max_body_size=MAX_BODY_BYTES,
+        opt={"scope": Scope.SUBMIT, "body": BulkChange},
+    )
+    async def change_jobs(request: _Asked, body: RawBody) -> BulkOutcome:
+        """Cancel, retry or reprioritise many jobs: those that are named, or those that a filter means."""
+        return await desk.change_many(caller_of(request), read_body(body, BulkChange))
+
+    return [cancel_job, retry_job, change_job, change_jobs]
+
+
+def job_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
+    """All routes of jobs."""
+    return [*submit_routes(desk), *look_routes(desk), *change_routes(desk)]
+
+
+def _one(requests: list[JobRequest]) -> list[JobRequest]:
+    if len(requests) != 1:
+        raise BatchTooLarge(len(requests), at_most=1)
+    return requests
+
+
+def _with_key(wanted: JobRequest, key: str) -> JobRequest:
+    """The request under the key of the header. Raises InvalidJob: it is none, or the body says another."""
+    if re.fullmatch(r"[\x21-\x7e]{1,128}", key) is None:
+        raise InvalidJob(f"the header {_KEY_HEADER}", detail="it is 1 to 128 printable letters without blanks")
+    if wanted.idempotency_key not in {None, key}:
+        raise InvalidJob("the body", detail=f"its `idempotency_key` is another one than the header {_KEY_HEADER}")
+    return msgspec.structs.replace(wanted, idempotency_key=key)
