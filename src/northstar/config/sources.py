@@ -20,12 +20,14 @@ from northstar.domain.errors import InvalidRequest
 from northstar.domain.misfits import Misfit, misfit
 from northstar.policy.admission.addresses import network
 
-#: Variables that begin like settings and are none: options of commands, and what the tests read.
+#: Variables that begin like settings and are none: options of commands, where clients find a server, and what the tests read.
 RESERVED: Final = frozenset(
     {
         "NORTHSTAR_CONFIG",
         "NORTHSTAR_INVITE",
         "NORTHSTAR_JOIN",
+        "NORTHSTAR_API_KEY",
+        "NORTHSTAR_API_URL",
         "NORTHSTAR_PROFILE",
         "NORTHSTAR_COMFYUI_RECORDINGS",
         "NORTHSTAR_COMFYUI_URL",

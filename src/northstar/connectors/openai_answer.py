@@ -9,8 +9,8 @@ import msgspec
 
 from northstar.connectors.contract import Json
 from northstar.connectors.errors import CutShort, EmptyOutput, MalformedAnswer, OutputTooLarge
-from northstar.connectors.sse import EventStream, EventTooLong, ServerSentEvent
 from northstar.connectors.stated_error import AskedModel, stated_error
+from northstar.domain.event_stream import EventStream, EventTooLong, ServerSentEvent
 
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 

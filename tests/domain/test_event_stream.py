@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from northstar.connectors.sse import EventStream, EventTooLong, ServerSentEvent
+from northstar.domain.event_stream import EventStream, EventTooLong, ServerSentEvent
 
 STREAM = (
     b"\xef\xbb\xbf: a comment\n\n"

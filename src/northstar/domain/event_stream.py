@@ -18,10 +18,12 @@ class EventTooLong(ValueError):
 
 
 class ServerSentEvent(msgspec.Struct, frozen=True):
-    """One event; `name` is empty where the stream gave none."""
+    """One event; `name` is empty where the stream gave none, and so is `id`."""
 
     data: str
     name: str = ""
+    #: Where a reader that comes back may say it was (`Last-Event-ID`).
+    id: str = ""
 
 
 class EventStream:
@@ -38,6 +40,7 @@ class EventStream:
         self._data: list[bytes] = []
         self._data_bytes = 0
         self._name = b""
+        self._id = b""
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """Take the next bytes; give the events that they complete.
@@ -83,11 +86,15 @@ class EventStream:
             self._name = b"error"
         elif field == b"event":
             self._name = value[:64]
+        elif field == b"id" and b"\0" not in value:
+            self._id = value[:256]
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
-        data, name = self._data, self._name
-        self._data, self._data_bytes, self._name = [], 0, b""
+        data, name, event_id = self._data, self._name, self._id
+        # Unlike the standard, which has an event without an id carry that of the one before: what carries none cannot be returned to.
+        self._data, self._data_bytes, self._name, self._id = [], 0, b"", b""
         if not data:
             return None
-        return ServerSentEvent(b"\n".join(data).decode(errors="replace"), name.decode(errors="replace"))
+        text, *words = (part.decode(errors="replace") for part in (b"\n".join(data), name, event_id))
+        return ServerSentEvent(text, *words)
