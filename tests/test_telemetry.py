@@ -78,10 +78,13 @@ def test_secrets_are_never_written(*, as_json: bool) -> None:
     assert "valkey://***@host/0" in stream.getvalue()
 
 
+@pytest.mark.parametrize("kind", list(TokenKind))
 @pytest.mark.parametrize("as_json", [True, False])
-def test_invites_and_tokens_are_named_by_their_ids_and_never_written_wherever_they_stand(*, as_json: bool) -> None:
+def test_invites_and_tokens_are_named_by_their_ids_and_never_written_wherever_they_stand(
+    *, as_json: bool, kind: TokenKind
+) -> None:
     stream = configured(as_json=as_json)
-    token = Token.make(TokenKind.MACHINE, tag="aaaa", id_bytes=b"i" * ID_BYTES, secret_bytes=b"s" * SECRET_BYTES)
+    token = Token.make(kind, tag="aaaa", id_bytes=b"i" * ID_BYTES, secret_bytes=b"s" * SECRET_BYTES)
     text = token.reveal()
     structlog.get_logger("g").info(f"ran agent --token {text}", asked=text, inside=[{"a": (text,)}], itself=token)
     logging.getLogger("aiohttp").error("GET /join?token=%s", text)
@@ -90,7 +93,7 @@ def test_invites_and_tokens_are_named_by_their_ids_and_never_written_wherever_th
     except ValueError:
         structlog.get_logger("g").exception("it_broke")
     said = stream.getvalue()
-    assert said.count(f"nsm_{token.id}_***") == 5
+    assert said.count(f"{kind.value}_{token.id}_***") == 5
     assert text.split("_")[2][:8] not in said.lower()
 
 

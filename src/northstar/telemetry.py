@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SECRET_NAMES: Final = re.compile(r"(?i)(password|passwd|secret|api_?key|authorization|credential)")
 _SECRET_IN_ADDRESS: Final = re.compile(r"://[^/\s@]*@")
 #: What lets a machine join or speak, whatever it is called and wherever it stands; its id may be read.
-_TOKEN: Final = re.compile(r"\b(ns[im]_[a-z2-7]{16})_[a-z2-7]{8,}", re.IGNORECASE)
+_TOKEN: Final = re.compile(r"\b(ns[imk]_[a-z2-7]{16})_[a-z2-7]{8,}", re.IGNORECASE)
 _HIDDEN: Final = "***"
 #: Libraries that tell at `info` what only their authors want to know.
 _CHATTY: Final = ("alembic", "gguf", "fsspec")
