@@ -14,11 +14,13 @@ from northstar.broker.job_desk import JobDesk
 from northstar.broker.job_past import JobPast
 from northstar.broker.keys import Keys
 from northstar.broker.known_models import known_in
+from northstar.broker.measures import Measures
 from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.broker.queue_places import QueuePlaces
 from northstar.broker.submission import Submitter
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase, HistoryReader
+from northstar.store.snapshots import CellReader
 
 
 def keys_of(cell: Cell) -> Keys:
@@ -26,8 +28,8 @@ def keys_of(cell: Cell) -> Keys:
     return Keys(cell, random_bytes=secrets.token_bytes, now_ms=wall_clock_ms)
 
 
-def api_parts(cell: Cell, history: HistoryDatabase, routing: RoutingParts) -> Api:
-    """What a broker answers clients with; its submitter decides as `northstar submit` does."""
+def api_parts(cell: Cell, history: HistoryDatabase, routing: RoutingParts, *, reader: CellReader) -> Api:
+    """What a broker answers clients with; its submitter decides as `northstar submit` does. `reader` is the process's own."""
     missing = MissingMachinesReader(cell)
     past = JobPast(cell, HistoryReader(history, cell=cell.name))
     places = QueuePlaces(cell, monotonic=time.monotonic)
@@ -57,7 +59,8 @@ def api_parts(cell: Cell, history: HistoryDatabase, routing: RoutingParts) -> Ap
         past=past,
         dead_letters=DeadLetters(cell, new_nonce=new_id),
     )
-    return Api(keys=keys_of(cell), jobs=desk, explainer=explainer)
+    measures = Measures(cell, pools=lambda: routing.pools.latest.pools, monotonic=time.monotonic, reader=reader)
+    return Api(keys=keys_of(cell), jobs=desk, measures=measures, explainer=explainer)
 
 
 def wall_clock_ms() -> int:

@@ -68,7 +68,7 @@ async def start_broker(
         open_door=open_door,
         pools=lambda: routing.pools.latest,
         also_hear=routing.hear,
-        api=api_parts(cell, history, routing),
+        api=api_parts(cell, history, routing, reader=reader),
     )
     front = await stack.enter_async_context(opening)
     front.ended.add_done_callback(told("the gateway", failure))

@@ -8,6 +8,7 @@ import msgspec
 
 from northstar.broker.job_desk import JobDesk
 from northstar.broker.keys import Keys
+from northstar.broker.measures import Measures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,5 +21,6 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
 
     keys: Keys
     jobs: JobDesk
+    measures: Measures
     #: An explainer by the pools that hold now.
     explainer: Callable[[], Explainer]

@@ -96,6 +96,19 @@ class TenantForeign(Refused):
         self.asked = asked
 
 
+class KeyOfOneTenant(Refused):
+    """What is asked for tells of all tenants, and the key is of one."""
+
+    code: ClassVar[str] = "NS_KEY_OF_ONE_TENANT"
+
+    def __init__(self, key_id: str, *, tenant: str) -> None:
+        super().__init__(
+            f"this tells of all tenants, and key {key_id} is of tenant {tenant!r}; use a key of all tenants"
+        )
+        self.key_id = key_id
+        self.tenant = tenant
+
+
 class KeyTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What somebody wants a key to be."""
 
@@ -180,6 +193,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         """Raises ScopeMissing."""
         if not self.may(scope):
             raise ScopeMissing(self.key_id, wanted=scope)
+
+    def expect_all_tenants(self) -> None:
+        """Raises KeyOfOneTenant."""
+        if self.tenant is not None:
+            raise KeyOfOneTenant(self.key_id, tenant=self.tenant)
 
     def reaches(self, tenant: str) -> bool:
         """Whether jobs of the tenant are its business."""

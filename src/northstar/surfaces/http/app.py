@@ -12,6 +12,7 @@ from northstar.surfaces.http.agents import link_route, output_route
 from northstar.surfaces.http.callers import Door
 from northstar.surfaces.http.health import live, ready_route
 from northstar.surfaces.http.joining import join_route
+from northstar.surfaces.http.metrics import HttpMeasures, metrics_route
 from northstar.surfaces.http.problems import http_problem, problem
 from northstar.surfaces.http.v1.access import guard, scope_of
 from northstar.surfaces.http.v1.jobs import job_routes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from northstar.broker.api import Api
 
 
-def v1_routers(api: Api | None, door: Door) -> list[Router]:
+def v1_routers(api: Api | None, door: Door, http: HttpMeasures) -> list[Router]:
     """What clients reach, each route behind the scope that it names; nothing where a front serves machines alone.
 
     Raises:
@@ -29,7 +30,7 @@ def v1_routers(api: Api | None, door: Door) -> list[Router]:
     """
     if api is None:
         return []
-    routes = job_routes(api.jobs)
+    routes = [*job_routes(api.jobs), metrics_route(api.measures, http)]
     for route in routes:
         scope_of(route)
     return [Router(path="/", route_handlers=routes, guards=[guard(api.keys, door)])]
@@ -38,9 +39,10 @@ def v1_routers(api: Api | None, door: Door) -> list[Router]:
 def make_app(parts: AppParts) -> Litestar:
     """The front of one process."""
     door = Door(parts.doorkeeper, trusted=parts.trusted_proxies)
+    http = HttpMeasures(machines=lambda: len(parts.gateway.machines))
     return Litestar(
         route_handlers=[
-            *v1_routers(parts.api, door),
+            *v1_routers(parts.api, door, http),
             live,
             ready_route(parts.pulse),
             link_route(parts.gateway, door),
@@ -48,6 +50,7 @@ def make_app(parts: AppParts) -> Litestar:
             join_route(parts.joining, door, parts.gateway.refusals, cell=parts.cell),
         ],
         exception_handlers={NorthstarError: problem, HTTPException: http_problem},
+        middleware=[http.middleware],
         request_max_body_size=parts.max_output_bytes,
         openapi_config=None,
         logging_config=None,
