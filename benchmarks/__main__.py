@@ -19,7 +19,7 @@ import msgspec
 from benchmarks.contract import Benchmark, Options, Outcome
 
 #: In the order in which they run when no name is given.
-NAMES = ("claim", "peers", "memory", "plan", "routing", "durations", "gateway", "templates", "soak")
+NAMES = ("claim", "peers", "memory", "plan", "routing", "durations", "gateway", "http", "templates", "soak")
 #: Environment variable that names the folder of real traces.
 TRACES = "NORTHSTAR_TRACES"
 #: Fewest rounds whose medians may be quoted.

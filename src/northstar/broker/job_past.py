@@ -52,13 +52,23 @@ class JobPast:
 
     async def machines(self, job_ids: Sequence[str]) -> dict[str, str]:
         """The machines that ran finished jobs last, as far as they are known. Raises Unavailable."""
-        if not job_ids:
+        found = await self._recorded(job_ids)
+        missing = [job_id for job_id in job_ids if job_id not in found]
+        if not missing:
+            return found
+        # Reading what waits costs the more the further the history is behind, so only who is not there yet is looked for in it.
+        waiting = await waiting_events(self._cell, set(missing))
+        found |= {event.subject: str(event.data["machine"]) for event in waiting if event.data.get("machine")}
+        # Who is in neither may have come from the one into the other between the two looks.
+        return found | await self._recorded([job_id for job_id in missing if job_id not in found])
+
+    async def _recorded(self, job_ids: Sequence[str]) -> dict[str, str]:
+        if not job_ids or self._reader is None:
             return {}
-        waiting = await waiting_events(self._cell, set(job_ids))
-        found = {} if self._reader is None else await self._reader.machines(job_ids)
-        return found | {event.subject: str(event.data["machine"]) for event in waiting if event.data.get("machine")}
+        return await self._reader.machines(job_ids)
 
     async def with_machines(self, views: Sequence[JobView]) -> list[JobView]:
         """Finished jobs with the machine that ran them last: their record has given it up with their lease. Raises Unavailable."""
-        machines = await self.machines([view.id for view in views if view.status.is_final])
+        # One that never started had none.
+        machines = await self.machines([view.id for view in views if view.status.is_final and view.started_ms])
         return [msgspec.structs.replace(view, machine=view.machine or machines.get(view.id, "")) for view in views]
