@@ -33,11 +33,13 @@ demo: $(READY_DEMO) ## run the demonstration; results go to OUT=demo-results
 test: $(READY_DEV) ## run the tests, short profile (ARGS="tests/store -k lease")
 	@scripts/provide-redis.sh
 	@scripts/provide-postgres.sh
+	@scripts/provide-chromium.sh
 	NORTHSTAR_PROFILE=short $(PYTEST) $(ARGS)
 
 test-long: $(READY_DEV) ## run the tests, long profile: state machines, clusters and kills at full length
 	@scripts/provide-redis.sh
 	@scripts/provide-postgres.sh
+	@scripts/provide-chromium.sh
 	NORTHSTAR_PROFILE=long $(PYTEST) --timeout 5400 $(ARGS)
 
 check: $(READY_DEV) ## check format, style, types and layers

@@ -26,7 +26,9 @@ from benchmarks.measure import ProcessorWatch, percentile, spread
 from benchmarks.peers.processes import Process
 from benchmarks.peers.server import Server, started
 from northstar import telemetry
+from northstar.broker.keys import Keys
 from northstar.broker.submission import Submitter
+from northstar.domain.api_keys import KeyTerms, Scope
 from northstar.domain.jobs import JobRequest
 from northstar.domain.limits import CellLimits
 from northstar.store.cell import Cell
@@ -50,6 +52,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
     #: Cores that `serve` takes while the fleet idles, heartbeats and the dispatcher's looks included.
     idle_cores: float
+    #: The same while somebody watches the live page.
+    watched_cores: float
     memory_mb: float
     #: From the new process's first sign of life until all machines wait for work again.
     storm_s: float
@@ -102,6 +106,7 @@ async def _measured(cell: Cell, server: Server, size: int, *, folder: Path, port
         watch = ProcessorWatch({serve.group})
         await asyncio.sleep(_IDLE_S)
         watched = watch.read()
+        watched_cores = await _watched(cell, url, serve.group)
         memory_mb = _resident_mb(serve.group)
         fleet.forget_waiting()
         os.killpg(serve.group, signal.SIGKILL)
@@ -118,10 +123,29 @@ async def _measured(cell: Cell, server: Server, size: int, *, folder: Path, port
         p50_ms=percentile(waits_ms, 50),
         p99_ms=percentile(waits_ms, 99),
         idle_cores=watched.own_s[serve.group] / watched.elapsed_s,
+        watched_cores=watched_cores,
         memory_mb=memory_mb,
         storm_s=storm_s,
         others_cores=watched.others_cores,
     )
+
+
+async def _watched(cell: Cell, url: str, group: int) -> float:
+    """Cores that `serve` takes while one browser follows the live page."""
+    keys = Keys(cell, random_bytes=secrets.token_bytes, now_ms=lambda: time.time_ns() // 1_000_000)
+    key = (await keys.make(KeyTerms(name="watcher", scopes=(Scope.READ,)), by="benchmark")).key.reveal()
+    headers = {"Cookie": f"northstar_key={key}"}
+    async with aiohttp.ClientSession() as http, http.get(f"{url}/live/stream", headers=headers) as answer:
+        if answer.status != 200:
+            raise RuntimeError(f"the live page answered with {answer.status}")
+        await answer.content.readany()
+        watch = ProcessorWatch({group})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_IDLE_S):
+                while await answer.content.readany():
+                    pass
+        watched = watch.read()
+    return watched.own_s[group] / watched.elapsed_s
 
 
 def _serve(server: Server, *, folder: Path, port: int) -> Process:
@@ -195,8 +219,8 @@ def _free_port() -> int:
 
 def _text(found: list[Figures]) -> str:
     lines = [
-        "| machines | connect s | dispatch p50 ms | p99 ms | idle cores | memory MB | storm s |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| machines | connect s | dispatch p50 ms | p99 ms | idle cores | watched | memory MB | storm s |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     verdicts = []
     for size in dict.fromkeys(figures.machines for figures in found):
@@ -204,7 +228,7 @@ def _text(found: list[Figures]) -> str:
         cells = [
             _cell([getattr(figures, name) for figures in rounds], digits)
             for name, digits in (
-                ("connect_s", 1), ("p50_ms", 2), ("p99_ms", 2), ("idle_cores", 3), ("memory_mb", 0), ("storm_s", 1),
+                ("connect_s", 1), ("p50_ms", 2), ("p99_ms", 2), ("idle_cores", 3), ("watched_cores", 3), ("memory_mb", 0), ("storm_s", 1),
             )
         ]  # fmt: skip
         lines.append(f"| {size:,} | {' | '.join(cells)} |")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Collection
 
 from northstar.assembly.routing import RoutingParts
 from northstar.assembly.session import new_id
@@ -14,6 +15,7 @@ from northstar.broker.job_desk import JobDesk
 from northstar.broker.job_past import JobPast
 from northstar.broker.keys import Keys
 from northstar.broker.known_models import known_in
+from northstar.broker.live_fleet import LiveFleets
 from northstar.broker.measures import Measures
 from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.broker.queue_places import QueuePlaces
@@ -59,8 +61,18 @@ def api_parts(cell: Cell, history: HistoryDatabase, routing: RoutingParts, *, re
         past=past,
         dead_letters=DeadLetters(cell, new_nonce=new_id),
     )
-    measures = Measures(cell, pools=lambda: routing.pools.latest.pools, monotonic=time.monotonic, reader=reader)
-    return Api(keys=keys_of(cell), jobs=desk, measures=measures, explainer=explainer)
+
+    def pools_in_force() -> Collection[str]:
+        return routing.pools.latest.pools
+
+    return Api(
+        keys=keys_of(cell),
+        jobs=desk,
+        measures=Measures(cell, pools=pools_in_force, monotonic=time.monotonic, reader=reader),
+        fleet=LiveFleets(cell, reader=reader, pools=pools_in_force, monotonic=time.monotonic),
+        past=past,
+        explainer=explainer,
+    )
 
 
 def wall_clock_ms() -> int:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.broker.job_desk import JobDesk
+from northstar.broker.job_past import JobPast
 from northstar.broker.keys import Keys
+from northstar.broker.live_fleet import LiveFleets
 from northstar.broker.measures import Measures
 
 if TYPE_CHECKING:
@@ -22,5 +24,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     keys: Keys
     jobs: JobDesk
     measures: Measures
+    fleet: LiveFleets
+    past: JobPast
     #: An explainer by the pools that hold now.
     explainer: Callable[[], Explainer]

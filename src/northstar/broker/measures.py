@@ -92,7 +92,7 @@ class Measures:
             },
             ever={name: counts[name] for name in ("submitted", "succeeded", "failed", "canceled", "expired")},
             pools=pools_measured(view, set(self._pools())),
-            machines=dict(Counter(map(_status, view.machines.values()))),
+            machines=dict(Counter(map(machine_status, view.machines.values()))),
             history_behind=max(0, counts["event"] - counts["committed_event"]),
             history_stuck=history.stuck,
             pauses=counts["pauses_size"],
@@ -130,7 +130,7 @@ def pools_measured(view: CellSnapshot, in_force: Collection[str]) -> dict[str, P
     }
 
 
-def _status(machine: MachineState) -> str:
+def machine_status(machine: MachineState) -> str:
     """`active`, `draining`, or `out`: it takes no work though nobody drains it."""
     if not machine.active:
         return "draining"

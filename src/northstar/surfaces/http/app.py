@@ -12,6 +12,7 @@ from northstar.surfaces.http.agents import link_route, output_route
 from northstar.surfaces.http.callers import Door
 from northstar.surfaces.http.health import live, ready_route
 from northstar.surfaces.http.joining import join_route
+from northstar.surfaces.http.live.pages import dashboard_routers
 from northstar.surfaces.http.metrics import HttpMeasures, metrics_route
 from northstar.surfaces.http.problems import http_problem, problem
 from northstar.surfaces.http.v1.access import guard, scope_of
@@ -33,7 +34,7 @@ def v1_routers(api: Api | None, door: Door, http: HttpMeasures) -> list[Router]:
     routes = [*job_routes(api.jobs), metrics_route(api.measures, http)]
     for route in routes:
         scope_of(route)
-    return [Router(path="/", route_handlers=routes, guards=[guard(api.keys, door)])]
+    return [Router(path="/", route_handlers=routes, guards=[guard(api.keys, door)]), *dashboard_routers(api, door)]
 
 
 def make_app(parts: AppParts) -> Litestar:

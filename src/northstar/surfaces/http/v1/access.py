@@ -40,14 +40,23 @@ def guard(keys: Keys, door: Door) -> Guard:
     """
 
     async def let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        try:
-            caller = await door.opened_for(connection).let_in(_text(connection), keys.authenticate)
-        except (TokenMalformed, TokenForeign) as exc:
-            raise KeyUnreadable(str(exc)) from exc
+        caller = await admitted(_text(connection), keys, door, connection)
         caller.expect(scope_of(handler))
         connection.state[_CALLER] = caller
 
     return let_in
+
+
+async def admitted(text: str, keys: Keys, door: Door, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+    """Who shows this key.
+
+    Raises:
+        KeyUnreadable, TooManyWrongTokens, and what `Keys.authenticate` raises.
+    """
+    try:
+        return await door.opened_for(connection).let_in(text, keys.authenticate)
+    except (TokenMalformed, TokenForeign) as exc:
+        raise KeyUnreadable(str(exc)) from exc
 
 
 def caller_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
