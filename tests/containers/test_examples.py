@@ -67,6 +67,14 @@ def test_the_valkey_of_compose_keeps_what_it_accepted() -> None:
     assert command == ["valkey-server", "--appendonly", "yes", "--maxmemory-policy", "noeviction"]
 
 
+def test_the_history_of_compose_is_in_its_postgres() -> None:
+    """With the name, the password and the database that it is made with."""
+    made = services()["postgres"]["environment"]
+    url = services()["serve"]["environment"]["NORTHSTAR_HISTORY_URL"]
+    assert url == f"postgresql://{made['POSTGRES_USER']}:{made['POSTGRES_PASSWORD']}@postgres/{made['POSTGRES_DB']}"
+    assert services()["serve"]["depends_on"]["postgres"] == {"condition": "service_healthy"}
+
+
 @pytest.mark.parametrize("name", ["northstar-serve", "northstar-agent"])
 def test_kubernetes_runs_both_images_without_rights(name: str) -> None:
     pod = pods()[name]
