@@ -129,7 +129,8 @@ class JobExplainer:
         fitting = [machine for machine, reason in reasons if reason.code != "does_not_fit"]
         others = [machine for machine, reason in reasons if reason.code == "does_not_fit"]
         needs, fetching = body.requires.models, [fetch.model for fetch in told.fetches]
-        models = where_of(needs, fitting, fetching=fetching, known=await self._known(needs), others=others)
+        service, known = wait.wanted.service, await self._known(needs)
+        models = where_of(needs, fitting, fetching=fetching, service=service, known=known, others=others)
         told = msgspec.structs.replace(told, machines=grouped(reasons, snapshot), models=tuple(models))
         missing = MissingMachines() if any(one.takes_work for one in fitting) else await self._missing.look(snapshot)
         pools = () if fitting or told.decision is None else told.decision.only_lacks_machines

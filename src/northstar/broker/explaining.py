@@ -140,6 +140,7 @@ class Explainer:
             vram_mb=sheet.vram_mb,
             vram_used_mb=sheet.vram_used_mb,
             says=sheet.description.trouble,
+            keeps_models=sheet.description.keeps_models,
             pools=idle.pools,
             may_take=idle.may_take,
             more_lanes=idle.more_lanes,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from northstar.policy.routing.alike import AlikeMachines
 from northstar.policy.routing.candidates import undecided_fits
-from northstar.policy.routing.plan import OwnChoices, plan_rankings
+from northstar.policy.routing.own_choices import OwnChoices
+from northstar.policy.routing.plan import plan_rankings
 from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.store.messages import Candidate, Fit
 

@@ -80,7 +80,7 @@ class PoolModels:
         ordered = 0
         for machine in snapshot.machines.values():
             profile = snapshot.profiles.get(machine.profile)
-            if profile is None or not machine.active:
+            if profile is None or not machine.active or not machine.description.keeps_models:
                 continue
             alike = (profile.pools, machine.description.disk_bytes)
             if alike not in known:

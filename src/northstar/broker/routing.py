@@ -51,6 +51,11 @@ _NOWHERE: Final = (
     "no machine that fits says that it holds its models, and nobody said from where they can be had: "
     "declare them (northstar models add URL)"
 )
+#: Of machines without a models folder.
+_BY_HAND: Final = (
+    "no machine that fits keeps models, and the engines there name others than it asks for: "
+    "put them where such an engine finds them, or give a machine a models folder (models.root)"
+)
 
 
 class Estimates(Protocol):
@@ -213,8 +218,10 @@ class Router:
         """Why nobody could run the job as things are, and what would have to change; empty if somebody could."""
         if not capacity.fit:
             return self._considered.standstill(lane, pools=pools, of_this_host=self._of_this_host, rules=self._pools())
-        if capacity.holders or capacity.fetch_s is not None:
+        if capacity.holders or capacity.engine_may_have or capacity.fetch_s is not None:
             return Standstill()
+        if capacity.engine_names_others == capacity.fit:
+            return Standstill(because=_BY_HAND)
         wanted = [need for need in request.requires.models if need.is_anchor and not need.sources]
         missing = [need.name for need in wanted if not self._fleet.holds(need.name)] or [need.name for need in wanted]
         return Standstill(because=_NOWHERE, actions=tuple(source_of(name) for name in missing[:_MOST_NAMED]))

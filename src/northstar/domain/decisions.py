@@ -46,6 +46,8 @@ class ExpectedOn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fetch_s: _Seconds = 0.0
     load_s: _Seconds = 0.0
     run_s: _Seconds = 0.0
+    #: It keeps no models folder, and is not known to hold all models: its engine must have them. `fetch_s` stands for what it does not name.
+    left_to_engine: bool = False
 
     @property
     def total_s(self) -> float:

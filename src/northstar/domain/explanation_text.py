@@ -54,6 +54,10 @@ def _machine_lines(machine: MachineExplanation) -> Iterator[Line]:
     if machine.slots:
         memory = f", {machine.vram_used_mb} of {machine.vram_mb} MB promised to jobs" if machine.vram_mb else ""
         yield Line("slots", f"{machine.used} of {machine.slots} busy{memory}")
+    if not machine.keeps_models:
+        yield Line(
+            "models", "it keeps no models folder: nothing is fetched to it, and its engines must have what jobs name"
+        )
     for pool in machine.pools:
         paused = "; the pool is paused" if pool.paused else ""
         jobs = f"{counted(pool.waiting, 'job')} wait" + ("s" if pool.waiting == 1 else "")
@@ -90,6 +94,7 @@ _ABSENT: Final[dict[AbsenceCode, str]] = {
     "left_to_holders": "leaves the jobs that ask for it to those that hold it, until its patience ends",
     "no_source": "could run the jobs that ask for it, and nobody said from where it can be had",
     "not_yet": "fetches it with the next job that asks for it",
+    "keeps_none": "keeps no models folder, so its engine must have it itself, and it is not known to",
     "draining": "drains",
 }
 

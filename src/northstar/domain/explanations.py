@@ -44,6 +44,10 @@ class ModelWhere(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Machines that hold it and do not fit the job.
     elsewhere: _Count = 0
     can_be_fetched: bool = False
+    #: Machines that fit, keep no models folder, and are not known to hold it: their engines must have it, and do not say; and those
+    #: whose engines name other models.
+    engine_may_have: _Count = 0
+    engine_names_others: _Count = 0
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -175,6 +179,8 @@ class MachineExplanation(msgspec.Struct, frozen=True, kw_only=True):
     #: When a machine that is not here was seen last; 0: never, or it is here.
     seen_ms: int = 0
     token: TokenStatus | None = None
+    #: False: it is here and keeps no models folder, so its engines must have what jobs name.
+    keeps_models: bool = True
     pools: tuple[PoolDemand, ...] = ()
     #: Lanes that it may take now or after a while, the soonest first, and how many more.
     may_take: tuple[LaneDemand, ...] = ()
@@ -212,8 +218,8 @@ class KnownModel(msgspec.Struct, frozen=True, kw_only=True):
 #: Why a machine does not hold a model. not_asked: no lane that asks for it fits the machine's profile otherwise, or nobody asks ·
 #: does_not_fit: lanes ask for it that the machine does not fit · left_to_holders: others hold it, and the machine fetches it when
 #: its patience is over · no_source: jobs ask for it, and nobody said from where it can be had · not_yet: the next job fetches it ·
-#: draining.
-AbsenceCode = Literal["not_asked", "does_not_fit", "left_to_holders", "no_source", "not_yet", "draining"]
+#: keeps_none: it could run jobs that ask for it, or nobody asks, and it keeps no models folder, so its engine must have it · draining.
+AbsenceCode = Literal["not_asked", "does_not_fit", "left_to_holders", "no_source", "not_yet", "keeps_none", "draining"]
 
 
 class Absence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -132,6 +132,7 @@ def _machines_then(machines: MachinesThen) -> Iterator[str]:
         first, *others = machines.best
         yield printable(
             f"{first.machine} would have had it done first, in about {length(first.total_s)} ({_parts(first)})"
+            f"{'; it keeps no models folder, so its engine must have the models itself' if first.left_to_engine else ''}"
         )
         after = [f"{one.machine} in {length(one.total_s)}" for one in others]
         if machines.more_fit:
@@ -155,7 +156,9 @@ def _parts(expected: ExpectedOn) -> str:
     >>> _parts(ExpectedOn(machine="m", fetch_s=42.1, run_s=10.3))
     'fetch 42 s, run 10 s'
     """
-    parts = (("wait", expected.wait_s), ("fetch", expected.fetch_s), ("load", expected.load_s))
+    # Nothing is fetched there: the time stands for models that its engine does not name.
+    fetch = "for models that its engine does not name" if expected.left_to_engine else "fetch"
+    parts = (("wait", expected.wait_s), (fetch, expected.fetch_s), ("load", expected.load_s))
     told = [f"{name} {length(seconds)}" for name, seconds in parts if seconds]
     return ", ".join([*told, f"run {length(expected.run_s)}"])
 
@@ -188,7 +191,19 @@ def _model(model: ModelWhere) -> str:
     where = f"{model.in_memory} in memory, {model.on_disk} on disk, {model.fetching} fetching"
     source = "it is known from where to fetch it" if model.can_be_fetched else "nobody said from where to fetch it"
     others = f"; {counted(model.elsewhere, 'machine')} more that cannot run the job" if model.elsewhere else ""
-    return printable(f"{model.name}{size}: on machines that fit {where}{others}; {source}")
+    engines = _at_engines(model)
+    return printable(f"{model.name}{size}: on machines that fit {where}{others}; {source}{engines}")
+
+
+def _at_engines(model: ModelWhere) -> str:
+    """Machines to which nobody fetches it."""
+    left = model.engine_may_have + model.engine_names_others
+    if not left:
+        return ""
+    keep = "keeps no models folder, so its engine" if left == 1 else "keep no models folder, so their engines"
+    named = model.engine_names_others
+    others = "" if not named else f" ({counted(named, 'engine')} {'names' if named == 1 else 'name'} other models)"
+    return f"; {counted(left, 'machine')} that {'fits' if left == 1 else 'fit'} {keep} must have it{others}"
 
 
 def _attempts(job: JobExplanation) -> Iterator[Line]:

@@ -126,6 +126,9 @@ class MachineDescription(msgspec.Struct, frozen=True, kw_only=True):
     trouble: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
     #: False: it asks for no work at present, since none of its engines does any; `trouble` says why. Older machines do not say it.
     takes_work: bool = True
+    #: False: it looks after no models folder, so nothing is ever fetched to it, and what jobs name its engines must have themselves.
+    #: Older machines do not say it: most of them keep models, and one that keeps none is reckoned with as before.
+    keeps_models: bool = True
 
     def shared_vram_mb(self, profile: MachineProfile) -> int:
         """Memory that all jobs of the machine share, MB. Each of its GPUs counts like the smallest, and none less than the profile says."""

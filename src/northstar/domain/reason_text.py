@@ -21,6 +21,8 @@ def describe_patience(patience: Patience) -> str:
     """
     if patience.coming_s:
         cost = f"what it fetches already comes in {patience.coming_s:.1f} s"
+    elif patience.engine_names_others:
+        cost = "its engine does not name them"
     elif patience.missing_bytes:
         speed = f"at {patience.bytes_per_s / 1e6:.0f} MB/s" if patience.bytes_per_s else "over a line not measured yet"
         cost = f"it would fetch {bytes_text(patience.missing_bytes)} {speed}"
@@ -57,7 +59,20 @@ def describe_reason(reason: Reason) -> str:
             text = f"fits and has room; {reason.ahead} {comes} first"
         case _:
             text = _PLAIN[reason.code]
-    return printable(text)
+    return printable(f"{text}{_left_to_engine(reason)}")
+
+
+def _left_to_engine(reason: Reason) -> str:
+    """Of a machine that fetches nothing, what its engine must have.
+
+    >>> from northstar.domain.reasons import Reason
+    >>> _left_to_engine(Reason(code="takes_it", engine_must_have=("flux",)))
+    '; it keeps no models folder, so its engine must have flux itself'
+    """
+    if not reason.engine_must_have:
+        return ""
+    names = ", and names other models" if reason.engine_names_others else ""
+    return f"; it keeps no models folder, so its engine must have {', '.join(reason.engine_must_have)} itself{names}"
 
 
 _PLAIN: Final[dict[str, str]] = {

@@ -59,6 +59,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     jobs: _Count
     #: Seconds until what is on its way to it already should be there.
     coming_s: float = 0.0
+    #: It keeps no models folder, and its engine names models and not these: it fetches nothing, and waits as one that would.
+    engine_names_others: bool = False
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -76,6 +78,10 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     free_mb: _Count = 0
     #: Jobs that come before this one.
     ahead: _Count = 0
+    #: Some of the models that its engine must have, since it keeps no models folder, and that it is not known to hold; and whether its
+    #: engine names others.
+    engine_must_have: tuple[str, ...] = ()
+    engine_names_others: bool = False
 
 
 class MachineGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

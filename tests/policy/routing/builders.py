@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from northstar.domain.machines import MachineProfile
+from northstar.domain.machines import EngineDescription, MachineDescription, MachineProfile
 from northstar.domain.requirements import RequirementClass
 from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
 GB = 1_000_000_000
 SDXL = (("sdxl", 6 * GB),)
+
+
+def folderless(*names: str, gpu: str = "", takes_work: bool = True) -> MachineDescription:
+    """Of a machine without a models folder; an engine for the service `picture` that names so many models, if any."""
+    engines = (EngineDescription(service="picture", models=len(names)),)
+    return MachineDescription(gpu=gpu, takes_work=takes_work, engines=engines, keeps_models=False)
 
 
 def profile(**changes: Any) -> MachineProfile:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from northstar.policy.routing.alike import Alike, AlikeMachines
 from northstar.policy.routing.candidates import candidates
-from northstar.policy.routing.plan import OwnChoices, plan_rankings
+from northstar.policy.routing.own_choices import OwnChoices
+from northstar.policy.routing.plan import plan_rankings
 from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.snapshot import MachineState
 from tests.policy.routing.builders import SDXL, machine

@@ -128,7 +128,7 @@ def test_the_models_of_a_job_are_counted_where_it_could_run() -> None:
     """Copies on machines that it does not fit help nobody."""
     needs = (ModelNeed(name="sdxl", size_bytes=6 * GB), ModelNeed(name="flux"))
     able = (machine("a", held={"sdxl": "disk"}), machine("b", held={"sdxl": "resident"}))
-    sdxl, flux = where_of(needs, able, fetching=["flux", "flux"], known={"flux": KNOWN})
+    sdxl, flux = where_of(needs, able, fetching=["flux", "flux"], service="picture", known={"flux": KNOWN})
     assert sdxl == ModelWhere(name="sdxl", size_bytes=6 * GB, in_memory=1, on_disk=1)
     assert flux == ModelWhere(name="flux", fetching=2, can_be_fetched=True)
 
@@ -152,5 +152,6 @@ def test_a_model_of_the_catalogue_without_a_source_is_declared_anew_by_its_name(
 
 def test_copies_on_machines_that_cannot_run_the_job_are_counted_apart() -> None:
     """So that nobody wonders why a model that is somewhere cannot be had."""
-    (sdxl,) = where_of((ModelNeed(name="sdxl"),), (), fetching=[], others=(machine("a", held={"sdxl": "disk"}),))
+    others = (machine("a", held={"sdxl": "disk"}),)
+    (sdxl,) = where_of((ModelNeed(name="sdxl"),), (), fetching=[], service="picture", others=others)
     assert sdxl == ModelWhere(name="sdxl", elsewhere=1)

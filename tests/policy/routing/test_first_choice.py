@@ -23,7 +23,7 @@ from northstar.policy.routing.pool_capacity import FleetCapacity
 from northstar.policy.routing.ranking_terms import RankingTerms
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
-from tests.policy.routing.builders import GB, cell, lane, machine, wanted
+from tests.policy.routing.builders import GB, cell, folderless, lane, machine, wanted
 
 RULE = PatienceRule()
 NOW_MS = 1_700_000_000_000
@@ -31,6 +31,9 @@ MODELS = ("wan-video", "sdxl", "vae")
 RTX_4090, H100, L4 = (
     MachineDescription(gpu=name) for name in ("NVIDIA GeForce RTX 4090", "NVIDIA H100 80GB HBM3", "NVIDIA L4")
 )
+GPUS = (RTX_4090, H100, L4)
+WITHOUT_FOLDER = [folderless(gpu=one.gpu) for one in GPUS]
+NAMING_OTHERS = [folderless("another", gpu=one.gpu) for one in GPUS]
 paces = st.dictionaries(st.sampled_from(["rtx-4090", "h100", "l4"]), st.floats(0.05, 20)).map(GpuPaces)
 idle_machines = st.builds(
     lambda **fields: fields,
@@ -38,7 +41,7 @@ idle_machines = st.builds(
     fetching=st.dictionaries(st.sampled_from(MODELS), st.integers(NOW_MS - 5_000, NOW_MS + 900_000)),
     slots=st.integers(1, 3),
     download_bytes_per_s=st.one_of(st.just(0.0), st.floats(1e6, 2e9)),
-    description=st.sampled_from([RTX_4090, H100, L4]),
+    description=st.sampled_from([*GPUS, *WITHOUT_FOLDER, *NAMING_OTHERS]),
 )
 anchors = st.dictionaries(st.sampled_from(MODELS), st.integers(0, 60 * GB)).map(lambda found: tuple(found.items()))
 

@@ -8,12 +8,13 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from northstar.domain.machines import MachineDescription
+from northstar.domain.machines import EngineDescription, MachineDescription
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
 from northstar.policy.routing.links import link_class, link_rate
 from northstar.policy.routing.machine_choice import Completion, JobNeed, expected_completion
+from northstar.policy.routing.model_supply import is_left_to_engine
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 from tests.policy.routing.builders import GB, cell, machine, profile, wanted
 
@@ -119,9 +120,16 @@ machines = st.builds(
     active=st.sampled_from([True, True, True, False]),
     download_bytes_per_s=st.sampled_from([0.0, 2e7, 1e8, 1e9]),
     description=st.builds(
-        lambda gpu, takes_work: MachineDescription(gpu=gpu, takes_work=takes_work),
+        lambda gpu, takes_work, keeps_models, named: MachineDescription(
+            gpu=gpu,
+            takes_work=takes_work,
+            keeps_models=keeps_models,
+            engines=(EngineDescription(service="picture", models=named),),
+        ),
         gpu=gpus,
         takes_work=st.sampled_from([True, True, True, False]),
+        keeps_models=st.booleans(),
+        named=st.sampled_from([0, 2]),
     ),
 )
 jobs = st.builds(
@@ -151,7 +159,15 @@ def fleet(hosts: list[dict[str, Any]]) -> CellSnapshot:
 def one_by_one(snapshot: CellSnapshot, job: JobNeed, paces: GpuPaces) -> list[tuple[float, str]]:
     able = [one for one in snapshot.machines.values() if one.active and one.slots and one.description.takes_work]
     fitting = [one for one in able if decide_fit(PROFILES[one.profile], job.wanted).fits]
-    return sorted((expected_completion(one, job, now_ms=NOW_MS, paces=paces).total_s, one.id) for one in fitting)
+    found = sorted(
+        (
+            expected_completion(one, job, now_ms=NOW_MS, paces=paces).total_s,
+            is_left_to_engine(one, job.largest()),
+            one.id,
+        )
+        for one in fitting
+    )
+    return [(total_s, name) for total_s, _, name in found]
 
 
 def best_s(snapshot: CellSnapshot, job: JobNeed, paces: GpuPaces = NO_PACES) -> float:

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from northstar.domain.machines import MachineDescription
+from northstar.domain.machines import EngineDescription, MachineDescription
 from northstar.policy.routing.candidates import candidates
 from northstar.policy.routing.gpu_pace import GpuPaces
 from northstar.policy.routing.plan import plan_candidates
@@ -20,17 +20,24 @@ MODELS = ("sdxl", "flux", "wan", "vae")
 paces = st.dictionaries(st.sampled_from(["l4", "h100"]), st.sampled_from([0.25, 3.0])).map(GpuPaces)
 
 machines = st.builds(
-    lambda profile, held, active, rate, used, slots, fetching, work_ahead_s, gpu, takes_work: machine(
-        "?",
-        profile=profile,
-        held=held,
-        active=active,
-        download_bytes_per_s=rate,
-        used=used,
-        slots=slots,
-        fetching=fetching,
-        work_ahead_s=work_ahead_s,
-        description=MachineDescription(gpu=gpu, takes_work=takes_work),
+    lambda profile, held, active, rate, used, slots, fetching, work_ahead_s, gpu, takes_work, keeps_models, named: (
+        machine(
+            "?",
+            profile=profile,
+            held=held,
+            active=active,
+            download_bytes_per_s=rate,
+            used=used,
+            slots=slots,
+            fetching=fetching,
+            work_ahead_s=work_ahead_s,
+            description=MachineDescription(
+                gpu=gpu,
+                takes_work=takes_work,
+                keeps_models=keeps_models,
+                engines=(EngineDescription(service="picture", models=named),),
+            ),
+        )
     ),
     st.sampled_from(["p", "other", "third"]),
     st.dictionaries(st.sampled_from(MODELS), st.sampled_from(["resident", "disk"])),
@@ -42,6 +49,8 @@ machines = st.builds(
     st.sampled_from([0.0, 12.5, 60.0]),
     st.sampled_from(["", "NVIDIA L4", "NVIDIA H100 PCIe"]),
     st.sampled_from([True, True, False]),
+    st.sampled_from([True, False]),
+    st.sampled_from([0, 2]),
 )
 lanes = st.builds(
     lambda class_, anchors, unfinished, running, run_s, head: lane(

@@ -67,7 +67,7 @@ def announce(
     """Put together what is declared and what was found. `engines` are by service; `troubles` are sentences for people.
 
     With `files_are_kept` a store knows the files, and better: what it evicted an engine's list would still name. Engines that
-    tell what is in their memory are believed all the same.
+    tell what is in their memory are believed all the same. Without, the machine says that it keeps no models.
     """
     wanted = declared.profile
     gpus = declared_gpus(found.gpus, count=declared.gpus, name=declared.gpu, vram_mb=wanted.vram_mb)
@@ -95,6 +95,7 @@ def announce(
         gpus=gpus,
         driver=printable(found.driver, most=64),
         disk_bytes=declared.disk_bytes,
+        keeps_models=files_are_kept,
         engines=tuple(_described(service, facts) for service, facts in sorted(engines.items())),
         trouble=printable("; ".join(said), most=_TROUBLE_CHARS),
     )

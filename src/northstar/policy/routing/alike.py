@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.policy.routing.model_supply import supply_key
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,7 +18,7 @@ Key = tuple[object, ...]
 
 
 class Alike(msgspec.Struct):
-    """Machines with the same profile, GPU, link, models and fetches, all of which take work or none does.
+    """Machines with the same profile, GPU, link, models and fetches, all of which take work or none does, and fetch models or not.
 
     `example` is, or was, one of them: only what they have in common may be read from it.
     """
@@ -55,7 +57,8 @@ class AlikeMachines:
 
     def _joins(self, machine: MachineState) -> None:
         held, fetching = frozenset(machine.held.items()), frozenset(machine.fetching.items())
-        key = (machine.profile, machine.gpu_class, machine.download_bytes_per_s, machine.takes_work, held, fetching)
+        rate, supply = machine.download_bytes_per_s, supply_key(machine)
+        key = (machine.profile, machine.gpu_class, rate, machine.takes_work, held, fetching, supply)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Alike(key, machine, {})

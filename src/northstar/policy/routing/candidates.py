@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +11,9 @@ from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.holders import Holders, fetch_left_ms
-from northstar.policy.routing.machine_choice import JobNeed, next_slot_s
+from northstar.policy.routing.machine_choice import JobNeed
+from northstar.policy.routing.model_supply import is_left_to_engine, may_have
+from northstar.policy.routing.preference import preference_of
 from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import (
     Better,
@@ -39,11 +40,6 @@ MAX_CANDIDATES = 64
 #: So many places belong to the lanes whose first job comes first in the cell, however long this machine must leave them to others.
 #: The claim chooses by order among candidates only, so what is urgent, or a tenant's fair turn, must always be among them.
 HEAD_PLACES = 32
-#: A preference tells tenths of seconds up to this many of them; what takes longer is told in steps of a seventh of a per cent.
-_EXACT_TENTHS = 4_096
-_STEPS_PER_DOUBLING = 512
-#: The most that a cell keeps of a preference (16 bits): more than a day.
-_LAST = 65_535
 
 
 class Choice(msgspec.Struct, frozen=True, order=True):
@@ -107,9 +103,11 @@ def holders_of(
     return Holders(resident=better(warm), anywhere=better(holding), soon=better(soon))
 
 
-def better_than(machine: MachineState, anchors: Anchors, holders: Holders) -> Better:
-    """The machines that lack less than this one, which does not have all in memory."""
+def better_than(machine: MachineState, anchors: Anchors, holders: Holders, *, service: str) -> Better:
+    """The machines that lack less than this one, which does not have all in memory. What its engine may have itself it does not lack."""
     absent = [name for name, _ in anchors if name not in machine.held]
+    if absent and may_have(machine, service):
+        absent = [name for name in absent if name in machine.fetching]
     if not absent:
         return holders.resident
     # To one to which all that it lacks is on its way, only those are better that have it.
@@ -122,19 +120,26 @@ def start_of(
     holders: Holders,
     rule: PatienceRule,
     *,
+    service: str,
     now_ms: int,
     pace: float = 1.0,
     fastest: float = 1.0,
 ) -> Start:
     """What the machine lacks of the lane's models, and how long the lane's oldest job must therefore have waited before it may take it.
 
-    `pace` is that of its GPU, `fastest` that of the fastest GPU of the fleet.
+    `service` is the lane's. `pace` is that of its GPU, `fastest` that of the fastest GPU of the fleet.
     """
     lag_ms = 1_000 * lane.run_s * (pace - fastest)
     if _is_warm(machine, lane.anchors):
         return Start(lag_ms, 0)
-    lacking = lacking_of(lane.anchors, held=machine.held, fetching=machine.fetching, now_ms=now_ms)
-    better = better_than(machine, lane.anchors, holders)
+    lacking = lacking_of(
+        lane.anchors,
+        held=machine.held,
+        fetching=machine.fetching,
+        now_ms=now_ms,
+        may_have=may_have(machine, service),
+    )
+    better = better_than(machine, lane.anchors, holders, service=service)
     wait_ms = patience_ms(
         lacking.patience_cost_ms(machine.download_bytes_per_s),
         waiting=lane.waiting,
@@ -145,28 +150,6 @@ def start_of(
         loads_ms=load_ms(lacking.unloaded),
     )
     return Start(lacking.start_ms(machine.download_bytes_per_s) + lag_ms, wait_ms)
-
-
-def preference_of(machine: MachineState, cost_ms: float, *, pace: float = 1.0, is_far: bool = False) -> int:
-    """What the cell compares between machines that may take a job equally soon: when each has it done, and then which is emptier.
-
-    Of the run only counts by how much longer it takes than on the fastest GPU (`Start`). Eight times what `_told` makes of the tenths of
-    seconds, and how many of its slots are used, of which 7 are as good as more; one that is far from its users, where that counts, is as
-    good as one with another slot used. A cell keeps 16 bits of it.
-    """
-    tenths = 10 * next_slot_s(machine, pace=pace) + cost_ms / 100
-    return min(_LAST, 8 * _told(tenths) + min(7, machine.used + is_far))
-
-
-def _told(tenths: float) -> int:
-    """Tenths of seconds, and beyond 6 min 50 s their logarithm: a fetch of an hour is told from one of two, and neither from its twin.
-
-    >>> _told(4_095.9), _told(4_096), _told(2 * 4_096)
-    (4095, 4096, 4608)
-    """
-    if tenths < _EXACT_TENTHS:
-        return max(0, int(tenths))
-    return _EXACT_TENTHS + int(_STEPS_PER_DOUBLING * math.log2(tenths / _EXACT_TENTHS))
 
 
 def wait_class(ready_after_ms: int) -> int:
@@ -205,7 +188,14 @@ def candidates(
             fitting = _fitting(lane.requirement_class, snapshot)
             holders[need] = holders_of(fitting, lane.anchors, now_ms=snapshot.now_ms, paces=terms.paces)
         starts[lane.id] = start_of(
-            machine, lane, holders[need], rule, now_ms=snapshot.now_ms, pace=pace, fastest=fastest
+            machine,
+            lane,
+            holders[need],
+            rule,
+            service=service_of(lane, snapshot),
+            now_ms=snapshot.now_ms,
+            pace=pace,
+            fastest=fastest,
         )
 
     def rank(lane: LaneState) -> tuple[bool, int, tuple[bool, str, int, str]]:
@@ -218,7 +208,13 @@ def candidates(
     return [
         Choice(
             starts[lane.id].wait_ms,
-            preference_of(machine, starts[lane.id].cost_ms, pace=pace, is_far=lane.id in far),
+            preference_of(
+                machine,
+                starts[lane.id].cost_ms,
+                pace=pace,
+                is_far=lane.id in far,
+                left_to_engine=is_left_to_engine(machine, lane.anchors),
+            ),
             lane.id,
         )
         for lane in best
@@ -228,6 +224,12 @@ def candidates(
 def lane_order(lane: LaneState) -> tuple[bool, str, int, str]:
     """The order of lanes as every machine sees it: first heads first, then the fuller of those where nobody waits."""
     return (not lane.waits, lane.head if lane.waits else "", -lane.unfinished, lane.id)
+
+
+def service_of(lane: LaneState, snapshot: CellSnapshot) -> str:
+    """What its jobs ask for; empty where this version cannot read it."""
+    wanted = snapshot.classes.get(lane.requirement_class)
+    return "" if wanted is None else wanted.service
 
 
 def _fitting(class_id: str, snapshot: CellSnapshot) -> Iterable[MachineState]:
@@ -263,9 +265,15 @@ def ranking(
     for found in index.ranked(job, MAX_CANDIDATES):
         machine = snapshot.machines[found.machine]
         pace = by_class.get(machine.gpu_class, 1.0)
-        start = start_of(machine, lane, holders, rule, now_ms=snapshot.now_ms, pace=pace, fastest=fastest)
+        start = start_of(
+            machine, lane, holders, rule, service=wanted.service, now_ms=snapshot.now_ms, pace=pace, fastest=fastest
+        )
         preference = preference_of(
-            machine, start.cost_ms, pace=index.paces.of(machine.gpu_class), is_far=machine.profile in far
+            machine,
+            start.cost_ms,
+            pace=index.paces.of(machine.gpu_class),
+            is_far=machine.profile in far,
+            left_to_engine=found.left_to_engine,
         )
         choices.append(Choice(start.wait_ms, preference, machine.id))
     return fits, choices

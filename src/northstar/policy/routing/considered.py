@@ -86,10 +86,7 @@ class Considered:
         found = self._machines[key]
         if paces.factors:
             return found
-        best = tuple(
-            ExpectedOn(machine=one.machine, wait_s=one.wait_s, fetch_s=one.fetch_s, load_s=one.load_s, run_s=run_s)
-            for one in found.best
-        )
+        best = tuple(msgspec.structs.replace(one, run_s=run_s) for one in found.best)
         return MachinesThen(
             best=best,
             more_fit=found.more_fit,
@@ -141,6 +138,7 @@ class Considered:
                 fetch_s=_short(one.completion.fetch_s),
                 load_s=_short(one.completion.load_s),
                 run_s=_short(one.completion.run_s),
+                left_to_engine=one.left_to_engine,
             )
             for one in ranked
         )

@@ -26,7 +26,7 @@ def deployment(ranked: Sequence[str], needs: Sequence[ModelNeed], snapshot: Cell
 
     Nothing where a machine is free: it takes the job at once and fetches by itself. Nothing where one of the models is on its way to one of
     these machines: the same need is not fetched twice. Else the first machine fetches while its slots are still busy. Those that take no
-    work at present are passed over.
+    work at present are passed over, and so are those that keep no models.
     """
     there = (snapshot.machines.get(name) for name in ranked)
     machines = [machine for machine in there if machine is not None and machine.takes_work]
@@ -35,7 +35,9 @@ def deployment(ranked: Sequence[str], needs: Sequence[ModelNeed], snapshot: Cell
         return None
     if any(need.name in machine.fetching for need in wanted for machine in machines):
         return None
-    first = machines[0]
+    first = next((machine for machine in machines if machine.description.keeps_models), None)
+    if first is None:
+        return None
     missing = tuple(need for need in wanted if need.name not in first.held)
     return Deployment(machine=first.id, needs=missing) if missing else None
 

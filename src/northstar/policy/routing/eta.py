@@ -56,7 +56,9 @@ def fit_slots(
     free, held_back = 0, list[float]()
     for machine in fitting:
         unused = max(0, machine.slots - machine.used)
-        left_ms = start_of(machine, lane, holders, rule, now_ms=snapshot.now_ms).wait_ms - waited_ms
+        left_ms = (
+            start_of(machine, lane, holders, rule, service=wanted.service, now_ms=snapshot.now_ms).wait_ms - waited_ms
+        )
         if left_ms <= 0:
             free += unused
         else:

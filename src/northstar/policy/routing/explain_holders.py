@@ -40,15 +40,15 @@ def counted_holders(fitting: Iterable[MachineState], lane: LaneState, *, now_ms:
 
 
 def standing_of(
-    machine: MachineState, lane: LaneState, holders: Counted, rule: PatienceRule, *, now_ms: int
+    machine: MachineState, lane: LaneState, holders: Counted, rule: PatienceRule, *, service: str, now_ms: int
 ) -> Standing:
-    """By the rule that routing itself uses."""
+    """By the rule that routing itself uses; `service` is the lane's."""
     lacking = (size for name, size in lane.anchors if name not in machine.held and name not in machine.fetching)
     return Standing(
-        wait_ms=start_of(machine, lane, holders, rule, now_ms=now_ms).wait_ms,
-        missing_bytes=sum(lacking),
+        wait_ms=start_of(machine, lane, holders, rule, service=service, now_ms=now_ms).wait_ms,
+        missing_bytes=sum(lacking) if machine.description.keeps_models else 0,
         coming_ms=fetch_left_ms(machine, lane.anchors, now_ms),
-        better=better_than(machine, lane.anchors, holders).machines,
+        better=better_than(machine, lane.anchors, holders, service=service).machines,
         jobs=lane.waiting,
     )
 

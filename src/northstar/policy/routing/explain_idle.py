@@ -11,7 +11,7 @@ from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN, Reason
 from northstar.policy.fleet.health import QUARANTINED
 from northstar.policy.routing.explain_fit import lacks_of, nearness
 from northstar.policy.routing.explain_holders import HolderCounts
-from northstar.policy.routing.explain_machines import Wait, no_room_for, patience_of
+from northstar.policy.routing.explain_machines import Wait, no_room_for, patience_of, with_engine
 from northstar.policy.routing.explain_nearest import can_be_mended, mend, refused_entry
 from northstar.policy.routing.pool_entry import ANY_ENTRY
 
@@ -137,7 +137,8 @@ class _Judgement:
             return no_room
         holders = self._holders.of(lane)
         patience = patience_of(self._machine, wait, holders, self._rule)
-        return Reason(code="takes_it") if patience is None else Reason(code="leaves_to_holders", patience=patience)
+        reason = Reason(code="takes_it") if patience is None else Reason(code="leaves_to_holders", patience=patience)
+        return with_engine(reason, self._machine, wait)
 
 
 def demand_of(lane: LaneState, waiting: int, snapshot: CellSnapshot, *, reason: Reason | None = None) -> LaneDemand:
@@ -167,7 +168,9 @@ def _code_of(machine: MachineState, judged: Sequence[LaneDemand], open_: Sequenc
         return "out_of_work"
     if not judged:
         return "nothing_waits"
-    return "takes_work" if any(lane.reason == Reason(code="takes_it") for lane in open_) else "blocked"
+    return (
+        "takes_work" if any(lane.reason is not None and lane.reason.code == "takes_it" for lane in open_) else "blocked"
+    )
 
 
 def _blocked(judged: Iterable[LaneDemand]) -> tuple[Blocked, ...]:

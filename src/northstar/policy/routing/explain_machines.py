@@ -9,6 +9,7 @@ import msgspec
 from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN, Groups, MachineGroup, Patience, Reason, ReasonCode
 from northstar.policy.routing.explain_fit import lacks_of
 from northstar.policy.routing.explain_holders import Counted, counted_holders, standing_of
+from northstar.policy.routing.model_supply import is_left_to_engine, supply_of, unknown_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,6 +32,10 @@ _ORDER: Final[tuple[ReasonCode, ...]] = (
     "draining",
     "does_not_fit",
 )
+
+
+#: Whatever its engine has, it does not run the job.
+_NOT_NOW: Final[frozenset[ReasonCode]] = frozenset({"does_not_fit", "draining", "paused", "out_of_work"})
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +71,24 @@ def reasons_of(wait: Wait, snapshot: CellSnapshot, rule: PatienceRule) -> list[t
     fitting = [machine for machine in snapshot.machines.values() if not lacks[machine.profile]]
     holders = counted_holders(fitting, wait.lane, now_ms=wait.now_ms)
     return [
-        (machine, _reason(machine, wait, lacks[machine.profile], holders=holders, rule=rule))
+        (
+            machine,
+            with_engine(_reason(machine, wait, lacks[machine.profile], holders=holders, rule=rule), machine, wait),
+        )
         for machine in snapshot.machines.values()
     ]
+
+
+def with_engine(reason: Reason, machine: MachineState, wait: Wait) -> Reason:
+    """The reason of a machine that could run the job, with the models that its engine must have if it keeps no models folder."""
+    if machine.description.keeps_models or reason.code in _NOT_NOW:
+        return reason
+    unknown = unknown_on(machine, (name for name, _ in wait.lane.anchors))
+    return msgspec.structs.replace(
+        reason,
+        engine_must_have=unknown[:MOST_NAMED],
+        engine_names_others=bool(unknown) and supply_of(machine, wait.wanted.service) == "engine_names_others",
+    )
 
 
 def _profiles(snapshot: CellSnapshot) -> set[str]:
@@ -110,7 +130,8 @@ def patience_of(machine: MachineState, wait: Wait, holders: Counted, rule: Patie
 
     An overdue job goes to any machine that it fits, so patience ends there at the latest.
     """
-    standing = standing_of(machine, wait.lane, holders, rule, now_ms=wait.now_ms)
+    service = wait.wanted.service
+    standing = standing_of(machine, wait.lane, holders, rule, service=service, now_ms=wait.now_ms)
     ends_ms = min(wait.oldest_ms + standing.wait_ms, wait.submitted_ms + wait.overdue_ms)
     if not standing.wait_ms or ends_ms <= wait.now_ms:
         return None
@@ -122,6 +143,8 @@ def patience_of(machine: MachineState, wait: Wait, holders: Counted, rule: Patie
         holders=standing.better,
         jobs=standing.jobs,
         coming_s=standing.coming_ms / 1000,
+        engine_names_others=supply_of(machine, service) == "engine_names_others"
+        and is_left_to_engine(machine, wait.lane.anchors),
     )
 
 
@@ -129,9 +152,10 @@ def grouped(
     reasons: Iterable[tuple[MachineState, Reason]], snapshot: CellSnapshot, *, most: int = MOST_SHOWN
 ) -> Groups:
     """Machines of one profile and one kind of reason together, at most `most` groups; the others are counted."""
-    found: dict[tuple[str, str], list[tuple[MachineState, Reason]]] = {}
+    found: dict[tuple[object, ...], list[tuple[MachineState, Reason]]] = {}
     for machine, reason in reasons:
-        found.setdefault((machine.profile, reason.code), []).append((machine, reason))
+        kind = (machine.profile, reason.code, reason.engine_must_have, reason.engine_names_others)
+        found.setdefault(kind, []).append((machine, reason))
     groups = sorted((_group(members, snapshot) for members in found.values()), key=_rank)
     return Groups(
         shown=tuple(groups[:most]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,6 +15,7 @@ from northstar.policy.routing.candidates import lane_order
 from northstar.policy.routing.explain_fit import lacks_of
 from northstar.policy.routing.explain_idle import LaneWait, demand_of
 from northstar.policy.routing.explain_remedies import order_of, source_of
+from northstar.policy.routing.model_supply import supply_of, unknown_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
     from northstar.domain.reasons import Lack
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
+#: Those first that could have it soonest.
+_ORDER: Final[tuple[AbsenceCode, ...]] = (
+    "not_yet",
+    "left_to_holders",
+    "no_source",
+    "not_asked",
+    "keeps_none",
+    "draining",
+    "does_not_fit",
+)
 #: Names of holders that are told.
 _MOST_HOLDERS = 10
 #: Where there is no catalogue.
@@ -95,16 +106,18 @@ def where_of(
     able: Sequence[MachineState],
     *,
     fetching: Sequence[str],
+    service: str,
     known: Mapping[str, KnownModel] = NOTHING_KNOWN,
     others: Sequence[MachineState] = (),
 ) -> list[ModelWhere]:
-    """Where the models of a job are, among the machines that could run it, and how many of the `others` hold them.
+    """Where the models of a job of this service are, among the machines that could run it, and how many of the `others` hold them.
 
     `fetching` are models that are under way, one entry a machine; `known` is what the catalogue says of some of them.
     """
     found = []
     for need in needs:
         states = [machine.held.get(need.name) for machine in able]
+        supplies = [supply_of(machine, service) for machine in able if unknown_on(machine, (need.name,))]
         found.append(
             ModelWhere(
                 name=need.name,
@@ -114,6 +127,8 @@ def where_of(
                 fetching=Counter(fetching)[need.name],
                 elsewhere=sum(need.name in machine.held for machine in others),
                 can_be_fetched=bool(need.sources or (need.name in known and known[need.name].sources)),
+                engine_may_have=supplies.count("engine_may_have"),
+                engine_names_others=supplies.count("engine_names_others"),
             )
         )
     return found
@@ -140,8 +155,7 @@ class _Absences:
         groups = [
             self._group(profile, code, sorted(names, key=self._order)) for (profile, code), names in found.items()
         ]
-        order: list[AbsenceCode] = ["not_yet", "left_to_holders", "no_source", "not_asked", "draining", "does_not_fit"]
-        return sorted(groups, key=lambda group: (order.index(group.code), -group.count, group.names[0]))
+        return sorted(groups, key=lambda group: (_ORDER.index(group.code), -group.count, group.names[0]))
 
     def _order(self, machine: str) -> tuple[bool, bool, str]:
         """One that takes work first. One that tells of a disk for models can fetch for certain; others may keep none."""
@@ -162,10 +176,12 @@ class _Absences:
         if not machine.active:
             return "draining"
         lacks = self._least_lacks(machine.profile)
-        if lacks is None:
-            return "not_asked"
         if lacks:
             return "does_not_fit"
+        if not machine.description.keeps_models:
+            return "keeps_none"
+        if lacks is None:
+            return "not_asked"
         if self._is_held:
             return "left_to_holders"
         return "not_yet" if self._fetchable else "no_source"
@@ -186,7 +202,7 @@ def _actions(
     fetch_by = known.fetch_by if known else ""
     if not fetch_by:
         yield source_of(known.entry or known.name if known else name)
-    could = [group.names[0] for group in absent if group.code not in {"draining", "does_not_fit"}]
+    could = [group.names[0] for group in absent if group.code not in {"draining", "does_not_fit", "keeps_none"}]
     could.sort(
         key=lambda machine: (
             not snapshot.machines[machine].takes_work,

@@ -83,10 +83,34 @@ def standstill_of(
         actions.append(Action(f"{also}end the pause of {paused.scope}", f"northstar resume {paused.scope}"))
     actions += _mended(fitting)
     for model in models:
-        if not (model.in_memory or model.on_disk or model.fetching or model.can_be_fetched):
+        if _is_nowhere(model) and not model.can_be_fetched:
             because.append(_cannot_be_had(model))
-            actions.append(order_of(model.name, fitting[0][0].id) if fitting else source_of(model.name))
+            actions.append(_supplied(model.name, [machine for machine, _ in fitting]))
+        elif _is_nowhere(model) and fitting and not any(one.description.keeps_models for one, _ in fitting):
+            because.append(
+                f"model {model.name} cannot be had: no machine that fits keeps models, and their engines name others"
+            )
+            actions.append(_supplied(model.name, [machine for machine, _ in fitting]))
     return Standstill(because="; ".join(because), actions=tuple(dict.fromkeys(actions))[:MOST_ACTIONS])
+
+
+def _is_nowhere(model: ModelWhere) -> bool:
+    """Whether no machine that fits has it, gets it, or may have it without telling."""
+    return not (model.in_memory or model.on_disk or model.fetching or model.engine_may_have)
+
+
+def _supplied(model: str, fitting: Sequence[MachineState]) -> Action:
+    """What brings it to a machine that fits: an order, or where none of them keeps models, somebody's hand."""
+    keeping = next((one for one in fitting if one.description.keeps_models), None)
+    if keeping is not None:
+        return order_of(model, keeping.id)
+    if not fitting:
+        return source_of(model)
+    first = fitting[0].id
+    return Action(
+        f"put {model} where the engine of {first} finds it, or give {first} a models folder (models.root)",
+        f"northstar machines show {first}",
+    )
 
 
 def _cannot_be_had(model: ModelWhere) -> str:

@@ -41,20 +41,26 @@ MAX_CLASSES: Final = 10_000
 
 
 class Ranked(msgspec.Struct, frozen=True, order=True):
-    """A machine, and when it would have the job done. Sorts by that, then by its name."""
+    """A machine, and when it would have the job done. Sorts by that, then those that are known to have its models, or to fetch them, then by name."""
 
     total_s: float
+    #: It keeps no models folder, and is not known to hold all models: its engine must have them.
+    left_to_engine: bool
     machine: str
     completion: Completion
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
-    """Machines that lack the same: bytes that none of them has, bytes that are not in memory, and models that are on their way."""
+    """Machines that lack the same: bytes that none of them has, bytes that are not in memory, and models that are on their way.
+
+    With `left_to_engine` their engines must have some that they are not known to hold.
+    """
 
     bits: Bits
     missing: int
     unloaded: int
     fetching: bool
+    left_to_engine: bool = False
 
 
 class FleetIndex:
@@ -163,13 +169,13 @@ class FleetIndex:
         for part, run_s in self.parts(job):
             for bits in (part.bits & free & ~left_out, part.bits & ~free & ~left_out):
                 if bits:
-                    group = Part(bits, part.missing, part.unloaded, part.fetching)
+                    group = Part(bits, part.missing, part.unloaded, part.fetching, part.left_to_engine)
                     yield group, min(self._of_part(order, group, job, run_s=run_s, count=1, below_s=float("inf")))
 
     def parts(self, job: JobNeed) -> Iterator[tuple[Part, float]]:
         """The machines that fit, by what they lack of the job's models, and the seconds that the run takes there."""
         order = self.order(job.wanted.vram_mb)
-        parts = _parted(order, self.fitting(job.wanted), job.largest())
+        parts = _parted(order, self.fitting(job.wanted), job)
         by_run: dict[float, Bits] = {}
         for gpu_class, bits in order.gpus.items():
             run_s = job.run_on_s(gpu_class)
@@ -177,7 +183,7 @@ class FleetIndex:
         for part in parts:
             for run_s, bits in sorted(by_run.items()):
                 if here := part.bits & bits:
-                    yield Part(here, part.missing, part.unloaded, part.fetching), run_s
+                    yield Part(here, part.missing, part.unloaded, part.fetching, part.left_to_engine), run_s
 
     def _of_part(
         self, order: Order, part: Part, job: JobNeed, *, run_s: float, count: int, below_s: float
@@ -187,7 +193,7 @@ class FleetIndex:
             for place in lowest(part.bits, part.bits.bit_count()):
                 one = order.machines[place]
                 found = expected_completion(one, job, now_ms=self.snapshot.now_ms, paces=self.paces)
-                yield Ranked(found.total_s, one.id, found)
+                yield Ranked(found.total_s, part.left_to_engine, one.id, found)
             return
         for link, bits in order.links if part.missing else [(0, part.bits)]:
             here = part.bits & bits
@@ -204,12 +210,14 @@ class FleetIndex:
                     link=link,
                     run_s=run_s,
                 )
-                yield Ranked(found.total_s, order.machines[place].id, found)
+                yield Ranked(found.total_s, part.left_to_engine, order.machines[place].id, found)
 
 
-def _parted(order: Order, fitting: Bits, models: Iterable[tuple[str, int]]) -> list[Part]:
+def _parted(order: Order, fitting: Bits, job: JobNeed) -> list[Part]:
     parts = [Part(fitting, 0, 0, fetching=False)] if fitting else []
-    for name, size in models:
+    unnamed = order.folderless & order.naming.get(job.wanted.service, 0)
+    may_have = order.folderless ^ unnamed
+    for name, size in job.largest():
         warm, cold = order.resident.get(name, 0), order.on_disk.get(name, 0)
         flying = order.in_flight.get(name, 0)
         here = warm | cold | flying
@@ -217,14 +225,19 @@ def _parted(order: Order, fitting: Bits, models: Iterable[tuple[str, int]]) -> l
             break
         split: list[Part] = []
         for part in parts:
-            bits = part.bits
+            bits, missing, unloaded, left = part.bits, part.missing, part.unloaded, part.left_to_engine
             if found := bits & warm:
-                split.append(Part(found, part.missing, part.unloaded, part.fetching))
+                split.append(Part(found, missing, unloaded, part.fetching, left))
             if found := bits & cold:
-                split.append(Part(found, part.missing, part.unloaded + size, part.fetching))
+                split.append(Part(found, missing, unloaded + size, part.fetching, left))
             if found := bits & flying:
-                split.append(Part(found, part.missing, part.unloaded + size, fetching=True))
-            if found := bits ^ (bits & here):
-                split.append(Part(found, part.missing + size, part.unloaded + size, part.fetching))
+                split.append(Part(found, missing, unloaded + size, fetching=True, left_to_engine=left))
+            absent = bits ^ (bits & here)
+            if found := absent ^ (absent & order.folderless):
+                split.append(Part(found, missing + size, unloaded + size, part.fetching, left))
+            if found := absent & may_have:
+                split.append(Part(found, missing, unloaded + size, part.fetching, left_to_engine=True))
+            if found := absent & unnamed:
+                split.append(Part(found, missing + size, unloaded + size, part.fetching, left_to_engine=True))
         parts = split
     return parts

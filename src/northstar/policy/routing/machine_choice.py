@@ -1,7 +1,8 @@
 """When a machine would have done a job: until a slot is free, what is fetched, what is loaded, and the run itself.
 
 The least sum wins. VRAM, disk and what is on its way are told apart: a model in memory costs nothing, one on disk its bytes at the
-rate at which disks feed a GPU, one in flight what is left of its fetch, one that is nowhere its bytes over the machine's link. What
+rate at which disks feed a GPU, one in flight what is left of its fetch, one that is nowhere its bytes over the machine's link, and
+one that the engine of a machine without a models folder must have itself counts as on its disk (`model_supply`). What
 is approximated: the next slot is free after a mean run divided by the runs in progress (Whitt, "Predicting Queueing Delays",
 Management Science 45, 1999), each as if it had just begun; links count in steps of 1.4, about as finely as they can be measured.
 """
@@ -14,6 +15,7 @@ import msgspec
 
 from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.links import link_class, link_rate
+from northstar.policy.routing.model_supply import may_have
 from northstar.policy.routing.ready_after import LOAD_BYTES_PER_S
 from northstar.policy.routing.snapshot import ASSUMED_RUN_S
 
@@ -79,6 +81,7 @@ def expected_completion(machine: MachineState, job: JobNeed, *, now_ms: int, pac
     """
     missing = unloaded = 0
     left_s = 0.0
+    engine_may_have = may_have(machine, job.wanted.service)
     for name, size_bytes in job.largest():
         state = machine.held.get(name)
         if state == "resident":
@@ -86,7 +89,7 @@ def expected_completion(machine: MachineState, job: JobNeed, *, now_ms: int, pac
         unloaded += size_bytes
         if state is None and name in machine.fetching:
             left_s = max(left_s, (machine.fetching[name] - now_ms) / 1_000)
-        elif state is None:
+        elif state is None and not engine_may_have:
             missing += size_bytes
     return completion(
         wait_s=next_slot_s(machine, job.wanted.vram_mb, pace=paces.of(machine.gpu_class)),

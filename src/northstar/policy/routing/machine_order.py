@@ -9,6 +9,7 @@ import msgspec
 from northstar.policy.routing.bit_sets import Amounts, Bits, amounts, bits_by_name, bits_of
 from northstar.policy.routing.links import link_class
 from northstar.policy.routing.machine_choice import next_slot_s
+from northstar.policy.routing.model_supply import naming_services
 from northstar.policy.routing.ready_after import Better, First
 from northstar.policy.routing.snapshot import MachineState
 
@@ -31,6 +32,9 @@ class Order(msgspec.Struct, frozen=True):
     resident: dict[str, Bits]
     on_disk: dict[str, Bits]
     in_flight: dict[str, Bits]
+    #: Machines that keep no models folder; of them, by service, those whose engine names the models that it has.
+    folderless: Bits
+    naming: dict[str, Bits]
     slots: Amounts
     used: Amounts
 
@@ -45,6 +49,8 @@ def ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> 
     sets: list[dict[str, list[int]]] = [{} for _ in range(5)]
     profiles, gpus, resident, on_disk, in_flight = sets
     links: dict[int, list[int]] = {}
+    folderless: list[int] = []
+    naming: dict[str, list[int]] = {}
     for place, (_, _, one) in enumerate(in_order):
         profiles.setdefault(one.profile, []).append(place)
         gpus.setdefault(one.gpu_class, []).append(place)
@@ -53,6 +59,10 @@ def ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> 
             (resident if state == "resident" else on_disk).setdefault(name, []).append(place)
         for name in one.fetching.keys() - one.held.keys():
             in_flight.setdefault(name, []).append(place)
+        if not one.description.keeps_models:
+            folderless.append(place)
+            for service in naming_services(one):
+                naming.setdefault(service, []).append(place)
     return Order(
         [one for _, _, one in in_order],
         [wait_s for wait_s, _, _ in in_order],
@@ -62,6 +72,8 @@ def ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> 
         bits_by_name(resident),
         bits_by_name(on_disk),
         bits_by_name(in_flight),
+        bits_of(folderless),
+        bits_by_name(naming),
         amounts([one.slots for _, _, one in in_order]),
         amounts([min(one.used, one.slots) for _, _, one in in_order]),
     )

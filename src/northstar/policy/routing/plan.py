@@ -22,10 +22,12 @@ from northstar.policy.routing.candidates import (
     better_than,
     fastest_pace,
     lane_order,
-    preference_of,
+    service_of,
     wait_class,
 )
 from northstar.policy.routing.lane_needs import lane_needs
+from northstar.policy.routing.model_supply import may_have, supply_key
+from northstar.policy.routing.own_choices import OwnChoices, Ranking
 from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import (
     First,
@@ -47,14 +49,15 @@ if TYPE_CHECKING:
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
-#: (wait in ms, ms until it could start, lane), best first.
-Ranking: TypeAlias = list[tuple[int, float, str]]
-
 #: A rank is one number, so that a million of them are no work for the garbage collector: wait class, then place (this many bits).
 _PLACE_BITS = 32
 _PLACE = (1 << _PLACE_BITS) - 1
 #: Above every wait class: the class of a lane where nobody waits comes after all others.
 _IDLE = 64
+
+
+#: Profile, measured rate, pace of the GPU, and how it comes by models (`model_supply`).
+_Link: TypeAlias = tuple[str, float, float, str]
 
 
 class _Asked(NamedTuple):
@@ -76,7 +79,7 @@ class _Asked(NamedTuple):
 class _Ranked(msgspec.Struct, frozen=True):
     """Fitting lanes as a machine that holds nothing sees them over its link: ranks in order, and waits of places, 0 if not named."""
 
-    link: tuple[str, float, float]
+    link: _Link
     ranks: list[int]
     waits_ms: dict[int, int]
 
@@ -103,27 +106,6 @@ def plan_candidates(
     }
 
 
-class OwnChoices:
-    """A ranking as one machine's own: how busy it is tells it from others that are alike."""
-
-    def __init__(self, snapshot: CellSnapshot, terms: RankingTerms) -> None:
-        self._paces = terms.paces
-        self._near_lanes = terms.near_lanes(snapshot)
-        self._far_profiles = terms.far_profiles(snapshot)
-
-    def of(self, machine: MachineState, ranking: Ranking) -> list[Choice]:
-        """In the same order."""
-        pace, near = self._paces.of(machine.gpu_class), self._near_lanes
-        if not near or machine.profile not in self._far_profiles:
-            return [
-                Choice(wait_ms, preference_of(machine, cost_ms, pace=pace), lane) for wait_ms, cost_ms, lane in ranking
-            ]
-        return [
-            Choice(wait_ms, preference_of(machine, cost_ms, pace=pace, is_far=lane in near), lane)
-            for wait_ms, cost_ms, lane in ranking
-        ]
-
-
 class _Plan:
     """A lane's *place* is its number in the order in which every machine sees the lanes."""
 
@@ -134,6 +116,7 @@ class _Plan:
         self._now_ms = snapshot.now_ms
         self._rule = rule
         self._lanes = sorted(snapshot.lanes.values(), key=lane_order)
+        self._services = [service_of(lane, snapshot) for lane in self._lanes]
         self._needs = lane_needs(self._lanes, self._groups, snapshot.fits, now_ms=snapshot.now_ms, paces=terms.paces)
         self._asked = [
             _asked(place, lane, need) for place, (lane, need) in enumerate(zip(self._lanes, self._needs, strict=True))
@@ -162,9 +145,7 @@ class _Plan:
         chosen = set(heads)
         others = (rank & _PLACE for rank in ranked if rank & _PLACE not in chosen)
         found = {
-            place: starts[place]
-            if place in warm
-            else Start(self._cold_cost(machine, place) + self._lag_ms(machine, place), cold.waits_ms.get(place, 0))
+            place: starts[place] if place in warm else self._cold_start(machine, place, cold)
             for place in [*heads, *islice(others, MAX_CANDIDATES - len(heads))]
         }
         best = sorted(self._rank_of(place, start.wait_ms) for place, start in found.items())
@@ -183,8 +164,11 @@ class _Plan:
         link = self._link(machine)
         if self._cold is not None and self._cold.link == link:
             return self._cold
+        if not machine.description.keeps_models:
+            self._cold = self._ranked_by_engine(machine, link)
+            return self._cold
         at_once, open_ = self._sides(machine.profile)
-        rule, asked, (_, bytes_per_s, pace) = self._rule, self._asked, link
+        rule, asked, (_, bytes_per_s, pace, _) = self._rule, self._asked, link
         waits_ms: dict[int, int] = {}
         for place in open_:
             missing, loads_ms, _, run_ms, queue_ms, _, firsts = asked[place]
@@ -196,6 +180,12 @@ class _Plan:
         self._cold = _Ranked(link, sorted([*at_once, *ranks]), waits_ms)
         return self._cold
 
+    def _ranked_by_engine(self, machine: MachineState, link: _Link) -> _Ranked:
+        """The same for one without a models folder, lane by lane: of those a fleet has few kinds, since their links are not measured."""
+        bare = msgspec.structs.replace(machine, held={}, fetching={})
+        waits_ms = {place: self._judge(bare, place).wait_ms for place in self._fitting.get(machine.profile, ())}
+        return _Ranked(link, sorted(self._rank_of(place, wait_ms) for place, wait_ms in waits_ms.items()), waits_ms)
+
     def _sides(self, profile: str) -> tuple[list[int], list[int]]:
         """Ranks of the lanes that no holder is free for before anybody could fetch, so that all take them at once; and the others' places."""
         if profile not in self._by_side:
@@ -205,26 +195,36 @@ class _Plan:
             self._by_side[profile] = ([self._asked[place].base for place in fitting if place not in known], open_)
         return self._by_side[profile]
 
-    def _cold_cost(self, machine: MachineState, place: int) -> float:
+    def _cold_start(self, machine: MachineState, place: int, cold: _Ranked) -> Start:
+        if not machine.description.keeps_models:
+            return self._judge(machine, place)
         all_bytes = self._asked[place].bytes
         lacking = Lacking(absent=True, left_ms=0.0, missing=all_bytes, unloaded=all_bytes)
-        return lacking.start_ms(machine.download_bytes_per_s)
+        cost_ms = lacking.start_ms(machine.download_bytes_per_s) + self._lag_ms(machine, place)
+        return Start(cost_ms, cold.waits_ms.get(place, 0))
 
     def _lag_ms(self, machine: MachineState, place: int) -> float:
         """By how much longer the run takes there than on the fastest GPU of the fleet."""
         return self._asked[place].run_ms * (self._paces.of(machine.gpu_class) - self._fastest)
 
-    def _link(self, machine: MachineState) -> tuple[str, float, float]:
+    def _link(self, machine: MachineState) -> _Link:
         """Machines with the same see lanes alike whose models they do not have."""
-        return (machine.profile, machine.download_bytes_per_s, self._paces.of(machine.gpu_class))
+        pace = self._paces.of(machine.gpu_class)
+        return (machine.profile, machine.download_bytes_per_s, pace, supply_key(machine))
 
     def _judge(self, machine: MachineState, place: int) -> Start:
-        """How a machine stands that holds some of the lane's models, or fetches them."""
-        need, held = self._needs[place], machine.held
+        """How a machine stands that holds some of the lane's models, or fetches them, or fetches none."""
+        need, held, service = self._needs[place], machine.held, self._services[place]
         if all(held.get(name) == "resident" for name, _ in need.anchors):
             return Start(self._lag_ms(machine, place), 0)
-        lacking = lacking_of(need.anchors, held=held, fetching=machine.fetching, now_ms=self._now_ms)
-        lane, better = self._lanes[place], better_than(machine, need.anchors, need.holders)
+        lacking = lacking_of(
+            need.anchors,
+            held=held,
+            fetching=machine.fetching,
+            now_ms=self._now_ms,
+            may_have=may_have(machine, service),
+        )
+        lane, better = self._lanes[place], better_than(machine, need.anchors, need.holders, service=service)
         wait_ms = patience_ms(
             lacking.patience_cost_ms(machine.download_bytes_per_s),
             waiting=lane.waiting,

@@ -15,6 +15,7 @@ import msgspec
 from northstar.domain.pools import UNIFORM
 from northstar.policy.routing.fit import FitDecision, decide_fit
 from northstar.policy.routing.links import ASSUMED_BYTES_PER_S, BELIEVED_BYTES_PER_S
+from northstar.policy.routing.model_supply import supply_of
 from northstar.policy.routing.pool_fallback import PoolCapacity
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ class _Group(msgspec.Struct, frozen=True, kw_only=True):
     machines: dict[str, MachineState]
     slots: int
     free: int
-    #: The quickest link among them, bytes per second.
+    #: The quickest link among those that keep models, bytes per second; 0: none does.
     bytes_per_s: float
+    #: Those that keep no models folder.
+    folderless: tuple[MachineState, ...] = ()
 
 
 class _Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +59,8 @@ class _Share(msgspec.Struct, frozen=True, kw_only=True):
     holders: int = 0
     free_holders: int = 0
     fetch_s: float | None = None
+    engine_may_have: int = 0
+    engine_names_others: int = 0
 
 
 class FleetCapacity:
@@ -132,7 +137,7 @@ class FleetCapacity:
     def _counted(self, wanted: RequirementClass, models: tuple[ModelWanted, ...]) -> dict[str, PoolCapacity]:
         shares: dict[str, list[_Share]] = {}
         for pool, profile_id, decision in self._fitting(wanted):
-            share = self._share(profile_id, self._groups[profile_id], decision, models)
+            share = self._share(profile_id, self._groups[profile_id], decision, models, service=wanted.service)
             shares.setdefault(pool, []).append(share)
         return {pool: _capacity(found) for pool, found in shares.items()}
 
@@ -146,13 +151,24 @@ class FleetCapacity:
             ]
         return self._fits[wanted]
 
-    def _share(self, profile_id: str, group: _Group, decision: FitDecision, models: tuple[ModelWanted, ...]) -> _Share:
+    def _share(
+        self, profile_id: str, group: _Group, decision: FitDecision, models: tuple[ModelWanted, ...], *, service: str
+    ) -> _Share:
         if not decision.fits:
             return _Share(group=group, decision=decision)
         holding = self._holders(profile_id, group, models)
         free = sum(max(0, group.machines[one].slots - group.machines[one].used) for one in holding)
         fetch_s = 0.0 if holding else _fetch_s(models, group.bytes_per_s)
-        return _Share(group=group, decision=decision, holders=len(holding), free_holders=free, fetch_s=fetch_s)
+        left = Counter(supply_of(one, service) for one in group.folderless if one.id not in holding)
+        return _Share(
+            group=group,
+            decision=decision,
+            holders=len(holding),
+            free_holders=free,
+            fetch_s=fetch_s,
+            engine_may_have=left["engine_may_have"],
+            engine_names_others=left["engine_names_others"],
+        )
 
     def _holders(self, profile_id: str, group: _Group, models: tuple[ModelWanted, ...]) -> Collection[str]:
         sets = [self._holding.get(model.name, {}).get(profile_id, set()) for model in models]
@@ -194,19 +210,22 @@ def _groups(there: Mapping[str, list[MachineState]], snapshot: CellSnapshot) -> 
             machines=machines,
             slots=sum(machine.slots for machine in machines.values()),
             free=sum(max(0, machine.slots - machine.used) for machine in machines.values()),
-            bytes_per_s=min(
-                BELIEVED_BYTES_PER_S,
-                max(machine.download_bytes_per_s or ASSUMED_BYTES_PER_S for machine in machines.values()),
-            ),
+            bytes_per_s=_quickest(machines.values()),
+            folderless=tuple(machine for machine in machines.values() if not machine.description.keeps_models),
         )
         for profile_id, machines in working.items()
         if machines
     }
 
 
+def _quickest(machines: Iterable[MachineState]) -> float:
+    rates = (one.download_bytes_per_s or ASSUMED_BYTES_PER_S for one in machines if one.description.keeps_models)
+    return min(BELIEVED_BYTES_PER_S, max(rates, default=0.0))
+
+
 def _fetch_s(models: tuple[ModelWanted, ...], bytes_per_s: float) -> float | None:
-    """Seconds to fetch all of them; None where nobody knows from where one of them could be had."""
-    if not all(model.can_be_fetched for model in models):
+    """Seconds to fetch all of them; None where nobody fetches, or nobody knows from where one of them could be had."""
+    if not bytes_per_s or not all(model.can_be_fetched for model in models):
         return None
     return sum(model.size_bytes for model in models) / bytes_per_s
 
@@ -224,4 +243,6 @@ def _capacity(shares: list[_Share]) -> PoolCapacity:
         free_holders=sum(share.free_holders for share in fitting),
         fetch_s=min((share.fetch_s for share in fitting if share.fetch_s is not None), default=None),
         nearest_lacks=" and ".join(closest),
+        engine_may_have=sum(share.engine_may_have for share in fitting),
+        engine_names_others=sum(share.engine_names_others for share in fitting),
     )

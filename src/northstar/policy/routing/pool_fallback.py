@@ -49,8 +49,17 @@ class PoolCapacity(msgspec.Struct, frozen=True, kw_only=True):
     free_holders: _Count = 0
     #: Seconds in which the quickest machine that fits could have fetched what it lacks; None: nobody knows from where.
     fetch_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    #: Machines that fit, keep no models folder, and are not known to hold all its models: their engines must have them, and do not say;
+    #: and those whose engines name other models (`model_supply`).
+    engine_may_have: _Count = 0
+    engine_names_others: _Count = 0
     #: What keeps the machine that comes closest from fitting, as a part of a sentence.
     nearest_lacks: str = ""
+
+    @property
+    def can_be_brought(self) -> bool:
+        """Whether no machine that fits holds all its models, and to some of them they could be brought."""
+        return not self.holders and self.fit > self.engine_may_have + self.engine_names_others
 
 
 NO_CAPACITY: Final = PoolCapacity()
@@ -145,24 +154,26 @@ def _staying(choice: PoolChoice, here: PoolCapacity) -> PoolRoute:
     if not here.fit:
         return _waiting(choice, ())
     if choice.pool == UNIFORM:
-        return PoolRoute(pool=UNIFORM, route="uniform", because=choice.because, deploys=not here.holders)
+        return PoolRoute(pool=UNIFORM, route="uniform", because=choice.because, deploys=here.can_be_brought)
     route: Route = "matrix" if choice.guaranteed else "pinned"
-    return PoolRoute(pool=choice.pool, route=route, because=choice.because, deploys=not here.holders)
+    return PoolRoute(pool=choice.pool, route=route, because=choice.because, deploys=here.can_be_brought)
 
 
 def _wanted(choice: PoolChoice, here: PoolCapacity, *, rejected: tuple[Rejection, ...] = ()) -> PoolRoute:
-    fetch = "" if here.holders else f"; its models are brought there{_fetch_time(here)}"
+    fetch = "" if here.holders else "; no machine there keeps models, so its engine must have them"
+    if here.can_be_brought:
+        fetch = f"; its models are brought there{_fetch_time(here)}"
     return PoolRoute(
         pool=choice.pool,
         route="matrix",
         because=f"{choice.because}{fetch}",
         rejected=rejected,
-        deploys=not here.holders,
+        deploys=here.can_be_brought,
     )
 
 
 def _fallback(pool: str, there: PoolCapacity, refused: tuple[Rejection, ...], *, because: str) -> PoolRoute:
-    return PoolRoute(pool=pool, route="fallback", because=because, rejected=refused, deploys=not there.holders)
+    return PoolRoute(pool=pool, route="fallback", because=because, rejected=refused, deploys=there.can_be_brought)
 
 
 def _waiting(choice: PoolChoice, refused: tuple[Rejection, ...]) -> PoolRoute:

@@ -99,7 +99,12 @@ class Lacking(NamedTuple):
 
 
 def lacking_of(
-    anchors: Sequence[tuple[str, int]], *, held: Mapping[str, str], fetching: Mapping[str, int], now_ms: int
+    anchors: Sequence[tuple[str, int]],
+    *,
+    held: Mapping[str, str],
+    fetching: Mapping[str, int],
+    now_ms: int,
+    may_have: bool = False,
 ) -> Lacking:
     """What a machine lacks of models given as (name, bytes).
 
@@ -108,6 +113,7 @@ def lacking_of(
         held: models on the machine: name -> 'resident' or 'disk'.
         fetching: models on their way to it: name -> expected end, ms; only what is left counts.
         now_ms: the time of what is known.
+        may_have: nothing is fetched, since the machine's engine may have the others itself (`model_supply`): it must load them.
     """
     absent, left_ms, missing, unloaded = False, 0.0, 0, 0
     for name, size_bytes in anchors:
@@ -115,12 +121,12 @@ def lacking_of(
         if state == "resident":
             continue
         unloaded += size_bytes
-        if state is None:
+        if state is None and name in fetching:
             absent = True
-            if name in fetching:
-                left_ms = max(left_ms, fetching[name] - now_ms)
-            else:
-                missing += size_bytes
+            left_ms = max(left_ms, fetching[name] - now_ms)
+        elif state is None and not may_have:
+            absent = True
+            missing += size_bytes
     return Lacking(absent, left_ms, missing, unloaded)
 
 

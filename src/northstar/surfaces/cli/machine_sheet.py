@@ -106,6 +106,8 @@ def _lines(sheet: MachineSheet) -> Iterator[tuple[str, str]]:
         yield "link", f"{said.download_bytes_per_s / 1e6:.1f} MB/s down"
     if said.disk_bytes:
         yield "disk", f"{size(said.disk_bytes)} for models"
+    if not said.keeps_models:
+        yield "models", "keeps no models folder: nothing is fetched to it, its engines must have what jobs name"
     if said.driver:
         yield "driver", said.driver
 
