@@ -270,6 +270,32 @@ def test_a_decision_that_cannot_be_read_is_none(text: str) -> None:
     assert read_decision(text) is None
 
 
+async def test_of_a_machine_that_keeps_no_models_folder_no_explanation_speaks_of_a_fetch(rig: Rig) -> None:
+    """Of the job, of the machine and of the model: its engine must have the file itself."""
+    link = await rig.link("none")
+    await link.register(PROFILE, MachineDescription(keeps_models=False), slots=1, models=())
+    need = ModelNeed(name="flux", size_bytes=6_000_000_000, sources=("https://h/flux",), sha256="unknown")
+    await rig.submit("first", requires=Requirements(models=(need,)))
+    await rig.plan()
+    assert [job.id for job in (await link.claim(credits_=1)).jobs] == ["first"]
+    await rig.submit("a", requires=Requirements(models=(need,)))
+    job = said(explain(await explainer(rig).job("a")))
+    assert "fits, and all its slots are busy; it keeps no models folder, so its engine must have flux itself" in job
+    assert (
+        "model: flux (6.0 GB): on machines that fit 0 in memory, 0 on disk, 0 fetching; it is known from where to fetch it; "
+        "1 machine that fits keeps no models folder, so its engine must have it" in job
+    )
+    machine = await explainer(rig).machine("none")
+    assert not machine.keeps_models
+    assert "models: it keeps no models folder: nothing is fetched to it, and its engines must have what" in said(
+        explain(machine)
+    )
+    model = await explainer(rig).model("flux")
+    assert [absence.code for absence in model.absent] == ["keeps_none"]
+    assert "not on: none: keeps no models folder, so its engine must have it itself" in said(explain(model))
+    assert not [action for action in model.actions if "machines fetch" in action.command]
+
+
 async def test_a_finished_job_tells_its_story(rig: Rig) -> None:
     """From its first event to its last, with the machine that ran it."""
     link = await rig.joined(slots=1)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from northstar.broker.catalogue import say
 from northstar.broker.catalogue_view import CatalogueView
+from northstar.broker.model_orders import MachineKeepsNoModels, order_fetch, read_order
 from northstar.broker.pool_models import PoolModels
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
@@ -78,3 +81,15 @@ async def test_no_more_is_ordered_than_finds_room_on_the_machine(rig: Rig) -> No
     clock.now_s += 31
     assert await look.step() == 0
     assert [order.model for order in await rig.cell.pending_orders("lacks")] == names[:2]
+
+
+async def test_nothing_is_ordered_to_a_machine_that_keeps_no_models_folder(rig: Rig) -> None:
+    await say(rig.cell, [a_model("sdxl.safetensors")], by="ann")
+    link = await rig.link("none")
+    profile = MachineProfile(pools=("fast-lane",), services=("waits",))
+    await link.register(profile, MachineDescription(keeps_models=False), slots=1, models=())
+    assert await looking(rig).step() == 0
+    order = read_order({"name": "a.safetensors", "sources": ["https://h/a"], "sha256": "unknown"})
+    with pytest.raises(MachineKeepsNoModels, match="machine none keeps no models folder and fetches nothing"):
+        await order_fetch(rig.cell, "none", order, order_id=nonce(), by="ann")
+    assert await rig.cell.pending_orders("none") == []

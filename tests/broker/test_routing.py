@@ -204,6 +204,28 @@ def test_models_that_nobody_has_and_nobody_can_fetch_are_told_at_submit() -> Non
     assert (Desk(FAST).route().decision.unservable, Desk(FAST).route().actions) == ("", ())
 
 
+def folderless(models: int) -> MachineDescription:
+    engines = (EngineDescription(service="comfy", kind="comfyui", models=models),)
+    return MachineDescription(engines=engines, keeps_models=False)
+
+
+def test_where_no_machine_keeps_models_nothing_is_brought_and_an_engine_may_have_what_it_does_not_name() -> None:
+    routed = Desk(a_cell(a_machine("m", "p", description=folderless(0)), p=a_profile("fast-lane"))).route()
+    assert (routed.decision.unservable, routed.deploys) == ("", False)
+    assert routed.decision.because.endswith("; no machine there keeps models, so its engine must have them")
+    assert routed.decision.machines is not None
+    (best,) = routed.decision.machines.best
+    assert (best.left_to_engine, best.fetch_s) == (True, 0.0)
+
+
+def test_where_no_machine_keeps_models_and_all_engines_name_others_it_is_told_at_submit() -> None:
+    """A source helps nobody there."""
+    routed = Desk(a_cell(a_machine("m", "p", description=folderless(3)), p=a_profile("fast-lane"))).route()
+    assert routed.decision.unservable.startswith(
+        "no machine that fits keeps models, and the engines there name others than it asks for: put them where"
+    )
+
+
 def test_enterprise_terms_go_first_and_hold_the_job_in_its_pool() -> None:
     desk = Desk(FAST)
     desk.terms["acme"] = TenantTerms(enterprise=True, priority_at_least=70, weight=4.0)

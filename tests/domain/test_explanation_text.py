@@ -418,3 +418,24 @@ def test_an_explanation_survives_its_way_through_json() -> None:
     """A program gets the same fields that the words are made of."""
     whole = job(place=QueuePlace(position=1), models=(ModelWhere(name="flux"),))
     assert msgspec.json.decode(msgspec.json.encode(whole), type=JobExplanation) == whole
+
+
+def test_of_a_machine_that_fetches_nothing_the_decision_says_whose_affair_its_models_are() -> None:
+    best = (
+        ExpectedOn(machine="a", fetch_s=42.1, run_s=10.3, left_to_engine=True),
+        ExpectedOn(machine="b", run_s=10.3),
+    )
+    decision = RoutingDecision(
+        pool="heavy",
+        route="matrix",
+        optimal="heavy",
+        row="heavy",
+        because="a video",
+        estimate=DurationEstimate(p10_s=60, p50_s=84, p90_s=400, source="model", confidence=0.5),
+        fit_machines=2,
+        machines=MachinesThen(best=best),
+    )
+    assert (
+        "a would have had it done first, in about 52 s (for models that its engine does not name 42 s, run 10 s); "
+        "it keeps no models folder, so its engine must have the models itself"
+    ) in told(job(decision=decision))

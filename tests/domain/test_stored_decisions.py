@@ -27,7 +27,10 @@ DECISION = RoutingDecision(
     notes=("a note",),
     coming="local is getting ready",
     machines=MachinesThen(
-        best=(ExpectedOn(machine="a", fetch_s=42.1, load_s=2.5, run_s=10.0), ExpectedOn(machine="b", run_s=10.0)),
+        best=(
+            ExpectedOn(machine="a", fetch_s=42.1, load_s=2.5, run_s=10.0),
+            ExpectedOn(machine="b", run_s=10.0, left_to_engine=True),
+        ),
         more_fit=3,
         turned_down=(TurnedDown(code="pool", count=2, names=("c", "d"), says="is in pool heavy, not fast-lane"),),
         more_turned_down=4,
@@ -52,6 +55,19 @@ def test_one_that_was_written_by_name_is_still_read() -> None:
     found = read_stored(text)
     assert (found.pool, found.estimate.p50_s, found.rejected[0].code, found.work) == ("fast", 2.0, "no-machine", 800.0)
     assert found.machines is None
+
+
+def test_one_that_knew_nothing_of_engines_that_must_have_a_model_is_still_read() -> None:
+    """What a machine's times were is written by position too, and was shorter."""
+    written = msgspec.json.decode(to_stored(DECISION))
+    (machines,) = [part for part in written if isinstance(part, list) and len(part) == 4 and part[1:2] == [3]]
+    machines[0] = [one[:5] for one in machines[0]]
+    found = read_stored(msgspec.json.encode(written).decode())
+    assert found.machines is not None
+    assert [(one.machine, one.run_s, one.left_to_engine) for one in found.machines.best] == [
+        ("a", 10.0, False),
+        ("b", 10.0, False),
+    ]
 
 
 def test_what_a_newer_version_adds_at_the_end_is_passed_over() -> None:

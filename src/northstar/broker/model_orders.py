@@ -8,11 +8,12 @@ import msgspec
 
 from northstar.broker.catalogue import look_up
 from northstar.broker.catalogue_errors import ModelNotFetchable
-from northstar.domain.errors import InvalidRequest
+from northstar.domain.errors import InvalidRequest, Refused
 from northstar.domain.models import ModelOrder
 from northstar.policy.models.addresses import shown
 from northstar.policy.models.names import why_refused
 from northstar.policy.models.sources import Endpoints, address_of
+from northstar.store.machine_sheets import read_machine_sheet
 from northstar.store.messages import StoredOrder
 
 if TYPE_CHECKING:
@@ -28,6 +29,19 @@ class ModelOrderInvalid(InvalidRequest):
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"no machine could fetch that: {detail}")
+
+
+class MachineKeepsNoModels(Refused):
+    """A machine that keeps no models folder was to be told to fetch a model."""
+
+    code: ClassVar[str] = "NS_MACHINE_KEEPS_NO_MODELS"
+
+    def __init__(self, machine: str) -> None:
+        super().__init__(
+            f"machine {machine} keeps no models folder and fetches nothing: put the file where its engine finds it, "
+            "or name a folder in its settings (models.root)"
+        )
+        self.machine = machine
 
 
 def read_order(wanted: Mapping[str, Any]) -> ModelOrder:
@@ -75,7 +89,11 @@ async def order_fetch(cell: Cell, machine: str, order: ModelOrder, *, order_id: 
 
     Raises:
         NoSuchMachine, TooManyOrders: it is not here, or has too many open orders.
+        MachineKeepsNoModels: it says that it would not.
     """
+    sheet = await read_machine_sheet(cell.client, cell.keys, machine)
+    if not sheet.description.keeps_models:
+        raise MachineKeepsNoModels(machine)
     body = msgspec.json.encode(order).decode()
     return await _give(cell, machine, StoredOrder(order_id, "fetch", order.name, body), by=by)
 

@@ -71,7 +71,16 @@ def test_what_is_found_is_announced_where_nothing_is_declared() -> None:
                 models=1,
             ),
         ),
+        keeps_models=False,
     )
+
+
+def test_a_machine_says_whether_it_keeps_models_and_one_that_does_not_say_counts_as_one_that_does() -> None:
+    """An older machine does not say it."""
+    declared = Declared(profile=MachineProfile(pools=("standard",), services=("picture",)))
+    assert announce(declared, FOUND, {}, files_are_kept=True).description.keeps_models
+    assert not announce(declared, FOUND, {}).description.keeps_models
+    assert msgspec.json.decode(b'{"disk_bytes":0}', type=MachineDescription).keeps_models
 
 
 def test_what_is_declared_wins() -> None:

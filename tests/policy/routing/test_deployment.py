@@ -6,7 +6,7 @@ from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelNeed
 from northstar.policy.routing.deployment import Deployment, deployment
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
-from tests.policy.routing.builders import cell, machine
+from tests.policy.routing.builders import cell, folderless, machine
 
 SDXL = ModelNeed(name="sdxl", size_bytes=6, sources=("https://x.example/sdxl",), sha256="unknown")
 OWN = ModelNeed(name="own")
@@ -48,3 +48,10 @@ def test_only_what_the_machine_lacks_and_somebody_offers_is_ordered() -> None:
 
 def test_without_a_machine_that_fits_there_is_nobody_to_order_from() -> None:
     assert ordered(cell(), ranked=()) is None
+
+
+def test_nothing_is_brought_to_a_machine_that_keeps_no_models() -> None:
+    """It would only answer that it fetches nothing."""
+    none = folderless()
+    assert ordered(cell(busy("a", description=none), busy("b"))) == Deployment(machine="b", needs=(SDXL,))
+    assert ordered(cell(busy("a", description=none)), ranked=("a",)) is None

@@ -17,7 +17,7 @@ from northstar.policy.routing.explain_machines import Wait, grouped, reasons_of
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
-from tests.policy.routing.builders import GB, SDXL, cell, lane, machine, profile, wanted
+from tests.policy.routing.builders import GB, SDXL, cell, folderless, lane, machine, profile, wanted
 
 RULE = PatienceRule()
 NOW_MS = 1_000_000
@@ -232,3 +232,36 @@ def test_of_machines_that_hold_back_the_first_that_gives_up_speaks_for_its_group
     assert (first.names, first.count) == (("z-fast", "slow"), 2)
     assert first.reason.patience is not None
     assert first.reason.patience.left_s == 3.0
+
+
+def test_a_machine_that_keeps_no_models_says_what_its_engine_must_have() -> None:
+    """Words and data are one; and nothing speaks of a fetch that can never happen."""
+    asked = wait(lane=lane("l", anchors=SDXL, waits=True))
+    may = reason_of(machine("m", description=folderless()), asked)
+    assert (may.code, may.engine_must_have, may.engine_names_others) == ("takes_it", ("sdxl",), False)
+    told = "fits and has room: takes it next; it keeps no models folder, so its engine must have sdxl itself"
+    assert describe_reason(may) == told
+    others = reason_of(machine("m", description=folderless("flux")), asked)
+    assert describe_reason(others) == f"{told}, and names other models"
+    holder = reason_of(machine("m", description=folderless("sdxl"), held={"sdxl": "disk"}), asked)
+    assert describe_reason(holder) == "fits and has room: takes it next"
+
+
+@pytest.mark.parametrize(
+    ("named", "cost"), [((), "it would load it from its disk"), (("flux",), "its engine does not name them")]
+)
+def test_what_such_a_machine_waits_for_is_no_fetch(named: tuple[str, ...], cost: str) -> None:
+    subject = machine("m", description=folderless(*named))
+    asked = wait(lane=lane("l", anchors=SDXL, unfinished=1, waits=True))
+    found = reason_of(subject, asked, machine("holder", held={"sdxl": "resident"}))
+    assert found.code == "leaves_to_holders"
+    assert found.patience is not None
+    assert found.patience.missing_bytes == 0
+    assert cost in describe_reason(found)
+
+
+def test_machines_that_are_alike_but_for_this_are_told_apart() -> None:
+    asked = wait(lane=lane("l", anchors=SDXL, waits=True))
+    snapshot = cell(machine("a"), machine("b", description=folderless()), machine("c", description=folderless()))
+    groups = grouped(reasons_of(asked, snapshot, RULE), snapshot).shown
+    assert {group.names: group.reason.engine_must_have for group in groups} == {("a",): (), ("b", "c"): ("sdxl",)}

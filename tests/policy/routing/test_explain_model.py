@@ -13,7 +13,7 @@ from northstar.domain.models import ModelNeed
 from northstar.policy.routing.explain_idle import LaneWait
 from northstar.policy.routing.explain_model import Placement, placement_of, where_of
 from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
-from tests.policy.routing.builders import GB, SDXL, cell, lane, machine, wanted
+from tests.policy.routing.builders import GB, SDXL, cell, folderless, lane, machine, wanted
 
 ASKS = lane("l", anchors=SDXL, unfinished=3, waits=True)
 HASH = "a" * 64
@@ -55,6 +55,9 @@ def test_holders_are_counted_by_where_the_model_is_and_those_in_memory_are_named
         (machine("m"), (ASKS, machine("h", held={"sdxl": "disk"})), {}, "left_to_holders"),
         (machine("m", profile="other"), (ASKS,), {}, "does_not_fit"),
         (machine("m", active=False), (ASKS,), {}, "draining"),
+        (machine("m", description=folderless()), (ASKS,), {"known": KNOWN}, "keeps_none"),
+        (machine("m", description=folderless("flux")), (), {}, "keeps_none"),
+        (machine("m", profile="other", description=folderless()), (ASKS,), {}, "does_not_fit"),
     ],
 )
 def test_each_machine_without_it_has_a_reason(
@@ -155,3 +158,22 @@ def test_copies_on_machines_that_cannot_run_the_job_are_counted_apart() -> None:
     others = (machine("a", held={"sdxl": "disk"}),)
     (sdxl,) = where_of((ModelNeed(name="sdxl"),), (), fetching=[], service="picture", others=others)
     assert sdxl == ModelWhere(name="sdxl", elsewhere=1)
+
+
+def test_nobody_is_advised_to_have_it_fetched_by_a_machine_that_keeps_no_models() -> None:
+    none = machine("a", description=folderless())
+    (by_hand,) = placement(none, ASKS, known=KNOWN).actions
+    assert by_hand.what == "put sdxl where the engine of a finds it, or give a a models folder (models.root)"
+    (order,) = placement(none, machine("b"), ASKS, known=KNOWN).actions
+    assert order.command == "northstar machines fetch b sdxl-base"
+
+
+def test_machines_whose_engines_must_have_a_jobs_model_are_counted_by_what_these_say() -> None:
+    needs = (ModelNeed(name="sdxl", sources=("https://h/sdxl",), sha256="unknown"),)
+    able = (
+        machine("a", description=folderless()),
+        machine("b", description=folderless("flux")),
+        machine("c", description=folderless("sdxl"), held={"sdxl": "disk"}),
+    )
+    (sdxl,) = where_of(needs, able, fetching=[], service="picture")
+    assert sdxl == ModelWhere(name="sdxl", on_disk=1, can_be_fetched=True, engine_may_have=1, engine_names_others=1)

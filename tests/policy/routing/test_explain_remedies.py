@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from northstar.domain.explanations import ModelWhere
+from northstar.domain.explanations import Action, ModelWhere
 from northstar.domain.machines import MachineDescription
 from northstar.domain.requirements import Requirements, lane_of, read_class
 from northstar.policy.routing.explain_machines import Wait, reasons_of
@@ -15,7 +15,7 @@ from northstar.policy.routing.explain_remedies import MOST_ACTIONS, Standstill, 
 from northstar.policy.routing.explain_submit import standstill_at_submit
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
-from tests.policy.routing.builders import cell, lane, machine, profile, wanted
+from tests.policy.routing.builders import cell, folderless, lane, machine, profile, wanted
 
 RULE = PatienceRule()
 
@@ -141,6 +141,8 @@ def test_a_machine_whose_engine_is_out_is_to_be_mended() -> None:
         (ModelWhere(name="my flux", on_disk=1), False),
         (ModelWhere(name="my flux", fetching=1), False),
         (ModelWhere(name="my flux", can_be_fetched=True), False),
+        (ModelWhere(name="my flux", engine_may_have=1), False),
+        (ModelWhere(name="my flux", engine_names_others=1), True),
     ],
 )
 def test_a_model_that_nobody_holds_and_nobody_can_fetch_is_ordered(model: ModelWhere, stuck: bool) -> None:
@@ -193,3 +195,17 @@ def test_a_sentence_that_is_stored_with_a_job_has_a_bound() -> None:
     """A job may ask for 64 packs with long names."""
     packs = tuple(f"pack-{number:02}-{'x' * 50}" for number in range(64))
     assert len(at_submit(cell(machine("m")), node_packs=packs).because) == 400
+
+
+@pytest.mark.parametrize("can_be_fetched", [False, True])
+def test_where_no_machine_keeps_models_a_model_that_no_engine_names_is_put_there_by_hand(can_be_fetched: bool) -> None:
+    """A source helps nobody who fetches nothing."""
+    missing = ModelWhere(name="flux", can_be_fetched=can_be_fetched, engine_names_others=1)
+    found = standstill(cell(machine("m", description=folderless("sdxl"))), models=(missing,))
+    assert found.because.startswith("model flux cannot be had: no machine")
+    assert found.actions == (
+        Action(
+            "put flux where the engine of m finds it, or give m a models folder (models.root)",
+            "northstar machines show m",
+        ),
+    )

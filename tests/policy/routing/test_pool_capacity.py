@@ -151,3 +151,23 @@ def test_another_machine_never_makes_a_pool_poorer(
         for what in ("fit", "holders", "free", "free_holders"):
             assert getattr(other, what) >= getattr(one, what), what
         assert one.fetch_s is None or (other.fetch_s is not None and other.fetch_s <= one.fetch_s)
+
+
+def folderless(models: int = 0) -> MachineDescription:
+    return MachineDescription(engines=(EngineDescription(service="paint", models=models),), keeps_models=False)
+
+
+def test_to_machines_that_keep_no_models_nothing_is_fetched_and_they_are_counted_by_what_their_engines_say() -> None:
+    silent = a_machine("a", description=folderless(), download_bytes_per_s=1e9)
+    naming = a_machine("b", description=folderless(3), download_bytes_per_s=1e9)
+    alone = of(fleet(silent, naming), "fast-lane", SDXL)
+    assert (alone.fit, alone.holders, alone.fetch_s) == (2, 0, None)
+    assert (alone.engine_may_have, alone.engine_names_others, alone.can_be_brought) == (1, 1, False)
+    beside = of(fleet(silent, naming, a_machine("c")), "fast-lane", SDXL)
+    assert (beside.fetch_s, beside.can_be_brought) == (60.0, True)
+
+
+def test_one_that_says_that_its_engine_has_the_model_is_a_holder_like_any_other() -> None:
+    has = a_machine("a", description=folderless(1), held={"sdxl": "disk"})
+    found = of(fleet(has), "fast-lane", SDXL)
+    assert (found.holders, found.engine_may_have, found.engine_names_others) == (1, 0, 0)

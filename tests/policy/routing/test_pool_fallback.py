@@ -219,3 +219,17 @@ def test_a_free_holder_is_given_to_one_guest_and_the_next_one_stays_at_home() ->
     capacity = {"fast-lane": FAR, "standard": HOLDER}
     assert route_to_pool(PICTURE, choice, PACKAGED, capacity).pool == "standard"
     assert route_to_pool(PICTURE, choice, PACKAGED, capacity, given=lambda _: 1).pool == "fast-lane"
+
+
+#: Nothing is fetched there; its engine may have the models.
+LEFT_TO_ENGINE = PoolCapacity(machines=1, fit=1, slots=1, free=1, free_fit=1, engine_may_have=1)
+
+
+def test_where_no_machine_keeps_models_none_are_brought_and_it_is_said() -> None:
+    found = routed(PICTURE, fast_lane=LEFT_TO_ENGINE)
+    assert (found.pool, found.deploys) == ("fast-lane", False)
+    assert found.because.endswith("; no machine there keeps models, so its engine must have them")
+
+
+def test_a_free_machine_of_a_fallback_that_is_known_to_hold_the_models_comes_before_one_whose_engine_may() -> None:
+    assert where(PICTURE, fast_lane=LEFT_TO_ENGINE, standard=HOLDER) == ("standard", "fallback", False)

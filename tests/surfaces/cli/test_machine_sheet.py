@@ -112,8 +112,17 @@ def test_the_list_has_gpu_region_and_price() -> None:
 def test_a_machine_of_a_running_north_star_is_shown(running: Northstar) -> None:
     shown = running.good("machines", "show", "local")
     assert (shown["id"], shown["status"], shown["slots"]) == ("local", "active", 2)
+    assert shown["description"]["keeps_models"] is False, "its settings name no models folder"
     assert [(engine["service"], engine["kind"]) for engine in shown["description"]["engines"]] == [("copy", "command")]
     assert "slots       0 of 2 busy" in running.run("machines", "show", "local").out
     assert running.run("machines", "show", "nobody").err.startswith(
         "NS_NO_SUCH_MACHINE: machine nobody is not registered"
     )
+
+
+def test_a_machine_that_keeps_no_models_folder_is_shown_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    _show(sheet(description=MachineDescription(keeps_models=False)))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "models keeps no models folder: nothing is fetched to it, its engines must have what jobs name" in shown
+    _show(sheet())
+    assert "models folder" not in capsys.readouterr().out

@@ -14,7 +14,7 @@ from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN
 from northstar.policy.routing.candidates import lane_order
 from northstar.policy.routing.explain_fit import lacks_of
 from northstar.policy.routing.explain_idle import LaneWait, demand_of
-from northstar.policy.routing.explain_remedies import order_of, source_of
+from northstar.policy.routing.explain_remedies import by_hand, order_of, source_of
 from northstar.policy.routing.model_supply import supply_of, unknown_on
 
 if TYPE_CHECKING:
@@ -209,6 +209,9 @@ def _actions(
             not snapshot.machines[machine].description.disk_bytes,
         )
     )
+    without_folder = [group.names[0] for group in absent if group.code == "keeps_none"]
+    if without_folder and not could:
+        yield by_hand(name, without_folder[0])
     if could:
         order = order_of(fetch_by or name, could[0], is_known=bool(fetch_by))
         keeps = snapshot.machines[could[0]].description.disk_bytes

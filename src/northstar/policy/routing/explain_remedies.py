@@ -106,11 +106,7 @@ def _supplied(model: str, fitting: Sequence[MachineState]) -> Action:
         return order_of(model, keeping.id)
     if not fitting:
         return source_of(model)
-    first = fitting[0].id
-    return Action(
-        f"put {model} where the engine of {first} finds it, or give {first} a models folder (models.root)",
-        f"northstar machines show {first}",
-    )
+    return by_hand(model, fitting[0].id)
 
 
 def _cannot_be_had(model: ModelWhere) -> str:
@@ -142,6 +138,14 @@ def source_of(model: str) -> Action:
     """Say from where a model can be had."""
     return Action(
         f"say once for all jobs from where {model} can be had", f"northstar models add URL --name {shlex.quote(model)}"
+    )
+
+
+def by_hand(model: str, machine: str) -> Action:
+    """What brings a model to a machine that keeps no models folder, so that no order would."""
+    return Action(
+        f"put {model} where the engine of {machine} finds it, or give {machine} a models folder (models.root)",
+        f"northstar machines show {machine}",
     )
 
 
