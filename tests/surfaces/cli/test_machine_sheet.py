@@ -126,3 +126,11 @@ def test_a_machine_that_keeps_no_models_folder_is_shown_as_one(capsys: pytest.Ca
     assert "models keeps no models folder: nothing is fetched to it, its engines must have what jobs name" in shown
     _show(sheet())
     assert "models folder" not in capsys.readouterr().out
+
+
+def test_a_machine_whose_engines_are_out_is_not_shown_as_active(capsys: pytest.CaptureFixture[str]) -> None:
+    out = sheet(description=MachineDescription(takes_work=False, trouble="it died"))
+    _show(out)
+    assert "machine     m, out of work, since" in capsys.readouterr().out
+    assert as_document(out)["status"] == "out_of_work"
+    assert as_document(sheet(status="draining", description=out.description))["status"] == "draining"

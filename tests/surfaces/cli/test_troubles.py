@@ -183,3 +183,21 @@ def test_outputs_in_two_places_and_a_folder_of_several_hosts_are_told() -> None:
         shared.what == "brokers on h1, h2 keep outputs in file:///srv/outputs: a folder, which all of them must share"
     )
     assert seen(machine("m"), brokers=[folder]) == []
+
+
+def test_where_all_engines_are_out_one_is_to_be_looked_at_and_no_other_machine_invited() -> None:
+    """Another machine would cost money, and the one that is here would go on doing nothing."""
+    dead = MachineDescription(takes_work=False, trouble="picture takes no work now: it died")
+    out = [msgspec.structs.replace(machine(name), description=dead, parked=False) for name in ("m", "n")]
+    first, *others = seen(*out, lanes=[lane("picture", waiting=3)])
+    assert first == Trouble(
+        "3 jobs wait, and no machine takes work: of m, its engine is out: picture takes no work now: it died; "
+        "1 machine more takes none",
+        "northstar machines show m",
+    )
+    assert [trouble.command for trouble in others] == ["northstar machines show m", "northstar machines show n"]
+
+
+def test_a_machine_that_is_out_without_saying_why_is_a_trouble_too() -> None:
+    silent = msgspec.structs.replace(machine("m"), description=MachineDescription(takes_work=False))
+    assert seen(silent) == [Trouble("machine m: its engine is out", "northstar machines show m")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -14,10 +14,20 @@ if TYPE_CHECKING:
     from northstar.domain.requirements import RequirementClass
 
 
+#: How a machine stands: it takes work, it gets none because somebody drains it, or it takes none, most often because its engines are out.
+MachineStatus = Literal["active", "draining", "out_of_work"]
+
 #: Of what a machine says of its trouble a sentence quotes so much.
 _TROUBLE_CHARS = 300
 #: What a run takes where nobody has said it, seconds: the median of image jobs.
 ASSUMED_RUN_S = 20.0
+
+
+def status_of(*, is_active: bool, takes_work: bool) -> MachineStatus:
+    """Draining is somebody's will, and said first: it lasts when the engines are back."""
+    if not is_active:
+        return "draining"
+    return "active" if takes_work else "out_of_work"
 
 
 class MachineState(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +59,11 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
     def takes_work(self) -> bool:
         """Whether it may get a job at all: it is not draining, has slots, and some engine of it takes work."""
         return self.active and self.slots > 0 and self.description.takes_work
+
+    @property
+    def status(self) -> MachineStatus:
+        """How it stands."""
+        return status_of(is_active=self.active, takes_work=self.takes_work)
 
     @property
     def out_because(self) -> str:

@@ -59,7 +59,14 @@ def as_document(sheet: MachineSheet) -> dict[str, Any]:
         "engines": [msgspec.structs.asdict(engine) for engine in description.engines],
     }
     whole: dict[str, Any] = msgspec.structs.asdict(sheet)
-    return whole | {"description": said, "held": models}
+    return whole | {"status": _status(sheet), "description": said, "held": models}
+
+
+def _status(sheet: MachineSheet) -> str:
+    """As `machines list` says it: one whose engines are out is not active, though nobody drains it."""
+    from northstar.policy.routing.snapshot import status_of
+
+    return status_of(is_active=sheet.status == "active", takes_work=sheet.description.takes_work and sheet.slots > 0)
 
 
 def _show(sheet: MachineSheet) -> None:
@@ -89,7 +96,7 @@ def _show(sheet: MachineSheet) -> None:
 
 def _lines(sheet: MachineSheet) -> Iterator[tuple[str, str]]:
     said = sheet.description
-    yield "machine", f"{sheet.id}, {sheet.status}, since {moment(sheet.registered_ms)}"
+    yield "machine", f"{sheet.id}, {_status(sheet).replace('_', ' ')}, since {moment(sheet.registered_ms)}"
     waits = ", waits for work" if sheet.waits_for_work else ""
     yield "slots", f"{sheet.used} of {sheet.slots} busy{waits}"
     if sheet.vram_mb:

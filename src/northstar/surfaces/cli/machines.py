@@ -8,7 +8,7 @@ import typer
 
 from northstar.domain.amounts import memory
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
-from northstar.surfaces.cli.printing import console, counted, print_json, print_table
+from northstar.surfaces.cli.printing import console, counted, harmless, print_hint, print_json, print_table
 
 if TYPE_CHECKING:
     from northstar.config import Settings
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from northstar.store.cell import Cell
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
+
+#: Machines of which it is told why they take no work.
+_MOST_TOLD: Final = 3
 
 COLUMNS: Final = (
     "MACHINE",
@@ -44,14 +47,29 @@ def list_(
     if as_json:
         print_json({"machines": rows})
     else:
-        print_table(COLUMNS, map(machine_cells, rows))
+        _show(rows)
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    print_table(COLUMNS, map(machine_cells, rows))
+    _tell_who_is_out([row for row in rows if row["because"]])
+
+
+def _tell_who_is_out(rows: list[dict[str, Any]]) -> None:
+    """Why machines take no work, as far as they say; `northstar machines show` tells all of one."""
+    for row in rows[:_MOST_TOLD]:
+        print_hint(f"{row['id']} takes no work: {harmless(row['because'])}", style="yellow")
+        print_hint(f"  next: northstar machines show {row['id']}")
+    if (more := len(rows) - _MOST_TOLD) > 0:
+        print_hint(f"and {counted(more, 'machine')} more that {'takes' if more == 1 else 'take'} none", style="yellow")
 
 
 def machine_cells(row: dict[str, Any]) -> tuple[object, ...]:
     """A machine's row of the table."""
     pools, services, tags = (" ".join(row[name]) for name in ("pools", "services", "tags"))
     hardware = (row["gpu"] or "-", _memory(row["vram_mb"]), row["region"] or "-", price(row["price_usd_per_hour"]))
-    return row["id"], row["status"], row["slots"], row["busy"], pools, services, *hardware, tags or "-"
+    status = row["status"].replace("_", " ")
+    return row["id"], status, row["slots"], row["busy"], pools, services, *hardware, tags or "-"
 
 
 def _memory(vram_mb: int) -> str:
@@ -83,7 +101,9 @@ def rows_of(view: CellSnapshot) -> list[dict[str, Any]]:
         rows.append(
             {
                 "id": machine.id,
-                "status": "active" if machine.active else "draining",
+                "status": machine.status,
+                # Why it takes no work though nobody drains it; empty where it does.
+                "because": machine.out_because,
                 "slots": machine.slots,
                 "busy": machine.used,
                 "waits_for_work": machine.parked,

@@ -29,6 +29,7 @@ _COLOURS: Final = {
     "delayed": "magenta",
     "active": "green",
     "draining": "yellow",
+    "out of work": "yellow",
     "approved": "green",
     "open": "green",
     "waiting": "magenta",

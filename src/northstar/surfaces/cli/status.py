@@ -142,7 +142,9 @@ def _slots(machines: Sequence[dict[str, Any]]) -> str:
     if not machines:
         return "machines  none"
     busy, slots = sum(machine["busy"] for machine in machines), sum(machine["slots"] for machine in machines)
-    return f"machines  {len(machines)}, {busy} of {counted(slots, 'slot')} busy"
+    out = sum(machine["status"] == "out_of_work" for machine in machines)
+    idle = f"; {out} of them out of work" if out else ""
+    return f"machines  {len(machines)}, {busy} of {counted(slots, 'slot')} busy{idle}"
 
 
 def _show_history(state: HistoryState, *, behind: int) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from northstar.domain.requirements import RequirementClass
+from northstar.policy.routing.nobody_works import NobodyWorks, unserved, why_nobody_works
 from northstar.surfaces.cli.absent_machines import waiting_line
 from northstar.surfaces.cli.printing import counted, moment, span
 
@@ -98,51 +100,48 @@ def _of_pauses(seen: Seen) -> Iterator[Trouble]:
 
 def _of_waiting_jobs(seen: Seen) -> Iterator[Trouble]:
     """Jobs that wait for what is not here. That all machines are busy is no trouble."""
-    working = [machine for machine in seen.view.machines.values() if machine.takes_work]
-    if seen.waiting and not working:
-        wait = "waits" if seen.waiting == 1 else "wait"
-        yield _nobody_works(seen, f"{counted(seen.waiting, 'job')} {wait}, and")
+    nobody = why_nobody_works(seen.view, seen.given_up)
+    if seen.waiting and nobody is not None:
+        yield _nobody_works(nobody, f"{counted(seen.waiting, 'job')} {'waits' if seen.waiting == 1 else 'wait'}, and")
         return
-    profiles = {machine.profile for machine in working}
-    unserved = [lane for lane in seen.lanes if lane.waiting and not _served(lane, profiles, seen.view)]
-    for lane in unserved[:_MOST]:
+    stuck = unserved([(lane, _asked(lane)) for lane in seen.lanes if lane.waiting], seen.view)
+    for lane in stuck[:_MOST]:
         waits = "waits" if lane.waiting == 1 else "wait"
         job = seen.first_waiting.get(lane.key)
         yield Trouble(
             f"{counted(lane.waiting, 'job')} {waits} in pool {lane.pool} for what no machine here can do",
             f"northstar explain {job}" if job else "northstar jobs list --in waiting",
         )
-    if len(unserved) > _MOST:
-        jobs = sum(lane.waiting for lane in unserved[_MOST:])
+    if len(stuck) > _MOST:
+        jobs = sum(lane.waiting for lane in stuck[_MOST:])
         yield Trouble(
-            f"and {counted(jobs, 'job')} more in {counted(len(unserved) - _MOST, 'lane')} that no machine here serves",
+            f"and {counted(jobs, 'job')} more in {counted(len(stuck) - _MOST, 'lane')} that no machine here serves",
             "northstar jobs list --in waiting",
         )
 
 
-def _nobody_works(seen: Seen, begin: str) -> Trouble:
-    """The shortest way to a machine that takes work: one that drains, one of this host that was given up, or another one."""
-    draining = sorted(machine.id for machine in seen.view.machines.values() if not machine.active)
-    if draining:
-        which = draining[0] if len(draining) == 1 else f"{draining[0]} and {len(draining) - 1} more"
-        told = f"{begin} no machine takes work: {which} {'drains' if len(draining) == 1 else 'drain'}"
-        return Trouble(told, f"northstar machines drain {draining[0]} --undo")
-    if seen.given_up:
-        gone = seen.given_up[0]
-        return Trouble(f"{begin} no machine is here: {gone.name} was given up", f"northstar explain {gone.name}")
-    here = "no machine takes work" if seen.view.machines else "no machine is here"
-    return Trouble(f"{begin} {here}", "northstar machines invite")
+def _asked(lane: LaneCount) -> RequirementClass:
+    return msgspec.json.decode(lane.key, type=tuple[RequirementClass, list[Any]])[0]
 
 
-def _served(lane: LaneCount, profiles: set[str], view: CellSnapshot) -> bool:
-    """Whether a machine that takes work could run its jobs; one that this version cannot read is given the benefit of the doubt."""
-    from northstar.domain.requirements import RequirementClass
-    from northstar.policy.routing.fit import decide_fit
-
-    wanted = msgspec.json.decode(lane.key, type=tuple[RequirementClass, list[Any]])[0]
-    return any(
-        name not in view.profiles or decide_fit(view.profiles[name], wanted, view.node_sets).fits for name in profiles
-    )
+def _nobody_works(nobody: NobodyWorks, begin: str) -> Trouble:
+    first, more = nobody.machine, f" and {nobody.count - 1} more" if nobody.count > 1 else ""
+    match nobody.remedy:
+        case "undrain":
+            told = f"{begin} no machine takes work: {first}{more} {'drain' if more else 'drains'}"
+            return Trouble(told, f"northstar machines drain {first} --undo")
+        case "mend":
+            others = (
+                f"; {counted(nobody.count - 1, 'machine')} more {'takes' if nobody.count == 2 else 'take'} none"
+                if more
+                else ""
+            )
+            told = f"{begin} no machine takes work: of {first}, {nobody.because}{others}"
+            return Trouble(told, f"northstar machines show {first}")
+        case "start_again":
+            return Trouble(f"{begin} no machine is here: {first} was given up", f"northstar explain {first}")
+        case "invite":
+            return Trouble(f"{begin} no machine is here", "northstar machines invite")
 
 
 def _of_machines(seen: Seen) -> Iterator[Trouble]:
@@ -159,9 +158,10 @@ def _of_machines(seen: Seen) -> Iterator[Trouble]:
         yield Trouble(f"machine {name} drains: it takes no new work", f"northstar machines drain {name} --undo")
     if len(draining) > _MOST:
         yield Trouble(f"and {counted(len(draining) - _MOST, 'machine')} more that drain", "northstar machines list")
-    ailing = [machine for machine in machines if machine.description.trouble]
+    ailing = [machine for machine in machines if machine.description.trouble or machine.out_because]
     for machine in ailing[:_MOST]:
-        yield Trouble(f"machine {machine.id}: {machine.description.trouble}", f"northstar machines show {machine.id}")
+        said = machine.description.trouble or machine.out_because
+        yield Trouble(f"machine {machine.id}: {said}", f"northstar machines show {machine.id}")
     if len(ailing) > _MOST:
         yield Trouble(f"and {counted(len(ailing) - _MOST, 'machine')} more with a trouble", "northstar machines list")
     if seen.waiting_machines:
