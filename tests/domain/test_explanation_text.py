@@ -439,3 +439,7 @@ def test_of_a_machine_that_fetches_nothing_the_decision_says_whose_affair_its_mo
         "a would have had it done first, in about 52 s (for models that its engine does not name 42 s, run 10 s); "
         "it keeps no models folder, so its engine must have the models itself"
     ) in told(job(decision=decision))
+
+
+def test_a_deadline_that_has_passed_is_no_longer_ahead() -> None:
+    assert "deadline" not in told(job(status=JobStatus.EXPIRED, start_by_ms=NOW_MS - 1, finished_ms=NOW_MS))

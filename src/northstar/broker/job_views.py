@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.domain.expiry_text import expiry_sentence
 from northstar.domain.jobs import JobBody, JobStatus, JobView
 
 if TYPE_CHECKING:
@@ -36,7 +37,13 @@ def view_of(job: InspectedJob) -> JobView:
         machine=record.machine,
         lane_key=job.lane_key,
         error_code=record.error_code,
-        error_message=record.error_message,
+        error_message=expiry_sentence(
+            record.error_code,
+            record.error_message,
+            submitted_ms=record.submitted_ms,
+            start_by_ms=record.start_by_ms,
+            finish_by_ms=record.finish_by_ms,
+        ),
         body=msgspec.json.decode(job.body, type=JobBody) if job.body else None,
         result=msgspec.json.decode(job.result) if job.result else None,
     )

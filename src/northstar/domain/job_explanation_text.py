@@ -180,7 +180,7 @@ def _turn(job: JobExplanation) -> Iterator[Line]:
             yield Line("overdue", f"not yet; in {length(left)} nothing younger may go before it on a machine that fits")
         else:
             yield Line("overdue", f"for {length(-left)}: nothing younger goes before it on a machine that fits")
-    if job.start_by_ms and not job.started_ms:
+    if job.start_by_ms and not job.started_ms and not job.finished_ms:
         yield Line("deadline", f"is given up unless it starts by {moment(job.start_by_ms)}")
     if job.finish_by_ms and not job.finished_ms:
         yield Line("deadline", f"is given up unless it ends by {moment(job.finish_by_ms)}")

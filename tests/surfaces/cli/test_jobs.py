@@ -410,3 +410,16 @@ def test_status_joins_jobs_lanes_and_machines(running: Northstar) -> None:
     for_people = running.run("status").out
     assert "cell default at " in for_people
     assert "local" in for_people
+
+
+def test_a_job_that_nobody_began_in_time_says_by_when_it_was_to_start(running: Northstar) -> None:
+    """Whoever set the deadline may be somebody else than who reads that it has passed."""
+    late = {"id": "late-1", "service": "copy", "pool": "heavy", "payload": {}, "start_within_s": 0.2}
+    told = "NS_NOT_STARTED_IN_TIME: it was to start within 0.2 s of its submission (start_within_s), by 20"
+    waited = running.run("submit", "-", "--wait", stdin=json.dumps(late))
+    assert (waited.code, told in waited.out + waited.err) == (1, True)
+    assert told in running.run("jobs", "show", "late-1").out
+    explained = running.run("explain", "late-1").out
+    assert told in explained
+    assert "is given up unless" not in explained
+    assert running.good("jobs", "show", "late-1")["error_message"].startswith("it was to start within 0.2 s")
