@@ -64,7 +64,9 @@ def test_an_idle_machine_says_why(running: Northstar) -> None:
 def test_a_model_that_is_nowhere_says_so_when_it_is_asked_for_as_a_model(running: Northstar) -> None:
     shown = running.run("explain", "flux.safetensors", "--model").out
     assert "model     flux.safetensors: no machine holds it" in shown
-    assert "northstar machines fetch local flux.safetensors --from URL --sha256 HEX\n" in shown
+    assert "northstar models add URL --name flux.safetensors\n" in shown
+    assert "northstar machines fetch" not in shown, "the machine of this North Star keeps no models folder"
+    assert "not on    local: keeps no models folder, so its engine must have it itself" in shown
 
 
 def test_commands_to_type_mean_the_same_north_star_as_the_one_that_told_of_them(running: Northstar) -> None:
@@ -82,12 +84,14 @@ def test_commands_to_type_mean_the_same_north_star_as_the_one_that_told_of_them(
     )
     place = ("--data-dir", str(running.data_dir), "--config", str(running.folder / "northstar.toml"))
     shown = running.run("explain", "xl", "--model", *place).out
-    command = f"northstar machines fetch --config {place[3]} --data-dir {place[1]} local xl.safetensors"
-    no_disk = "it tells of no disk for models, and may keep none"
-    assert f"to do     let local fetch xl.safetensors ({no_disk}): {command}\n" in shown
+    command = f"northstar machines show --config {place[3]} --data-dir {place[1]} local"
+    by_hand = "put xl.safetensors where the engine of local finds it, or give local a models folder (models.root)"
+    assert f"to do     {by_hand}: {command}\n" in shown
     assert "xl is another name of xl.safetensors" in shown
-    ordered = running.run(*shlex.split(command)[1:], NORTHSTAR_CONFIG="", NORTHSTAR_DATA_DIR="/nowhere")
-    assert ordered.code == 0, ordered
+    looked = running.run(*shlex.split(command)[1:], NORTHSTAR_CONFIG="", NORTHSTAR_DATA_DIR="/nowhere")
+    assert looked.code == 0, looked
+    ordered = running.run("machines", "fetch", "local", "xl.safetensors")
+    assert ordered.err.startswith("NS_MACHINE_KEEPS_NO_MODELS: machine local keeps no models folder")
     running.good("models", "remove", "xl.safetensors", "--yes")
 
 
