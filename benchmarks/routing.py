@@ -131,14 +131,14 @@ def _run(routed: Routed, request: JobRequest, rng: random.Random) -> FinishedRun
     )
 
 
-def need_of(router: Router, routed: Routed) -> JobNeed:
+def need_of(routed: Routed) -> JobNeed:
     """What decides the machine, as the submitter ranks machines for the lane."""
     request = routed.resolved.request
     lane, expected_s = request.lane(), request.expected_s or ASSUMED_RUN_S
     return JobNeed(
         wanted=read_class(lane.requirement_class),
         models=read_anchors(lane.anchors),
-        run_s={name: expected_s * pace for name, pace in router.paces_of(routed).factors.items()},
+        run_s={name: expected_s * pace for name, pace in routed.paces.factors.items()},
         run_elsewhere_s=expected_s,
     )
 
@@ -153,7 +153,7 @@ def measured(scene: Scene) -> Figures:
     _, decision_s = _timed(lambda: _decide(warm, scene.jobs, index))
     _, by_lane_s = _timed(lambda: _decide_by_lane(warm, scene, index))
     routed = [warm.route(request, key=str(number)) for number, request in enumerate(scene.jobs)]
-    needs = [need_of(warm, one) for one in routed]
+    needs = [need_of(one) for one in routed]
     _, machine_s = _timed(lambda: [index.best(need) for need in needs])
     jobs = len(scene.jobs)
     read_s, needs_s, estimates_s = _parts(scene)
@@ -171,7 +171,7 @@ def measured(scene: Scene) -> Figures:
 
 def _decide(router: Router, jobs: Sequence[JobRequest], index: FleetIndex) -> None:
     for number, request in enumerate(jobs):
-        index.best(need_of(router, router.route(request, key=str(number))))
+        index.best(need_of(router.route(request, key=str(number))))
 
 
 def _decide_by_lane(router: Router, scene: Scene, index: FleetIndex) -> None:
@@ -190,7 +190,7 @@ def _decide_by_lane(router: Router, scene: Scene, index: FleetIndex) -> None:
                 index=index,
                 run_s=request.expected_s,
                 terms=router.ranking_terms(),
-                paces=router.paces_of(routed),
+                paces=routed.paces,
             )
 
 
@@ -234,7 +234,7 @@ def wrong_choices(scene: Scene) -> int:
     index, snapshot, router = FleetIndex(scene.fleet), scene.fleet, scene.router()
     wrong = 0
     for number, request in enumerate(scene.jobs[:_COMPARED]):
-        job = need_of(router, router.route(request, key=str(number)))
+        job = need_of(router.route(request, key=str(number)))
         fitting = {
             name
             for name, profile in snapshot.profiles.items()

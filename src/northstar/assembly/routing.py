@@ -17,11 +17,12 @@ from northstar.assembly.session import new_id
 from northstar.assembly.tenancy import seed_terms, tell_difference
 from northstar.broker.catalogue_view import CatalogueView
 from northstar.broker.deployment import Deployer
+from northstar.broker.estimates import Estimates
 from northstar.broker.learned_summary import LearnedSummary
 from northstar.broker.pool_models import PoolModels
 from northstar.broker.pools_in_force import PoolsInForce
 from northstar.broker.rerouting import Rerouter
-from northstar.broker.routing import Estimates, Router
+from northstar.broker.routing import Router
 from northstar.broker.terms_in_force import TermsInForce, TermsUnreadable
 from northstar.config import Settings
 from northstar.config.pools import load_pools

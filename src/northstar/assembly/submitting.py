@@ -1,4 +1,4 @@
-"""A client's way to a cell by which jobs are routed: what `northstar submit` uses."""
+"""A client's way to a cell by which jobs are routed: what `northstar submit` and `northstar dead replay` use."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from northstar.assembly.missing import missing_machines
 from northstar.assembly.routing import declare_places, routing_parts
 from northstar.assembly.session import Session, new_id, session
 from northstar.assembly.tenancy import check_terms
+from northstar.broker.dead_letters import DeadLetters
 from northstar.broker.submission import Submitter
 from northstar.config import Settings
 
@@ -43,3 +44,16 @@ async def routing_session(settings: Settings) -> AsyncIterator[SubmittingSession
             missing=missing,
         )
         yield SubmittingSession(cell=plain.cell, settings=plain.settings, submitter=submitter)
+
+
+@asynccontextmanager
+async def replaying(settings: Settings) -> AsyncIterator[DeadLetters]:
+    """The cell's dead letters, which go back to work within today's terms, to machines that are ranked as for a job that is submitted.
+
+    Raises:
+        NotRunning: there is no server. UrlInvalid: its address cannot be understood. InvalidPools: the file of pools cannot be used.
+    """
+    async with session(settings) as plain, learned_durations(plain) as estimates:
+        parts = await routing_parts(settings, plain.cell, estimates=estimates)
+        await declare_places(plain.cell, parts, by="replay")
+        yield DeadLetters(plain.cell, new_nonce=new_id, router=parts.router())

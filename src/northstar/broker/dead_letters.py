@@ -16,6 +16,7 @@ from northstar.store.snapshots import read_snapshot
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from northstar.broker.routing import Router
     from northstar.store.cell import Cell
     from northstar.store.messages import InspectedJob, Outcome, WantedLane
 
@@ -57,10 +58,18 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadLetters:
-    """The dead letters of one cell. `new_nonce` gives random text."""
+    """The dead letters of one cell. `new_nonce` gives random text; by `router` they go back to work, as for `StoredLanes`."""
 
-    def __init__(self, cell: Cell, *, new_nonce: Callable[[], str], rule: PatienceRule | None = None) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        new_nonce: Callable[[], str],
+        rule: PatienceRule | None = None,
+        router: Router | None = None,
+    ) -> None:
         self._cell = cell
+        self._router = router
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()
 
@@ -94,7 +103,7 @@ class DeadLetters:
         """Send them back to work with their counters at zero, 500 a call; gives, for each, None or why not.
 
         Raises:
-            CellFull, EventsBacklog, UnknownWord: nothing of that chunk was replayed; chunks before it were.
+            CellFull, EventsBacklog, UnknownWord, TermsUnreadable: nothing of that chunk was replayed; chunks before it were.
         """
         outcomes: dict[str, QueueRefusal | None] = {}
         for first in range(0, len(job_ids), CHUNK):
@@ -109,8 +118,8 @@ class DeadLetters:
 
     async def _lanes(self, jobs: Sequence[InspectedJob]) -> dict[str, WantedLane]:
         """Each job's lane, of the pool in which it waited last: the lane itself may be gone by now."""
-        lanes = StoredLanes(await read_snapshot(self._cell.client, self._cell.keys), self._rule)
-        return {job.id: lanes.of(job.body, job.decision) for job in jobs}
+        lanes = StoredLanes(await read_snapshot(self._cell.client, self._cell.keys), self._rule, self._router)
+        return {job.id: lanes.of(job.body, job.decision, tenant=job.record.tenant) for job in jobs}
 
 
 def _body(job: InspectedJob) -> JobBody:

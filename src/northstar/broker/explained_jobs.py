@@ -19,10 +19,11 @@ from northstar.policy.routing.coming import on_their_way
 from northstar.policy.routing.explain_fit import in_nearest_pool
 from northstar.policy.routing.explain_machines import Wait, grouped, reasons_of
 from northstar.policy.routing.explain_model import where_of
-from northstar.policy.routing.explain_remedies import standstill_of
+from northstar.policy.routing.explain_remedies import for_barred, standstill_of
+from northstar.policy.routing.fit import EXCLUDED
 from northstar.policy.routing.pool_entry import PoolEntry
 from northstar.store.cell_limits import read_limits
-from northstar.store.lane_waits import count_placed, read_lane_waits
+from northstar.store.lane_waits import count_placed, read_lane_waits, read_ranked
 from northstar.store.model_fetches import read_model_fetches
 
 if TYPE_CHECKING:
@@ -131,7 +132,13 @@ class JobExplainer:
         needs, fetching = body.requires.models, [fetch.model for fetch in told.fetches]
         service, known = wait.wanted.service, await self._known(needs)
         models = where_of(needs, fitting, fetching=fetching, service=service, known=known, others=others)
-        told = msgspec.structs.replace(told, machines=grouped(reasons, snapshot), models=tuple(models))
+        told = msgspec.structs.replace(
+            told, machines=grouped(reasons, snapshot, ranked=wait.ranked), models=tuple(models)
+        )
+        if wait.wanted.is_barred:
+            because = (told.decision.unservable if told.decision is not None else "") or EXCLUDED
+            told = _because(told, because)
+            return msgspec.structs.replace(told, unservable=because, actions=for_barred(told.id, told.tenant))
         missing = MissingMachines() if any(one.takes_work for one in fitting) else await self._missing.look(snapshot)
         pools = () if fitting or told.decision is None else told.decision.only_lacks_machines
         if coming := on_their_way(wait.wanted, missing.coming, snapshot, pools=pools):
@@ -186,6 +193,8 @@ class JobExplainer:
             oldest_ms=waits[lane.id].oldest_ms if lane.id in waits else submitted_ms,
             overdue_ms=overdue_ms,
             placed=await count_placed(self._cell.client, self._cell.keys, lane.id),
+            ranked=tuple(await read_ranked(self._cell.client, self._cell.keys, lane.id)),
+            paces=self._places.paces,
             ahead=0 if place is None else place.position - 1 + place.ahead_elsewhere,
             pauses=pauses,
         )

@@ -122,7 +122,9 @@ class Explainer:
         limits = await read_limits(self._cell.client, self._cell.keys)
         lanes = sorted((lane for lane in snapshot.lanes.values() if lane.waits), key=lane_order)
         waits = await self._waits(lanes)
-        demand = Demand(now_ms=now_ms, overdue_ms=limits.overdue_ms, lanes=waits, pauses=pauses)
+        demand = Demand(
+            now_ms=now_ms, overdue_ms=limits.overdue_ms, lanes=waits, pauses=pauses, paces=self._places.paces
+        )
         idle = idleness_of(
             state,
             demand,

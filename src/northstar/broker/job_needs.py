@@ -121,7 +121,7 @@ class JobNeeds:
             declared=found.declared,
             need_notes=found.notes,
             notes=tuple(notes),
-            main_model=_main_model(requires, workload),
+            main_model=main_model(requires, workload),
             capacity=self._capacity(request, requires),
             is_experimental=any(model.experimental for model in models),
             speciality=next((model.speciality for model in models if model.speciality), None),
@@ -187,7 +187,8 @@ class JobNeeds:
         return self.fleet.of(read_class(lane.requirement_class), wanted)
 
 
-def _main_model(requires: Requirements, workload: Workload) -> str:
+def main_model(requires: Requirements, workload: Workload) -> str:
+    """The model by which a job's time is looked up: the largest that is no adapter; empty where it has none."""
     anchors = [need for need in requires.models if need.is_anchor] or list(requires.models)
     if anchors:
         return max(anchors, key=lambda need: need.size_bytes).name

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from northstar.domain.jobs import JobStatus
 from northstar.domain.queue_place import QueuePlace
 from northstar.policy.routing.eta import expected_wait_s, fit_slots, shared_lanes, why_nobody
+from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot
 from northstar.store.latest import read_latest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.snapshot import LaneState
     from northstar.store.cell import Cell
     from northstar.store.messages import InspectedJob
@@ -34,8 +36,16 @@ class QueuePlaces:
     """Places in one cell. What many jobs share (machines, pauses, times of recent runs) is read at most every `view_s` seconds."""
 
     def __init__(
-        self, cell: Cell, *, monotonic: Callable[[], float], view_s: float = 1.0, rule: PatienceRule | None = None
+        self,
+        cell: Cell,
+        *,
+        monotonic: Callable[[], float],
+        view_s: float = 1.0,
+        rule: PatienceRule | None = None,
+        paces: GpuPaces = NO_PACES,
     ) -> None:
+        """`paces` are those of the plans that rank the machines; without them all GPUs count alike."""
+        self.paces = paces
         self._cell = cell
         self._reader = CellReader(cell.client, cell.keys)
         self._monotonic = monotonic
@@ -84,7 +94,9 @@ class QueuePlaces:
             order=job.record.order,
             job_id=job.id,
         )
-        slots = fit_slots(lane, wanted, self._view, self._rule, waited_ms=now_ms - job.record.submitted_ms)
+        slots = fit_slots(
+            lane, wanted, self._view, self._rule, waited_ms=now_ms - job.record.submitted_ms, paces=self.paces
+        )
         ahead = before + sum(elsewhere)
         why = self._paused(wanted.pool)
         eta_s = None

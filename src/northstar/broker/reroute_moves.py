@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from northstar.broker.routed import Routed
 from northstar.broker.wanted_lanes import wanted_lane
+from northstar.domain.refusals import UnknownWord
+from northstar.domain.requirements import LaneKey
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.messages import Rerouted
 from northstar.telemetry import logger
@@ -13,17 +18,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from northstar.broker.deployment import Deployer
-    from northstar.broker.routed import Routed
     from northstar.broker.routing import Router
     from northstar.policy.routing.fleet_index import FleetIndex
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState
     from northstar.store.cell import Cell
     from northstar.store.messages import WantedLane
 
-#: A job by its id, and where it belongs now.
-Move: TypeAlias = "tuple[str, Routed]"
-
 log = logger(__name__)
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """A waiting job, the lane where it belongs now, and why: what whoever watches it is told."""
+
+    job: str
+    lane: LaneKey
+    because: str
+    #: As it is stored; empty: what is stored with the job stays.
+    decision: str = ""
+    #: How it was routed, by which machines are ranked for it and models brought; None: it was only taken from where it may not wait.
+    routed: Routed | None = None
+    #: Where it goes while the cell does not know a word that its lane asks for, if it may not stay; None: it stays.
+    meanwhile: Move | None = None
+
+    @classmethod
+    def of(cls, job: str, routed: Routed) -> Move:
+        """To where it was routed, for the reason of that."""
+        lane, decision = routed.resolved.request.lane(), routed.decision
+        return cls(job=job, lane=lane, because=decision.because, decision=routed.stored(), routed=routed)
 
 
 class RerouteMoves:
@@ -52,14 +73,12 @@ class RerouteMoves:
         reasons: dict[str, list[Move]] = {}
         wanted: dict[str, WantedLane] = {}
         for move in moves:
-            _, routed = move
-            reasons.setdefault(routed.decision.because, []).append(move)
-            key = _lane_of(routed)
-            if key not in wanted:
-                wanted[key] = self._wanted_lane(routed, index)
+            reasons.setdefault(move.because, []).append(move)
+            if move.lane.key not in wanted:
+                wanted[move.lane.key] = self._wanted_lane(move, lane, index)
         moved = 0
         for because, alike in reasons.items():
-            moved += await self._commit_alike(lane, alike, wanted, because=because, snapshot=index.snapshot)
+            moved += await self._commit_alike(lane, alike, wanted, because=because, index=index)
         return moved
 
     async def _commit_alike(
@@ -69,44 +88,48 @@ class RerouteMoves:
         wanted: Mapping[str, WantedLane],
         *,
         because: str,
-        snapshot: CellSnapshot,
+        index: FleetIndex,
     ) -> int:
-        first: dict[str, Routed] = {}
-        for _, routed in moves:
-            first.setdefault(_lane_of(routed), routed)
+        first: dict[str, Move] = {}
+        for move in moves:
+            first.setdefault(move.lane.key, move)
         numbers = {key: at for at, key in enumerate(first, start=1)}
         lanes = [wanted[key] for key in first]
         jobs = [
-            Rerouted(id=job_id, from_=lane.id, lane=numbers[_lane_of(routed)], decision=routed.stored())
-            for job_id, routed in moves
+            Rerouted(id=move.job, from_=lane.id, lane=numbers[move.lane.key], decision=move.decision) for move in moves
         ]
-        outcomes = await self._cell.reroute(jobs, lanes=lanes, because=because, nonce=self._new_nonce())
+        try:
+            outcomes = await self._cell.reroute(jobs, lanes=lanes, because=because, nonce=self._new_nonce())
+        except UnknownWord as exc:
+            instead = [move.meanwhile for move in moves if move.meanwhile is not None]
+            if not instead:
+                raise
+            log.warning("terms_ask_for_an_unknown_word", cell=self._cell.name, code=exc.code, error=str(exc))
+            lanes_of = {move.lane.key: self._wanted_lane(move, lane, index) for move in instead}
+            because = instead[0].because
+            return await self._commit_alike(lane, instead, lanes_of, because=because, index=index)
         moved = sum(outcome.word == "ok" for outcome in outcomes)
         if moved:
             log.info("jobs_rerouted", cell=self._cell.name, jobs=moved, lane=lane.id, because=because)
-            await self._deploy(list(first.values()), lanes, snapshot)
+            await self._deploy(list(first.values()), lanes, index.snapshot)
         return moved
 
-    async def _deploy(self, routed: Sequence[Routed], lanes: Sequence[WantedLane], snapshot: CellSnapshot) -> None:
+    async def _deploy(self, moves: Sequence[Move], lanes: Sequence[WantedLane], snapshot: CellSnapshot) -> None:
         """Have models brought to where jobs go now, as at submit: what was ordered for them elsewhere helps nobody there."""
         if self._deployer is None:
             return
-        for one, lane in zip(routed, lanes, strict=True):
-            if one.deploys:
-                await self._deployer.bring(one, [placement.machine for placement in lane.placements], snapshot)
+        for move, lane in zip(moves, lanes, strict=True):
+            if move.routed is not None and move.routed.deploys:
+                await self._deployer.bring(move.routed, [placement.machine for placement in lane.placements], snapshot)
 
-    def _wanted_lane(self, routed: Routed, index: FleetIndex) -> WantedLane:
-        request = routed.resolved.request
+    def _wanted_lane(self, move: Move, lane: LaneState, index: FleetIndex) -> WantedLane:
+        routed = move.routed
         return wanted_lane(
-            request.lane(),
+            move.lane,
             index.snapshot,
             self._rule,
             index=index,
-            run_s=request.expected_s,
+            run_s=lane.run_s if routed is None else routed.resolved.request.expected_s,
             terms=self._router.ranking_terms(),
-            paces=self._router.paces_of(routed),
+            paces=None if routed is None else routed.paces,
         )
-
-
-def _lane_of(routed: Routed) -> str:
-    return routed.resolved.request.lane().key

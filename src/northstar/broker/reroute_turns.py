@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from northstar.store.lane_waits import read_jobs_after
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import TracebackType
 
+    from northstar.store.cell import Cell
     from northstar.store.keys import CellKeys
     from northstar.store.valkey import ValkeyClient
 
@@ -54,6 +55,13 @@ class JobsTurn:
             self._turns.goes_on_after(self._lane, self._places[job])
 
 
+class _Pausing(NamedTuple):
+    """Where among jobs that pause the next turn begins: the place after which a page is read, and the job of it that was the last to be looked at."""
+
+    after: str = ""
+    seen: str = ""
+
+
 class Turns:
     """Of one cell: round about over its lanes, and in each lane round about over its jobs."""
 
@@ -63,6 +71,7 @@ class Turns:
         self._last_lane = ""
         #: Lane -> the place in it after which the next turn begins; none: at its beginning.
         self._places: dict[str, bytes] = {}
+        self._pausing = self._pausing_now = _Pausing()
 
     def lanes(self, waiting: Collection[str], *, count: int) -> list[str]:
         """At most so many lanes, those after the one that was looked at last. What is remembered of lanes that have gone is forgotten."""
@@ -84,6 +93,19 @@ class Turns:
         else:
             self._places[lane] = found[-1][1]
         return JobsTurn(self, lane, found)
+
+    async def pausing(self, cell: Cell, *, count: int) -> list[str]:
+        """The next jobs of the cell, of at most so many, that pause after a failed attempt; after the last ones the first again. Raises Unavailable."""
+        found = await cell.list_jobs("delayed", after=self._pausing.after, count=count)
+        ids = found.jobs
+        if self._pausing.seen in ids:
+            ids = ids[ids.index(self._pausing.seen) + 1 :]
+        self._pausing, self._pausing_now = _Pausing(found.after), self._pausing
+        return ids
+
+    def pausing_ends_at(self, job: str) -> None:
+        """The look ended after this one of them: the next turn begins there, and looks at those of the same page that are left."""
+        self._pausing = _Pausing(self._pausing_now.after, job)
 
     def goes_on_after(self, lane: str, place: bytes) -> None:
         """The next turn of the lane begins after this place."""

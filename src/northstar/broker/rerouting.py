@@ -1,8 +1,8 @@
-"""Waiting jobs whose pool cannot have them any more go where somebody can; those that waited elsewhere go home when their pool can.
+"""Waiting jobs whose pool cannot have them any more go where somebody can, those that waited elsewhere home, and none stays against its terms.
 
 Routing decides at submit by the fleet of that moment. Machines go and come, and nobody submits a job twice, so from time to time
 the same decision is taken again for jobs that wait where nobody serves them, or wait away from the pool that the matrix wants.
-Jobs that were promised a pool, or asked for one, stay.
+Jobs that were promised a pool, or asked for one, stay; but nobody stays where the terms of its tenant forbid it by now (`NarrowedTerms`).
 
 A round is bounded: so many lanes, so many jobs of each, and so much processor time. The next one goes on where it ended, lane by lane and,
 in each lane, job by job, so that every waiting job has its turn however many there are.
@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from northstar.broker.asked_again import asked_again
 from northstar.broker.decisions import read_decision
-from northstar.broker.reroute_moves import RerouteMoves
+from northstar.broker.narrowed_terms import NarrowedTerms
+from northstar.broker.reroute_moves import Move, RerouteMoves
 from northstar.broker.reroute_turns import ProcessorTime, Turns
+from northstar.domain.decisions import NAMED
 from northstar.domain.errors import NorthstarError
-from northstar.domain.jobs import UNROUTED, JobBody, JobRequest, JobStatus
+from northstar.domain.jobs import UNROUTED, JobBody, JobStatus
 from northstar.domain.pools import UNIFORM
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.pool_capacity import FleetCapacity
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
 
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.deployment import Deployer
-    from northstar.broker.reroute_moves import Move
     from northstar.broker.routed import Routed
     from northstar.broker.routing import Router
     from northstar.domain.decisions import RoutingDecision
@@ -53,8 +55,6 @@ SERVED_PER_LANE: Final = 50
 BUDGET_S: Final = 0.2
 #: Bodies that are read at once; they may be large.
 _AT_ONCE: Final = 25
-#: The matrix's row of jobs whose submitter named the pool.
-_ASKED: Final = "asked"
 #: Its row while pools are switched off.
 _SWITCHED_OFF: Final = "uniform"
 
@@ -65,7 +65,14 @@ class _Round(msgspec.Struct, kw_only=True):
     snapshot: CellSnapshot
     served: frozenset[str]
     time: ProcessorTime
+    terms: NarrowedTerms
     index: FleetIndex | None = None
+
+    def may_not_stay(self, job: InspectedJob) -> bool:
+        """Whether its tenant's terms forbid it where it waits, or it waits there because it may run nowhere."""
+        lane = self.snapshot.lanes.get(job.record.lane)
+        wanted = None if lane is None else self.snapshot.classes.get(lane.requirement_class)
+        return self.terms.concerns(job.record.tenant, wanted)
 
 
 class Rerouter:
@@ -114,7 +121,8 @@ class Rerouter:
         """One round; gives how many jobs wait elsewhere now. Raises Unavailable."""
         snapshot = await self._reader.snapshot()
         waiting = {lane.id: lane for lane in snapshot.lanes.values() if lane.waits}
-        if not waiting:
+        terms = NarrowedTerms(self._router)
+        if not waiting and not terms.limits_anybody:
             return 0
         if self._catalogue is not None:
             await self._catalogue.current()
@@ -122,8 +130,9 @@ class Rerouter:
             snapshot=snapshot,
             served=_served(snapshot),
             time=ProcessorTime(self._budget_s, self._processor_s),
+            terms=terms,
         )
-        moved = 0
+        moved = await self._look_at_pausing(looking) if terms.limits_anybody else 0
         for name in self._turns.lanes(waiting, count=LANES_PER_ROUND):
             if looking.time.is_spent:
                 break
@@ -138,11 +147,10 @@ class Rerouter:
         first = await read_first_jobs(self._cell.client, self._cell.keys, lane.id, count=_AT_ONCE)
         ids = list(dict.fromkeys([*turn.ids, *first]))
         if is_served and ids:
-            # Where jobs are at home and served, which is mostly so, nobody reads their bodies.
-            away = {
-                job.id for job in (await self._cell.inspect(ids, decisions=True)).jobs if self._is_away(job, looking)
-            }
-            ids = [job for job in ids if job in away]
+            # Where jobs are at home, served and within their terms, which is mostly so, nobody reads their bodies.
+            jobs = (await self._cell.inspect(ids, decisions=True)).jobs
+            closely = {job.id for job in jobs if self._is_in_the_wrong_place(job, looking)}
+            ids = [job for job in ids if job in closely]
         moves: list[Move] = []
         for at in range(0, len(ids), _AT_ONCE):
             jobs = (await self._cell.inspect(ids[at : at + _AT_ONCE], bodies=True, decisions=True)).jobs
@@ -150,7 +158,7 @@ class Rerouter:
                 await self._see(looking)
             for job in jobs:
                 with looking.time:
-                    move = self._move(job, lane, is_served=is_served)
+                    move = self._move(job, lane, looking, is_served=is_served)
                 if move is not None:
                     moves.append(move)
                 if looking.time.is_spent:
@@ -173,24 +181,56 @@ class Rerouter:
         looking.index = index
         self._router.decide_by(capacity, index)
 
-    def _is_away(self, job: InspectedJob, looking: _Round) -> bool:
+    async def _look_at_pausing(self, looking: _Round) -> int:
+        """The next jobs of the cell that pause after a failed attempt: they come back to their lanes when nobody looks."""
+        ids = await self._turns.pausing(self._cell, count=_AT_ONCE)
+        found = (await self._cell.inspect(ids)).jobs if ids else []
         with looking.time:
-            return _is_away(read_decision(job.decision))
+            closely = [job.id for job in found if looking.may_not_stay(job)]
+        moves: dict[str, list[Move]] = {}
+        for job in (await self._cell.inspect(closely, bodies=True, decisions=True)).jobs if closely else []:
+            if looking.index is None:
+                await self._see(looking)
+            lane = looking.snapshot.lanes.get(job.record.lane)
+            if lane is None or job.record.status != JobStatus.DELAYED:
+                continue
+            with looking.time:
+                move = self._within_terms(job, lane, looking)
+            if move is not None:
+                moves.setdefault(lane.id, []).append(move)
+            if looking.time.is_spent:
+                self._turns.pausing_ends_at(job.id)
+                break
+            await asyncio.sleep(0)
+        return sum([await self._commit(looking.snapshot.lanes[lane], some, looking) for lane, some in moves.items()])
 
-    def _move(self, job: InspectedJob, lane: LaneState, *, is_served: bool) -> Move | None:
+    def _is_in_the_wrong_place(self, job: InspectedJob, looking: _Round) -> bool:
+        with looking.time:
+            return looking.may_not_stay(job) or _is_away(read_decision(job.decision))
+
+    def _within_terms(self, job: InspectedJob, lane: LaneState, looking: _Round) -> Move | None:
+        wanted = looking.snapshot.classes[lane.requirement_class]
+        return looking.terms.move(job, lane, wanted, read_decision(job.decision))
+
+    def _move(self, job: InspectedJob, lane: LaneState, looking: _Round, *, is_served: bool) -> Move | None:
         """Where the job belongs now, if that is elsewhere."""
+        if job.record.status != JobStatus.QUEUED:
+            return None
+        if looking.may_not_stay(job):
+            return self._within_terms(job, lane, looking)
+        return self._routed_again(job, lane, is_served=is_served)
+
+    def _routed_again(self, job: InspectedJob, lane: LaneState, *, is_served: bool) -> Move | None:
         before = read_decision(job.decision)
-        if job.record.status != JobStatus.QUEUED or (
-            before is not None and (before.guaranteed or before.row == _ASKED)
-        ):
+        if before is not None and (before.guaranteed or before.row == NAMED):
             return None
         if is_served and not _is_away(before):
             return None
         try:
             if before is None and not (self._router.pools_are_off and _was_left_where_it_is(job)):
                 return None
-            routed = self._router.route(_asked(job, before), key=job.record.idempotency_key or job.id)
-            routed = routed.keeping(before)
+            request = asked_again(job.body, tenant=job.record.tenant, before=before)
+            routed = self._router.route(request, key=job.record.idempotency_key or job.id).keeping(before)
         except NorthstarError as exc:
             # Pools, terms or the catalogue have changed since, and would refuse it today; it was accepted, so it stays.
             log.debug("not_rerouted", job=job.id, code=exc.code, error=str(exc))
@@ -202,7 +242,7 @@ class Rerouter:
         if _stays(routed, lane, before, is_served=is_served):
             return None
         self._router.gave(routed)
-        return job.id, routed
+        return Move.of(job.id, routed)
 
 
 def _served(snapshot: CellSnapshot) -> frozenset[str]:
@@ -228,21 +268,3 @@ def _stays(routed: Routed, lane: LaneState, before: RoutingDecision | None, *, i
 def _was_left_where_it_is(job: InspectedJob) -> bool:
     """Whether nobody has routed the job, and it waits where such jobs wait that ask for no pool."""
     return not job.decision and msgspec.json.decode(job.body, type=JobBody).pool == UNROUTED
-
-
-def _asked(job: InspectedJob, before: RoutingDecision | None) -> JobRequest:
-    """The job as if it were submitted now, without a pool. Its priority and cost are in the queue already and do not change.
-
-    What its submitter said of its time is known from the decision that went by it, if there is one.
-    """
-    said = before.estimate if before is not None and before.estimate.source == "declared" else None
-    body = msgspec.json.decode(job.body, type=JobBody)
-    return JobRequest(
-        service=body.service,
-        payload=body.payload,
-        requires=body.requires,
-        tenant=job.record.tenant,
-        user=body.user,
-        speciality=body.speciality,
-        expected_s=said.p50_s if said is not None and said.p50_s > 0 else None,
-    )

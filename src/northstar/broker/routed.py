@@ -12,7 +12,7 @@ from northstar.domain.explanations import Action
 from northstar.domain.requirements import read_class
 from northstar.domain.stored_decisions import to_stored
 from northstar.policy.routing.coming import on_their_way
-from northstar.policy.routing.duration import JobToTime
+from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,24 +24,31 @@ if TYPE_CHECKING:
 MAX_DECISION_BYTES: Final = 4_096
 
 
+def stored_text(decision: RoutingDecision) -> str:
+    """A decision as text within its bound: of many pools that were passed over, the last ones go unsaid."""
+    text = to_stored(decision)
+    while len(text.encode()) > MAX_DECISION_BYTES and (decision.rejected or decision.notes):
+        decision = msgspec.structs.replace(decision, rejected=decision.rejected[:-1], notes=decision.notes[:-1])
+        text = to_stored(decision)
+    return text
+
+
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
-    """A job with its pool and needs decided, and why. `deploys`: its models are to be brought to the pool. `timed`: what its estimate asked for."""
+    """A job with its pool and needs decided, and why. `deploys`: its models are to be brought to the pool.
+
+    `paces` are how long it takes on each class of GPU: by these the decision names machines, and by these they are ranked for its lane.
+    """
 
     resolved: ResolvedRequest
     decision: RoutingDecision
     deploys: bool = False
-    timed: JobToTime | None = None
+    paces: GpuPaces = NO_PACES
     #: What would have to change before anybody can run it.
     actions: tuple[Action, ...] = ()
 
     def stored(self) -> str:
-        """The decision as text within its bound: of many pools that were passed over, the last ones go unsaid."""
-        decision = self.decision
-        text = to_stored(decision)
-        while len(text.encode()) > MAX_DECISION_BYTES and (decision.rejected or decision.notes):
-            decision = msgspec.structs.replace(decision, rejected=decision.rejected[:-1], notes=decision.notes[:-1])
-            text = to_stored(decision)
-        return text
+        """The decision as text within its bound."""
+        return stored_text(self.decision)
 
     def keeping(self, before: RoutingDecision | None) -> Routed:
         """The same for a job that is queued already: what was made of its priority at submit is what was decided before."""

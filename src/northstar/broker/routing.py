@@ -5,15 +5,18 @@ Everything is decided by pure policy on the latest view of the fleet; this modul
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.broker.job_needs import JobNeeds
+from northstar.broker.asked_again import declared_s
+from northstar.broker.job_needs import JobNeeds, main_model
 from northstar.broker.needs import ResolvedRequest
 from northstar.broker.routed import Routed
+from northstar.domain.decisions import NAMED
 from northstar.domain.job_profiles import JobProfile
 from northstar.domain.jobs import JobRequest
+from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.fleet.pool_stance import pool_priority, priority_raised_by
 from northstar.policy.models.workload_memory import WorkloadMemory
 from northstar.policy.routing.considered import Considered
@@ -23,16 +26,18 @@ from northstar.policy.routing.duration import JobToTime
 from northstar.policy.routing.explain_remedies import Standstill, source_of
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.given_slots import GivenSlots
-from northstar.policy.routing.pool_capacity import FleetCapacity
+from northstar.policy.routing.pool_capacity import FleetCapacity, ModelWanted
 from northstar.policy.routing.pool_fallback import NO_CAPACITY, FallbackRule, route_to_pool
 from northstar.policy.routing.ranking_terms import ranking_terms
 from northstar.policy.routing.snapshot import CellSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection
 
+    from northstar.broker.estimates import Estimates
     from northstar.broker.job_needs import Needs
-    from northstar.domain.estimates import DurationEstimate
+    from northstar.domain.decisions import RoutingDecision
+    from northstar.domain.jobs import JobBody
     from northstar.domain.pools import Pools
     from northstar.domain.requirements import LaneKey
     from northstar.domain.tenancy import Tenants, TenantTerms
@@ -56,22 +61,6 @@ _BY_HAND: Final = (
     "no machine that fits keeps models, and the engines there name others than it asks for: "
     "put them where such an engine finds them, or give a machine a models folder (models.root)"
 )
-
-
-class Estimates(Protocol):
-    """Says how long work takes."""
-
-    def estimate(self, job: JobToTime) -> DurationEstimate:
-        """Seconds of the work itself on the job's class of GPU; empty: on none in particular."""
-        ...
-
-    def run_times(self, job: JobToTime, gpu_classes: Iterable[str]) -> Mapping[str, float]:
-        """Seconds of the work by class of GPU; nothing of classes for which runs do not say it of this very work."""
-        ...
-
-    def paces(self) -> GpuPaces:
-        """How fast classes of GPU are beside each other."""
-        ...
 
 
 class Router:
@@ -130,18 +119,53 @@ class Router:
 
     def ranking_terms(self) -> RankingTerms:
         """What machines are ranked by beside what they are: by the pools and the runs of this moment."""
-        pools, paces, known = self._pools(), self._estimates.paces(), self._ranking
+        return self._terms_by(self._pools())
+
+    def _terms_by(self, pools: Pools) -> RankingTerms:
+        paces, known = self._estimates.paces(), self._ranking
         if known is None or known[0] is not pools or known[1] is not paces:
             known = self._ranking = (pools, paces, ranking_terms(pools, paces))
         return known[2]
 
-    def paces_of(self, routed: Routed) -> GpuPaces:
+    def _paces_for(self, timed: JobToTime, terms: RankingTerms, *, expected_s: float) -> GpuPaces:
         """How long this very job takes on each class of GPU of the fleet, as far as runs like it tell more than those of others."""
-        general, expected_s = self.ranking_terms().paces, routed.resolved.request.expected_s
-        if routed.timed is None or not expected_s:
-            return general
-        run_s = self._estimates.run_times(routed.timed, self._fleet.gpu_classes)
-        return general.with_times(run_s, expected_s=expected_s)
+        run_s = self._estimates.run_times(timed, self._fleet.gpu_classes)
+        return terms.paces.with_times(run_s, expected_s=expected_s)
+
+    def paces_again(self, job: JobBody, *, tenant: str, before: RoutingDecision | None, expected_s: float) -> GpuPaces:
+        """How long a job that the cell has already takes on each class of GPU, as at its submit, from what is stored with it."""
+        workload = self._read.workload_of(job.service, job.payload, kind=self._fleet.engine_kind(job.service))
+        timed = JobToTime(
+            service=job.service,
+            workload=workload,
+            model=main_model(job.requires, workload),
+            user=f"{tenant}/{job.user}" if job.user else "",
+            declared_s=declared_s(before),
+        )
+        return self._paces_for(timed, self.ranking_terms(), expected_s=expected_s)
+
+    def tenants(self) -> Tenants:
+        """What is agreed with tenants at this moment. Raises TermsUnreadable."""
+        return self._tenants()
+
+    def told_again(self, decision: RoutingDecision, lane: LaneKey) -> RoutingDecision:
+        """A decision whose pool stays, with what the machines are for this lane at this moment."""
+        wanted, terms = read_class(lane.requirement_class), self.ranking_terms()
+        models = sorted(ModelWanted(name, size, can_be_fetched=False) for name, size in read_anchors(lane.anchors))
+        capacity = self._fleet.of(wanted, tuple(models)).get(wanted.pool, NO_CAPACITY)
+        run_s, stuck = decision.estimate.p50_s or 0.001, Standstill()
+        if not capacity.fit:
+            stuck = self._considered.standstill(lane, of_this_host=self._of_this_host, rules=self._pools())
+        return msgspec.structs.replace(
+            decision,
+            pool=wanted.pool,
+            route=("pinned" if decision.row == NAMED else "matrix") if capacity.fit else "waiting",
+            fit_machines=capacity.fit,
+            holders=capacity.holders,
+            machines=self._considered.machines(lane, run_s=run_s, paces=terms.paces, terms=terms),
+            unservable=stuck.because,
+            coming="",
+        )
 
     def _needed(self) -> JobNeeds:
         """Needs by the view, the catalogue and the agreements of this moment."""
@@ -193,6 +217,8 @@ class Router:
         decision = decision_of(choice, route, workload, capacity, estimate, named=request.pool)
         raised_by = priority_raised_by(request.priority, choice.pool, wanted, terms)
         lane = needs.lane(whole)
+        ranked_by, expected_s = self._terms_by(pools), whole.expected_s or 0.001
+        paces = self._paces_for(timed, ranked_by, expected_s=expected_s)
         stuck = self._standstill(whole, lane, capacity, pools=decision.only_lacks_machines)
         return Routed(
             resolved=ResolvedRequest(request=whole, declared=needs.declared, notes=needs.need_notes),
@@ -200,15 +226,13 @@ class Router:
                 decision,
                 unservable=stuck.because,
                 notes=tuple(note[:400] for note in (*workload.unread, *needs.notes)[:_MOST_NOTES]),
-                machines=self._considered.machines(
-                    lane, run_s=whole.expected_s or 0.0, paces=self.ranking_terms().paces
-                ),
+                machines=self._considered.machines(lane, run_s=expected_s, paces=paces, terms=ranked_by),
                 asked_priority=request.priority if raised_by else None,
                 raised_by=max(0, whole.priority - request.priority),
                 raised_because=raised_by,
             ),
             deploys=route.deploys,
-            timed=timed,
+            paces=paces,
             actions=stuck.actions,
         )
 

@@ -192,7 +192,6 @@ class Submitter:
         run_s = resolved.request.expected_s
         if view is None:
             return wanted_lane(lane, None, self._rule, run_s=run_s)
-        paces = None if self._router is None or routed is None else self._router.paces_of(routed)
         return wanted_lane(
             lane,
             view.snapshot,
@@ -200,7 +199,7 @@ class Submitter:
             index=view.index,
             run_s=run_s,
             terms=self.view.terms(),
-            paces=paces,
+            paces=None if routed is None else routed.paces,
         )
 
     async def _deploy(self, routed: Sequence[Routed], lanes: Sequence[WantedLane], view: SeenFleet | None) -> None:

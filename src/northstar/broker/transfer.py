@@ -17,7 +17,7 @@ from northstar.broker.stored_lanes import StoredLanes
 from northstar.domain.errors import NorthstarError
 from northstar.domain.refusals import QueueRefusal, refusal
 from northstar.policy.routing.ready_after import PatienceRule
-from northstar.store.messages import Leaving, Outcome
+from northstar.store.messages import JobRecord, Leaving, Outcome
 from northstar.store.snapshots import read_snapshot
 from northstar.store.valkey import FAULTS, translate
 from northstar.telemetry import logger
@@ -25,12 +25,15 @@ from northstar.telemetry import logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from northstar.broker.routing import Router
     from northstar.store.cell import Cell
 
 log = logger(__name__)
 
 #: Jobs per call; as the function library bounds its batches.
 PER_CALL = 500
+#: Where a packed record says whose job it is.
+_TENANT = JobRecord.__struct_fields__.index("tenant")
 
 
 class Moves(msgspec.Struct, frozen=True):
@@ -57,12 +60,21 @@ class _OutcomeReply(msgspec.Struct, frozen=True):
 
 
 async def move(
-    source: Cell, target: Cell, job_ids: Sequence[str], *, new_id: Callable[[], str], rule: PatienceRule | None = None
+    source: Cell,
+    target: Cell,
+    job_ids: Sequence[str],
+    *,
+    new_id: Callable[[], str],
+    rule: PatienceRule | None = None,
+    router: Router | None = None,
 ) -> Moves:
     """Move waiting jobs from one cell to another; running and finished ones are refused.
 
+    `router` is one of the target, by which jobs wait there, as for `StoredLanes`.
+
     Raises:
-        Unavailable: a server does not answer. What had begun goes on with `sweep`, or with the same call again.
+        Unavailable, TermsUnreadable: a server does not answer, or nobody can say what was agreed with tenants in the target. What had begun
+            goes on with `sweep`, or with the same call again.
     """
     moved: list[str] = []
     refused: list[tuple[str, QueueRefusal]] = []
@@ -70,20 +82,25 @@ async def move(
         wanted = [{"id": job_id, "transfer": new_id()} for job_id in job_ids[first : first + PER_CALL]]
         out = await source.call("transfer_out", {"jobs": wanted, "target": target.name}, _LeavingReply)
         refused += [(job.id, refusal(job.word)) for job in out.jobs if job.word != "ok"]
-        part = await _arrive(
-            source, target, [job for job in out.jobs if job.word == "ok"], new_id, rule or PatienceRule()
-        )
+        leaving = [job for job in out.jobs if job.word == "ok"]
+        part = await _arrive(source, target, leaving, new_id, rule=rule or PatienceRule(), router=router)
         moved += part.moved
         refused += part.refused
     return Moves(tuple(moved), tuple(refused))
 
 
 async def _arrive(
-    source: Cell, target: Cell, leaving: Sequence[Leaving], new_id: Callable[[], str], rule: PatienceRule
+    source: Cell,
+    target: Cell,
+    leaving: Sequence[Leaving],
+    new_id: Callable[[], str],
+    *,
+    rule: PatienceRule,
+    router: Router | None,
 ) -> Moves:
     if not leaving:
         return Moves()
-    lanes = StoredLanes(await read_snapshot(target.client, target.keys), rule)
+    lanes = StoredLanes(await read_snapshot(target.client, target.keys), rule, router)
     jobs = [
         {
             "id": job.id,
@@ -91,7 +108,7 @@ async def _arrive(
             "record": job.record,
             "body": job.body,
             "decision": job.decision,
-            "lane": lanes.of(job.body, job.decision),
+            "lane": lanes.of(job.body, job.decision, tenant=job.record[_TENANT]),
         }
         for job in leaving
     ]
@@ -142,9 +159,17 @@ async def on_the_way(source: Cell, *, limit: int = 10_000) -> dict[str, OnTheWay
 
 
 async def sweep(
-    source: Cell, cells: Mapping[str, Cell], *, older_than_ms: int, now_ms: int, new_id: Callable[[], str]
+    source: Cell,
+    cells: Mapping[str, Cell],
+    *,
+    older_than_ms: int,
+    now_ms: int,
+    new_id: Callable[[], str],
+    routers: Mapping[str, Router] | None = None,
 ) -> Moves:
     """Finish transfers out of `source` that have been open for longer than `older_than_ms`; `now_ms` is the cell's time.
+
+    `routers` are those of the cells by name, as for `move`.
 
     Targets that are not in `cells` are left for whoever reaches them. Several sweepers may run at once.
     """
@@ -155,21 +180,28 @@ async def sweep(
         stuck = [
             job_id for job_id, one in open_moves.items() if one.target == name and now_ms - one.since_ms > older_than_ms
         ]
-        part = await move(source, cells[name], stuck, new_id=new_id)
+        part = await move(source, cells[name], stuck, new_id=new_id, router=(routers or {}).get(name))
         moved += part.moved
         refused += part.refused
     return Moves(tuple(moved), tuple(refused))
 
 
 async def sweep_for_ever(
-    source: Cell, cells: Mapping[str, Cell], *, new_id: Callable[[], str], every_s: float = 10.0
+    source: Cell,
+    cells: Mapping[str, Cell],
+    *,
+    new_id: Callable[[], str],
+    every_s: float = 10.0,
+    routers: Mapping[str, Router] | None = None,
 ) -> None:
     """Sweep until cancelled: what has been on its way for `every_s` was left by a crash, or is refused by its target."""
     while True:
         await asyncio.sleep(every_s)
         try:
             now_ms = (await source.statistics()).counts["now_ms"]
-            moves = await sweep(source, cells, older_than_ms=int(every_s * 1000), now_ms=now_ms, new_id=new_id)
+            moves = await sweep(
+                source, cells, older_than_ms=int(every_s * 1000), now_ms=now_ms, new_id=new_id, routers=routers
+            )
         except NorthstarError as exc:
             log.warning("sweep_failed", cell=source.name, code=exc.code, error=str(exc))
             continue

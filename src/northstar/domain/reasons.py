@@ -88,7 +88,7 @@ class MachineGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Machines of one profile for which the same reason holds. Of patience it gives the one that ends first."""
 
     count: _Count
-    #: The first of them by name.
+    #: The first of them: of patience those whose patience ends first, then as the cell ranks them for the lane, then by name.
     names: tuple[str, ...]
     reason: Reason
     pools: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ class* (architecture, section 3). Both are written as canonical text: equal need
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated
 
@@ -25,6 +26,9 @@ Pool = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[a-z]
 #: Where a machine stands, in its operator's words.
 Region = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
+#: The isolation of work that no machine may have at present, since what it asks for and what its tenant's terms allow exclude each
+#: other. No machine can be dedicated to it: it is no `Word`.
+NOBODYS = "-"
 #: Pools switched off: any machine that is not kept for somebody may take the job.
 UNIFORM = "uniform"
 #: Regions and node classes of one job together, bytes of JSON: they are part of the text that names its lane.
@@ -111,6 +115,11 @@ class RequirementClass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     regions: tuple[str, ...] = ()
     node_classes: tuple[str, ...] = ()
 
+    @property
+    def is_barred(self) -> bool:
+        """Whether no machine may have such work (`NOBODYS`)."""
+        return self.isolation == NOBODYS
+
 
 def vram_class_mb(vram_mb: int) -> int:
     """The smallest VRAM class that holds `vram_mb`.
@@ -165,23 +174,35 @@ def _lane_of(pool: str, service: str, requires: Requirements) -> LaneKey:
         regions=tuple(sorted(set(requires.regions))),
         node_classes=tuple(sorted(set(requires.node_classes))),
     )
-    anchors = tuple(sorted({need.name: need for need in requires.models if need.is_anchor}.values()))
-    class_text = msgspec.json.encode(hard).decode()
+    anchors = sorted({need.name: need for need in requires.models if need.is_anchor}.values())
+    models = sorted({f"model:{need.name}" for need in requires.models})
+    return _lane(hard, [(need.name, need.size_bytes) for need in anchors], models)
+
+
+def lane_of_class(hard: RequirementClass, anchors: Sequence[tuple[str, int]]) -> LaneKey:
+    """The lane of a class and of anchor models (name, bytes) in the order of a lane that there is already.
+
+    It needs no word of a model: the lane from which its jobs come has asked for them.
+    """
+    return _lane(msgspec.structs.replace(hard, regions=tuple(sorted(set(hard.regions)))), anchors, ())
+
+
+def _lane(hard: RequirementClass, anchors: Sequence[tuple[str, int]], models: Sequence[str]) -> LaneKey:
     return LaneKey(
-        key=msgspec.json.encode([hard, [need.name for need in anchors]]).decode(),
-        anchors=msgspec.json.encode([[need.name, need.size_bytes] for need in anchors]).decode(),
-        requirement_class=class_text,
-        pool=pool,
+        key=msgspec.json.encode([hard, [name for name, _ in anchors]]).decode(),
+        anchors=msgspec.json.encode(anchors).decode(),
+        requirement_class=msgspec.json.encode(hard).decode(),
+        pool=hard.pool,
         vram_mb=hard.vram_mb,
         words=(
             # Any machine serves it, so nobody need have brought it. What nobody knows of node classes is said as a reason to wait.
-            *((f"pool:{pool}",) if pool != UNIFORM else ()),
-            f"service:{service}",
-            *((f"isolation:{hard.isolation}",) if hard.isolation else ()),
+            *((f"pool:{hard.pool}",) if hard.pool != UNIFORM else ()),
+            f"service:{hard.service}",
+            *((f"isolation:{hard.isolation}",) if hard.isolation and hard.isolation != NOBODYS else ()),
             *(f"tag:{tag}" for tag in hard.tags),
             *(f"pack:{pack}" for pack in hard.node_packs),
             *(f"region:{region}" for region in hard.regions),
-            *sorted({f"model:{need.name}" for need in requires.models}),
+            *models,
         ),
     )
 

@@ -79,5 +79,20 @@ async def count_placed(client: ValkeyClient, keys: CellKeys, lane: str) -> int:
         raise translate(exc) from exc
 
 
+async def read_ranked(client: ValkeyClient, keys: CellKeys, lane: str) -> list[str]:
+    """The machines that may take the lane, those first to which the cell gives its jobs first; at most as many as it offers one to. Raises Unavailable."""
+    try:
+        members: Any = await client.execute_command(
+            "ZRANGEBYLEX", keys["rankings"], f"[{lane}", b"(" + lane.encode() + b"\xff", "LIMIT", 0, _MOST_RANKED
+        )
+    except FAULTS as exc:
+        raise translate(exc) from exc
+    return [member[_LANE_AND_RANK:].decode() for member in members]
+
+
+#: As many machines as one lane is offered to in turn (`lua/shared/hand_over.lua`).
+_MOST_RANKED = 64
+#: Characters before a machine's id in `rankings`: six of its lane, eight of its patience, four of its preference.
+_LANE_AND_RANK = 18
 #: Characters before a job's id in `waiting`: six of its lane, 27 of its order.
 _LANE_AND_ORDER = 33

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from northstar.domain.machines import MachineProfile
+from northstar.domain.requirements import NOBODYS
 from northstar.policy.routing.fit import FitDecision, decide_fit
 from tests.policy.routing.builders import profile, wanted
 
@@ -129,3 +132,13 @@ words = st.sampled_from(["eu-west", "us-east", ""])
 def test_work_never_leaves_its_regions(here: str, allowed: set[str], pools: str) -> None:
     decision = decide_fit(profile(region=here), wanted(regions=tuple(sorted(allowed)), pool=pools))
     assert decision.fits == (not allowed or here in allowed)
+
+
+def test_no_machine_fits_work_that_what_it_asks_for_and_its_terms_keep_from_all() -> None:
+    """Nor can any be dedicated to it: what its class says there is no word that a machine could have."""
+    barred = wanted(isolation=NOBODYS)
+    for offered in (profile(), profile(dedicated_to="acme")):
+        decision = decide_fit(offered, barred)
+        assert (decision.fits, decision.is_final, len(decision.reasons)) == (False, True, 1)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"pools": ["standard"], "services": ["picture"], "dedicated_to": NOBODYS}, MachineProfile)

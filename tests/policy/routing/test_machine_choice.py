@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -156,18 +157,22 @@ def fleet(hosts: list[dict[str, Any]]) -> CellSnapshot:
     return at(*(machine(f"m{number}", **host) for number, host in enumerate(hosts)), profiles=PROFILES)
 
 
-def one_by_one(snapshot: CellSnapshot, job: JobNeed, paces: GpuPaces) -> list[tuple[float, str]]:
+def one_by_one(
+    snapshot: CellSnapshot, job: JobNeed, paces: GpuPaces, far: Collection[str] = ()
+) -> list[tuple[float, int, str]]:
+    """When each has the job done, how many of its slots are used, one more where it is far, and its name."""
     able = [one for one in snapshot.machines.values() if one.active and one.slots and one.description.takes_work]
     fitting = [one for one in able if decide_fit(PROFILES[one.profile], job.wanted).fits]
     found = sorted(
         (
             expected_completion(one, job, now_ms=NOW_MS, paces=paces).total_s,
             is_left_to_engine(one, job.largest()),
+            one.used + (one.profile in far),
             one.id,
         )
         for one in fitting
     )
-    return [(total_s, name) for total_s, _, name in found]
+    return [(total_s, used, name) for total_s, _, used, name in found]
 
 
 def best_s(snapshot: CellSnapshot, job: JobNeed, paces: GpuPaces = NO_PACES) -> float:
@@ -176,13 +181,21 @@ def best_s(snapshot: CellSnapshot, job: JobNeed, paces: GpuPaces = NO_PACES) -> 
 
 
 @settings(deadline=None, max_examples=300)
-@given(hosts=st.lists(machines, max_size=12), job=jobs, count=st.integers(1, 5), known=paces)
+@given(
+    hosts=st.lists(machines, max_size=12),
+    job=jobs,
+    count=st.integers(1, 5),
+    known=paces,
+    far=st.sets(st.sampled_from(["p", "big"])),
+)
 def test_the_best_are_those_that_looking_at_each_would_find(
-    hosts: list[dict[str, Any]], job: JobNeed, count: int, known: GpuPaces
+    hosts: list[dict[str, Any]], job: JobNeed, count: int, known: GpuPaces, far: set[str]
 ) -> None:
+    """Of those that are as soon the emptier, and one near the job's users before one that is far."""
     snapshot = fleet(hosts)
-    found = [(one.total_s, one.machine) for one in FleetIndex(snapshot, paces=known).ranked(job, count)]
-    assert found == one_by_one(snapshot, job, known)[:count]
+    ranked = FleetIndex(snapshot, paces=known).ranked(job, count, far=far)
+    found = [(one.total_s, one.used, one.machine) for one in ranked]
+    assert found == one_by_one(snapshot, job, known, far)[:count]
 
 
 @settings(deadline=None)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from northstar.domain.requirements import Requirements
+from northstar.domain.requirements import RequirementClass, Requirements
 from northstar.domain.tenancy import NO_TENANTS, Tenants, TenantTerms
-from northstar.policy.routing.terms import IsolationNotAllowed, RegionNotAllowed, within_terms
+from northstar.policy.routing.terms import IsolationNotAllowed, RegionNotAllowed, forbids, within_terms
+from tests.policy.routing.builders import wanted
 
 
 def agreed(**terms: TenantTerms) -> Tenants:
@@ -67,3 +70,47 @@ def test_tenants_whose_terms_name_the_same_isolation_share_it() -> None:
 def test_an_isolation_that_no_terms_name_is_anybodys() -> None:
     terms = agreed(acme=TenantTerms(isolation="acme"))
     assert within_terms(Requirements(isolation="lab"), terms, tenant="eve").isolation == "lab"
+
+
+@pytest.mark.parametrize(
+    ("terms", "waits_in", "is_forbidden"),
+    [
+        (TenantTerms(), wanted(), False),
+        (TenantTerms(regions=("eu", "uk")), wanted(), True),
+        (TenantTerms(regions=("eu", "uk")), wanted(regions=("eu",)), False),
+        (TenantTerms(regions=("eu",)), wanted(regions=("eu", "us")), True),
+        (TenantTerms(isolation="own"), wanted(), True),
+        (TenantTerms(isolation="own"), wanted(isolation="own"), False),
+        (TenantTerms(), wanted(isolation="own"), False),
+        (TenantTerms(), wanted(isolation="theirs"), True),
+        (TenantTerms(enterprise=True), wanted(pool="standard"), True),
+        (TenantTerms(enterprise=True), wanted(pool="enterprise"), False),
+    ],
+)
+def test_where_a_job_may_not_wait(terms: TenantTerms, waits_in: RequirementClass, is_forbidden: bool) -> None:
+    """Where a machine might take it that its tenant's terms forbid, or others' keep for themselves."""
+    tenants = agreed(t=terms, other=TenantTerms(isolation="theirs"))
+    assert forbids(waits_in, tenants, tenant="t") is is_forbidden
+
+
+@given(
+    st.lists(st.sampled_from(["eu", "us", "cn"]), max_size=3, unique=True),
+    st.lists(st.sampled_from(["eu", "us", "cn"]), max_size=3, unique=True),
+    st.sampled_from([None, "own", "theirs"]),
+    st.sampled_from([None, "own"]),
+)
+def test_what_terms_make_of_a_class_they_do_not_forbid(
+    asked: list[str], allowed: list[str], isolation: str | None, agreed_isolation: str | None
+) -> None:
+    """So a job that was moved within its terms is not moved again."""
+    terms = TenantTerms(regions=tuple(allowed), isolation=agreed_isolation)
+    tenants = agreed(t=terms, other=TenantTerms(isolation="theirs"))
+    before = wanted(regions=tuple(asked), isolation=isolation)
+    try:
+        after = within_terms(before, tenants, tenant="t")
+    except (RegionNotAllowed, IsolationNotAllowed):
+        assert forbids(before, tenants, tenant="t")
+        return
+    assert not forbids(after, tenants, tenant="t")
+    is_narrowed = (after.isolation, set(after.regions)) != (isolation, set(asked))
+    assert forbids(before, tenants, tenant="t") is is_narrowed

@@ -262,7 +262,7 @@ def ranking(
     holders, fastest = index.holders(job), min(by_class.values(), default=1.0)
     far = terms.far_profiles(snapshot) if wanted.pool in terms.near else frozenset[str]()
     choices = []
-    for found in index.ranked(job, MAX_CANDIDATES):
+    for found in index.ranked(job, MAX_CANDIDATES, far=far):
         machine = snapshot.machines[found.machine]
         pace = by_class.get(machine.gpu_class, 1.0)
         start = start_of(

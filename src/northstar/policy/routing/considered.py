@@ -24,6 +24,7 @@ from northstar.policy.routing.fit import decide_fit, not_in_pool
 from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.machine_choice import JobNeed
 from northstar.policy.routing.pool_entry import PoolEntry
+from northstar.policy.routing.ranking_terms import NO_TERMS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from northstar.policy.routing.fleet_index import FleetIndex
     from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.pool_capacity import FleetCapacity
+    from northstar.policy.routing.ranking_terms import RankingTerms
     from northstar.policy.routing.snapshot import MachineState
 
 #: Machines that are told with their times: the chosen one and its runners-up.
@@ -59,6 +61,14 @@ class _Found(NamedTuple):
     standings: tuple[Standing, ...] = STANDINGS
 
 
+class _Others(NamedTuple):
+    """Of a class, how many machines fit, and those that do not, in groups, the closest first; the same however long its jobs run."""
+
+    fit: int
+    turned_down: tuple[TurnedDown, ...]
+    more_turned_down: int
+
+
 class Considered:
     """The machines of one view, as lanes see them; `index` and `fleet` are of that view."""
 
@@ -66,33 +76,58 @@ class Considered:
         self._index = index
         self._fleet = fleet
         self._crowds: dict[str, Crowd] | None = None
-        self._machines: dict[tuple[str, str, float], MachinesThen] = {}
+        self._best: dict[tuple[str, str, tuple[float, ...], bool], tuple[tuple[ExpectedOn, str], ...]] = {}
+        self._known_others: dict[str, _Others] = {}
         self._standstills: dict[tuple[str, tuple[str, ...]], Standstill] = {}
         #: The rules by which those were found.
         self._entry = PoolEntry()
 
-    def machines(self, lane: LaneKey, *, run_s: float, paces: GpuPaces = NO_PACES) -> MachinesThen:
+    def machines(
+        self, lane: LaneKey, *, run_s: float, paces: GpuPaces = NO_PACES, terms: RankingTerms = NO_TERMS
+    ) -> MachinesThen:
         """Who would have a job of this lane done first, if it ran so long, and who could not have it.
 
-        `paces` are those of GPUs in general, always the same.
+        `paces` and `terms` are those by which the machines of its lane are ranked (`candidates.ranking`): what this very job takes on each class
+        of GPU, and whose work goes to machines near its users.
         """
-        run_s = _short(run_s)
-        # Where all GPUs count alike the run decides nothing, and jobs of every length share one answer.
-        key = (lane.requirement_class, lane.anchors, run_s if paces.factors else 0.0)
-        if key not in self._machines:
-            if len(self._machines) >= _MOST_KEPT:
-                self._machines.clear()
-            self._machines[key] = self._look(read_class(lane.requirement_class), lane.anchors, key[2], paces)
-        found = self._machines[key]
-        if paces.factors:
-            return found
-        best = tuple(msgspec.structs.replace(one, run_s=run_s) for one in found.best)
+        best, others = self._first(lane, run_s, paces, terms), self._others(lane.requirement_class)
         return MachinesThen(
             best=best,
-            more_fit=found.more_fit,
-            turned_down=found.turned_down,
-            more_turned_down=found.more_turned_down,
+            more_fit=others.fit - len(best),
+            turned_down=others.turned_down,
+            more_turned_down=others.more_turned_down,
         )
+
+    def _first(self, lane: LaneKey, run_s: float, paces: GpuPaces, terms: RankingTerms) -> tuple[ExpectedOn, ...]:
+        by_class = {name: run_s * paces.of(name) for name in self._index.gpu_classes} if paces.factors else {}
+        # Who is first depends on how much longer the run takes on one GPU than on another: where all count alike, jobs of every length
+        # share one answer.
+        fastest_s = min(by_class.values(), default=0.0)
+        lags = tuple(seconds - fastest_s for seconds in by_class.values())
+        is_near = lane.pool in terms.near
+        key = (lane.requirement_class, lane.anchors, lags if any(lags) else (), is_near)
+        found = self._best.get(key)
+        if found is None:
+            if len(self._best) >= _MOST_KEPT:
+                self._best.clear()
+            far = terms.far_profiles(self._index.snapshot) if is_near else frozenset[str]()
+            found = self._best[key] = self._look(lane, run_s, by_class, far)
+        return tuple(
+            msgspec.structs.replace(one, run_s=_short(by_class.get(gpu_class, run_s))) for one, gpu_class in found
+        )
+
+    def _others(self, class_text: str) -> _Others:
+        if class_text not in self._known_others:
+            if len(self._known_others) >= _MOST_KEPT:
+                self._known_others.clear()
+            wanted = read_class(class_text)
+            groups = self._groups(wanted)
+            self._known_others[class_text] = _Others(
+                fit=self._index.fitting(wanted).bit_count(),
+                turned_down=tuple(groups[:MOST_GROUPS]),
+                more_turned_down=sum(group.count for group in groups[MOST_GROUPS:]),
+            )
+        return self._known_others[class_text]
 
     def standstill(
         self,
@@ -127,27 +162,24 @@ class Considered:
             )
         return self._standstills[key]
 
-    def _look(self, wanted: RequirementClass, anchors: str, run_s: float, paces: GpuPaces) -> MachinesThen:
-        by_class = {name: run_s * paces.of(name) for name in self._index.gpu_classes} if paces.factors else {}
-        need = JobNeed(wanted=wanted, models=read_anchors(anchors), run_s=by_class, run_elsewhere_s=run_s)
-        ranked = self._index.ranked(need, MOST_BEST)
-        best = tuple(
-            ExpectedOn(
-                machine=one.machine,
-                wait_s=_short(one.completion.wait_s),
-                fetch_s=_short(one.completion.fetch_s),
-                load_s=_short(one.completion.load_s),
-                run_s=_short(one.completion.run_s),
-                left_to_engine=one.left_to_engine,
+    def _look(
+        self, lane: LaneKey, run_s: float, by_class: dict[str, float], far: frozenset[str]
+    ) -> tuple[tuple[ExpectedOn, str], ...]:
+        """The first machines with the classes of their GPUs; how long they run is left out."""
+        wanted, models = read_class(lane.requirement_class), read_anchors(lane.anchors)
+        need = JobNeed(wanted=wanted, models=models, run_s=by_class, run_elsewhere_s=run_s)
+        return tuple(
+            (
+                ExpectedOn(
+                    machine=one.machine,
+                    wait_s=_short(one.completion.wait_s),
+                    fetch_s=_short(one.completion.fetch_s),
+                    load_s=_short(one.completion.load_s),
+                    left_to_engine=one.left_to_engine,
+                ),
+                self._index.snapshot.machines[one.machine].gpu_class,
             )
-            for one in ranked
-        )
-        groups = self._groups(wanted)
-        return MachinesThen(
-            best=best,
-            more_fit=self._index.fitting(wanted).bit_count() - len(best),
-            turned_down=tuple(groups[:MOST_GROUPS]),
-            more_turned_down=sum(group.count for group in groups[MOST_GROUPS:]),
+            for one in self._index.ranked(need, MOST_BEST, far=far)
         )
 
     def _groups(self, wanted: RequirementClass) -> list[TurnedDown]:

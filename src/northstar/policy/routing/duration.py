@@ -22,7 +22,7 @@ from northstar.policy.routing.duration_spread import is_judged
 from northstar.policy.routing.duration_telling import remembered, telling
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     from northstar.domain.estimates import FinishedRun
     from northstar.policy.routing.duration_summary import Learned
@@ -159,7 +159,7 @@ class DurationEstimator:
         """How fast classes of GPU are beside each other, by the shapes that more than one has run; the same object until more is learned."""
         return self._memory.paces()
 
-    def _look(self, levels: list[tuple[LevelRule, LevelKey]], gpu_class: str, log_work: float) -> _Look | None:
+    def _look(self, levels: Sequence[tuple[LevelRule, LevelKey]], gpu_class: str, log_work: float) -> _Look | None:
         # A job passes here once for each class of GPU that pools count by, so nothing is made on the way but what is given.
         value, source, runs, trust, has_like_work = 0.0, None, 0, 1.0, False
         keys = self._memory.keys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
@@ -29,6 +30,8 @@ LevelName = Literal["service", "service-work", "model", "model-work", "shape", "
 #: A level and what the run or job is called there.
 LevelKey: TypeAlias = tuple[str, ...]
 
+#: Jobs whose keys are remembered: one is asked about once for each class of GPU that counts, and then another comes.
+_KEYS_KEPT: Final = 64
 #: Classes remembered for one key; the one with the fewest runs goes first.
 MAX_CLASSES: Final = 8
 #: Pulls the growth with work towards this until runs say otherwise: half of the time is not the work itself.
@@ -230,12 +233,19 @@ def _put_to(many: Voice, one: Voice, *, among: Sequence[Voice], within: float) -
     absorb(many, one, weight=min(weight, one.weight), mean=within_of(one.mean, centre, within))
 
 
-def level_keys(*, service: str, model: str, shape: str, user: str, work: float) -> list[tuple[LevelRule, LevelKey]]:
+def level_keys(*, service: str, model: str, shape: str, user: str, work: float) -> Sequence[tuple[LevelRule, LevelKey]]:
     """The levels at which a job is known, the coarsest first; those of a name that is not known are left out.
 
     >>> [rule.name for rule, _ in level_keys(service="picture", model="sdxl", shape="", user="ada", work=0.0)]
     ['service', 'model', 'user-model']
     """
+    return _remembered_keys(service, model, shape, user, work)
+
+
+@lru_cache(maxsize=_KEYS_KEPT)
+def _remembered_keys(
+    service: str, model: str, shape: str, user: str, work: float
+) -> tuple[tuple[LevelRule, LevelKey], ...]:
     amount = str(round(2 * math.log2(work))) if work > 0 else ""
     found: list[tuple[LevelRule, LevelKey]] = [(_SERVICE, ("service", service))]
     if amount:
@@ -250,4 +260,4 @@ def level_keys(*, service: str, model: str, shape: str, user: str, work: float) 
         found.append((_USER_MODEL, ("user-model", service, user, model)))
     if user and shape:
         found.append((_USER_SHAPE, ("user-shape", service, user, model, shape)))
-    return found
+    return tuple(found)

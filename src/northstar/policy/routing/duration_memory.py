@@ -10,6 +10,8 @@ from northstar.policy.routing.duration_spread import Spread, Spreads
 from northstar.policy.routing.gpu_pace import paces_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from northstar.domain.estimates import EstimateSource
     from northstar.policy.routing.duration_levels import Heard, LevelKey, LevelRule
     from northstar.policy.routing.gpu_pace import GpuPaces
@@ -36,7 +38,7 @@ class Memory:
         self._paces: GpuPaces | None = None
 
     def learn(
-        self, levels: list[tuple[LevelRule, LevelKey]], gpu_class: str, log_s: float, log_work: float, heard: Heard
+        self, levels: Sequence[tuple[LevelRule, LevelKey]], gpu_class: str, log_s: float, log_work: float, heard: Heard
     ) -> None:
         """Take in what one run took, at each level at which it is known."""
         keys = self.keys

@@ -20,6 +20,7 @@ from northstar.domain.requirements import UNIFORM
 from northstar.policy.routing.candidates import holders_of, start_of
 from northstar.policy.routing.explain_fit import lacks_of, nearness
 from northstar.policy.routing.fit import decide_fit
+from northstar.policy.routing.gpu_pace import NO_PACES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from northstar.domain.machines import MachineProfile
     from northstar.domain.reasons import Lack
     from northstar.domain.requirements import RequirementClass
+    from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
@@ -45,20 +47,29 @@ class FitSlots(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fit_slots(
-    lane: LaneState, wanted: RequirementClass, snapshot: CellSnapshot, rule: PatienceRule, *, waited_ms: int
+    lane: LaneState,
+    wanted: RequirementClass,
+    snapshot: CellSnapshot,
+    rule: PatienceRule,
+    *,
+    waited_ms: int,
+    paces: GpuPaces = NO_PACES,
 ) -> FitSlots:
-    """Count them for a job that has waited so long. What a machine holds back from goes by the lane's oldest job, so it may be sooner."""
+    """Count them for a job that has waited so long. What a machine holds back from goes by the lane's oldest job, so it may be sooner.
+
+    `paces` are those of the plans that rank the machines.
+    """
     profiles = {
         name for name, profile in snapshot.profiles.items() if decide_fit(profile, wanted, snapshot.node_sets).fits
     }
     fitting = [machine for machine in snapshot.machines.values() if machine.takes_work and machine.profile in profiles]
-    holders = holders_of(fitting, lane.anchors, now_ms=snapshot.now_ms)
+    holders = holders_of(fitting, lane.anchors, now_ms=snapshot.now_ms, paces=paces)
     free, held_back = 0, list[float]()
     for machine in fitting:
         unused = max(0, machine.slots - machine.used)
-        left_ms = (
-            start_of(machine, lane, holders, rule, service=wanted.service, now_ms=snapshot.now_ms).wait_ms - waited_ms
-        )
+        pace, service = paces.of(machine.gpu_class), wanted.service
+        start = start_of(machine, lane, holders, rule, service=service, now_ms=snapshot.now_ms, pace=pace)
+        left_ms = start.wait_ms - waited_ms
         if left_ms <= 0:
             free += unused
         else:

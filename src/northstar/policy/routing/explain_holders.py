@@ -8,12 +8,14 @@ import msgspec
 
 from northstar.policy.routing.candidates import better_than, holders_of, start_of
 from northstar.policy.routing.fleet_index import FleetIndex
+from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.holders import Holders, fetch_left_ms
 from northstar.policy.routing.machine_choice import JobNeed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
@@ -34,18 +36,28 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int
 
 
-def counted_holders(fitting: Iterable[MachineState], lane: LaneState, *, now_ms: int) -> Counted:
+def counted_holders(
+    fitting: Iterable[MachineState], lane: LaneState, *, now_ms: int, paces: GpuPaces = NO_PACES
+) -> Counted:
     """Holders of a lane's models among machines that fit it."""
-    return holders_of(fitting, lane.anchors, now_ms=now_ms)
+    return holders_of(fitting, lane.anchors, now_ms=now_ms, paces=paces)
 
 
 def standing_of(
-    machine: MachineState, lane: LaneState, holders: Counted, rule: PatienceRule, *, service: str, now_ms: int
+    machine: MachineState,
+    lane: LaneState,
+    holders: Counted,
+    rule: PatienceRule,
+    *,
+    service: str,
+    now_ms: int,
+    paces: GpuPaces = NO_PACES,
 ) -> Standing:
-    """By the rule that routing itself uses; `service` is the lane's."""
+    """By the rule that routing itself uses, and its `paces`; `holders` are counted by the same, and `service` is the lane's."""
     lacking = (size for name, size in lane.anchors if name not in machine.held and name not in machine.fetching)
+    pace = paces.of(machine.gpu_class)
     return Standing(
-        wait_ms=start_of(machine, lane, holders, rule, service=service, now_ms=now_ms).wait_ms,
+        wait_ms=start_of(machine, lane, holders, rule, service=service, now_ms=now_ms, pace=pace).wait_ms,
         missing_bytes=sum(lacking) if machine.description.keeps_models else 0,
         coming_ms=fetch_left_ms(machine, lane.anchors, now_ms),
         better=better_than(machine, lane.anchors, holders, service=service).machines,
@@ -56,10 +68,14 @@ def standing_of(
 class HolderCounts:
     """The same counts as `counted_holders` for many lanes of one snapshot, at little more than the cost of one."""
 
-    def __init__(self, snapshot: CellSnapshot) -> None:
+    def __init__(self, snapshot: CellSnapshot, paces: GpuPaces = NO_PACES) -> None:
         self._classes = snapshot.classes
-        self._index = FleetIndex(snapshot)
+        self._paces = paces
+        self._index = FleetIndex(snapshot, paces=paces)
 
     def of(self, lane: LaneState) -> Counted:
         """Machines that fit the lane's class, which the snapshot must know, and have all its anchors."""
-        return self._index.holders(JobNeed(wanted=self._classes[lane.requirement_class], models=lane.anchors))
+        paces = self._paces
+        run_s = {name: lane.run_s * paces.of(name) for name in self._index.gpu_classes} if paces.factors else {}
+        wanted = self._classes[lane.requirement_class]
+        return self._index.holders(JobNeed(wanted=wanted, models=lane.anchors, run_s=run_s, run_elsewhere_s=lane.run_s))

@@ -13,6 +13,7 @@ from northstar.policy.routing.explain_fit import lacks_of, nearness
 from northstar.policy.routing.explain_holders import HolderCounts
 from northstar.policy.routing.explain_machines import Wait, no_room_for, patience_of, with_engine
 from northstar.policy.routing.explain_nearest import can_be_mended, mend, refused_entry
+from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
 from northstar.policy.routing.pool_entry import ANY_ENTRY
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     overdue_ms: int
     lanes: Mapping[str, LaneWait] = {}
     pauses: Mapping[str, str] = {}
+    #: How fast classes of GPU are, as in the plans that rank the machines.
+    paces: GpuPaces = NO_PACES
 
 
 class Idleness(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +98,7 @@ class _Judgement:
         self._snapshot = snapshot
         self._rule = rule
         self._lacks: dict[str, tuple[Lack, ...]] = {}
-        self._holders = HolderCounts(snapshot)
+        self._holders = HolderCounts(snapshot, demand.paces)
         #: An overdue job fits the machine and not what is free there, so that nothing younger may take that room.
         self._keeps_room = False
 
@@ -129,6 +132,7 @@ class _Judgement:
             oldest_ms=counted.oldest_ms,
             overdue_ms=self._demand.overdue_ms,
             pauses=self._demand.pauses,
+            paces=self._demand.paces,
         )
         if (paused := wait.paused) is not None:
             return paused

@@ -9,6 +9,7 @@ import msgspec
 from northstar.domain.reasons import MOST_NAMED, MOST_SHOWN, Groups, MachineGroup, Patience, Reason, ReasonCode
 from northstar.policy.routing.explain_fit import lacks_of
 from northstar.policy.routing.explain_holders import Counted, counted_holders, standing_of
+from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
 from northstar.policy.routing.model_supply import is_left_to_engine, supply_of, unknown_on
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     ahead: int = 0
     #: Machines to which a broker's plan has given the lane; None: not looked at.
     placed: int | None = None
+    #: The first of them, in the order in which the cell gives them the lane's jobs.
+    ranked: tuple[str, ...] = ()
+    #: How fast classes of GPU are, as in the plans that rank the machines.
+    paces: GpuPaces = NO_PACES
     #: What is paused and why: `cell` or `pool:NAME`.
     pauses: Mapping[str, str] = {}
 
@@ -69,7 +74,7 @@ def reasons_of(wait: Wait, snapshot: CellSnapshot, rule: PatienceRule) -> list[t
     """Every machine of the cell with the reason why it does not run the job now, or that it takes it."""
     lacks = {profile: lacks_of(profile, wait.wanted, snapshot) for profile in _profiles(snapshot)}
     fitting = [machine for machine in snapshot.machines.values() if not lacks[machine.profile]]
-    holders = counted_holders(fitting, wait.lane, now_ms=wait.now_ms)
+    holders = counted_holders(fitting, wait.lane, now_ms=wait.now_ms, paces=wait.paces)
     return [
         (
             machine,
@@ -131,7 +136,7 @@ def patience_of(machine: MachineState, wait: Wait, holders: Counted, rule: Patie
     An overdue job goes to any machine that it fits, so patience ends there at the latest.
     """
     service = wait.wanted.service
-    standing = standing_of(machine, wait.lane, holders, rule, service=service, now_ms=wait.now_ms)
+    standing = standing_of(machine, wait.lane, holders, rule, service=service, now_ms=wait.now_ms, paces=wait.paces)
     ends_ms = min(wait.oldest_ms + standing.wait_ms, wait.submitted_ms + wait.overdue_ms)
     if not standing.wait_ms or ends_ms <= wait.now_ms:
         return None
@@ -149,14 +154,25 @@ def patience_of(machine: MachineState, wait: Wait, holders: Counted, rule: Patie
 
 
 def grouped(
-    reasons: Iterable[tuple[MachineState, Reason]], snapshot: CellSnapshot, *, most: int = MOST_SHOWN
+    reasons: Iterable[tuple[MachineState, Reason]],
+    snapshot: CellSnapshot,
+    *,
+    ranked: Iterable[str] = (),
+    most: int = MOST_SHOWN,
 ) -> Groups:
-    """Machines of one profile and one kind of reason together, at most `most` groups; the others are counted."""
+    """Machines of one profile and one kind of reason together, at most `most` groups; the others are counted.
+
+    Of groups with the same kind of reason those come first whose machines the cell's ranking of the lane has first (`ranked`), and so do the
+    machines of a group.
+    """
+    places = {machine: place for place, machine in enumerate(ranked)}
     found: dict[tuple[object, ...], list[tuple[MachineState, Reason]]] = {}
     for machine, reason in reasons:
         kind = (machine.profile, reason.code, reason.engine_must_have, reason.engine_names_others)
         found.setdefault(kind, []).append((machine, reason))
-    groups = sorted((_group(members, snapshot) for members in found.values()), key=_rank)
+    groups = sorted(
+        (_group(members, snapshot, places) for members in found.values()), key=lambda group: _rank(group, places)
+    )
     return Groups(
         shown=tuple(groups[:most]),
         more_groups=len(groups[most:]),
@@ -164,8 +180,10 @@ def grouped(
     )
 
 
-def _group(members: list[tuple[MachineState, Reason]], snapshot: CellSnapshot) -> MachineGroup:
-    machines = sorted(members, key=lambda member: (_left_s(member[1]), member[0].id))
+def _group(
+    members: list[tuple[MachineState, Reason]], snapshot: CellSnapshot, places: Mapping[str, int]
+) -> MachineGroup:
+    machines = sorted(members, key=lambda member: (_left_s(member[1]), _place(member[0].id, places), member[0].id))
     first, reason = machines[0]
     profile = snapshot.profiles.get(first.profile)
     return MachineGroup(
@@ -179,14 +197,19 @@ def _group(members: list[tuple[MachineState, Reason]], snapshot: CellSnapshot) -
     )
 
 
-def _rank(group: MachineGroup) -> tuple[int, int, float, int, str]:
+def _rank(group: MachineGroup, places: Mapping[str, int]) -> tuple[int, int, float, int, int, str]:
     return (
         _ORDER.index(group.reason.code),
         len(group.reason.lacks),
         _left_s(group.reason),
+        _place(group.names[0], places),
         -group.count,
         group.names[0],
     )
+
+
+def _place(machine: str, places: Mapping[str, int]) -> int:
+    return places.get(machine, len(places))
 
 
 def _left_s(reason: Reason) -> float:

@@ -149,6 +149,18 @@ def by_hand(model: str, machine: str) -> Action:
     )
 
 
+def for_barred(job: str, tenant: str) -> tuple[Action, ...]:
+    """What lets a job run again, or another in its place, that its tenant's terms keep from every machine.
+
+    >>> [one.command for one in for_barred("j1", "acme")]
+    ['northstar tenants show acme', 'northstar cancel j1']
+    """
+    return (
+        Action("have the terms of its tenant changed", f"northstar tenants show {tenant}"),
+        Action("or cancel it, and submit another as they allow", f"northstar cancel {job}"),
+    )
+
+
 def start_again(machine: str) -> Action:
     """What brings a machine of this host back that was given up."""
     return Action(f"mend what {machine} died of, stop North Star and start it again", _START_HERE)

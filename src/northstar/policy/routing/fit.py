@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 #: Pools that stand apart: a machine that serves nothing else is kept for them, also where pools are switched off.
 EXCLUSIVE_POOLS: Final = frozenset({"enterprise"})
+#: Why no machine may have work that is barred, and what of every machine is said then.
+EXCLUDED: Final = "what the job asks for and what its tenant's terms allow exclude each other"
+_BARRED: Final = f"may not run it: {EXCLUDED}"
 #: Names of node classes that one reason tells; the others are counted.
 _NAMED: Final = 5
 _NOBODY: Final[Mapping[str, frozenset[str]]] = {}
@@ -46,6 +49,8 @@ def decide_fit(
     one way: who asks for regions gets a machine that says it stands in one of them. `node_sets` are the lists of node classes
     that were told, by digest.
     """
+    if wanted.is_barred:
+        return FitDecision((_BARRED,))
     reasons = [*_against_pool(profile, wanted)]
     if wanted.service not in profile.services:
         reasons.append(f"does not offer service {wanted.service}")

@@ -28,7 +28,7 @@ from northstar.policy.routing.machine_choice import (
 from northstar.policy.routing.machine_order import Order, ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from northstar.domain.requirements import RequirementClass
     from northstar.policy.routing.gpu_pace import GpuPaces
@@ -41,11 +41,15 @@ MAX_CLASSES: Final = 10_000
 
 
 class Ranked(msgspec.Struct, frozen=True, order=True):
-    """A machine, and when it would have the job done. Sorts by that, then those that are known to have its models, or to fetch them, then by name."""
+    """A machine, and when it would have the job done; of those that are as soon first one that is known to have its models, or to fetch them.
+
+    Then one with fewer slots used (`candidates.preference_of`), and then by name.
+    """
 
     total_s: float
     #: It keeps no models folder, and is not known to hold all models: its engine must have them.
     left_to_engine: bool
+    used: int
     machine: str
     completion: Completion
 
@@ -149,13 +153,23 @@ class FleetIndex:
         """The machine that has the job done first; None if no machine fits."""
         return next(iter(self.ranked(job, 1)), None)
 
-    def ranked(self, job: JobNeed, count: int) -> list[Ranked]:
-        """So many machines, the soonest first; ties by name."""
+    def ranked(self, job: JobNeed, count: int, *, far: Collection[str] = ()) -> list[Ranked]:
+        """So many machines, the soonest first; of those that are as soon the emptier, and then by name.
+
+        Machines of the profiles in `far` stand far from the job's users, where that counts: as good as with another slot used.
+        """
         order = self.order(job.wanted.vram_mb)
+        far_bits = 0
+        for name in far:
+            far_bits |= order.profiles.get(name, 0)
         found: list[Ranked] = []
         worst_s = float("inf")
         for part, run_s in self.parts(job):
-            found += self._of_part(order, part, job, run_s=run_s, count=count, below_s=worst_s)
+            for bits, is_far in ((part.bits & ~far_bits, False), (part.bits & far_bits, True)):
+                if not bits:
+                    continue
+                some = Part(bits, part.missing, part.unloaded, part.fetching, part.left_to_engine) if far_bits else part
+                found += self._of_part(order, some, job, run_s=run_s, count=count, below_s=worst_s, is_far=is_far)
             if len(found) >= count:
                 found = heapq.nsmallest(count, found)
                 worst_s = found[-1].total_s
@@ -186,14 +200,22 @@ class FleetIndex:
                     yield Part(here, part.missing, part.unloaded, part.fetching, part.left_to_engine), run_s
 
     def _of_part(
-        self, order: Order, part: Part, job: JobNeed, *, run_s: float, count: int, below_s: float
+        self,
+        order: Order,
+        part: Part,
+        job: JobNeed,
+        *,
+        run_s: float,
+        count: int,
+        below_s: float,
+        is_far: bool = False,
     ) -> Iterator[Ranked]:
         """The best of a part, unless none of them can be done in `below_s`."""
         if part.fetching:  # what is left differs from machine to machine, and few fetch the same
             for place in lowest(part.bits, part.bits.bit_count()):
                 one = order.machines[place]
                 found = expected_completion(one, job, now_ms=self.snapshot.now_ms, paces=self.paces)
-                yield Ranked(found.total_s, part.left_to_engine, one.id, found)
+                yield Ranked(found.total_s, part.left_to_engine, one.used + is_far, one.id, found)
             return
         for link, bits in order.links if part.missing else [(0, part.bits)]:
             here = part.bits & bits
@@ -210,7 +232,8 @@ class FleetIndex:
                     link=link,
                     run_s=run_s,
                 )
-                yield Ranked(found.total_s, part.left_to_engine, order.machines[place].id, found)
+                one = order.machines[place]
+                yield Ranked(found.total_s, part.left_to_engine, one.used + is_far, one.id, found)
 
 
 def _parted(order: Order, fitting: Bits, job: JobNeed) -> list[Part]:

@@ -1,4 +1,4 @@
-"""The machines of a snapshot in the order in which their next slot is free, and what is the same of some of them."""
+"""The machines of a snapshot in the order in which their next slot is free, the emptier first, and what is the same of some of them."""
 
 from __future__ import annotations
 
@@ -45,13 +45,15 @@ class Order(msgspec.Struct, frozen=True):
 
 def ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> Order:
     """As jobs see them that need so much memory; `paces` are of the work that they do already."""
-    in_order = sorted((next_slot_s(one, vram_mb, pace=paces.of(one.gpu_class)), one.id, one) for one in machines)
+    in_order = sorted(
+        (next_slot_s(one, vram_mb, pace=paces.of(one.gpu_class)), one.used, one.id, one) for one in machines
+    )
     sets: list[dict[str, list[int]]] = [{} for _ in range(5)]
     profiles, gpus, resident, on_disk, in_flight = sets
     links: dict[int, list[int]] = {}
     folderless: list[int] = []
     naming: dict[str, list[int]] = {}
-    for place, (_, _, one) in enumerate(in_order):
+    for place, (_, _, _, one) in enumerate(in_order):
         profiles.setdefault(one.profile, []).append(place)
         gpus.setdefault(one.gpu_class, []).append(place)
         links.setdefault(link_class(one.download_bytes_per_s), []).append(place)
@@ -64,8 +66,8 @@ def ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> 
             for service in naming_services(one):
                 naming.setdefault(service, []).append(place)
     return Order(
-        [one for _, _, one in in_order],
-        [wait_s for wait_s, _, _ in in_order],
+        [one for _, _, _, one in in_order],
+        [wait_s for wait_s, _, _, _ in in_order],
         bits_by_name(profiles),
         bits_by_name(gpus),
         [(link, bits_of(links[link])) for link in sorted(links, reverse=True)],
@@ -74,6 +76,6 @@ def ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> 
         bits_by_name(in_flight),
         bits_of(folderless),
         bits_by_name(naming),
-        amounts([one.slots for _, _, one in in_order]),
-        amounts([min(one.used, one.slots) for _, _, one in in_order]),
+        amounts([one.slots for _, _, _, one in in_order]),
+        amounts([min(one.used, one.slots) for _, _, _, one in in_order]),
     )

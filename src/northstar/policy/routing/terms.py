@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import msgspec
 
 from northstar.domain.errors import InvalidRequest
+from northstar.domain.pools import ENTERPRISE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from northstar.domain.requirements import Requirements
+    from northstar.domain.requirements import RequirementClass, Requirements
     from northstar.domain.tenancy import Tenants
 
 
@@ -43,7 +44,11 @@ class IsolationNotAllowed(InvalidRequest):
         self.tenant, self.asked, self.agreed = tenant, asked, agreed
 
 
-def within_terms(requires: Requirements, tenants: Tenants, *, tenant: str) -> Requirements:
+#: What names regions and an isolation.
+Limited = TypeVar("Limited", "Requirements", "RequirementClass")
+
+
+def within_terms(requires: Limited, tenants: Tenants, *, tenant: str) -> Limited:
     """The requirements with the tenant's limits in them, and those that others' terms set it: what is isolated for one is nobody else's.
 
     An isolation that no terms name is only a word by which machines are chosen, and whoever has no isolation agreed may ask for it.
@@ -64,3 +69,15 @@ def within_terms(requires: Requirements, tenants: Tenants, *, tenant: str) -> Re
     ):
         raise IsolationNotAllowed(tenant, asked=str(requires.isolation), agreed=terms.isolation)
     return changed
+
+
+def forbids(wanted: RequirementClass, tenants: Tenants, *, tenant: str) -> bool:
+    """Whether a tenant's jobs may not wait in lanes of this class: some machine that serves it is none for them, or they were promised another pool."""
+    terms = tenants.terms(tenant)
+    if terms.enterprise and wanted.pool != ENTERPRISE:
+        return True
+    if terms.regions and not (wanted.regions and set(wanted.regions) <= set(terms.regions)):
+        return True
+    if terms.isolation is not None:
+        return wanted.isolation != terms.isolation
+    return tenants.isolates(wanted.isolation)

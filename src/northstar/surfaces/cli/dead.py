@@ -146,7 +146,7 @@ async def _latest(settings: Settings, wanted: Filter, *, limit: int) -> tuple[li
 
 
 async def _replay(settings: Settings, ids: list[str]) -> dict[str, QueueRefusal | None]:
-    from northstar.assembly.session import session
+    from northstar.assembly.submitting import replaying
 
-    async with session(settings) as broker:
-        return await broker.dead_letters.replay(ids)
+    async with replaying(settings) as dead_letters:
+        return await dead_letters.replay(ids)

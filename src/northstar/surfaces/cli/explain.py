@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from northstar.broker.explaining import Explainer, Kind
     from northstar.config import Settings
     from northstar.domain.explanations import JobExplanation, MachineExplanation, ModelExplanation
-
-#: One look at the cell serves the whole command, however long it takes to read a large one.
-_VIEW_S = 60.0
 
 
 class NameAmbiguous(InvalidRequest):
@@ -84,29 +80,9 @@ async def _explain(
     settings: Settings, name: str, wanted: Sequence[Kind]
 ) -> tuple[Kind, JobExplanation | MachineExplanation | ModelExplanation]:
     """What is meant by the name, and why it is as it is."""
-    from northstar.assembly.job_past import job_past
-    from northstar.assembly.missing import missing_machines
-    from northstar.assembly.routing import pools_of
-    from northstar.assembly.session import session
-    from northstar.broker.catalogue_view import CatalogueView
-    from northstar.broker.explaining import Explainer
-    from northstar.broker.known_models import known_in
-    from northstar.broker.pools_in_force import PoolsInForce
-    from northstar.broker.queue_places import QueuePlaces
+    from northstar.assembly.explaining import explaining
 
-    async with session(settings) as broker, job_past(broker) as past:
-        places = QueuePlaces(broker.cell, monotonic=time.monotonic, view_s=_VIEW_S)
-        catalogue = CatalogueView(broker.cell, monotonic=time.monotonic)
-        pools = PoolsInForce(broker.cell, otherwise=pools_of(settings))
-        await pools.look()
-        explainer = Explainer(
-            broker.cell,
-            past=past,
-            places=places,
-            known_of=known_in(catalogue),
-            missing=missing_machines(broker),
-            pools=pools.latest,
-        )
+    async with explaining(settings) as explainer:
         kinds = wanted or await explainer.kinds_of(name)
         if not kinds:
             raise NothingKnown(name)
