@@ -73,6 +73,9 @@ async def test_the_time_follows_from_what_ran_lately_and_is_unknown_before(rig: 
     assert (fourth.position, fourth.machines, fourth.why) == (2, 1, "")
     assert fourth.eta_s is not None
     assert abs(fourth.eta_s - 2 * run_s) < 1e-6
+    assert fourth.eta_low_s is not None
+    assert fourth.eta_high_s is not None
+    assert fourth.eta_low_s <= fourth.eta_s <= fourth.eta_high_s + 1e-6
 
 
 async def test_jobs_of_other_lanes_that_come_first_and_want_the_same_machines_count(rig: Rig) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from northstar.domain.jobs import JobStatus
 from northstar.domain.queue_place import QueuePlace
-from northstar.policy.routing.eta import expected_wait_s, fit_slots, shared_lanes, why_nobody
+from northstar.policy.routing.eta import expected_wait_s, fit_slots, run_times, shared_lanes, wait_interval_s, why_nobody
 from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot
@@ -99,16 +99,25 @@ class QueuePlaces:
         )
         ahead = before + sum(elsewhere)
         why = self._paused(wanted.pool)
-        eta_s = None
+        eta_s, between = None, None
         if not why and not slots.slots:
             why = why_nobody(wanted, self._view)
         elif not why and len(others) > MOST_LANES:
             why = f"more than {MOST_LANES} other kinds of jobs come before it"
         elif not why:
-            eta_s = expected_wait_s(ahead, slots, run_s=self._run_s(lane, wanted))
+            runs = run_times(self._runs_of(lane, wanted))
+            eta_s = expected_wait_s(ahead, slots, run_s=None if runs is None else runs.mean_s)
+            between = wait_interval_s(ahead, slots, runs=runs)
             why = "" if eta_s is not None else "no job like it has finished lately"
+        low_s, high_s = between or (None, None)
         return QueuePlace(
-            position=before + 1, ahead_elsewhere=sum(elsewhere), machines=slots.machines, eta_s=eta_s, why=why
+            position=before + 1,
+            ahead_elsewhere=sum(elsewhere),
+            machines=slots.machines,
+            eta_s=eta_s,
+            eta_low_s=low_s,
+            eta_high_s=high_s,
+            why=why,
         )
 
     def _paused(self, pool: str) -> str:
@@ -127,8 +136,8 @@ class QueuePlaces:
         self._runs = list((await self._cell.inspect(latest)).jobs) if latest else []
         self._viewed_s = now_s
 
-    def _run_s(self, lane: LaneState, wanted: RequirementClass) -> float | None:
-        """The mean time of the lane's recent runs; if it has none, of those of its service; None if there are none either."""
+    def _runs_of(self, lane: LaneState, wanted: RequirementClass) -> list[float]:
+        """Seconds that the lane's recent runs took; if it has none, those of its service."""
         runs: list[float] = []
         alike: list[float] = []
         for job in self._runs:
@@ -141,8 +150,7 @@ class QueuePlaces:
                 runs.append(run_s)
             elif theirs is not None and self._service(theirs) == wanted.service:
                 alike.append(run_s)
-        times = runs or alike
-        return sum(times) / len(times) if times else None
+        return runs or alike
 
     def _service(self, lane: LaneState) -> str:
         found = self._view.classes.get(lane.requirement_class)

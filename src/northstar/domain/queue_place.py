@@ -12,13 +12,16 @@ class QueuePlace(msgspec.Struct, frozen=True, kw_only=True):
 
     `position` is 1 for the first of its lane: the jobs that ask for the same. `ahead_elsewhere` counts jobs of other lanes that
     come before it and can take the same machines. `machines` take work now and fit. `eta_s` is in about how many seconds a
-    machine takes it; None when that cannot be known, and then `why` says why.
+    machine takes it, and in eight cases of ten it is from `eta_low_s` to `eta_high_s`; None when that cannot be known, and then
+    `why` says why.
     """
 
     position: int
     ahead_elsewhere: int = 0
     machines: int = 0
     eta_s: float | None = None
+    eta_low_s: float | None = None
+    eta_high_s: float | None = None
     why: str = ""
 
 

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from northstar.domain.machines import MachineDescription
-from northstar.policy.routing.eta import FitSlots, expected_wait_s, fit_slots, shared_lanes, why_nobody
+from northstar.policy.routing.eta import (
+    FitSlots,
+    RunTimes,
+    expected_wait_s,
+    fit_slots,
+    run_times,
+    shared_lanes,
+    wait_interval_s,
+    why_nobody,
+)
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot
 from tests.policy.routing.builders import SDXL, cell, lane, machine, profile, wanted
@@ -51,6 +60,55 @@ def test_it_never_falls_with_the_jobs_before_it_nor_rises_with_slots(
     assert behind is not None
     assert roomier is not None
     assert roomier <= here <= behind
+
+
+def test_the_wait_lies_between_what_short_and_long_runs_make_of_it() -> None:
+    runs = RunTimes(mean_s=10.0, p10_s=6.0, p90_s=18.0)
+    assert wait_interval_s(0, FitSlots(slots=2, free=1), runs=None) == (0.0, 0.0)
+    assert wait_interval_s(0, FitSlots(slots=1), runs=runs) == (0.0, 18.0)
+    assert wait_interval_s(3, FitSlots(slots=1), runs=None) is None
+    assert wait_interval_s(0, FitSlots(slots=2, held_back_s=(6.0,)), runs=None) == (0.0, 6.0)
+    assert wait_interval_s(0, FitSlots(slots=1, held_back_s=(6.0,)), runs=runs) == (0.0, 6.0)
+
+
+def test_runs_that_always_take_the_same_leave_only_open_when_the_first_of_them_ends() -> None:
+    runs = run_times([10.0] * 5)
+    assert wait_interval_s(3, FitSlots(slots=1), runs=runs) == (30.0, 40.0)
+    assert wait_interval_s(3, FitSlots(slots=1), runs=run_times([0.0])) == (0.0, 0.0)
+
+
+def test_the_more_runs_are_waited_for_the_narrower_the_interval_beside_the_wait() -> None:
+    runs = RunTimes(mean_s=10.0, p10_s=4.0, p90_s=20.0)
+
+    def width(ahead: int) -> float:
+        interval = wait_interval_s(ahead, FitSlots(slots=1), runs=runs)
+        expected = expected_wait_s(ahead, FitSlots(slots=1), run_s=runs.mean_s)
+        assert interval is not None
+        assert expected is not None
+        return (interval[1] - interval[0]) / expected
+
+    assert width(3) > width(15) > width(63)
+    assert width(399) < 0.1
+
+
+@given(
+    st.integers(0, 500),
+    st.integers(1, 50),
+    st.integers(0, 50),
+    st.lists(times, max_size=20),
+    st.lists(times, max_size=4),
+)
+def test_the_expected_wait_lies_in_its_interval_(
+    ahead: int, slots: int, free: int, seconds: list[float], held: list[float]
+) -> None:
+    now = FitSlots(slots=slots, free=min(free, slots), held_back_s=tuple(sorted(held)))
+    runs = run_times(seconds)
+    interval = wait_interval_s(ahead, now, runs=runs)
+    expected = expected_wait_s(ahead, now, run_s=None if runs is None else runs.mean_s)
+    assert (interval is None) == (expected is None)
+    if interval is not None and expected is not None:
+        assert 0 <= interval[0] <= expected * (1 + 1e-9)
+        assert expected <= interval[1] * (1 + 1e-9)
 
 
 def test_slots_are_those_of_machines_that_fit_and_take_work() -> None:

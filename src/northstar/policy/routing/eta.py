@@ -7,10 +7,16 @@ towards too long; jobs of other lanes that come before and fit the same machines
 machines that this job cannot take; free slots are counted without the VRAM that other jobs on the machine hold. It says
 nothing of jobs that go first for other reasons: those that come later with a higher priority or in their tenant's turn, and
 those that are overdue.
+
+How far off it may be follows from how far single runs lie apart. By the same paper the wait is a sum of independent times between
+departures, and the deviation of a sum of n such times, relative to its mean, is that of one of them divided by the root of n (it has
+for n exponential ones the squared coefficient of variation 1/n). So the factors by which a short run (p10) and a long one (p90) differ
+from the mean count with 1/sqrt(n). At the low end the first departure comes at once, since those in service may be nearly done.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -96,6 +102,60 @@ def expected_wait_s(ahead: int, slots: FitSlots, *, run_s: float | None) -> floa
         # A machine that lacks the model waits for a better one to get free, and takes the job itself if none does.
         return min(slots.held_back_s[behind], queue_s) if queue_s is not None else slots.held_back_s[behind]
     return queue_s
+
+
+class RunTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """How long runs of a kind take, in seconds: one in ten is over by `p10_s`, and nine in ten by `p90_s`."""
+
+    mean_s: float
+    p10_s: float
+    p90_s: float
+
+
+def run_times(seconds: Sequence[float]) -> RunTimes | None:
+    """What lately ended runs say together; None where there are none.
+
+    >>> run_times([10.0, 20.0, 30.0])
+    RunTimes(mean_s=20.0, p10_s=12.0, p90_s=28.0)
+    """
+    if not seconds:
+        return None
+    ordered = sorted(seconds)
+    return RunTimes(mean_s=sum(ordered) / len(ordered), p10_s=_quantile(ordered, 0.1), p90_s=_quantile(ordered, 0.9))
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Between the two nearest, as Hyndman and Fan's definition 7 (The American Statistician 50, 1996)."""
+    at = share * (len(ordered) - 1)
+    below = math.floor(at)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (at - below) * (ordered[above] - ordered[below])
+
+
+def wait_interval_s(ahead: int, slots: FitSlots, *, runs: RunTimes | None) -> tuple[float, float] | None:
+    """Between which seconds (p10 and p90) the wait lies that `expected_wait_s` gives with the mean of `runs`; None where that gives none.
+
+    >>> runs = RunTimes(mean_s=10.0, p10_s=5.0, p90_s=20.0)
+    >>> wait_interval_s(0, FitSlots(slots=1), runs=runs), wait_interval_s(3, FitSlots(slots=1), runs=runs)
+    ((0.0, 20.0), (21.339745962155614, 60.0))
+    """
+    if expected_wait_s(ahead, slots, run_s=None if runs is None else runs.mean_s) is None:
+        return None
+    if ahead < slots.free:
+        return 0.0, 0.0
+    behind = ahead - slots.free
+    # A machine that must leave the job to better ones takes it itself after that time, if none of them has done so before.
+    at_latest_s = slots.held_back_s[behind] if behind < len(slots.held_back_s) else math.inf
+    if runs is None:
+        return 0.0, at_latest_s
+    if runs.mean_s <= 0:
+        return 0.0, 0.0
+    most, least = behind + 1, behind
+    long, short = runs.p90_s / runs.mean_s - 1, 1 - runs.p10_s / runs.mean_s
+    each_s = runs.mean_s / slots.slots
+    high_s = most * each_s * (1 + max(0.0, long) / math.sqrt(most))
+    low_s = least * each_s * (1 - max(0.0, short) / math.sqrt(least)) if least else 0.0
+    return min(low_s, at_latest_s), min(high_s, at_latest_s)
 
 
 def shared_lanes(lane: LaneState, order: str, wanted: RequirementClass, snapshot: CellSnapshot) -> list[LaneState]:
