@@ -12,14 +12,17 @@ from northstar.broker.api import Api
 from northstar.broker.dead_letters import DeadLetters
 from northstar.broker.explaining import Explainer
 from northstar.broker.job_desk import JobDesk
+from northstar.broker.job_files import JobFiles
 from northstar.broker.job_past import JobPast
 from northstar.broker.keys import Keys
 from northstar.broker.known_models import known_in
+from northstar.broker.live import live_over
 from northstar.broker.live_fleet import LiveFleets
 from northstar.broker.measures import Measures
 from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.broker.queue_places import QueuePlaces
 from northstar.broker.submission import Submitter
+from northstar.store.assets import AssetStore
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase, HistoryReader
 from northstar.store.snapshots import CellReader
@@ -30,7 +33,9 @@ def keys_of(cell: Cell) -> Keys:
     return Keys(cell, random_bytes=secrets.token_bytes, now_ms=wall_clock_ms)
 
 
-def api_parts(cell: Cell, history: HistoryDatabase, routing: RoutingParts, *, reader: CellReader) -> Api:
+def api_parts(
+    cell: Cell, history: HistoryDatabase, routing: RoutingParts, *, reader: CellReader, assets: AssetStore
+) -> Api:
     """What a broker answers clients with; its submitter decides as `northstar submit` does. `reader` is the process's own."""
     missing = MissingMachinesReader(cell)
     past = JobPast(cell, HistoryReader(history, cell=cell.name))
@@ -65,13 +70,16 @@ def api_parts(cell: Cell, history: HistoryDatabase, routing: RoutingParts, *, re
     def pools_in_force() -> Collection[str]:
         return routing.pools.latest.pools
 
+    keys = keys_of(cell)
     return Api(
-        keys=keys_of(cell),
+        keys=keys,
         jobs=desk,
         measures=Measures(cell, pools=pools_in_force, monotonic=time.monotonic, reader=reader),
         fleet=LiveFleets(cell, reader=reader, pools=pools_in_force, monotonic=time.monotonic),
         past=past,
         explainer=explainer,
+        live=live_over(cell, history, keys=keys, past=past),
+        files=JobFiles(cell, desk, assets),
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from northstar.assembly.api import api_parts
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
-from northstar.assembly.outputs import retire_outputs
+from northstar.assembly.outputs import asset_store, retire_outputs
 from northstar.assembly.parts import part, running_history, told
 from northstar.assembly.routing import RoutingParts, keep_routing
 from northstar.assembly.session import new_id
@@ -60,6 +60,8 @@ async def start_broker(
     )
     await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
     await stack.enter_async_context(part("the retention of outputs", retire_outputs(settings, cell), failure=failure))
+    api = api_parts(cell, history, routing, reader=reader, assets=asset_store(settings))
+    stack.push_async_callback(api.live.close)
     opening = running_front(
         settings,
         cell,
@@ -68,7 +70,7 @@ async def start_broker(
         open_door=open_door,
         pools=lambda: routing.pools.latest,
         also_hear=routing.hear,
-        api=api_parts(cell, history, routing, reader=reader),
+        api=api,
     )
     front = await stack.enter_async_context(opening)
     front.ended.add_done_callback(told("the gateway", failure))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.broker.job_desk import JobDesk
+from northstar.broker.job_files import JobFiles
 from northstar.broker.job_past import JobPast
 from northstar.broker.keys import Keys
+from northstar.broker.live import Live
 from northstar.broker.live_fleet import LiveFleets
 from northstar.broker.measures import Measures
 
@@ -28,3 +30,5 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     past: JobPast
     #: An explainer by the pools that hold now.
     explainer: Callable[[], Explainer]
+    live: Live
+    files: JobFiles

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from northstar.domain.jobs import JobStatus
 from northstar.domain.queue_place import QueuePlace
-from northstar.policy.routing.eta import expected_wait_s, fit_slots, run_times, shared_lanes, wait_interval_s, why_nobody
+from northstar.policy.routing.eta import (
+    expected_wait_s,
+    fit_slots,
+    run_times,
+    shared_lanes,
+    wait_interval_s,
+    why_nobody,
+)
 from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.policy.routing.snapshot import CellSnapshot

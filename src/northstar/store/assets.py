@@ -147,6 +147,27 @@ class AssetStore:
         finally:
             stream.close()
 
+    async def part(self, ref: AssetRef, *, first: int, count: int) -> AsyncIterator[bytes]:
+        """`count` bytes from the one numbered `first`, in pieces of at most a megabyte. Only the whole can be compared with its hash.
+
+        Raises:
+            AssetMissing: it is not there. AssetRetired: it was, and its time is over.
+            AssetDamaged: it ends before so many bytes.
+        """
+        key = self._key(ref.url)
+        stream = await self.in_thread(lambda: self.place.open(key), url=ref.url)
+        try:
+            await self.in_thread(lambda: stream.seek(first))
+            while count > 0:
+                piece = min(count, CHUNK_BYTES)
+                chunk = await self.in_thread(lambda piece=piece: stream.read(piece))  # type: ignore[misc]
+                if not chunk:
+                    raise AssetDamaged(url=ref.url, expected_sha256=ref.sha256, found_sha256="cut off")
+                yield chunk
+                count -= len(chunk)
+        finally:
+            stream.close()
+
     async def expect(self, ref: AssetRef, *, cell: str, job_id: str) -> None:
         """Make sure that an asset which somebody names is this job's, and is there to be fetched.
 

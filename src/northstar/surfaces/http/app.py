@@ -16,6 +16,8 @@ from northstar.surfaces.http.live.pages import dashboard_routers
 from northstar.surfaces.http.metrics import HttpMeasures, metrics_route
 from northstar.surfaces.http.problems import http_problem, problem
 from northstar.surfaces.http.v1.access import guard, scope_of
+from northstar.surfaces.http.v1.events import event_routes
+from northstar.surfaces.http.v1.files import file_routes
 from northstar.surfaces.http.v1.jobs import job_routes
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ def v1_routers(api: Api | None, door: Door, http: HttpMeasures) -> list[Router]:
     """
     if api is None:
         return []
-    routes = [*job_routes(api.jobs), metrics_route(api.measures, http)]
+    routes = [*job_routes(api.jobs, api.live.waits), metrics_route(api.measures, http)]
+    routes += [*event_routes(api.live), *file_routes(api.files)]
     for route in routes:
         scope_of(route)
     return [Router(path="/", route_handlers=routes, guards=[guard(api.keys, door)]), *dashboard_routers(api, door)]

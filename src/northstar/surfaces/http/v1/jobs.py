@@ -26,11 +26,13 @@ from northstar.domain.job_resources import (
 from northstar.domain.jobs import JobRequest
 from northstar.surfaces.http.v1.access import caller_of
 from northstar.surfaces.http.v1.bodies import MAX_BODY_BYTES, read_body, read_query
+from northstar.surfaces.http.v1.preferences import applied, preferred_wait_s
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from northstar.broker.job_desk import JobDesk
+    from northstar.broker.job_waits import JobWaits
 
 JOBS: Final = "/v1/jobs"
 _KEY_HEADER: Final = "Idempotency-Key"
@@ -41,7 +43,7 @@ _Text = Annotated[str | None, QueryParameter(max_length=256)]
 _Cursor = Annotated[str, QueryParameter(max_length=2_048)]
 
 
-def submit_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
+def submit_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
     """Jobs come in, one or many."""
 
     @post(
@@ -52,8 +54,11 @@ def submit_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
     )
     async def submit_job(
         request: _Asked, body: RawBody, idempotency_key: _IdempotencyKey = None
-    ) -> Response[SubmittedJob]:
-        """Submit one job. With an `Idempotency-Key`, or an id, the call may be repeated: it is answered with the same job."""
+    ) -> Response[SubmittedJob | JobResource]:
+        """Submit one job. With an `Idempotency-Key`, or an id, the call may be repeated: it is answered with the same job.
+
+        With `Prefer: wait=N` it is answered with 200 and the job as it ended, if it ends within N seconds (0 to 60).
+        """
         (wanted,) = _one(read_requests(body))
         if idempotency_key is not None:
             wanted = _with_key(wanted, idempotency_key)
@@ -61,6 +66,10 @@ def submit_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
         headers = {"Location": taken.urls.self}
         if taken.replayed:
             headers["Idempotency-Replayed"] = "true"
+        seconds = preferred_wait_s(request)
+        if seconds and await waits.until_over(taken.id, within_s=seconds):
+            job = await desk.get(caller_of(request), taken.id)
+            return Response(job, status_code=200, headers=headers | applied(seconds))
         return Response(taken, status_code=202, headers=headers)
 
     @post(
@@ -76,7 +85,7 @@ def submit_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
     return [submit_job, submit_batch]
 
 
-def look_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
+def look_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
     """Jobs as they stand."""
 
     @get(JOBS, opt={"scope": Scope.READ})
@@ -107,9 +116,15 @@ def look_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
         return await desk.page(caller, wanted, limit=limit, cursor=cursor)
 
     @get(f"{JOBS}/{{job:str}}", opt={"scope": Scope.READ})
-    async def get_job(request: _Asked, job: FromPath[str]) -> JobResource:
-        """One job as it stands, with its place in the queue while it waits."""
-        return await desk.get(caller_of(request), job)
+    async def get_job(request: _Asked, job: FromPath[str]) -> Response[JobResource]:
+        """One job as it stands, with its place in the queue while it waits; with `Prefer: wait=N` once it is over, or after N seconds (0 to 60)."""
+        found = await desk.get(caller_of(request), job)
+        seconds = preferred_wait_s(request)
+        if not seconds:
+            return Response(found)
+        is_over = found.status.is_final or await waits.until_over(job, within_s=seconds)
+        found = found if found.status.is_final else await desk.get(caller_of(request), job)
+        return Response(found, headers=applied(seconds) if is_over else {})
 
     return [list_jobs, get_job]
 
@@ -150,9 +165,9 @@ def change_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
     return [cancel_job, retry_job, change_job, change_jobs]
 
 
-def job_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
-    """All routes of jobs."""
-    return [*submit_routes(desk), *look_routes(desk), *change_routes(desk)]
+def job_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
+    """All routes of jobs themselves."""
+    return [*submit_routes(desk, waits), *look_routes(desk, waits), *change_routes(desk)]
 
 
 def _one(requests: list[JobRequest]) -> list[JobRequest]:
