@@ -19,6 +19,7 @@ from northstar.surfaces.http.v1.access import guard, scope_of
 from northstar.surfaces.http.v1.events import event_routes
 from northstar.surfaces.http.v1.files import file_routes
 from northstar.surfaces.http.v1.jobs import job_routes
+from northstar.surfaces.http.v1.live import live_routes
 
 if TYPE_CHECKING:
     from northstar.assembly.front import AppParts
@@ -47,6 +48,7 @@ def make_app(parts: AppParts) -> Litestar:
     return Litestar(
         route_handlers=[
             *v1_routers(parts.api, door, http),
+            *live_routes(parts.api, door),
             live,
             ready_route(parts.pulse),
             link_route(parts.gateway, door),

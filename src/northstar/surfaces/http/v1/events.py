@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from litestar import Request, Response, get
 from litestar.params import FromPath, HeaderParameter, QueryParameter
-from litestar.response.base import ASGIResponse
 
 from northstar.broker.event_log import BEGINNING, read_event_id
 from northstar.domain.api_keys import Scope
@@ -16,7 +15,7 @@ from northstar.domain.told_events import EventFilter
 from northstar.surfaces.http.v1.access import caller_of
 from northstar.surfaces.http.v1.bodies import QueryInvalid
 from northstar.surfaces.http.v1.jobs import JOBS
-from northstar.surfaces.http.v1.sending import PiecewiseResponse
+from northstar.surfaces.http.v1.sending import Piecewise
 from northstar.surfaces.http.v1.sse import HEADERS, MEDIA_TYPE, stream
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def event_routes(live: Live) -> list[HTTPRouteHandler]:
         last_event_id: _LastId = None,
         cursor: _Text = None,
         limit: _Limit = MAX_PAGE,
-    ) -> Response[Any] | ASGIResponse:
+    ) -> Response[Any]:
         """What happened to a job, step by step and in words; with `Accept: text/event-stream` as it happens, with progress, to its end.
 
         A stream begins after `Last-Event-ID`, or `cursor`, and otherwise with the first event. It is answered with 204 where the job is over
@@ -80,7 +79,7 @@ def event_routes(live: Live) -> list[HTTPRouteHandler]:
         tenant: _Text = None,
         begin: _Text = None,
         limit: _Limit = 100,
-    ) -> Response[Any] | ASGIResponse:
+    ) -> Response[Any]:
         """All events that are the key's business: pages of JSON from the oldest that are kept, or with `Accept: text/event-stream` as they happen.
 
         `kind` is the beginning of the kinds that are wanted, such as `job.failed`. A stream begins now, or after `Last-Event-ID` or `cursor`.
@@ -103,7 +102,7 @@ def event_routes(live: Live) -> list[HTTPRouteHandler]:
     return [job_events, all_events]
 
 
-def _streamed(live: Live, caller: Caller, request: _Asked, items: AsyncIterator[Told]) -> ASGIResponse:
+def _streamed(live: Live, caller: Caller, request: _Asked, items: AsyncIterator[Told]) -> Response[Any]:
     """Raises TooManyStreams."""
     text = (request.headers.get("authorization") or "").partition(" ")[2].strip()
 
@@ -116,7 +115,7 @@ def _streamed(live: Live, caller: Caller, request: _Asked, items: AsyncIterator[
                 yield piece
 
     live.places.expect(caller.key_id)
-    return PiecewiseResponse(placed(), headers=HEADERS)
+    return Piecewise(placed(), headers=HEADERS)
 
 
 def _wants_stream(accept: str | None) -> bool:

@@ -6,16 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote
 
-from litestar import Request, get
+from litestar import Request, Response, get
 from litestar.params import FromPath
-from litestar.response.base import ASGIResponse
 
 from northstar.domain.api_keys import Scope
 from northstar.domain.errors import InvalidRequest
 from northstar.domain.job_resources import JobFile, JobResult
 from northstar.surfaces.http.v1.access import caller_of
 from northstar.surfaces.http.v1.jobs import JOBS
-from northstar.surfaces.http.v1.sending import PiecewiseResponse
+from northstar.surfaces.http.v1.sending import Piecewise
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,7 +53,7 @@ def file_routes(files: JobFiles) -> list[HTTPRouteHandler]:
         return await files.files(caller_of(request), job)
 
     @get(f"{JOBS}/{{job:str}}/files/{{name:path}}", opt={"scope": Scope.READ})
-    async def get_file(request: _Asked, job: FromPath[str], name: FromPath[str]) -> ASGIResponse:
+    async def get_file(request: _Asked, job: FromPath[str], name: FromPath[str]) -> Response[Any]:
         """One file, or the part of it that `Range` names."""
         kept = await files.find(caller_of(request), job, _checked(name.removeprefix("/")))
         return await _answer(request, files, kept)
@@ -62,11 +61,11 @@ def file_routes(files: JobFiles) -> list[HTTPRouteHandler]:
     return [get_result, list_files, get_file]
 
 
-async def _answer(request: _Asked, files: JobFiles, kept: Kept) -> ASGIResponse:
+async def _answer(request: _Asked, files: JobFiles, kept: Kept) -> Response[Any]:
     headers = _headers(kept)
     tag = headers["ETag"]
     if tag in {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}:
-        return PiecewiseResponse(_nothing(), headers=headers, status_code=304)
+        return Piecewise(_nothing(), headers=headers, status_code=304)
     asked = request.headers.get("range", "") if request.headers.get("if-range", tag) == tag else ""
     part = _RANGE.fullmatch(asked.strip())
     if part is None or part[0] == "bytes=-":  # several parts at once, or none that can be read: the whole
@@ -74,7 +73,7 @@ async def _answer(request: _Asked, files: JobFiles, kept: Kept) -> ASGIResponse:
     first, last = _between(part[1], part[2], kept.size_bytes)
     if first > last:
         headers |= {"Content-Range": f"bytes */{kept.size_bytes}", "Content-Length": "0"}
-        return PiecewiseResponse(_nothing(), headers=headers, status_code=416)
+        return Piecewise(_nothing(), headers=headers, status_code=416)
     count = last - first + 1
     headers |= {"Content-Range": f"bytes {first}-{last}/{kept.size_bytes}", "Content-Length": str(count)}
     return await _begun(files.read(kept, first=first, count=count), headers, status_code=206)
@@ -87,10 +86,10 @@ def _between(first: str, last: str, size_bytes: int) -> tuple[int, int]:
     return int(first), min(int(last) if last else size_bytes, size_bytes - 1)
 
 
-async def _begun(pieces: AsyncIterator[bytes], headers: dict[str, str], *, status_code: int = 200) -> ASGIResponse:
+async def _begun(pieces: AsyncIterator[bytes], headers: dict[str, str], *, status_code: int = 200) -> Response[Any]:
     """The answer, once its first piece is here: a file that is not there is an error with a code."""
     first = await anext(pieces, b"")
-    return PiecewiseResponse(_with(first, pieces), headers=headers, status_code=status_code)
+    return Piecewise(_with(first, pieces), headers=headers, status_code=status_code)
 
 
 async def _with(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

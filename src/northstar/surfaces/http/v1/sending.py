@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from litestar import Response
 from litestar.response.base import ASGIResponse
 
 from northstar.domain.errors import NorthstarError
@@ -20,7 +21,7 @@ log = logger(__name__)
 TAKE_WITHIN_S: Final = 30.0
 
 
-class PiecewiseResponse(ASGIResponse):
+class Piecewise(Response[Any]):
     """Sends what `pieces` gives. Where these end by an error, the answer is cut off, so that nobody takes it for whole."""
 
     def __init__(
@@ -30,6 +31,23 @@ class PiecewiseResponse(ASGIResponse):
         headers: Mapping[str, str],
         status_code: int = 200,
         within_s: float = TAKE_WITHIN_S,
+    ) -> None:
+        super().__init__(None, status_code=status_code)
+        self._sending = _Sending(pieces, headers=headers, status_code=status_code, within_s=within_s)
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
+        """What sends it."""
+        return self._sending
+
+
+class _Sending(ASGIResponse):
+    def __init__(
+        self,
+        pieces: AsyncIterator[bytes],
+        *,
+        headers: Mapping[str, str],
+        status_code: int,
+        within_s: float,
     ) -> None:
         super().__init__(status_code=status_code)
         self._pieces = pieces
