@@ -154,6 +154,12 @@ class EventFeed:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
+        self._end(FeedEnded())  # a task that is cancelled before its first step does not even say so
+
+    def _end(self, error: NorthstarError) -> None:
+        self._reading = None
+        for one in (*self._listeners, *(one for some in self._of_jobs.values() for one in some)):
+            one.end(error)
 
     @contextlib.contextmanager
     def _joined(self, one: Listening, *, job: str | None) -> Iterator[None]:
@@ -195,9 +201,7 @@ class EventFeed:
         except NorthstarError as exc:  # the cell is another one
             error = exc
         finally:
-            self._reading = None
-            for one in (*self._listeners, *(one for some in self._of_jobs.values() for one in some)):
-                one.end(error)
+            self._end(error)
 
     async def _step(self) -> int:
         """Tell what happened next; gives how many events that were. Raises Unavailable, EventIdUnknown."""

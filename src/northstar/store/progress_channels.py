@@ -76,6 +76,7 @@ class ProgressChannels:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
+            self._reading = None
 
     async def _run(self) -> None:
         """Until nobody listens."""

@@ -43,7 +43,7 @@ class Line:
         self.heard.append(found)
         return found
 
-    async def until(self, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    async def until(self, is_so: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         while (found := await self.next()) is not None:
             if is_so(found):
                 return found
@@ -53,8 +53,8 @@ class Line:
         return await self.until(lambda one: one["type"] == kind)
 
     async def change(self, kind: str, *, subscription: str) -> dict[str, Any]:
-        def is_it(one: dict[str, Any]) -> bool:
-            return one["type"] == "change" and one["subscription"] == subscription and one["event"]["kind"] == kind
+        def is_it(one: dict[str, Any]) -> Any:
+            return (one["type"], one.get("subscription")) == ("change", subscription) and one["event"]["kind"] == kind
 
         return await self.until(is_it)
 
