@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest_asyncio
 from northstar.broker.event_errors import EventIdUnknown, FeedEnded, ReaderTooSlow
 from northstar.broker.event_feed import EventFeed, Happened, Listening
 from northstar.broker.event_log import EventLog
+from northstar.broker.event_streams import EventStreams, Missing
 from northstar.broker.event_tenants import EventTenants
+from northstar.domain.api_keys import Caller, Scope
 from northstar.domain.events import EventId
+from northstar.domain.told_events import EventFilter, ToldEvent
 from northstar.store.history import BEGINNING, HistoryDatabase, HistoryWriter
 from northstar.store.history.event_pages import EventPages
 from tests.agent.rig import SOON_S, Rig
@@ -150,6 +154,41 @@ async def test_when_it_ends_everybody_is_told(feeds: Feeds) -> None:
         await feed.close()
         with pytest.raises(FeedEnded):
             await listening.next(within_s=SOON_S)
+        with pytest.raises(FeedEnded):
+            await feed.listening(everything).__aenter__()
+
+
+async def test_whoever_comes_in_the_middle_of_it_all_misses_nothing_and_hears_nothing_twice(feeds: Feeds) -> None:
+    caller = Caller(key_id="k", name="k", scopes=frozenset({Scope.ADMIN}), tenant=None)
+    began = await feeds.log.latest()
+
+    async def happen() -> None:
+        for batch in range(40):
+            await feeds.rig.submit(*(f"b{batch}-{number}" for number in range(25)))
+            await feeds.writer.step()
+
+    async with feeds.feed(most_kept=30) as feed, asyncio.TaskGroup() as tasks:
+        streams = EventStreams(feeds.log, feeds.tenants, feed)
+        tasks.create_task(happen())
+        for _ in range(4):
+            tasks.create_task(_expect_whole(streams, caller, began))
+            await feeds.log.latest()
+
+
+async def _expect_whole(streams: EventStreams, caller: Caller, began: EventId) -> None:
+    """One thousand events after a position, each followed by the next."""
+    sequence = began.sequence
+    async with (
+        asyncio.timeout(60),
+        contextlib.aclosing(streams.follow(caller, EventFilter(), after=began, every_s=1.0)) as following,  # type: ignore[type-var]
+    ):
+        async for item in following:
+            assert not isinstance(item, Missing), item
+            if isinstance(item, ToldEvent):
+                sequence += 1
+                assert item.id == f"{began.epoch}-{sequence}"
+            if sequence == began.sequence + 1_000:
+                return
 
 
 async def test_a_cell_that_was_made_anew_is_not_taken_for_the_old_one(feeds: Feeds) -> None:

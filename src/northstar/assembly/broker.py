@@ -61,7 +61,6 @@ async def start_broker(
     await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
     await stack.enter_async_context(part("the retention of outputs", retire_outputs(settings, cell), failure=failure))
     api = api_parts(cell, history, routing, reader=reader, assets=asset_store(settings))
-    stack.push_async_callback(api.live.close)
     opening = running_front(
         settings,
         cell,
@@ -73,5 +72,7 @@ async def start_broker(
         api=api,
     )
     front = await stack.enter_async_context(opening)
+    # Before the front: whoever listens is told that this broker stops.
+    stack.push_async_callback(api.live.close)
     front.ended.add_done_callback(told("the gateway", failure))
     return Broker(front=front, history=history, routing=routing)

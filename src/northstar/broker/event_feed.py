@@ -112,6 +112,7 @@ class EventFeed:
         self._of_jobs: dict[str, set[Listening]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._beginning = asyncio.Lock()
+        self._is_closed = False
 
     @property
     def position(self) -> EventId:
@@ -127,7 +128,7 @@ class EventFeed:
     async def listening(
         self, wanted: Callable[[Happened], bool], *, job: str | None = None, most: int = MOST_WAITING
     ) -> AsyncIterator[Listening]:
-        """Listen from now on until the block ends; to the events of one job alone where it is named. Raises Unavailable."""
+        """Listen from now on until the block ends; to the events of one job alone where it is named. Raises FeedEnded, Unavailable."""
         await self._begin()
         one = Listening(wanted, most=most)
         with self._joined(one, job=job):
@@ -150,7 +151,8 @@ class EventFeed:
             yield one
 
     async def close(self) -> None:
-        """Tell everybody that nothing more comes."""
+        """Tell everybody that nothing more comes, and listen to nobody any more."""
+        self._is_closed = True
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
@@ -174,9 +176,14 @@ class EventFeed:
 
     async def _begin(self) -> None:
         async with self._beginning:
+            if self._is_closed:
+                raise FeedEnded
             if self._reading is not None:
                 return
-            self._position = self._kept_after = await self._events.latest()
+            latest = await self._events.latest()
+            if self._is_closed:
+                raise FeedEnded
+            self._position = self._kept_after = latest
             self._kept.clear()
             self._reading = asyncio.create_task(self._read(), name="event-feed")
 

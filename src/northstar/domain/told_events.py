@@ -15,8 +15,8 @@ FINAL_KINDS: Final = frozenset({"job.succeeded", "job.failed", "job.canceled", "
 _OF_JOBS: Final = "job."
 #: What machines are looked after by.
 _OF_MACHINES: Final = ("machine.", "order.", "fetch.")
-#: The token of a lease is between a machine and its broker.
-_LEFT_OUT: Final = frozenset({"token"})
+#: Tokens of leases and sessions of machines are between them and their broker.
+_LEFT_OUT: Final = frozenset({"session", "token"})
 #: A part of a kind of event, from its beginning.
 KindPrefix = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z_.]*$")]
 

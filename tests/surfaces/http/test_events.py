@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -164,3 +165,20 @@ async def test_two_brokers_of_a_cell_tell_the_same(own_site: Site, http_server: 
             changes = [[one for one in s.heard if one.name == "change"] for s in (here, there)]
     assert [one.data["subject"] for one in changes[0]] == jobs
     assert changes[0] == changes[1]
+
+
+async def test_a_broker_that_stops_says_so_and_another_one_goes_on(
+    own_site: Site, http_server: RunningServer, tmp_path: Path
+) -> None:
+    client = await own_site.client(Scope.SUBMIT, Scope.READ)
+    async with contextlib.AsyncExitStack() as stack:
+        async with opened(http_server, tmp_path, cell=own_site.cell.name) as other:
+            elsewhere = own_site.stranger(client.key)
+            elsewhere.url = other.url
+            stream = await stack.enter_async_context(listening(elsewhere, "/v1/events"))
+            began = await stream.until(lambda one: one.id != "")
+        closed = await stream.until(lambda one: one.name == "closed")
+        assert (closed.data["code"], closed.data["retryable"]) == ("NS_FEED_ENDED", True)
+    job = await client.submit()
+    async with listening(client, "/v1/events", after=began.id) as again:
+        assert (await again.change("job.submitted")).data["subject"] == job
