@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,9 @@ from northstar.broker.event_feed import EventFeed, Happened, Listening
 from northstar.broker.event_log import EventLog
 from northstar.broker.event_streams import EventStreams, Missing
 from northstar.broker.event_tenants import EventTenants
+from northstar.broker.job_events import _latest_life
 from northstar.domain.api_keys import Caller, Scope
-from northstar.domain.events import EventId
+from northstar.domain.events import Event, EventId
 from northstar.domain.told_events import EventFilter, ToldEvent
 from northstar.store.history import BEGINNING, HistoryDatabase, HistoryWriter
 from northstar.store.history.event_pages import EventPages
@@ -223,3 +224,26 @@ async def test_tenants_are_those_of_the_time_at_which_something_happened(feeds: 
     anew = EventTenants(rig.cell, feeds.pages)
     assert await anew.of_present(ours[1:]) == ["first"]
     assert await anew.of_present([event for event in events if event.subject != "a"]) == [""] * (len(events) - 2)
+
+
+class _TwoLives(EventPages):
+    """A history in which an id was given to another tenant once its first job was forgotten."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def submissions(self, job_ids: Sequence[str]) -> dict[str, list[tuple[EventId, str]]]:
+        return {"a": [(EventId(1, 10), "first"), (EventId(1, 20), "second")]}
+
+    async def tenants(self, job_ids: Sequence[str]) -> dict[str, str]:
+        return {}
+
+
+async def test_an_id_that_is_given_again_takes_nothing_of_its_first_tenant_along(rig: Rig) -> None:
+    def event(sequence: int, kind: str = "job.canceled") -> Event:
+        return Event(id=EventId(1, sequence), kind=kind, subject="a", number=2, at_ms=0, data={"tenant": "second"})
+
+    tenants = EventTenants(rig.cell, _TwoLives())
+    assert await tenants.of_past([event(5), event(15), event(25)]) == ["", "first", "second"]
+    lives = [event(10, "job.submitted"), event(15), event(20, "job.submitted"), event(25)]
+    assert [one.id.sequence for one in _latest_life(lives)] == [20, 25]

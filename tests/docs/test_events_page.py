@@ -33,7 +33,7 @@ def test_the_data_that_the_page_names_are_names_in_the_library() -> None:
 
 
 def test_every_message_of_the_websocket_is_on_the_page() -> None:
-    messages = (*live_frames.FromClient.__args__, *live_frames.FromServer.__args__)  # type: ignore[attr-defined]
+    messages = (*live_frames.FromClient.__args__, *live_frames.FromServer.__args__)
     for message in messages:
         tag = message.__struct_config__.tag
         assert f'{{"type": "{tag}"' in PAGE, tag

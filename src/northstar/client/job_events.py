@@ -6,14 +6,18 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from northstar.client.errors import AnswerUnreadable, ServerUnavailable
+from northstar.client.errors import AnswerUnreadable, ProblemBody, ServerUnavailable, problem_of
 from northstar.client.patience import Patience
 from northstar.client.transport import Transport
+from northstar.domain.errors import NorthstarError
 from northstar.domain.event_stream import EventStream, EventTooLong
+
+#: The last event of a stream that ends before its job does.
+_CLOSED: Final = "closed"
 
 
 class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +34,7 @@ async def read_events(
     """Events until the server ends the stream by itself; a connection that breaks is opened again where it was.
 
     Raises:
-        NotFound and other problems. ServerUnavailable: it stays away for longer than the patience. AnswerUnreadable.
+        NotFound and other problems, also where the server ends the stream because of one. ServerUnavailable: it stays away for longer than the patience. AnswerUnreadable.
     """
     rule = patience or Patience()
     clock = asyncio.get_running_loop()
@@ -44,7 +48,10 @@ async def read_events(
                     for event in stream.feed(chunk):
                         failures, lost_s = 0, clock.time()
                         after = event.id or after
-                        yield JobEvent(kind=event.name or "message", data=_data(event.data, path), id=event.id)
+                        told = JobEvent(kind=event.name or "message", data=_data(event.data, path), id=event.id)
+                        if told.kind == _CLOSED:
+                            raise _why_closed(told, transport.url)
+                        yield told
                 return
         except EventTooLong as exc:
             raise AnswerUnreadable(path, reason=str(exc)) from exc
@@ -59,6 +66,16 @@ async def read_events(
             if pause_s is None:
                 raise
             await asyncio.sleep(pause_s)
+
+
+def _why_closed(told: JobEvent, url: str) -> NorthstarError:
+    """Of a server that stops, or that was read too slowly, another connection may go on."""
+    code, message = str(told.data.get("code")), str(told.data.get("message"))
+    if told.data.get("retryable"):
+        return ServerUnavailable(url, reason=f"{code}: {message}", tries=1)
+    status = told.data.get("status")
+    body = ProblemBody(title=code, status=status if isinstance(status, int) else 500, detail=message)
+    return problem_of(body, retry_after_s=None)
 
 
 def _data(text: str, path: str) -> dict[str, Any]:

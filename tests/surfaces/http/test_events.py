@@ -41,7 +41,7 @@ async def test_a_stream_tells_a_tenant_its_own_jobs_and_nobody_elses(client: Cli
         theirs, ours = await other.submit(), await client.submit()
         await client.post(f"/v1/jobs/{ours}/cancel")
         await stream.change("job.canceled")
-    subjects = {one.data["subject"] for one in stream.heard if one.name == "change"}
+    subjects = {one.data["subject"] for one in stream.heard if one.is_change}
     assert subjects == {ours}
     assert theirs not in subjects
     assert kinds(stream.heard) == ["submitted", "canceled"]
@@ -71,15 +71,15 @@ async def test_a_stream_goes_on_after_an_id_through_history_and_cell_into_the_pr
 ) -> None:
     first = await client.submit()
     async with listening(client, "/v1/events?begin=oldest") as stream:
-        began = await stream.until(lambda one: one.name == "change" and one.data["subject"] == first)
+        began = await stream.until(lambda one: one.is_change and one.data["subject"] == first)
     second = await client.submit()
     await committed(site)
     third = await client.submit()
     async with listening(client, "/v1/events", after=began.id) as stream:
-        await stream.until(lambda one: one.name == "change" and one.data["subject"] == third)
+        await stream.until(lambda one: one.is_change and one.data["subject"] == third)
         fourth = await client.submit()
-        await stream.until(lambda one: one.name == "change" and one.data["subject"] == fourth)
-    assert [one.data["subject"] for one in stream.heard if one.name == "change"] == [second, third, fourth]
+        await stream.until(lambda one: one.is_change and one.data["subject"] == fourth)
+    assert [one.data["subject"] for one in stream.heard if one.is_change] == [second, third, fourth]
     assert not [one for one in stream.heard if one.name == "gap"]
 
 
@@ -134,7 +134,7 @@ async def test_whoever_comes_with_an_id_that_is_too_old_is_told_what_is_missing(
     async with listening(client, "/v1/events", after=known) as stream:
         gap = await stream.until(lambda one: one.name == "gap")
         assert (gap.data["after"], gap.data["count"], gap.data["reason"]) == (known, 3, "forgotten")
-        await stream.until(lambda one: one.name == "change" and one.data["subject"] == last)
+        await stream.until(lambda one: one.is_change and one.data["subject"] == last)
     page = (await client.get(f"/v1/events?cursor={known}")).body
     assert [(one["after"], one["count"]) for one in page["missing"]] == [(known, 3)]
     begin = (await client.get("/v1/events")).body
@@ -161,8 +161,8 @@ async def test_two_brokers_of_a_cell_tell_the_same(own_site: Site, http_server: 
             await there.until(lambda one: one.id != "")
             jobs = [await client.submit() for _ in range(3)]
             for stream in (here, there):
-                await stream.until(lambda one: one.name == "change" and one.data["subject"] == jobs[-1])
-            changes = [[one for one in s.heard if one.name == "change"] for s in (here, there)]
+                await stream.until(lambda one: one.is_change and one.data["subject"] == jobs[-1])
+            changes = [[one for one in s.heard if one.is_change] for s in (here, there)]
     assert [one.data["subject"] for one in changes[0]] == jobs
     assert changes[0] == changes[1]
 

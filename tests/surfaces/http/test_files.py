@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 import pytest_asyncio
@@ -219,3 +220,15 @@ async def test_a_damaged_file_is_never_told_to_be_whole(shop: Shop) -> None:
     path.write_bytes(b"what it iss")
     answer = await shop.client.get(f"/v1/jobs/{job}/files/small.txt")
     assert (answer.status, answer.code) == (503, "NS_ASSET_DAMAGED")
+
+
+async def test_a_large_file_that_is_damaged_is_cut_off_before_its_end(shop: Shop) -> None:
+    content = bytes(3_000_000)
+    job = await shop.with_file("large.bin", content, "application/octet-stream")
+    (record,) = (await shop.site.cell.inspect([job], results=True)).jobs
+    ref = msgspec.convert(msgspec.json.decode(record.result)["outputs"][0]["asset"], AssetRef)
+    path = shop.machine.store.local_path(ref)
+    assert path is not None
+    path.write_bytes(content[:-1] + b"x")
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await shop.client.get(f"/v1/jobs/{job}/files/large.bin")

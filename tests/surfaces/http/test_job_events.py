@@ -55,7 +55,7 @@ async def test_a_job_is_followed_from_its_submission_to_its_end_and_then_the_str
         await worker.finish(claimed)
         rest = await stream.rest()
     assert kinds(rest) == ["succeeded"]
-    numbers = [one.data["number"] for one in stream.heard if one.name == "change"]
+    numbers = [one.data["number"] for one in stream.heard if one.is_change]
     assert numbers == list(range(1, len(numbers) + 1))
 
 

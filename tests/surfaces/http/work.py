@@ -97,6 +97,11 @@ class Heard(msgspec.Struct, frozen=True):
     id: str
     data: Any
 
+    @property
+    def is_change(self) -> bool:
+        """Whether something has happened."""
+        return "." in self.name and self.name == self.data["kind"] and self.id == self.data["id"]
+
 
 class Stream:
     """What a server tells, as it tells it."""
@@ -134,7 +139,7 @@ class Stream:
 
     async def change(self, kind: str) -> Heard:
         """The next event of this kind."""
-        return await self.until(lambda one: one.name == "change" and one.data["kind"] == kind)
+        return await self.until(lambda one: one.is_change and one.name == kind)
 
     async def rest(self) -> list[Heard]:
         """What comes until the end."""
@@ -155,5 +160,5 @@ async def listening(client: Client, path: str, *, after: str = "") -> AsyncItera
 
 def kinds(heard: list[Heard]) -> list[str]:
     """The kinds of what happened, in order; whether a machine was offered the job or took it by itself is its own affair."""
-    found = [one.data["kind"].removeprefix("job.") for one in heard if one.name == "change"]
+    found = [one.data["kind"].removeprefix("job.") for one in heard if one.is_change]
     return [kind for kind in found if kind != "offered"]

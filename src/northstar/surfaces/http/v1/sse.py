@@ -1,6 +1,6 @@
 """Events as `text/event-stream`: what happened with its id, progress without one, a comment as a sign of life, and at the end why.
 
-    change    something happened; its id is where a client goes on from (`Last-Event-ID`)
+    job.…     something happened, by the name of its kind; its id is where a client goes on from (`Last-Event-ID`)
     progress  how far a running job is; lossy, and without an id
     text      text that a running job has written since the last of these; lossy, and without an id
     gap       events that nobody can tell any more
@@ -20,6 +20,7 @@ from northstar.broker.event_streams import Missing, Quiet
 from northstar.broker.job_events import News
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.told_events import ToldEvent
+from northstar.surfaces.http.problems import status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -59,14 +60,15 @@ async def stream(
                 for event in written(item):
                     yield event
     except NorthstarError as exc:
-        yield _event("closed", {"code": exc.code, "message": str(exc), "retryable": exc.retryable})
+        told = {"code": exc.code, "status": status_of(exc), "message": str(exc), "retryable": exc.retryable}
+        yield _event("closed", told)
 
 
 def written(item: Told) -> list[bytes]:
     """An item as the bytes of its events."""
     match item:
         case ToldEvent():
-            return [_event("change", item, event_id=item.id)]
+            return [_event(item.kind, item, event_id=item.id)]
         case Missing():
             return [_event("gap", item)]
         case News(progress):
