@@ -15,7 +15,7 @@ from northstar.broker.event_feed import EventFeed, Happened, Listening
 from northstar.broker.event_log import EventLog
 from northstar.broker.event_streams import EventStreams, Missing
 from northstar.broker.event_tenants import EventTenants
-from northstar.broker.job_events import _latest_life
+from northstar.broker.job_events import _since
 from northstar.domain.api_keys import Caller, Scope
 from northstar.domain.events import Event, EventId
 from northstar.domain.told_events import EventFilter, ToldEvent
@@ -219,6 +219,7 @@ async def test_tenants_are_those_of_the_time_at_which_something_happened(feeds: 
     await feeds.write()
     events = (await feeds.log.after(BEGINNING)).events
     ours = [event for event in events if event.subject == "a"]
+    assert (await feeds.log.after(BEGINNING)).is_past
     assert await feeds.tenants.of_past(ours) == ["first", "first"]
     # A process that has begun since knows only the cell.
     anew = EventTenants(rig.cell, feeds.pages)
@@ -246,4 +247,4 @@ async def test_an_id_that_is_given_again_takes_nothing_of_its_first_tenant_along
     tenants = EventTenants(rig.cell, _TwoLives())
     assert await tenants.of_past([event(5), event(15), event(25)]) == ["", "first", "second"]
     lives = [event(10, "job.submitted"), event(15), event(20, "job.submitted"), event(25)]
-    assert [one.id.sequence for one in _latest_life(lives)] == [20, 25]
+    assert [one.id.sequence for one in _since(lives, "job.submitted")] == [20, 25]

@@ -213,7 +213,7 @@ class EventFeed:
     async def _step(self) -> int:
         """Tell what happened next; gives how many events that were. Raises Unavailable, EventIdUnknown."""
         passage = await self._events.after(self._position, count=PAGE, wait_ms=self._wait_ms)
-        tenants = await self._tenants.of_present(passage.events)
+        tenants = await self._tenants.of(passage)
         # From here to the end nothing waits: whoever comes finds position and what is kept as one.
         gaps = {gap.next: gap for gap in passage.gaps}
         for event, tenant in zip(passage.events, tenants, strict=True):

@@ -27,6 +27,8 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     events: list[Event]
     gaps: list[Gap]
     position: EventId
+    #: They are from the history, so what was before them is there too; else from the cell, which still has the jobs that they are about.
+    is_past: bool = False
 
 
 class EventLog:
@@ -63,15 +65,21 @@ class EventLog:
             if not read or find_gaps(position, read[:1]):
                 # What lies between went into the history before it was read here.
                 older = await self._pages.after(position, count=count)
-                read = [event for event in older if not read or event.id < read[0].id] or read
+                older = [event for event in older if not read or event.id < read[0].id]
+                if older:
+                    return Passage(events=older, gaps=_gaps(position, older), position=older[-1].id, is_past=True)
             if read:
-                gaps = [gap for gap in find_gaps(position, read) if gap.missing or gap.disowned]
-                return Passage(events=read, gaps=gaps, position=read[-1].id)
+                return Passage(events=read, gaps=_gaps(position, read), position=read[-1].id)
             # Neither here nor there: it has happened since the cell was looked at.
         return Passage(events=[], gaps=[_all_gone(position, latest)], position=latest)
 
     async def _waiting(self, position: EventId, *, count: int, wait_ms: int) -> list[Event]:
         return await read_events(self._cell.client, self._cell.keys, after=position, count=count, wait_ms=wait_ms)
+
+
+def _gaps(position: EventId, events: list[Event]) -> list[Gap]:
+    """Without those at which nothing was lost."""
+    return [gap for gap in find_gaps(position, events) if gap.missing or gap.disowned]
 
 
 def _all_gone(position: EventId, latest: EventId) -> Gap:

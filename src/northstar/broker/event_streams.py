@@ -130,7 +130,7 @@ class EventStreams:
     async def _past(self, after: EventId) -> tuple[list[Item], EventId]:
         """The next events and gaps, in order, and up to where that is all. What was before the oldest event that is kept is no gap."""
         passage = await self._events.after(after, count=PAGE)
-        tenants = await self._tenants.of_past(passage.events)
+        tenants = await self._tenants.of(passage)
         gaps = {gap.next: gap for gap in passage.gaps if gap.last != BEGINNING}
         items: list[Item] = []
         for event, tenant in zip(passage.events, tenants, strict=True):

@@ -11,6 +11,7 @@ from northstar.domain.told_events import is_of_job
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from northstar.broker.event_log import Passage
     from northstar.domain.events import Event, EventId
     from northstar.store.cell import Cell
     from northstar.store.history.event_pages import EventPages
@@ -28,8 +29,12 @@ class EventTenants:
         self._pages = pages
         self._known: OrderedDict[str, str] = OrderedDict()
 
+    async def of(self, passage: Passage) -> list[str]:
+        """The tenant of each event's job, in order; empty where it is no job's or nobody knows. Raises Unavailable."""
+        return await (self.of_past if passage.is_past else self.of_present)(passage.events)
+
     async def of_present(self, events: Sequence[Event]) -> list[str]:
-        """The tenant of each event's job, of events that happen now, in order; empty where it is no job's or nobody knows. Raises Unavailable."""
+        """Of events that the cell still has: it forgets a job only once the history has its last event, so no id was given again since."""
         said = {event.subject for event in events if event.kind == _SUBMITTED}
         unknown = {e.subject for e in events if is_of_job(e) and e.subject not in self._known and e.subject not in said}
         for job_id, tenant in (await self._looked_up(sorted(unknown))).items():
@@ -45,12 +50,9 @@ class EventTenants:
         return tenants
 
     async def of_past(self, events: Sequence[Event]) -> list[str]:
-        """As `of_present`, of events however old: an id may have been another tenant's job then. Raises Unavailable."""
+        """Of events that are in the history: an id may have been another tenant's job then."""
         ids = sorted({event.subject for event in events if is_of_job(event)})
         lives = await self._pages.submissions(ids)
-        for event in events:
-            if event.kind == _SUBMITTED:  # it may not be in the history yet
-                lives.setdefault(event.subject, []).append((event.id, str(event.data.get("tenant") or "")))
         others = await self._looked_up([job_id for job_id in ids if job_id not in lives])
         return [
             _at(event.id, lives[event.subject]) if event.subject in lives else others.get(event.subject, "")

@@ -135,12 +135,15 @@ class JobEvents:
 
     async def _of(self, caller: Caller, job_id: str) -> tuple[Sequence[Event], int, str]:
         """The events of its latest life, how often it may fail (0: the queue has forgotten it), and its tenant. Raises NoSuchJob."""
-        events = _latest_life(await self._past.events(job_id))
+        # An earlier job of the same id may have been another tenant's.
+        events = _since(await self._past.events(job_id), "job.submitted")
         jobs = (await self._cell.inspect([job_id])).jobs
         begun = events[0].data.get("tenant") if events else None
         tenant = jobs[0].record.tenant if jobs else str(begun or "")
         if not (jobs or begun) or not caller.reaches(tenant):
             raise NoSuchJob({"job": job_id})
+        if begun not in {None, tenant}:  # it came from another cell, and an earlier one of its id had begun here
+            events = _since(events, "job.arrived")
         return events, jobs[0].record.max_attempts if jobs else 0, tenant
 
 
@@ -200,9 +203,9 @@ class _Telling:
         return found
 
 
-def _latest_life(events: Sequence[Event]) -> Sequence[Event]:
-    """Without what happened to an earlier job of the same id, which may have been another tenant's."""
-    begins = [at for at, event in enumerate(events) if event.kind == "job.submitted"]
+def _since(events: Sequence[Event], kind: str) -> Sequence[Event]:
+    """From the last event of this kind on; all where there is none."""
+    begins = [at for at, event in enumerate(events) if event.kind == kind]
     return events[begins[-1] :] if begins else events
 
 
