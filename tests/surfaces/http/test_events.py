@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from northstar.broker.event_errors import TooManyStreams
+from northstar.broker.stream_places import StreamPlaces
 from northstar.domain.api_keys import Scope
 from northstar.store.history import prune
 from tests.servers import RunningServer, eventually
@@ -182,3 +184,27 @@ async def test_a_broker_that_stops_says_so_and_another_one_goes_on(
     job = await client.submit()
     async with listening(client, "/v1/events", after=began.id) as again:
         assert (await again.change("job.submitted")).data["subject"] == job
+
+
+async def test_a_key_has_so_many_streams_and_their_places_are_free_again(
+    own_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StreamPlaces, "expect", _two_at_most)
+    client = await own_site.client(Scope.READ)
+    async with listening(client, "/v1/events") as one:
+        await one.until(lambda heard: heard.id != "")
+        async with listening(client, "/v1/events") as two:
+            await two.until(lambda heard: heard.id != "")
+            async with listening(client, "/v1/events") as three:
+                assert (three.status, three.headers["Retry-After"]) == (503, "1")
+
+    async def is_free() -> bool:
+        async with listening(client, "/v1/events") as again:
+            return again.status == 200
+
+    await eventually(is_free, what="the places of streams that were left are free")
+
+
+def _two_at_most(places: StreamPlaces, key_id: str) -> None:
+    if places._taken[key_id] >= 2:
+        raise TooManyStreams(2, whose="this key")
