@@ -77,6 +77,7 @@ async def test_what_was_put_is_what_comes_back_also_when_it_travels_in_parts(sto
     for data in (b"", PICTURE, os.urandom(PARTS)):
         ref = await put(store, cell, "a", data)
         assert await store.get(ref) == data
+        assert b"".join([piece async for piece in store.part(ref, first=2, count=max(0, len(data) - 3))]) == data[2:-1]
         await store.expect(ref, cell=cell.name, job_id="a")
     assert ref.url.startswith(f"{store.url}/{cell.name}/{hour_of(cell.now_ms or 0)}/a/{ref.sha256[:16]}/")
     await store.remove(ref)

@@ -251,3 +251,21 @@ async def test_a_full_disk_keeps_nothing_and_takes_again_once_there_is_room(tmp_
         assert (await store.put(b"x" * 100_000, **PLACE)).size_bytes == 100_000
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 4), (3, 1), (2_500_000, 500_000), (0, 3_000_000)])
+async def test_a_part_is_read_from_where_it_begins(store: AssetStore, first: int, count: int) -> None:
+    content = os.urandom(3_000_000)
+    ref = await store.put(content, **PLACE)
+    assert (
+        b"".join([piece async for piece in store.part(ref, first=first, count=count)]) == content[first : first + count]
+    )
+
+
+async def test_a_part_that_is_not_there_is_no_shorter_one(store: AssetStore) -> None:
+    ref = await store.put(b"abc", **PLACE)
+    with pytest.raises(AssetDamaged):
+        _ = [piece async for piece in store.part(ref, first=1, count=5)]
+    await store.remove(ref)
+    with pytest.raises(AssetMissing):
+        _ = [piece async for piece in store.part(ref, first=0, count=1)]
