@@ -10,6 +10,8 @@ from northstar.assembly.routing import RoutingParts
 from northstar.assembly.session import new_id
 from northstar.broker.api import Api
 from northstar.broker.dead_letters import DeadLetters
+from northstar.broker.desks import Desks
+from northstar.broker.explain_desk import ExplainDesk
 from northstar.broker.explaining import Explainer
 from northstar.broker.job_desk import JobDesk
 from northstar.broker.job_files import JobFiles
@@ -71,6 +73,7 @@ def api_parts(
         return routing.pools.latest.pools
 
     keys = keys_of(cell)
+    desks = Desks(explain=ExplainDesk(explainer))
     return Api(
         keys=keys,
         jobs=desk,
@@ -80,6 +83,7 @@ def api_parts(
         explainer=explainer,
         live=live_over(cell, history, keys=keys, past=past),
         files=JobFiles(cell, desk, assets),
+        desks=desks,
     )
 
 

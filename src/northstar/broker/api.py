@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.broker.desks import Desks
 from northstar.broker.job_desk import JobDesk
 from northstar.broker.job_files import JobFiles
 from northstar.broker.job_past import JobPast
@@ -32,3 +33,4 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     explainer: Callable[[], Explainer]
     live: Live
     files: JobFiles
+    desks: Desks

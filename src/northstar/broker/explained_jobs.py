@@ -48,8 +48,22 @@ _WAITING: Final = frozenset({JobStatus.QUEUED, JobStatus.DELAYED})
 
 
 async def job_events(past: JobPast, job_id: str) -> list[Event]:
-    """What happened to a job, and not to a machine that has the same name. Raises Unavailable."""
-    return [event for event in await past.events(job_id) if event.kind.startswith("job.")]
+    """What happened to a job, and not to a machine that has the same name, nor to a job of this id that is forgotten. Raises Unavailable."""
+    return _of_the_last([event for event in await past.events(job_id) if event.kind.startswith("job.")])
+
+
+def _of_the_last(events: list[Event]) -> list[Event]:
+    """The events of the last job that had the id: it may have been another tenant's before. Each job's are numbered anew."""
+    begin = 0
+    for at, event in enumerate(events):
+        if event.kind == "job.submitted" or (at and event.number <= events[at - 1].number):
+            begin = at
+    return events[begin:]
+
+
+def _tenant_in(events: list[Event]) -> str:
+    """Whose job it was that its events tell of; empty where its beginning is not kept."""
+    return next((str(event.data.get("tenant") or "") for event in events if event.kind == "job.submitted"), "")
 
 
 class JobExplainer:
@@ -83,11 +97,12 @@ class JobExplainer:
         """
         reply = await self._cell.inspect([job_id], bodies=True, decisions=True)
         max_attempts = reply.jobs[0].record.max_attempts if reply.jobs else 0
-        steps = steps_of(await job_events(self._past, job_id), max_attempts=max_attempts)
+        events = await job_events(self._past, job_id)
+        steps = steps_of(events, max_attempts=max_attempts)
         if reply.jobs:
             told = await self._queued(reply.jobs[0], now_ms=reply.now_ms)
         elif steps:
-            told = JobExplanation(id=job_id, status=None, now_ms=reply.now_ms)
+            told = JobExplanation(id=job_id, status=None, now_ms=reply.now_ms, tenant=_tenant_in(events))
         else:
             raise NoSuchJob({"job": job_id})
         return self._with_past(told, steps)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 import msgspec
 
 from northstar.broker.explained_jobs import JobExplainer, job_events
 from northstar.broker.missing_machines import MissingMachinesReader
+from northstar.domain.errors import Refused
 from northstar.domain.explanations import (
     JobExplanation,
     MachineCode,
@@ -53,6 +54,19 @@ MOST_LANES: Final = 1_000
 #: Models that a machine holds and that are shown.
 _MOST_HELD: Final = 50
 _ABSENT: Final[dict[str, MachineCode]] = {"waiting": "not_approved", "revoked": "revoked", "approved": "gone"}
+
+
+class NothingKnown(Refused):
+    """Nothing has the name."""
+
+    code: ClassVar[str] = "NS_NOTHING_KNOWN"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"nothing is known of {name!r}: no job, no machine and no model is called so; northstar jobs list, "
+            "northstar machines list and northstar models list show what there is"
+        )
+        self.name = name
 
 
 class Explainer:

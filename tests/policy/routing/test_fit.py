@@ -53,7 +53,7 @@ def test_exactly_the_needed_vram_is_enough() -> None:
 def test_a_dedicated_machine_runs_only_what_it_is_dedicated_to() -> None:
     dedicated = profile(dedicated_to="acme")
     assert decide_fit(dedicated, wanted(isolation="acme")).fits
-    assert decide_fit(dedicated, wanted()).reasons == ("is dedicated to acme, the job to nobody",)
+    assert decide_fit(dedicated, wanted()).reasons == ("is dedicated to others, the job to nobody",)
 
 
 def test_more_than_is_asked_for_does_no_harm() -> None:

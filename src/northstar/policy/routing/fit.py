@@ -61,7 +61,9 @@ def decide_fit(
     if missing := sorted(set(wanted.tags) - set(profile.tags)):
         reasons.append(f"lacks tags {', '.join(missing)}")
     if wanted.isolation != profile.dedicated_to:
-        reasons.append(f"is dedicated to {profile.dedicated_to or 'nobody'}, the job to {wanted.isolation or 'nobody'}")
+        # To whom is none of the business of whoever's job it is, and such sentences are told to them.
+        whose = "nobody" if profile.dedicated_to is None else "others"
+        reasons.append(f"is dedicated to {whose}, the job to {wanted.isolation or 'nobody'}")
     if wanted.regions and profile.region not in wanted.regions:
         reasons.append(f"is in region {profile.region or '(none said)'}, not {' or '.join(wanted.regions)}")
     # What is not told yet may be left open only where nothing else speaks against it.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import msgspec
 import typer
 
-from northstar.domain.errors import InvalidRequest, Refused
+from northstar.domain.errors import InvalidRequest
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
 from northstar.surfaces.cli.pasting import pasteable
 from northstar.surfaces.cli.printing import print_json, print_text
@@ -32,19 +32,6 @@ class NameAmbiguous(InvalidRequest):
         self.kinds = tuple(kinds)
 
 
-class NothingKnown(Refused):
-    """Nothing has the name."""
-
-    code: ClassVar[str] = "NS_NOTHING_KNOWN"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"nothing is known of {name!r}: no job, no machine and no model is called so; northstar jobs list, "
-            "northstar machines list and northstar models list show what there is"
-        )
-        self.name = name
-
-
 def explain(
     name: Annotated[str, typer.Argument(metavar="JOB|MACHINE|MODEL")],
     job: Annotated[bool, typer.Option("--job", help="It is the name of a job.")] = False,
@@ -57,30 +44,31 @@ def explain(
     cell: CellName = None,
 ) -> None:
     """Explain why a job waits, why a machine is idle, or why a model is where it is, and what to do about it."""
-    from northstar.domain.explanation_text import explain as words
+    from northstar.domain.explained import explained
 
     flags: tuple[tuple[Kind, bool], ...] = (("job", job), ("machine", machine), ("model", model))
     wanted = [kind for kind, is_set in flags if is_set]
     if len(wanted) > 1:
         raise NameAmbiguous(name, wanted)
-    kind, explanation = run(_explain(settings_of(config, data_dir, valkey, cell), name, wanted))
+    explanation = run(_explain(settings_of(config, data_dir, valkey, cell), name, wanted))
     actions = tuple(msgspec.structs.replace(one, command=pasteable(one.command)) for one in explanation.actions)
     explanation = msgspec.structs.replace(explanation, actions=actions)
-    lines = words(explanation)
+    told = explained(explanation)
     if as_json:
-        print_json({"kind": kind, "explanation": explanation, "lines": lines})
+        print_json(told)
         return
     about = ""
-    for line in lines:
+    for line in told.lines:
         print_text(f"{line.about if line.about != about else '':<10}{line.text}")
         about = line.about
 
 
 async def _explain(
     settings: Settings, name: str, wanted: Sequence[Kind]
-) -> tuple[Kind, JobExplanation | MachineExplanation | ModelExplanation]:
-    """What is meant by the name, and why it is as it is."""
+) -> JobExplanation | MachineExplanation | ModelExplanation:
+    """Why what is meant by the name is as it is."""
     from northstar.assembly.explaining import explaining
+    from northstar.broker.explaining import NothingKnown
 
     async with explaining(settings) as explainer:
         kinds = wanted or await explainer.kinds_of(name)
@@ -88,7 +76,7 @@ async def _explain(
             raise NothingKnown(name)
         if len(kinds) > 1:
             raise NameAmbiguous(name, kinds)
-        return kinds[0], await _of_kind(explainer, kinds[0], name)
+        return await _of_kind(explainer, kinds[0], name)
 
 
 async def _of_kind(

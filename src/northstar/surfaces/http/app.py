@@ -18,6 +18,7 @@ from northstar.surfaces.http.problems import http_problem, problem
 from northstar.surfaces.http.v1.access import guard, scope_of
 from northstar.surfaces.http.v1.events import event_routes
 from northstar.surfaces.http.v1.files import file_routes
+from northstar.surfaces.http.v1.fleet import fleet_routes
 from northstar.surfaces.http.v1.jobs import job_routes
 from northstar.surfaces.http.v1.live import live_routes
 
@@ -35,7 +36,7 @@ def v1_routers(api: Api | None, door: Door, http: HttpMeasures) -> list[Router]:
     if api is None:
         return []
     routes = [*job_routes(api.jobs, api.live.waits), metrics_route(api.measures, http)]
-    routes += [*event_routes(api.live), *file_routes(api.files)]
+    routes += [*event_routes(api.live), *file_routes(api.files), *fleet_routes(api)]
     for route in routes:
         scope_of(route)
     return [Router(path="/", route_handlers=routes, guards=[guard(api.keys, door)]), *dashboard_routers(api, door)]

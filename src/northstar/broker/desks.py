@@ -1,0 +1,13 @@
+"""The desks behind the routes of fleet, models, records and explanations; jobs have one of their own."""
+
+from __future__ import annotations
+
+import msgspec
+
+from northstar.broker.explain_desk import ExplainDesk
+
+
+class Desks(msgspec.Struct, frozen=True, kw_only=True):
+    """What answers for one cell. Each method takes the caller first, and refuses what is none of its business."""
+
+    explain: ExplainDesk

@@ -1,0 +1,17 @@
+"""All routes of fleet, models, records, keys and explanations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from northstar.surfaces.http.v1.explain import explain_routes
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
+    from northstar.broker.api import Api
+
+
+def fleet_routes(api: Api) -> list[HTTPRouteHandler]:
+    """Those that are not jobs'."""
+    return [*explain_routes(api.desks.explain)]
