@@ -6,12 +6,11 @@ import secrets
 import time
 from collections.abc import Collection
 
+from northstar.assembly.desks import desks_of
 from northstar.assembly.routing import RoutingParts
 from northstar.assembly.session import new_id
 from northstar.broker.api import Api
 from northstar.broker.dead_letters import DeadLetters
-from northstar.broker.desks import Desks
-from northstar.broker.explain_desk import ExplainDesk
 from northstar.broker.explaining import Explainer
 from northstar.broker.job_desk import JobDesk
 from northstar.broker.job_files import JobFiles
@@ -73,7 +72,7 @@ def api_parts(
         return routing.pools.latest.pools
 
     keys = keys_of(cell)
-    desks = Desks(explain=ExplainDesk(explainer))
+    desks = desks_of(cell, history, routing, explainer=explainer, missing=missing)
     return Api(
         keys=keys,
         jobs=desk,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from northstar.broker.cell_desk import CellDesk
 from northstar.broker.explain_desk import ExplainDesk
 
 
@@ -11,3 +12,4 @@ class Desks(msgspec.Struct, frozen=True, kw_only=True):
     """What answers for one cell. Each method takes the caller first, and refuses what is none of its business."""
 
     explain: ExplainDesk
+    cell: CellDesk

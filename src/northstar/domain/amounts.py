@@ -1,7 +1,8 @@
-"""Amounts as people read them: bytes, memory and lengths of time, each with its unit. Programs get the plain numbers."""
+"""Amounts and moments as people read them: things, bytes, memory and lengths of time, each with its unit. Programs get the plain numbers."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
@@ -56,3 +57,35 @@ def length(milliseconds: float) -> str:
         if seconds >= 2 * unit_s:
             return f"{seconds / unit_s:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def counted(count: int, thing: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "job"), counted(0, "job")
+    ('1 job', '0 jobs')
+    """
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def span(length_ms: int) -> str:
+    """How long something has lasted, in its handiest unit.
+
+    >>> span(90_000), span(400), span(7_300_000)
+    ('90 s', '0.4 s', '2.0 h')
+    """
+    seconds = max(0, length_ms) / 1000
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
+
+
+def moment(at_ms: int) -> str:
+    """A time of the cell's clock, UTC.
+
+    >>> moment(1_700_000_000_123), moment(0)
+    ('2023-11-14 22:13:20+00:00', '-')
+    """
+    return "-" if at_ms <= 0 else datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(sep=" ", timespec="seconds")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from northstar.domain.machine_rows import MachineRow
 from northstar.domain.machines import EngineDescription, Gpu, MachineDescription, MachineProfile
 from northstar.domain.models import ModelHeld
 from northstar.store.machine_sheets import Fetch, MachineSheet
@@ -96,16 +97,21 @@ def json_of(shown: MachineSheet) -> Any:
 
 
 def test_the_list_has_gpu_region_and_price() -> None:
-    row = dict.fromkeys(("pools", "services", "tags"), "") | {
-        "id": "m",
-        "status": "active",
-        "slots": 2,
-        "busy": 1,
-        "vram_mb": 24_152,
-        "gpu": "2 x NVIDIA L4",
-        "region": "eu",
-        "price_usd_per_hour": 0.25,
-    }
+    row = MachineRow(
+        id="m",
+        status="active",
+        slots=2,
+        busy=1,
+        waits_for_work=False,
+        pools=(),
+        services=(),
+        vram_mb=24_152,
+        gpu="2 x NVIDIA L4",
+        region="eu",
+        price_usd_per_hour=0.25,
+        tags=(),
+        models={},
+    )
     assert machine_cells(row) == ("m", "active", 2, 1, "", "", "2 x NVIDIA L4", "24.2 GB", "eu", "0.25", "-")
 
 

@@ -20,7 +20,11 @@ async def test_a_job_says_why_it_waits_by_the_address_that_its_submit_gave(site:
     client = await site.client(Scope.SUBMIT, Scope.READ, tenant=site.new_tenant())
     taken = (await client.post("/v1/jobs", {"service": SERVICE})).body
     told = (await client.get(taken["urls"]["decision"])).body
-    assert (told["kind"], told["explanation"]["id"], told["explanation"]["tenant"]) == ("job", taken["id"], client.tenant)
+    assert (told["kind"], told["explanation"]["id"], told["explanation"]["tenant"]) == (
+        "job",
+        taken["id"],
+        client.tenant,
+    )
     assert told["explanation"]["decision"]["because"] == taken["because"]
     assert told["explanation"]["place"]["position"] == 1
     assert told["explanation"]["actions"][0]["command"].startswith("northstar ")
@@ -51,13 +55,13 @@ async def test_a_forgotten_job_is_told_to_its_tenant_and_not_mixed_with_another_
     await eventually(is_forgotten, what="the job is forgotten")
     told = (await ours.get("/v1/jobs/job-1/decision")).body["explanation"]
     assert (told["status"], told["tenant"]) == (None, ours.tenant)
-    assert [step["event"] for step in told["steps"]][0] == "submitted"
+    assert told["steps"][0]["event"] == "submitted"
     assert (await theirs.get("/v1/jobs/job-1/decision")).code == "NS_NO_SUCH_JOB"
     await theirs.submit(service="works", id="job-1")
     await remembered(own_site)
     after = (await theirs.get("/v1/jobs/job-1/decision")).body
     assert ours.tenant not in msgspec.json.encode(after).decode()
-    assert [step["event"] for step in after["explanation"]["steps"]][0] == "submitted"
+    assert after["explanation"]["steps"][0]["event"] == "submitted"
     assert (await ours.get("/v1/jobs/job-1/decision")).code == "NS_NO_SUCH_JOB"
 
 

@@ -39,9 +39,9 @@ def show(
 
 async def _sheet(settings: Settings, name: str) -> MachineSheet:
     from northstar.assembly.session import session
+    from northstar.broker.absent_machines import not_here
     from northstar.domain.refusals import NoSuchMachine
     from northstar.store.machine_sheets import read_machine_sheet
-    from northstar.surfaces.cli.absent_machines import not_here
 
     async with session(settings) as broker:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,8 +12,7 @@ from northstar.surfaces.cli.printing import console, counted, harmless, print_hi
 
 if TYPE_CHECKING:
     from northstar.config import Settings
-    from northstar.policy.routing.snapshot import CellSnapshot
-    from northstar.store.cell import Cell
+    from northstar.domain.machine_rows import MachineRow
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 
@@ -50,26 +49,25 @@ def list_(
         _show(rows)
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def _show(rows: list[MachineRow]) -> None:
     print_table(COLUMNS, map(machine_cells, rows))
-    _tell_who_is_out([row for row in rows if row["because"]])
+    _tell_who_is_out([row for row in rows if row.because])
 
 
-def _tell_who_is_out(rows: list[dict[str, Any]]) -> None:
+def _tell_who_is_out(rows: list[MachineRow]) -> None:
     """Why machines take no work, as far as they say; `northstar machines show` tells all of one."""
     for row in rows[:_MOST_TOLD]:
-        print_hint(f"{row['id']} takes no work: {harmless(row['because'])}", style="yellow")
-        print_hint(f"  next: northstar machines show {row['id']}")
+        print_hint(f"{row.id} takes no work: {harmless(row.because)}", style="yellow")
+        print_hint(f"  next: northstar machines show {row.id}")
     if (more := len(rows) - _MOST_TOLD) > 0:
         print_hint(f"and {counted(more, 'machine')} more that {'takes' if more == 1 else 'take'} none", style="yellow")
 
 
-def machine_cells(row: dict[str, Any]) -> tuple[object, ...]:
+def machine_cells(row: MachineRow) -> tuple[object, ...]:
     """A machine's row of the table."""
-    pools, services, tags = (" ".join(row[name]) for name in ("pools", "services", "tags"))
-    hardware = (row["gpu"] or "-", _memory(row["vram_mb"]), row["region"] or "-", price(row["price_usd_per_hour"]))
-    status = row["status"].replace("_", " ")
-    return row["id"], status, row["slots"], row["busy"], pools, services, *hardware, tags or "-"
+    pools, services, tags = (" ".join(names) for names in (row.pools, row.services, row.tags))
+    hardware = (row.gpu or "-", _memory(row.vram_mb), row.region or "-", price(row.price_usd_per_hour))
+    return row.id, row.status.replace("_", " "), row.slots, row.busy, pools, services, *hardware, tags or "-"
 
 
 def _memory(vram_mb: int) -> str:
@@ -85,46 +83,13 @@ def price(usd_per_hour: float) -> str:
     return f"{usd_per_hour:.4g}" if usd_per_hour else "-"
 
 
-async def machine_rows(cell: Cell) -> list[dict[str, Any]]:
-    """The machines of a cell by name."""
+async def _list(settings: Settings) -> list[MachineRow]:
+    from northstar.assembly.session import session
+    from northstar.broker.machine_rows import rows_of
     from northstar.store.snapshots import read_snapshot
 
-    return rows_of(await read_snapshot(cell.client, cell.keys))
-
-
-def rows_of(view: CellSnapshot) -> list[dict[str, Any]]:
-    """The machines in a view of the cell, by name."""
-    rows = []
-    for machine in sorted(view.machines.values(), key=lambda machine: machine.id):
-        # A profile that this version cannot read is not in the view; its machine is shown without what it offers.
-        profile = view.profiles.get(machine.profile)
-        rows.append(
-            {
-                "id": machine.id,
-                "status": machine.status,
-                # Why it takes no work though nobody drains it; empty where it does.
-                "because": machine.out_because,
-                "slots": machine.slots,
-                "busy": machine.used,
-                "waits_for_work": machine.parked,
-                "pools": profile.pools if profile else (),
-                "services": profile.services if profile else (),
-                "vram_mb": profile.vram_mb if profile else 0,
-                "gpu": machine.description.gpu,
-                "region": machine.description.region,
-                "price_usd_per_hour": machine.description.price_usd_per_hour,
-                "tags": profile.tags if profile else (),
-                "models": machine.held,
-            }
-        )
-    return rows
-
-
-async def _list(settings: Settings) -> list[dict[str, Any]]:
-    from northstar.assembly.session import session
-
     async with session(settings) as broker:
-        return await machine_rows(broker.cell)
+        return rows_of(await read_snapshot(broker.cell.client, broker.cell.keys))
 
 
 def drain(

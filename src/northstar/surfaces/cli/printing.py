@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from northstar.domain import amounts
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.cli.pasting import pasteable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
+
+#: As all layers say them.
+counted, span, moment = amounts.counted, amounts.span, amounts.moment
 
 _WIDTH_OF_A_PIPE: Final = 200
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -93,34 +97,6 @@ def harmless(text: str) -> str:
     'L4�[2J'
     """
     return _CONTROL.sub("�", text)
-
-
-def counted(count: int, thing: str) -> str:
-    """A number of things.
-
-    >>> counted(1, "job"), counted(0, "job")
-    ('1 job', '0 jobs')
-    """
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
-def span(length_ms: int) -> str:
-    """A length of time in its handiest unit.
-
-    >>> span(90_000), span(400), span(7_300_000)
-    ('90 s', '0.4 s', '2.0 h')
-    """
-    seconds = max(0, length_ms) / 1000
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
-
-
-def moment(at_ms: int) -> str:
-    """A time of the cell's clock, UTC."""
-    return "-" if at_ms <= 0 else datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(sep=" ", timespec="seconds")
 
 
 def moment_ms(at_ms: int) -> str:

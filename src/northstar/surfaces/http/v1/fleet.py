@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from northstar.surfaces.http.v1.cell import cell_routes
 from northstar.surfaces.http.v1.explain import explain_routes
 
 if TYPE_CHECKING:
@@ -14,4 +15,5 @@ if TYPE_CHECKING:
 
 def fleet_routes(api: Api) -> list[HTTPRouteHandler]:
     """Those that are not jobs'."""
-    return [*explain_routes(api.desks.explain)]
+    desks = api.desks
+    return [*explain_routes(desks.explain), *cell_routes(desks.cell)]

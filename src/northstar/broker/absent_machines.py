@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from northstar.domain.amounts import counted, moment
 from northstar.domain.errors import Refused
 from northstar.store.admission import TokenEntry, list_tokens
 from northstar.store.cell import Cell
-from northstar.surfaces.cli.printing import counted, moment
 
 #: Machines named in one line; of more, only the number is said.
 _MAX_NAMED = 3

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from northstar.broker.absent_machines import waiting_line
+from northstar.domain.amounts import counted, moment, span
 from northstar.domain.requirements import RequirementClass
+from northstar.domain.troubles import Trouble
 from northstar.policy.routing.nobody_works import NobodyWorks, unserved, why_nobody_works
-from northstar.surfaces.cli.absent_machines import waiting_line
-from northstar.surfaces.cli.printing import counted, moment, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 
 #: Of one kind so many are told one by one; of more, how many there are.
 _MOST: Final = 3
-
-
-class Trouble(msgspec.Struct, frozen=True):
-    """A sentence, and a command that can be typed; empty where there is none."""
-
-    what: str
-    command: str = ""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
+from northstar.broker.troubles import Seen, troubles
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.requirements import Requirements, lane_of
+from northstar.domain.troubles import Trouble
 from northstar.policy.routing.coming import ComingMachine
 from northstar.policy.routing.snapshot import CellSnapshot, MachineState
 from northstar.store.brokers import Broker
 from northstar.store.history.state import HistoryState
 from northstar.store.messages import LaneCount
 from northstar.store.pauses import Pause
-from northstar.surfaces.cli.troubles import Seen, Trouble, troubles
 
 BROKER = Broker(kind="up", id="a", cell="default", host="h1", outputs="s3://outputs")
 FINE = HistoryState(place="sqlite:///h.db", host="h1", waiting_ms=0, code="", sentence="")
