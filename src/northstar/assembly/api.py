@@ -35,9 +35,18 @@ def keys_of(cell: Cell) -> Keys:
 
 
 def api_parts(
-    cell: Cell, history: HistoryDatabase, routing: RoutingParts, *, reader: CellReader, assets: AssetStore
+    cell: Cell,
+    history: HistoryDatabase,
+    routing: RoutingParts,
+    *,
+    reader: CellReader,
+    assets: AssetStore,
+    join_url: str,
 ) -> Api:
-    """What a broker answers clients with; its submitter decides as `northstar submit` does. `reader` is the process's own."""
+    """What a broker answers clients with; its submitter decides as `northstar submit` does.
+
+    `reader` is the process's own; `join_url` is where machines dial, if that is known.
+    """
     missing = MissingMachinesReader(cell)
     past = JobPast(cell, HistoryReader(history, cell=cell.name))
     places = QueuePlaces(cell, monotonic=time.monotonic)
@@ -72,7 +81,9 @@ def api_parts(
         return routing.pools.latest.pools
 
     keys = keys_of(cell)
-    desks = desks_of(cell, history, routing, explainer=explainer, missing=missing)
+    desks = desks_of(
+        cell, history, routing, explainer=explainer, missing=missing, reader=reader, join_url=join_url
+    )
     return Api(
         keys=keys,
         jobs=desk,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from northstar.assembly.front import admission_to
 from northstar.assembly.routing import RoutingParts
+from northstar.assembly.session import new_id
+from northstar.broker.admission_desk import AdmissionDesk
 from northstar.broker.cell_desk import CellDesk
 from northstar.broker.desks import Desks
 from northstar.broker.explain_desk import ExplainDesk
 from northstar.broker.explaining import Explainer
+from northstar.broker.machine_desk import MachineDesk
 from northstar.broker.missing_machines import MissingMachinesReader
+from northstar.broker.order_past import OrderPast
 from northstar.store.cell import Cell
-from northstar.store.history import HistoryDatabase
+from northstar.store.history import HistoryDatabase, HistoryReader
 from northstar.store.snapshots import CellReader
 
 
@@ -22,10 +27,14 @@ def desks_of(
     *,
     explainer: Callable[[], Explainer],
     missing: MissingMachinesReader,
+    reader: CellReader,
+    join_url: str,
 ) -> Desks:
     """What answers for the cell, by the pools and the catalogue that the broker routes by."""
-    reader = CellReader(cell.client, cell.keys)
+    past = HistoryReader(history, cell=cell.name)
     return Desks(
         explain=ExplainDesk(explainer),
         cell=CellDesk(cell, pools=routing.pools, missing=missing, reader=reader),
+        machines=MachineDesk(cell, past=OrderPast(cell, past), reader=reader, new_id=new_id),
+        admission=AdmissionDesk(cell, admission_to(cell), join_url=join_url, new_id=new_id),
     )

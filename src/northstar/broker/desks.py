@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from northstar.broker.admission_desk import AdmissionDesk
 from northstar.broker.cell_desk import CellDesk
 from northstar.broker.explain_desk import ExplainDesk
+from northstar.broker.machine_desk import MachineDesk
 
 
 class Desks(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,3 +15,5 @@ class Desks(msgspec.Struct, frozen=True, kw_only=True):
 
     explain: ExplainDesk
     cell: CellDesk
+    machines: MachineDesk
+    admission: AdmissionDesk

@@ -1,13 +1,49 @@
-"""The machines in a view of a cell, as lists show them."""
+"""The machines in a view of a cell, as lists show them; and one of them in full."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from northstar.domain.machine_rows import MachineRow
+from northstar.domain.machines import MachineDescription, MachineProfile
+from northstar.store.machine_sheets import Fetch
 
 if TYPE_CHECKING:
     from northstar.policy.routing.snapshot import CellSnapshot, MachineState
+    from northstar.store.machine_sheets import MachineSheet
+
+
+class HeldModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that a machine has, and where: `resident` or `disk`. 0 bytes are not known."""
+
+    name: str
+    state: str
+    size_bytes: int
+
+
+class MachineView(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything known of one machine. What its GPUs and engines have not said is left out; `profile` is null when this version cannot read it."""
+
+    id: str
+    status: str
+    slots: int
+    used: int
+    waits_for_work: bool
+    registered_ms: int
+    vram_mb: int
+    vram_used_mb: int
+    profile: MachineProfile | None
+    description: MachineDescription
+    held: tuple[HeldModel, ...]
+    fetching: tuple[Fetch, ...]
+
+
+def view_of(sheet: MachineSheet) -> MachineView:
+    """The sheet with names for everything."""
+    held = tuple(HeldModel(name=one.name, state=one.state, size_bytes=one.size_bytes) for one in sheet.held)
+    return MachineView(**(msgspec.structs.asdict(sheet) | {"held": held}))
 
 
 def rows_of(view: CellSnapshot) -> list[MachineRow]:

@@ -17,7 +17,7 @@ from northstar.store.machine_sheets import read_machine_sheet
 from northstar.store.messages import StoredOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from northstar.store.cell import Cell
 
@@ -96,6 +96,21 @@ async def order_fetch(cell: Cell, machine: str, order: ModelOrder, *, order_id: 
         raise MachineKeepsNoModels(machine)
     body = msgspec.json.encode(order).decode()
     return await _give(cell, machine, StoredOrder(order_id, "fetch", order.name, body), by=by)
+
+
+async def order_all(
+    cell: Cell, machine: str, wanted: ModelOrder | str, *, new_id: Callable[[], str], by: str
+) -> list[tuple[ModelOrder, Given]]:
+    """Tell a machine to fetch a file, or what the catalogue says of a name; several files are fetched side by side.
+
+    Raises:
+        NoSuchMachine, TooManyOrders: it is not here, or has too many open orders. NoSuchModel, ModelNotFetchable: as `catalogue_orders`.
+    """
+    orders = [wanted] if isinstance(wanted, ModelOrder) else []
+    if isinstance(wanted, str):
+        await cell.pending_orders(machine)  # one that is not there is told before what it was to have
+        orders = await catalogue_orders(cell, wanted)
+    return [(one, await order_fetch(cell, machine, one, order_id=new_id(), by=by)) for one in orders]
 
 
 async def order_eviction(cell: Cell, machine: str, model: str, *, order_id: str, by: str) -> Given:

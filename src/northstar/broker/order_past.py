@@ -9,6 +9,8 @@ import msgspec
 
 from northstar.broker.waiting_events import waiting_events
 from northstar.domain.errors import NorthstarError, Unavailable
+from northstar.domain.machine_resources import OpenOrder
+from northstar.domain.refusals import NoSuchMachine
 from northstar.store.events import read_events
 from northstar.store.history import BEGINNING
 
@@ -121,6 +123,34 @@ class OrderPast:
 
     async def _is_open(self, machine: str, order: str) -> bool:
         return any(one.id == order for one in await self._cell.pending_orders(machine))
+
+
+class MachineOrders(msgspec.Struct, frozen=True, kw_only=True):
+    """Orders to one machine: those that are open, and some that have ended, the latest first. Not whole: older ones cannot be read."""
+
+    orders: tuple[OpenOrder, ...]
+    ended: tuple[OrderEnded, ...]
+    is_whole: bool
+
+
+async def orders_of(cell: Cell, past: OrderPast, machine: str, *, ended: int) -> MachineOrders:
+    """The open ones; and at most `ended` of the others, unless that is 0.
+
+    Raises:
+        NoSuchMachine: it is not registered, and nothing of it has ended that was asked for. Unavailable: cell or history do not answer.
+    """
+    answered = await past.ended(machine, count=ended) if ended else []
+    try:
+        found = await cell.pending_orders(machine)
+    except NoSuchMachine:
+        if not answered:
+            raise  # nothing was ever heard of it
+        found = []
+    return MachineOrders(
+        orders=tuple(OpenOrder(order=one.id, what=one.what, model=one.model, given_ms=one.given_ms) for one in found),
+        ended=tuple(answered),
+        is_whole=not ended or past.fault is None,
+    )
 
 
 def _orders(events: Sequence[Event]) -> list[OrderEnded]:

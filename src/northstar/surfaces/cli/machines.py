@@ -112,9 +112,10 @@ def drain(
 
 async def _drain(settings: Settings, name: str, *, draining: bool) -> None:
     from northstar.assembly.session import new_id, session
+    from northstar.broker import acts
 
     async with session(settings) as broker:
-        await broker.cell.drain_machine(name, draining=draining, nonce=new_id()[-16:])
+        await acts.drain(broker.cell, name, draining=draining, by=me(), nonce=new_id()[-16:])
 
 
 def remove(
@@ -138,6 +139,7 @@ def remove(
 
 async def _remove(settings: Settings, name: str) -> int:
     from northstar.assembly.session import new_id, session
+    from northstar.broker import acts
 
     async with session(settings) as broker:
-        return await broker.cell.remove_machine(name, because=f"removed by {me()}", lost=False, nonce=new_id()[-16:])
+        return await acts.remove(broker.cell, name, by=me(), nonce=new_id()[-16:])

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from northstar.assembly.session import Session
     from northstar.broker.model_orders import Given
-    from northstar.broker.order_past import OrderEnded
+    from northstar.broker.order_past import MachineOrders, OrderEnded
     from northstar.config import Settings
     from northstar.domain.errors import NorthstarError
-    from northstar.store.messages import StoredOrder
+    from northstar.domain.machine_resources import OpenOrder
 
 Machine = Annotated[str, typer.Argument(metavar="MACHINE")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Path below the folder of its kind.")]
@@ -133,24 +133,24 @@ def orders(
 ) -> None:
     """List what a machine was told to fetch or to evict and has not answered yet; --all what it has answered, and how."""
     settings = settings_of(config, data_dir, valkey, cell)
-    found, ended, fault = run(_orders(settings, machine, ended=limit if every else 0))
+    told, fault = run(_orders(settings, machine, ended=limit if every else 0))
     if as_json:
-        kept = {"ended": ended, "is_whole": fault is None} if every else {}
-        print_json({"orders": [_row(order) for order in found], **kept})
+        kept = {"ended": told.ended, "is_whole": told.is_whole} if every else {}
+        print_json({"orders": [_row(order) for order in told.orders], **kept})
     else:
-        if found or not every:
-            print_table(COLUMNS, (tuple(_row(order).values()) for order in found))
+        if told.orders or not every:
+            print_table(COLUMNS, (tuple(_row(order).values()) for order in told.orders))
         if every:
-            print_table(ENDED_COLUMNS, map(_ended_cells, ended))
-        elif not found:
+            print_table(ENDED_COLUMNS, map(_ended_cells, told.ended))
+        elif not told.orders:
             console().print("none is open; --all shows those that have ended", style="dim", markup=False)
     if fault is not None:
         print_error(fault, about="what is older is missing")
         raise typer.Exit(UNAVAILABLE)
 
 
-def _row(order: StoredOrder) -> dict[str, Any]:
-    return {"order": order.id, "what": order.what, "model": order.model, "given": moment(order.given_ms)}
+def _row(order: OpenOrder) -> dict[str, Any]:
+    return {"order": order.order, "what": order.what, "model": order.model, "given": moment(order.given_ms)}
 
 
 def _ended_cells(one: OrderEnded) -> tuple[object, ...]:
@@ -187,16 +187,13 @@ def _say(done: Done) -> None:
 async def _fetch(settings: Settings, machine: str, wanted: dict[str, Any] | str, *, wait_s: float | None) -> list[Done]:
     """Order what is wanted, or what the catalogue says of a name; several files are fetched side by side."""
     from northstar.assembly.session import new_id, session
-    from northstar.broker.model_orders import catalogue_orders, order_fetch, read_order
+    from northstar.broker.model_orders import order_all, read_order
 
-    wants = [] if isinstance(wanted, str) else [read_order(wanted)]
+    order = wanted if isinstance(wanted, str) else read_order(wanted)
     async with session(settings) as broker:
-        if isinstance(wanted, str):
-            await broker.cell.pending_orders(machine)  # one that is not there is told before what it was to have
-            wants = await catalogue_orders(broker.cell, wanted)
-        given = [await order_fetch(broker.cell, machine, one, order_id=new_id(), by=me()) for one in wants]
-        whats = [f"fetch {one.name}" for one in wants]
-        return await _answered(broker, whats, given, wait_s=wait_s)
+        ordered = await order_all(broker.cell, machine, order, new_id=new_id, by=me())
+        whats = [f"fetch {one.name}" for one, _ in ordered]
+        return await _answered(broker, whats, [given for _, given in ordered], wait_s=wait_s)
 
 
 async def _evict(settings: Settings, machine: str, model: str, *, wait_s: float | None) -> Done:
@@ -233,21 +230,14 @@ async def _answered(
         ]
 
 
-async def _orders(
-    settings: Settings, machine: str, *, ended: int
-) -> tuple[list[StoredOrder], list[OrderEnded], NorthstarError | None]:
+async def _orders(settings: Settings, machine: str, *, ended: int) -> tuple[MachineOrders, NorthstarError | None]:
     """The open ones; and at most `ended` of the others, unless that is 0, with the reason why older ones cannot be read."""
     from northstar.assembly.job_past import order_past
     from northstar.assembly.session import session
+    from northstar.broker.order_past import OrderPast, orders_of
 
     async with session(settings) as broker:
         if not ended:
-            return await broker.cell.pending_orders(machine), [], None
+            return await orders_of(broker.cell, OrderPast(broker.cell, None), machine, ended=0), None
         async with order_past(broker) as past:
-            answered = await past.ended(machine, count=ended)
-            try:
-                return await broker.cell.pending_orders(machine), answered, past.fault
-            except NoSuchMachine:
-                if not answered:
-                    raise  # nothing was ever heard of it
-                return [], answered, past.fault
+            return await orders_of(broker.cell, past, machine, ended=ended), past.fault

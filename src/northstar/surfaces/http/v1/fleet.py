@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from northstar.surfaces.http.v1.admission import admission_routes
 from northstar.surfaces.http.v1.cell import cell_routes
 from northstar.surfaces.http.v1.explain import explain_routes
+from northstar.surfaces.http.v1.machines import machine_routes
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -16,4 +18,9 @@ if TYPE_CHECKING:
 def fleet_routes(api: Api) -> list[HTTPRouteHandler]:
     """Those that are not jobs'."""
     desks = api.desks
-    return [*explain_routes(desks.explain), *cell_routes(desks.cell)]
+    return [
+        *explain_routes(desks.explain),
+        *cell_routes(desks.cell),
+        *machine_routes(desks.machines),
+        *admission_routes(desks.admission),
+    ]

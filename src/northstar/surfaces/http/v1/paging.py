@@ -1,8 +1,8 @@
-"""Parameters that many routes take."""
+"""Parameters that many routes take, and a header that some answers bear."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from litestar.params import QueryParameter
 
@@ -16,3 +16,8 @@ Cursor = Annotated[str, QueryParameter(max_length=2_048)]
 Text = Annotated[str | None, QueryParameter(max_length=256)]
 #: A moment, ms since the epoch.
 Moment = Annotated[int | None, QueryParameter(ge=0, le=10**15)]
+#: A flag, such as `dry_run=true`.
+Flag = Annotated[bool, QueryParameter()]
+
+#: Of answers that hold a secret.
+NO_STORE: Final = {"Cache-Control": "no-store"}
