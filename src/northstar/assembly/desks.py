@@ -14,6 +14,7 @@ from northstar.broker.explain_desk import ExplainDesk
 from northstar.broker.explaining import Explainer
 from northstar.broker.machine_desk import MachineDesk
 from northstar.broker.missing_machines import MissingMachinesReader
+from northstar.broker.model_desk import ModelDesk
 from northstar.broker.order_past import OrderPast
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase, HistoryReader
@@ -37,4 +38,5 @@ def desks_of(
         cell=CellDesk(cell, pools=routing.pools, missing=missing, reader=reader),
         machines=MachineDesk(cell, past=OrderPast(cell, past), reader=reader, new_id=new_id),
         admission=AdmissionDesk(cell, admission_to(cell), join_url=join_url, new_id=new_id),
+        models=ModelDesk(cell, reader=reader),
     )

@@ -143,6 +143,13 @@ async def look_up(cell: Cell, name: str) -> tuple[Found, Entry]:
     return found, entries[found.model.name]
 
 
+def version_to_forget(found: Found, name: str) -> str:
+    """Which version goes when this is what was named; empty: the whole model. Raises NoSuchModel: a file was named."""
+    if found.by == "file":
+        raise NoSuchModel(name, file_of=f"{found.model.name}@{found.version.version}")
+    return found.version.version if found.is_pinned else ""
+
+
 async def forget(cell: Cell, entry: Entry, *, version: str = "", by: str) -> CatalogueModel | None:
     """Take a model, or one version of it, out of the catalogue; gives what is left. Machines keep the files that they have.
 

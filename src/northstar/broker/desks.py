@@ -8,6 +8,7 @@ from northstar.broker.admission_desk import AdmissionDesk
 from northstar.broker.cell_desk import CellDesk
 from northstar.broker.explain_desk import ExplainDesk
 from northstar.broker.machine_desk import MachineDesk
+from northstar.broker.model_desk import ModelDesk
 
 
 class Desks(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,3 +18,4 @@ class Desks(msgspec.Struct, frozen=True, kw_only=True):
     cell: CellDesk
     machines: MachineDesk
     admission: AdmissionDesk
+    models: ModelDesk

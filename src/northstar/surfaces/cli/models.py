@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -34,49 +34,13 @@ def list_(
     """List the models of the catalogue, each with its current version."""
     entries = run(_list(settings_of(config, data_dir, valkey, cell)))
     if as_json:
-        print_json({"models": [entry_row(entry) for entry in entries]})
+        from northstar.broker.model_rows import row_of
+
+        print_json({"models": [row_of(entry) for entry in entries]})
         return
     print_table(COLUMNS, map(model_cells, entries))
     if not entries:
         print_hint("none yet; northstar models add URL, or northstar models import FILE")
-
-
-def entry_row(entry: Entry) -> dict[str, Any]:
-    """A model as JSON, every key there even where its value is the usual one."""
-    model = entry.model
-    return {
-        "name": model.name,
-        "current": model.current,
-        "aliases": model.aliases,
-        "modalities": model.modalities,
-        "speciality": model.speciality,
-        "experimental": model.experimental,
-        "tenants": model.tenants,
-        "versions": [_version_row(version) for version in model.versions],
-        "by": entry.by,
-        "at_ms": entry.at_ms,
-    }
-
-
-def _version_row(version: CatalogueVersion) -> dict[str, Any]:
-    from northstar.policy.models.vram import vram_mb_of
-
-    return {
-        "version": version.version,
-        "vram_mb": vram_mb_of(version),
-        "vram_is_estimated": not version.vram_mb,
-        "files": [
-            {
-                "name": file.name,
-                "kind": file.kind,
-                "folder": file.folder,
-                "size_bytes": file.size_bytes,
-                "sha256": file.sha256,
-                "sources": file.sources,
-            }
-            for file in version.files
-        ],
-    }
 
 
 def model_cells(entry: Entry) -> tuple[object, ...]:
@@ -112,7 +76,9 @@ def show(
     """Show a model: its versions, files and sources, and the machines that hold it."""
     found, entry, holders = run(_show(settings_of(config, data_dir, valkey, cell), name))
     if as_json:
-        print_json(entry_row(entry) | {"holders": holders})
+        from northstar.broker.model_rows import row_of, sheet_of
+
+        print_json(sheet_of(row_of(entry), holders))
         return
     out = console()
     for label, text in _lines(found, entry, holders):
@@ -156,16 +122,13 @@ async def _show(settings: Settings, name: str) -> tuple[Found, Entry, dict[str, 
     """What was found, and for each of its files which machines hold it, and where."""
     from northstar.assembly.session import session
     from northstar.broker.catalogue import look_up
+    from northstar.broker.model_rows import holders_of
     from northstar.store.snapshots import read_snapshot
 
     async with session(settings) as broker:
         found, entry = await look_up(broker.cell, name)
         view = await read_snapshot(broker.cell.client, broker.cell.keys)
-    machines = sorted(view.machines.values(), key=lambda machine: machine.id)
-    return found, entry, {
-        file.name: {machine.id: machine.held[file.name] for machine in machines if file.name in machine.held}
-        for file in found.files
-    }  # fmt: skip
+    return found, entry, holders_of(found, view)
 
 
 def remove(
@@ -178,13 +141,11 @@ def remove(
     cell: CellName = None,
 ) -> None:
     """Take a model, or one version of it, out of the catalogue. Machines keep the files that they have, and jobs that wait what they were given."""
-    from northstar.broker.catalogue_errors import NoSuchModel
+    from northstar.broker.catalogue import version_to_forget
 
     settings = settings_of(config, data_dir, valkey, cell)
     found, entry, holders = run(_show(settings, name))
-    if found.by == "file":
-        raise NoSuchModel(name, file_of=f"{entry.model.name}@{found.version.version}")
-    version = found.version.version if found.is_pinned else ""
+    version = version_to_forget(found, name)
     what = f"version {version} of {entry.model.name}" if version else entry.model.name
     held = {machine for machines in holders.values() for machine in machines}
     plan = f"{what} goes out of the catalogue; machines that hold it keep their files ({counted(len(held), 'machine')} now)"

@@ -8,6 +8,7 @@ from northstar.surfaces.http.v1.admission import admission_routes
 from northstar.surfaces.http.v1.cell import cell_routes
 from northstar.surfaces.http.v1.explain import explain_routes
 from northstar.surfaces.http.v1.machines import machine_routes
+from northstar.surfaces.http.v1.models import model_routes
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -23,4 +24,5 @@ def fleet_routes(api: Api) -> list[HTTPRouteHandler]:
         *cell_routes(desks.cell),
         *machine_routes(desks.machines),
         *admission_routes(desks.admission),
+        *model_routes(desks.models),
     ]
