@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.broker.job_lists import CursorInvalid
 from northstar.broker.stored_lanes import StoredLanes, stored_pool
 from northstar.domain.jobs import JobBody
 from northstar.domain.refusals import QueueRefusal, refusal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Jobs of one call; as the function library bounds its batches.
 CHUNK = 500
+#: Letters that are looked at for one page.
+_MOST_READ = 2_000
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +39,13 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     recoveries: int
     failed_ms: int
+
+
+class DeadLetterPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of them, the last to be given up first. A page may hold fewer than asked for and not be the last: go on while there is a cursor."""
+
+    letters: tuple[DeadLetter, ...]
+    cursor: str
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +109,35 @@ class DeadLetters:
                 if letter is not None and wanted.accepts(letter):
                     yield letter
 
+    async def page(self, wanted: Filter, *, limit: int, cursor: str) -> DeadLetterPage:
+        """A page of those that the filter means, the last to be given up first. What is replayed or given up meanwhile moves no page.
+
+        Raises:
+            CursorInvalid: it is none of this list. Unavailable: the server does not answer.
+        """
+        place = _read_cursor(cursor) if cursor else None
+        until_ms = None if place is None else place[0]
+        found: list[DeadLetter] = []
+        skip = looked_at = 0
+        while looked_at < _MOST_READ:
+            ids = await read_latest(
+                self._cell.client, self._cell.keys, "dead", skip=skip, count=CHUNK, until_ms=until_ms
+            )
+            skip += len(ids)
+            for job in (await self._cell.inspect(ids, bodies=True, decisions=True)).jobs if ids else ():
+                letter = _letter(job)
+                here = (job.record.finished_ms, job.id)
+                if letter is None or (place is not None and here >= place):
+                    continue
+                place, looked_at = here, looked_at + 1
+                if wanted.accepts(letter):
+                    found.append(letter)
+                if len(found) == limit:
+                    return DeadLetterPage(letters=tuple(found), cursor=_cursor(place))
+            if len(ids) < CHUNK:
+                return DeadLetterPage(letters=tuple(found), cursor="")
+        return DeadLetterPage(letters=tuple(found), cursor="" if place is None else _cursor(place))
+
     async def replay(self, job_ids: Sequence[str]) -> dict[str, QueueRefusal | None]:
         """Send them back to work with their counters at zero, 500 a call; gives, for each, None or why not.
 
@@ -120,6 +159,18 @@ class DeadLetters:
         """Each job's lane, of the pool in which it waited last: the lane itself may be gone by now."""
         lanes = StoredLanes(await read_snapshot(self._cell.client, self._cell.keys), self._rule, self._router)
         return {job.id: lanes.of(job.body, job.decision, tenant=job.record.tenant) for job in jobs}
+
+
+def _cursor(place: tuple[int, str]) -> str:
+    return f"{place[0]}.{place[1]}"
+
+
+def _read_cursor(text: str) -> tuple[int, str]:
+    """When the last job of the page before was given up, and its id. Raises CursorInvalid."""
+    failed_ms, dot, job_id = text.partition(".")
+    if not (dot and job_id and failed_ms.isascii() and failed_ms.isdecimal() and len(failed_ms) <= 18):
+        raise CursorInvalid
+    return int(failed_ms), job_id
 
 
 def _body(job: InspectedJob) -> JobBody:

@@ -9,6 +9,7 @@ from northstar.broker.cell_desk import CellDesk
 from northstar.broker.explain_desk import ExplainDesk
 from northstar.broker.machine_desk import MachineDesk
 from northstar.broker.model_desk import ModelDesk
+from northstar.broker.record_desk import RecordDesk
 
 
 class Desks(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,3 +20,4 @@ class Desks(msgspec.Struct, frozen=True, kw_only=True):
     machines: MachineDesk
     admission: AdmissionDesk
     models: ModelDesk
+    records: RecordDesk

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from northstar.broker.cost_reports import report_of
 from northstar.domain.machine_time import Bill
 from northstar.store.history import Attempt, Costs
 from northstar.surfaces.attempt_csv import header, lines
-from northstar.surfaces.cli.costs import By, _show, as_document
+from northstar.surfaces.cli.costs import By, _show
 from northstar.surfaces.cli.history import COLUMNS, attempt_cells
 from northstar.surfaces.cli.new_file import FileUnwritable, NewFile
 from tests.northstar_command import Northstar, eventually
@@ -135,7 +136,7 @@ def test_a_price_that_nobody_said_is_no_free_lunch(capsys: pytest.CaptureFixture
     assert "- 1 1.000 unknown 1.000" in shown
     assert "idle - 0.500 1.0000 -" in shown
     assert "set price_usd_per_hour of each machine" in shown
-    assert as_document(told, by=By.TENANT)["costs"][1]["usd"] is None
+    assert report_of(told, by="tenant").costs[1].usd is None
 
 
 @pytest.mark.parametrize(("peak_mb", "shown", "field"), [(10_737, "10737 MB", "10737"), (None, "-", "")])

@@ -24,6 +24,8 @@ CostsBy: TypeAlias = Literal["job", "tenant", "user", "pool", "model", "machine"
 MAX_NAMES: Final = 100_000
 _PAGE: Final = 5_000
 _COLUMNS: Final[dict[str, str]] = {"job": "job_id", "model": "models"}
+#: The name of work that is none of the tenant's who asks; no name has a NUL.
+_OTHERS: Final = "\0"
 _KEY: Final = (attempts.c.machine, attempts.c.started_ms, attempts.c.job_id, attempts.c.claim)
 
 
@@ -49,10 +51,13 @@ class CostReader:
         self._cell = cell
         self._page = page
 
-    async def costs(self, *, since_ms: int, until_ms: int, by: CostsBy = "tenant", count: int = 100) -> Costs:
+    async def costs(
+        self, *, since_ms: int, until_ms: int, by: CostsBy = "tenant", count: int = 100, tenant: str | None = None
+    ) -> Costs:
         """Who used how much machine time. A run counts only once it has ended; while it lasts, its machine looks idle.
 
-        `until_ms` lies in the past: a machine that is there is taken to have been there until then.
+        `until_ms` lies in the past: a machine that is there is taken to have been there until then. With a `tenant`, names and `busy` are of
+        its work alone; what it shares a machine's time with counts all the same.
 
         Raises:
             HistoryQueryInvalid: the time ends before it begins, or there are more than 100,000 names in it.
@@ -62,13 +67,15 @@ class CostReader:
         bills: dict[str | None, Bill] = {}
         busy, idle = Bill(), Bill()
         busy_ms: dict[str, float] = {}
-        async for machine, work, share_ms in self._shares(by, since_ms=since_ms, until_ms=until_ms):
+        async for machine, work, share_ms in self._shares(by, since_ms=since_ms, until_ms=until_ms, tenant=tenant):
+            busy_ms[machine] = busy_ms.get(machine, 0.0) + share_ms
+            if work.name == _OTHERS:
+                continue
             name = work.name or None
             if name not in bills and len(bills) >= MAX_NAMES:
                 raise HistoryQueryInvalid(field="since_ms", reason=f"more than {MAX_NAMES} names: ask for less time")
             for bill in (bills.setdefault(name, Bill()), busy):
                 bill.add(share_ms, price_usd_per_hour=work.price_usd_per_hour)
-            busy_ms[machine] = busy_ms.get(machine, 0.0) + share_ms
         stays = await self._database.read(partial(_stays, cell=self._cell, since_ms=since_ms, until_ms=until_ms))
         for machine, there_ms, price in stays:
             used_ms = min(there_ms, busy_ms.get(machine, 0.0))
@@ -84,7 +91,9 @@ class CostReader:
             machines=len({machine for machine, _, _ in stays} | busy_ms.keys()),
         )
 
-    async def _shares(self, by: CostsBy, *, since_ms: int, until_ms: int) -> AsyncIterator[tuple[str, Work, float]]:
+    async def _shares(
+        self, by: CostsBy, *, since_ms: int, until_ms: int, tenant: str | None
+    ) -> AsyncIterator[tuple[str, Work, float]]:
         """Each run with its machine and its share of the machine's time; a page of runs is in memory at a time."""
         cursor: tuple[Any, ...] | None = None
         machine, time = "", SharedTime()
@@ -98,7 +107,9 @@ class CostReader:
                     for work, share_ms in time.end():
                         yield machine, work, share_ms
                     machine, time = row.machine, SharedTime()
-                for work, share_ms in time.begin(_work(row, by=by, since_ms=since_ms, until_ms=until_ms)):
+                for work, share_ms in time.begin(
+                    _work(row, by=by, since_ms=since_ms, until_ms=until_ms, tenant=tenant)
+                ):
                     yield machine, work, share_ms
             if len(page) < self._page:
                 break
@@ -127,10 +138,10 @@ def _runs(
     return list(connection.execute(query.order_by(*_KEY).limit(count)))
 
 
-def _work(row: Row[Any], *, by: CostsBy, since_ms: int, until_ms: int) -> Work:
+def _work(row: Row[Any], *, by: CostsBy, since_ms: int, until_ms: int, tenant: str | None) -> Work:
     """What of the run lies within the time. Those that began before it all begin with it, so they stay in order."""
     return Work(
-        name=_name(row, by),
+        name=_name(row, by) if tenant in {None, row.tenant} else _OTHERS,
         since_ms=max(since_ms, row.started_ms),
         until_ms=min(until_ms, row.ended_ms),
         price_usd_per_hour=row.price_usd_per_hour,

@@ -125,7 +125,7 @@ class HistoryReader:
             .order_by(events.c.epoch, events.c.sequence)
             .limit(count)
         )
-        found = [_event(row) for row in connection.execute(query)]
+        found = [event_of(row) for row in connection.execute(query)]
         return EventPage(found, found[-1].id if len(found) == count else None)
 
     async def latest_events(self, subject: str, *, kinds: Sequence[str], count: int = 100) -> list[Event]:
@@ -140,7 +140,7 @@ class HistoryReader:
             .order_by(events.c.epoch.desc(), events.c.sequence.desc())
             .limit(count)
         )
-        return [_event(row) for row in connection.execute(query)]
+        return [event_of(row) for row in connection.execute(query)]
 
     async def machines(self, job_ids: Sequence[str]) -> dict[str, str]:
         """The machines that ran these jobs last, of those that have ended and ran at all; any number of them."""
@@ -209,7 +209,8 @@ class HistoryReader:
         ]
 
 
-def _event(row: Row[Any]) -> Event:
+def event_of(row: Row[Any]) -> Event:
+    """The event that a row of the table tells."""
     return Event(
         id=EventId(row.epoch, row.sequence),
         kind=row.kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -51,7 +51,9 @@ def costs(
     """
     told = run(_costs(settings_of(config, data_dir, valkey, cell), by, since=since, until=until, count=count))
     if as_json:
-        print_json(as_document(told, by=by))
+        from northstar.broker.cost_reports import report_of
+
+        print_json(report_of(told, by=by.value))
     else:
         _show(told, by=by)
 
@@ -71,33 +73,6 @@ async def _costs(settings: Settings, by: By, *, since: str | None, until: str | 
                 by=by.value,
                 count=count,
             )
-
-
-def as_document(told: Costs, *, by: By) -> dict[str, Any]:
-    """As JSON has it."""
-    return {
-        "since_ms": told.since_ms,
-        "until_ms": told.until_ms,
-        "by": by.value,
-        "costs": [{"name": name, **_document(bill)} for name, bill in told.by],
-        "busy": _document(told.busy),
-        "idle": _document(told.idle),
-        "machines": told.machines,
-    }
-
-
-def _document(bill: Bill) -> dict[str, Any]:
-    """`usd` is null where no price is known at all, so that nobody adds it up as nothing."""
-    return {
-        "runs": bill.runs,
-        "machine_hours": bill.hours,
-        "usd": _usd(bill),
-        "hours_without_price": bill.unpriced_h,
-    }
-
-
-def _usd(bill: Bill) -> float | None:
-    return None if bill.unpriced_h > 0 and bill.unpriced_h >= bill.hours else bill.usd
 
 
 def _show(told: Costs, *, by: By) -> None:
@@ -120,6 +95,8 @@ def _show(told: Costs, *, by: By) -> None:
 
 
 def _cells(bill: Bill) -> tuple[object, ...]:
-    usd = _usd(bill)
+    from northstar.domain.costs import usd_of
+
+    usd = usd_of(bill)
     shown = "unknown" if usd is None else f"{usd:.4f}"
     return bill.runs, f"{bill.hours:.3f}", shown, f"{bill.unpriced_h:.3f}" if bill.unpriced_h else "-"

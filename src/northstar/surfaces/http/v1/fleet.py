@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from northstar.surfaces.http.v1.admission import admission_routes
 from northstar.surfaces.http.v1.cell import cell_routes
 from northstar.surfaces.http.v1.explain import explain_routes
+from northstar.surfaces.http.v1.keys import key_routes
 from northstar.surfaces.http.v1.machines import machine_routes
 from northstar.surfaces.http.v1.models import model_routes
+from northstar.surfaces.http.v1.records import record_routes
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -25,4 +27,6 @@ def fleet_routes(api: Api) -> list[HTTPRouteHandler]:
         *machine_routes(desks.machines),
         *admission_routes(desks.admission),
         *model_routes(desks.models),
+        *record_routes(desks.records),
+        *key_routes(api.keys),
     ]
