@@ -47,6 +47,10 @@ def api_parts(
 
     `reader` is the process's own; `join_url` is where machines dial, if that is known.
     """
+    """What a broker answers clients with; its submitter decides as `northstar submit` does.
+
+    `reader` is the process's own; `join_url` is where machines dial, if that is known.
+    """
     missing = MissingMachinesReader(cell)
     past = JobPast(cell, HistoryReader(history, cell=cell.name))
     places = QueuePlaces(cell, monotonic=time.monotonic)

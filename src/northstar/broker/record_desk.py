@@ -5,6 +5,7 @@ A key of one tenant is told of that tenant's work alone. What its runs cost is i
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -51,6 +52,8 @@ class RecordDesk:
         self._costs = costs
         self._dead_letters = dead_letters
         self._audit = audit
+        #: A question reads all runs of its time, so however many ask, one is answered at a time.
+        self._adding_up = asyncio.Lock()
 
     async def attempts(self, caller: Caller, wanted: AttemptFilter, *, limit: int, cursor: str) -> AttemptsPage:
         """A page of attempts, the latest first. Raises TenantForeign, HistoryQueryInvalid: the cursor is none; Unavailable."""
@@ -63,13 +66,9 @@ class RecordDesk:
         whose = caller.tenant_for(tenant)
         now_ms = (await self._cell.inspect(())).now_ms
         until_ms = now_ms if time.until_ms is None else min(time.until_ms, now_ms)
-        told = await self._costs.costs(
-            since_ms=max(0, until_ms - _WEEK_MS) if time.since_ms is None else time.since_ms,
-            until_ms=until_ms,
-            by=by,
-            count=limit,
-            tenant=whose,
-        )
+        since_ms = max(0, until_ms - _WEEK_MS) if time.since_ms is None else time.since_ms
+        async with self._adding_up:
+            told = await self._costs.costs(since_ms=since_ms, until_ms=until_ms, by=by, count=limit, tenant=whose)
         return report_of(told, by=by, of_one_tenant=whose is not None)
 
     async def dead_letters(self, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> DeadLetterPage:

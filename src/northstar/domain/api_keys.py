@@ -20,7 +20,9 @@ class Scope(enum.StrEnum):
     ADMIN = "admin"  # everything, of all tenants: keys, pools, models, machines
     SUBMIT = "submit"  # submit jobs; cancel, retry and reprioritise those of its tenant
     READ = "read"  # look at jobs, results and events of its tenant, and at what everybody may know of the fleet
-    MACHINE = "machine"  # invite machines, and look after them
+    MACHINE = (
+        "machine"  # invite machines, drain, remove and approve them, tell them which models to have; of all tenants
+    )
 
 
 class KeyInvalid(InvalidRequest):

@@ -51,6 +51,27 @@ async def test_a_job_costs_its_share_of_the_machine_and_the_rest_is_idle(
     assert told.machines == 2
 
 
+async def test_a_tenant_is_told_its_share_of_the_machine_and_no_names_of_others(
+    workplace: Workplace, writer: HistoryWriter, costs: CostReader
+) -> None:
+    """Two tenants side by side for an hour: each pays half of it, whoever asks."""
+    await workplace.register("dear", said=DEAR)
+    await workplace.submit("a", machine="dear", tenant="ada")
+    await workplace.submit("b", machine="dear", tenant="bob")
+    claimed = await workplace.claim(2, machine="dear")
+    workplace.later(HOUR_MS)
+    await workplace.complete(claimed, machine="dear")
+    await writer.step()
+    whole = await costs.costs(since_ms=NOON_MS, until_ms=NOON_MS + HOUR_MS, by="job")
+    ada = await costs.costs(since_ms=NOON_MS, until_ms=NOON_MS + HOUR_MS, by="job", tenant="ada")
+    assert [(name, bill.usd) for name, bill in whole.by] == [("a", 2.0), ("b", 2.0)]
+    assert [(name, bill.usd) for name, bill in ada.by] == [("a", 2.0)]
+    assert (ada.busy.runs, ada.busy.usd) == (1, 2.0)
+    assert ada.idle.hours == whole.idle.hours
+    nobody = await costs.costs(since_ms=NOON_MS, until_ms=NOON_MS + HOUR_MS, tenant="eve")
+    assert (nobody.by, nobody.busy.runs) == ([], 0)
+
+
 async def test_shares_are_the_same_however_many_runs_are_in_memory(
     workplace: Workplace, database: HistoryDatabase, writer: HistoryWriter, costs: CostReader
 ) -> None:
