@@ -13,6 +13,7 @@ import msgspec
 from northstar.domain.errors import NorthstarError
 from northstar.domain.refusals import DocumentsTooLarge, TooManyDocuments
 from northstar.store.documents import NamedDocument, WantedDocument, drop_documents, put_documents
+from northstar.store.errors import OutOfMemory
 from northstar.telemetry import logger
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ async def _note(cell: Cell, act: Act, machine: str, *, by: str, nonce: str) -> N
     try:
         await put_documents(cell, [WantedDocument(kind=ACTS, name=name, body=body)], by=by)
         await drop_documents(cell, [NamedDocument(kind=ACTS, name=name)], by=by)
-    except (TooManyDocuments, DocumentsTooLarge) as exc:
+    except (TooManyDocuments, DocumentsTooLarge, OutOfMemory) as exc:
         _log(cell, act, machine, by=by, fault=exc)
 
 

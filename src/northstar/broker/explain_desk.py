@@ -41,6 +41,6 @@ class ExplainDesk:
         """Where a model is, and why not elsewhere. Raises KeyOfOneTenant, NothingKnown, Unavailable."""
         caller.expect_all_tenants()
         explainer = self._explainer()
-        if "model" not in await explainer.kinds_of(name):
+        if not await explainer.is_model(name):
             raise NothingKnown(name)
         return explained(await explainer.model(name))

@@ -102,7 +102,7 @@ class Explainer:
             kinds.append("job")
         if _is(name, MachineId) and await self._is_machine(name):
             kinds.append("machine")
-        if _is(name, ModelName) and await self._is_model(name):
+        if await self.is_model(name):
             kinds.append("model")
         return kinds
 
@@ -226,6 +226,10 @@ class Explainer:
         jobs = (await self._cell.inspect([job_id], bodies=True)).jobs
         body = msgspec.json.decode(jobs[0].body, type=JobBody) if jobs and jobs[0].body else None
         return body is not None and any(need.name == name and need.sources for need in body.requires.models)
+
+    async def is_model(self, name: str) -> bool:
+        """Whether the text is the name of a model that a machine holds, a job asks for, or the catalogue knows. Raises Unavailable."""
+        return _is(name, ModelName) and await self._is_model(name)
 
     async def _is_in_queue(self, job_id: str) -> bool:
         return bool((await self._cell.inspect([job_id])).jobs)

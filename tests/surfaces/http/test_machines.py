@@ -95,6 +95,19 @@ async def test_a_machine_is_told_which_models_to_have_and_what_it_was_told_is_li
     assert (ended["what"], ended["outcome"], ended["code"]) == ("fetch", "failed", "NS_MODEL_WRONG_HASH")
 
 
+async def test_a_model_of_the_catalogue_is_fetched_by_its_name(own_site: Site) -> None:
+    admin = await own_site.client(Scope.ADMIN)
+    files = [
+        KNOWN | {"name": name, "kind": "other", "sources": [f"https://models.example/{name}"]}
+        for name in ("a.pt", "b.pt")
+    ]
+    assert (await admin.ask("PUT", "/v1/models/pair", json={"files": files})).status == 200
+    await machine(own_site, "m")
+    given = await admin.post("/v1/machines/m/models/fetch", {"model": "pair"})
+    assert (given.status, len(given.body["orders"])) == (202, 2)
+    assert {one["model"] for one in (await admin.get("/v1/machines/m/orders")).body["orders"]} == {"a.pt", "b.pt"}
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

@@ -56,6 +56,8 @@ async def test_attempts_are_told_page_by_page_each_tenant_its_own(own_site: Site
         ("costs?by=colour", 400, "NS_INVALID_REQUEST"),
         ("costs?since_ms=10&until_ms=5", 422, "NS_HISTORY_QUERY_INVALID"),
         ("dead-letters?cursor=nonsense", 422, "NS_CURSOR_INVALID"),
+        ("machines?cursor=%FF", 422, "NS_CURSOR_INVALID"),
+        ("models?cursor=!", 422, "NS_CURSOR_INVALID"),
     ],
 )
 async def test_what_the_records_cannot_be_asked_says_what_is_wrong(
