@@ -16,8 +16,8 @@ from tests.surfaces.http.site import SERVICE, Site
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_job_says_why_it_waits_by_the_address_that_its_submit_gave(site: Site) -> None:
-    client = await site.client(Scope.SUBMIT, Scope.READ, tenant=site.new_tenant())
+async def test_a_job_says_why_it_waits_by_the_address_that_its_submit_gave(own_site: Site) -> None:
+    client = await own_site.client(Scope.SUBMIT, Scope.READ, tenant=own_site.new_tenant())
     taken = (await client.post("/v1/jobs", {"service": SERVICE})).body
     told = (await client.get(taken["urls"]["decision"])).body
     assert (told["kind"], told["explanation"]["id"], told["explanation"]["tenant"]) == (
@@ -34,8 +34,8 @@ async def test_a_job_says_why_it_waits_by_the_address_that_its_submit_gave(site:
     assert again["explanation"]["decision"] == told["explanation"]["decision"]
 
 
-async def test_a_job_of_somebody_else_is_as_one_that_is_not_there(site: Site) -> None:
-    ours, theirs = [await site.client(Scope.SUBMIT, Scope.READ, tenant=site.new_tenant()) for _ in range(2)]
+async def test_a_job_of_somebody_else_is_as_one_that_is_not_there(own_site: Site) -> None:
+    ours, theirs = [await own_site.client(Scope.SUBMIT, Scope.READ, tenant=own_site.new_tenant()) for _ in range(2)]
     job = await ours.submit()
     for path in (f"/v1/jobs/{job}/decision", f"/v1/explain/job/{job}"):
         foreign, missing = await theirs.get(path), await theirs.get(path.replace(job, "nothing"))
