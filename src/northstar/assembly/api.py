@@ -85,9 +85,7 @@ def api_parts(
         return routing.pools.latest.pools
 
     keys = keys_of(cell)
-    desks = desks_of(
-        cell, history, routing, explainer=explainer, missing=missing, reader=reader, join_url=join_url
-    )
+    desks = desks_of(cell, history, routing, explainer=explainer, missing=missing, reader=reader, join_url=join_url)
     return Api(
         keys=keys,
         jobs=desk,
