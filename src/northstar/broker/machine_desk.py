@@ -75,7 +75,7 @@ class MachineDesk:
         """Tell a machine to fetch a model, file by file.
 
         Raises:
-            KeyOfOneTenant, NoSuchMachine, TooManyOrders, Unavailable
+            KeyOfOneTenant, NoSuchMachine, MachineKeepsNoModels, TooManyOrders, Unavailable
             NoSuchModel, ModelNotFetchable: the catalogue has none, or does not say from where. ModelOrderInvalid: nobody could fetch that.
         """
         caller.expect_all_tenants()

@@ -8,6 +8,7 @@ import msgspec
 
 from northstar.domain.machine_rows import MachineRow
 from northstar.domain.machines import MachineDescription, MachineProfile
+from northstar.policy.routing.snapshot import MachineStatus, status_of
 from northstar.store.machine_sheets import Fetch
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class MachineView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything known of one machine. What its GPUs and engines have not said is left out; `profile` is null when this version cannot read it."""
 
     id: str
-    status: str
+    status: MachineStatus
     slots: int
     used: int
     waits_for_work: bool
@@ -42,8 +43,14 @@ class MachineView(msgspec.Struct, frozen=True, kw_only=True):
 
 def view_of(sheet: MachineSheet) -> MachineView:
     """The sheet with names for everything."""
+    status = status_of_sheet(sheet)
     held = tuple(HeldModel(name=one.name, state=one.state, size_bytes=one.size_bytes) for one in sheet.held)
-    return MachineView(**(msgspec.structs.asdict(sheet) | {"held": held}))
+    return MachineView(**(msgspec.structs.asdict(sheet) | {"status": status, "held": held}))
+
+
+def status_of_sheet(sheet: MachineSheet) -> MachineStatus:
+    """As lists say it: one whose engines are out is not active, though nobody drains it."""
+    return status_of(is_active=sheet.status == "active", takes_work=sheet.description.takes_work and sheet.slots > 0)
 
 
 def rows_of(view: CellSnapshot) -> list[MachineRow]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from northstar.broker.machine_rows import rows_of
 from northstar.domain.machines import MachineDescription
-from northstar.surfaces.cli.machines import _show, rows_of
+from northstar.surfaces.cli.machines import _show
 from tests.policy.routing.builders import cell, machine
 
 OUT = MachineDescription(takes_work=False, trouble="picture takes no work now: it died\x1b[2J")
@@ -13,8 +14,8 @@ OUT = MachineDescription(takes_work=False, trouble="picture takes no work now: i
 
 def test_a_machine_whose_engines_are_out_is_not_active_and_says_why() -> None:
     rows = rows_of(cell(machine("a", description=OUT), machine("b"), machine("c", active=False)))
-    assert [row["status"] for row in rows] == ["out_of_work", "active", "draining"]
-    assert [bool(row["because"]) for row in rows] == [True, False, False]
+    assert [row.status for row in rows] == ["out_of_work", "active", "draining"]
+    assert [bool(row.because) for row in rows] == [True, False, False]
 
 
 def test_the_reason_and_the_next_command_are_told_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:

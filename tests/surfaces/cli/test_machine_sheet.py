@@ -100,6 +100,7 @@ def test_the_list_has_gpu_region_and_price() -> None:
     row = MachineRow(
         id="m",
         status="active",
+        because="",
         slots=2,
         busy=1,
         waits_for_work=False,

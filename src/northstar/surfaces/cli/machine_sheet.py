@@ -63,10 +63,9 @@ def as_document(sheet: MachineSheet) -> dict[str, Any]:
 
 
 def _status(sheet: MachineSheet) -> str:
-    """As `machines list` says it: one whose engines are out is not active, though nobody drains it."""
-    from northstar.policy.routing.snapshot import status_of
+    from northstar.broker.machine_rows import status_of_sheet
 
-    return status_of(is_active=sheet.status == "active", takes_work=sheet.description.takes_work and sheet.slots > 0)
+    return status_of_sheet(sheet)
 
 
 def _show(sheet: MachineSheet) -> None:

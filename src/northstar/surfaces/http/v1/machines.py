@@ -100,7 +100,8 @@ def _order_routes(desk: MachineDesk) -> list[HTTPRouteHandler]:
     async def order_fetch(request: _Asked, machine: FromPath[str], body: RawBody) -> GivenOrders:
         """Tell a machine to fetch a model: one of the catalogue by its name, or a file with `sources` and `sha256`. Its orders say what became of it.
 
-        For keys of all tenants with `machine`. NS_NO_SUCH_MACHINE, NS_NO_SUCH_MODEL, NS_MODEL_NOT_FETCHABLE, NS_MODEL_ORDER_INVALID, NS_TOO_MANY_ORDERS.
+        For keys of all tenants with `machine`. NS_NO_SUCH_MACHINE, NS_NO_SUCH_MODEL, NS_MODEL_NOT_FETCHABLE, NS_MODEL_ORDER_INVALID, NS_TOO_MANY_ORDERS,
+        NS_MACHINE_KEEPS_NO_MODELS.
         """
         given = await desk.fetch(caller_of(request), machine, read_body(body, WantedFetch))
         return GivenOrders(orders=tuple(given))
