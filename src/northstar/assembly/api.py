@@ -64,6 +64,7 @@ def api_parts(
     )
 
     def explainer() -> Explainer:
+        places.paces = routing.ranking_terms().paces  # those of the plans, which learn
         return Explainer(
             cell,
             past=past,
@@ -78,7 +79,7 @@ def api_parts(
         submitter=submitter,
         places=places,
         past=past,
-        dead_letters=DeadLetters(cell, new_nonce=new_id),
+        dead_letters=DeadLetters(cell, new_nonce=new_id, router=routing.router()),
     )
 
     def pools_in_force() -> Collection[str]:
