@@ -60,9 +60,7 @@ async def start_broker(
     )
     await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
     await stack.enter_async_context(part("the retention of outputs", retire_outputs(settings, cell), failure=failure))
-    api = api_parts(
-        cell, history, routing, reader=reader, assets=asset_store(settings), join_url=settings.join.url
-    )
+    api = api_parts(cell, history, routing, reader=reader, assets=asset_store(settings), join_url=settings.join.url)
     opening = running_front(
         settings,
         cell,
