@@ -51,8 +51,8 @@ command. A key that does not exist is an error that names it (`NS_INVALID_SETTIN
 `NORTHSTAR_` and sets nothing. `[[machines]]` of a file replace those of the defaults as a whole, and so does each
 `[services.NAME]`.
 
-Three variables are no settings: `NORTHSTAR_CONFIG`, and for `northstar agent` `NORTHSTAR_JOIN` (the broker to join) and
-`NORTHSTAR_INVITE` (the invite to join by). In a variable the items of a list stand with commas between them.
+Some variables are no settings: `NORTHSTAR_CONFIG`; for `northstar agent` `NORTHSTAR_JOIN` (the broker to join) and
+`NORTHSTAR_INVITE` (the invite to join by); for brokers `NORTHSTAR_WEBHOOK_KEY` ([webhooks](../how-to/webhooks.md)). In a variable the items of a list stand with commas between them.
 """
 
 #: What the types do not say.

@@ -98,6 +98,16 @@ def test_invites_and_tokens_are_named_by_their_ids_and_never_written_wherever_th
 
 
 @pytest.mark.parametrize("as_json", [True, False])
+def test_the_secret_of_a_webhook_is_never_written_wherever_it_stands(*, as_json: bool) -> None:
+    stream = configured(as_json=as_json)
+    structlog.get_logger("h").info(
+        "made whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQh/+==", inside=[{"a": "whsec_c2VjcmV0IHNlY3JldCBz"}]
+    )
+    assert stream.getvalue().count("whsec_***") == 2
+    assert "c2Vj" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
 def test_a_traceback_shows_neither_variables_nor_logins(*, as_json: bool) -> None:
     stream = configured(as_json=as_json)
 

@@ -17,6 +17,8 @@ _SECRET_NAMES: Final = re.compile(r"(?i)(password|passwd|secret|api_?key|authori
 _SECRET_IN_ADDRESS: Final = re.compile(r"://[^/\s@]*@")
 #: What lets a machine join or speak, whatever it is called and wherever it stands; its id may be read.
 _TOKEN: Final = re.compile(r"\b(ns[imk]_[a-z2-7]{16})_[a-z2-7]{8,}", re.IGNORECASE)
+#: What a receiver verifies webhooks by.
+_SIGNING_SECRET: Final = re.compile(r"\bwhsec_[A-Za-z0-9+/_=-]{8,}")
 _HIDDEN: Final = "***"
 #: Libraries that tell at `info` what only their authors want to know.
 _CHATTY: Final = ("alembic", "gguf", "fsspec")
@@ -99,7 +101,7 @@ def _hidden_in(value: Any) -> Any:
     if isinstance(value, str):
         if "://" in value:
             value = _SECRET_IN_ADDRESS.sub(f"://{_HIDDEN}@", value)
-        return _TOKEN.sub(rf"\1_{_HIDDEN}", value)
+        return _SIGNING_SECRET.sub(f"whsec_{_HIDDEN}", _TOKEN.sub(rf"\1_{_HIDDEN}", value))
     if isinstance(value, (list, tuple)):
         return [_hidden_in(inner) for inner in value]
     if isinstance(value, dict):

@@ -135,6 +135,7 @@ def test_a_service_whose_package_is_absent_is_not_offered(tmp_path: Path) -> Non
             "[health]\nquarantine_s = 90_000.0",
             "health.quarantine_s is 90,000 s (25 h), longer than health.longest_quarantine_s",
         ),
+        ('[webhooks]\nallow_private = ["office"]', "`webhooks.allow_private`: 'office' does not appear to be an IPv4"),
         ('[serve]\ntrusted_proxies = ["gateway"]', "`serve.trusted_proxies`: 'gateway' does not appear to be an IPv4"),
         ("cell =", "is not valid TOML"),
         ("x" * 1_000_001, "has more than 1,000,000 bytes"),

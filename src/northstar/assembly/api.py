@@ -23,6 +23,7 @@ from northstar.broker.measures import Measures
 from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.broker.queue_places import QueuePlaces
 from northstar.broker.submission import Submitter
+from northstar.broker.webhooks.desk import WebhookDesk
 from northstar.store.assets import AssetStore
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase, HistoryReader
@@ -39,14 +40,11 @@ def api_parts(
     history: HistoryDatabase,
     routing: RoutingParts,
     *,
+    webhooks: WebhookDesk,
     reader: CellReader,
     assets: AssetStore,
     join_url: str,
 ) -> Api:
-    """What a broker answers clients with; its submitter decides as `northstar submit` does.
-
-    `reader` is the process's own; `join_url` is where machines dial, if that is known.
-    """
     """What a broker answers clients with; its submitter decides as `northstar submit` does.
 
     `reader` is the process's own; `join_url` is where machines dial, if that is known.
@@ -90,6 +88,7 @@ def api_parts(
     return Api(
         keys=keys,
         jobs=desk,
+        webhooks=webhooks,
         measures=Measures(cell, pools=pools_in_force, monotonic=time.monotonic, reader=reader),
         fleet=LiveFleets(cell, reader=reader, pools=pools_in_force, monotonic=time.monotonic),
         past=past,

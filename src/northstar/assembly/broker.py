@@ -14,6 +14,7 @@ from northstar.assembly.outputs import asset_store, retire_outputs
 from northstar.assembly.parts import part, running_history, told
 from northstar.assembly.routing import RoutingParts, keep_routing
 from northstar.assembly.session import new_id
+from northstar.assembly.webhook_keeping import keep_webhooks
 from northstar.broker.dispatch import Dispatcher
 from northstar.config import Settings
 from northstar.store.cell import Cell
@@ -60,7 +61,16 @@ async def start_broker(
     )
     await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
     await stack.enter_async_context(part("the retention of outputs", retire_outputs(settings, cell), failure=failure))
-    api = api_parts(cell, history, routing, reader=reader, assets=asset_store(settings), join_url=settings.join.url)
+    webhooks = await keep_webhooks(settings, cell, history, stack, failure=failure)
+    api = api_parts(
+        cell,
+        history,
+        routing,
+        webhooks=webhooks,
+        reader=reader,
+        assets=asset_store(settings),
+        join_url=settings.join.url,
+    )
     opening = running_front(
         settings,
         cell,

@@ -23,6 +23,7 @@ from northstar.assembly.parts import PartEnded
 from northstar.assembly.routing import RoutingParts
 from northstar.assembly.run_file import KeptRunFile, RunFile, remove_run_file
 from northstar.assembly.session import new_id
+from northstar.assembly.webhooks import make_webhook_key
 from northstar.config import Settings, default_services
 from northstar.domain.admission import Grant
 from northstar.store.cell import Cell
@@ -91,6 +92,7 @@ async def running_stack(
         facts, cell, cell_id = await _opened(url, settings, stack)
         if no_machines:
             settings = msgspec.structs.replace(settings, machines=())
+        make_webhook_key(settings)
         broker = await start_broker(
             settings,
             cell,

@@ -14,6 +14,7 @@ from northstar.broker.keys import Keys
 from northstar.broker.live import Live
 from northstar.broker.live_fleet import LiveFleets
 from northstar.broker.measures import Measures
+from northstar.broker.webhooks.desk import WebhookDesk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     measures: Measures
     fleet: LiveFleets
     past: JobPast
+    webhooks: WebhookDesk
     #: An explainer by the pools that hold now.
     explainer: Callable[[], Explainer]
     live: Live

@@ -27,6 +27,7 @@ from northstar.config.settings import (
     ServeSettings,
     Settings,
     ValkeySettings,
+    WebhookSettings,
 )
 from northstar.config.sources import InvalidSettings, default_machines, default_services, load, variables
 
@@ -56,6 +57,7 @@ __all__ = [
     "StepTimeSettings",
     "TimeSettings",
     "ValkeySettings",
+    "WebhookSettings",
     "default_machines",
     "default_services",
     "load",

@@ -114,6 +114,21 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return f"HistorySettings(url={'***' if self.url else ''!r}, keep_days={self.keep_days})"
 
 
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How receivers outside are told of events."""
+
+    key_file: str
+    allow_private: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...], msgspec.Meta(max_length=64)
+    ]
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=30)]
+    at_once: Annotated[int, msgspec.Meta(ge=1, le=1_000)]
+    per_receiver: Annotated[int, msgspec.Meta(ge=1, le=100)]
+    off_after_days: Annotated[float, msgspec.Meta(gt=0, le=365)]
+    keep_days: Annotated[float, msgspec.Meta(gt=0, le=3_650)]
+    keep_deliveries: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+
+
 class MachineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A machine: a host, or a part of one, that takes work."""
 
@@ -173,6 +188,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     assets: AssetSettings
     models: ModelSettings
     history: HistorySettings
+    webhooks: WebhookSettings
     machines: Annotated[tuple[MachineSettings, ...], msgspec.Meta(max_length=64)]
     services: dict[Word, Service]
     #: The first terms of a cell that has never had any; what holds is what the cell says.

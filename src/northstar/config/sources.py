@@ -29,6 +29,7 @@ RESERVED: Final = frozenset(
         "NORTHSTAR_API_KEY",
         "NORTHSTAR_API_URL",
         "NORTHSTAR_PROFILE",
+        "NORTHSTAR_WEBHOOK_KEY",
         "NORTHSTAR_COMFYUI_RECORDINGS",
         "NORTHSTAR_COMFYUI_URL",
         "NORTHSTAR_TRACES",
@@ -265,8 +266,13 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     if health.quarantine_s > health.longest_quarantine_s:
         first, longest = _length(health.quarantine_s), _length(health.longest_quarantine_s)
         yield f"health.quarantine_s is {first}, longer than health.longest_quarantine_s, {longest}"
-    for text in settings.serve.trusted_proxies:
-        try:
-            network(text)
-        except ValueError as exc:
-            yield f"`serve.trusted_proxies`: {exc}"
+    networks = {
+        "serve.trusted_proxies": settings.serve.trusted_proxies,
+        "webhooks.allow_private": settings.webhooks.allow_private,
+    }
+    for key, texts in networks.items():
+        for text in texts:
+            try:
+                network(text)
+            except ValueError as exc:
+                yield f"`{key}`: {exc}"

@@ -143,6 +143,53 @@ presences = Table(
 )
 Index("presences_by_end", presences.c.cell, presences.c.until_ms)
 
+#: Of each webhook: up to where events have become deliveries, and how its receiver behaves. Times are ms since epoch; 0 is "not now", "never".
+webhook_states = Table(
+    "webhook_states",
+    metadata,
+    Column("cell", Text, primary_key=True),
+    Column("webhook", Text, primary_key=True),
+    _number("epoch"),
+    _number("sequence"),
+    _number("failing_since_ms"),
+    _number("delivered_ms"),
+)
+
+#: One row for each event on its way to a webhook, and of those that are through or given up for a while.
+#: `state`: 'behind' waits for one before it of the same subject, 'ready' is sent when due, 'delivered', 'failed'.
+#: `holder` is not empty while an attempt runs; then `due_ms` is when it counts as lost.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("cell", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    *(_text(name) for name in ("webhook", "kind", "subject")),
+    _number("epoch"),
+    _number("sequence"),
+    _text("state"),
+    _text("body"),
+    _number("made_ms"),
+    _number("due_ms"),
+    _text("holder"),
+    Column("attempts", Integer, nullable=False),
+    _number("tried_ms"),
+    *(_text(name) for name in ("error", "message")),
+    Column("answer_status", Integer, nullable=False),
+    _text("answer"),
+    _number("took_ms"),
+)
+_deliveries = webhook_deliveries.c
+Index(
+    "webhook_deliveries_by_state",
+    *(_deliveries[name] for name in ("cell", "state", "webhook", "due_ms", "epoch", "sequence")),
+)
+Index(
+    "webhook_deliveries_by_subject",
+    *(_deliveries[name] for name in ("cell", "webhook", "subject", "state", "epoch", "sequence")),
+)
+Index("webhook_deliveries_by_time", _deliveries.cell, _deliveries.webhook, _deliveries.made_ms, _deliveries.id)
+Index("webhook_deliveries_in_flight", _deliveries.cell, _deliveries.holder)
+
 #: What this database is known by: one row, `part` is 'history'.
 identity = Table("identity", metadata, Column("part", Text, primary_key=True), _text("id"))
 

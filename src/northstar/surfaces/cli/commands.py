@@ -128,6 +128,20 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
             "reset": "tenants.reset",
         },
     ),
+    "webhooks": Group(
+        "Have receivers outside told of events, and see what became of each message.",
+        {
+            "add": "webhooks.add",
+            "list": "webhooks.list_",
+            "show": "webhooks.show",
+            "change": "webhooks.change",
+            "rotate": "webhooks.rotate",
+            "remove": "webhooks.remove",
+            "test": "webhook_deliveries.trial",
+            "deliveries": "webhook_deliveries.deliveries",
+            "redeliver": "webhook_deliveries.redeliver",
+        },
+    ),
 }
 
 

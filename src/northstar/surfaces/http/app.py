@@ -21,6 +21,7 @@ from northstar.surfaces.http.v1.files import file_routes
 from northstar.surfaces.http.v1.fleet import fleet_routes
 from northstar.surfaces.http.v1.jobs import job_routes
 from northstar.surfaces.http.v1.live import live_routes
+from northstar.surfaces.http.v1.webhooks import webhook_routes
 
 if TYPE_CHECKING:
     from northstar.assembly.front import AppParts
@@ -35,7 +36,7 @@ def v1_routers(api: Api | None, door: Door, http: HttpMeasures) -> list[Router]:
     """
     if api is None:
         return []
-    routes = [*job_routes(api.jobs, api.live.waits), metrics_route(api.measures, http)]
+    routes = [*job_routes(api.jobs, api.live.waits), *webhook_routes(api.webhooks), metrics_route(api.measures, http)]
     routes += [*event_routes(api.live), *file_routes(api.files), *fleet_routes(api)]
     for route in routes:
         scope_of(route)

@@ -1,0 +1,52 @@
+"""Webhooks for whoever makes them or looks at them: where the key is, and who is told of what. Nothing here sends."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from pathlib import Path
+
+from northstar.assembly.session import new_id
+from northstar.broker.webhooks.deliveries import Deliveries
+from northstar.broker.webhooks.registry import WebhookRegistry
+from northstar.broker.webhooks.signing_key import VARIABLE, KeyHolder
+from northstar.config import Settings
+from northstar.policy.admission.addresses import Network, network
+from northstar.store.cell import Cell
+from northstar.store.history import HistoryDatabase
+from northstar.store.history.webhook_log import DeliveryLog
+
+
+def key_holder(settings: Settings) -> KeyHolder:
+    """Where this process has the key from."""
+    file = settings.webhooks.key_file
+    path = Path(file).expanduser() if file else settings.data_path / "webhooks.key"
+    return KeyHolder(text=os.environ.get(VARIABLE, ""), file=path)
+
+
+def make_webhook_key(settings: Settings) -> None:
+    """Make the key of an installation that has none. Raises WebhookKeyMissing: its file cannot be written."""
+    key_holder(settings).make_file(random_bytes=secrets.token_bytes)
+
+
+def registry_of(cell: Cell, settings: Settings) -> WebhookRegistry:
+    """The webhooks of a cell, by this host's clock and its randomness."""
+    return WebhookRegistry(
+        cell, key_holder(settings), allowed=allowed_networks(settings), random_bytes=secrets.token_bytes, now_ms=now_ms
+    )
+
+
+def deliveries_of(cell: Cell, registry: WebhookRegistry, history: HistoryDatabase) -> Deliveries:
+    """What was sent to them, and sending again."""
+    return Deliveries(registry, DeliveryLog(history, cell=cell.name), new_id=new_id, now_ms=now_ms)
+
+
+def allowed_networks(settings: Settings) -> tuple[Network, ...]:
+    """Private networks that webhooks may reach."""
+    return tuple(network(text) for text in settings.webhooks.allow_private)
+
+
+def now_ms() -> int:
+    """This host's time, ms since the epoch."""
+    return time.time_ns() // 1_000_000
