@@ -29,7 +29,7 @@ from northstar.config.settings import (
     ValkeySettings,
     WebhookSettings,
 )
-from northstar.config.sources import InvalidSettings, default_machines, default_services, load, variables
+from northstar.config.sources import InvalidSettings, default_machines, default_services, file_in_force, load, variables
 
 __all__ = [
     "AgentSettings",
@@ -60,6 +60,7 @@ __all__ = [
     "WebhookSettings",
     "default_machines",
     "default_services",
+    "file_in_force",
     "load",
     "variables",
 ]

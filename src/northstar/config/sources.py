@@ -68,7 +68,7 @@ def load(
     """
     merged = _defaults()
     _check(merged, source="defaults.toml")
-    path = file or _file_of(environment)
+    path = file_in_force(environment, file)
     if path is not None:
         _lay_over(merged, _read(path))
         _check(merged, source=str(path))
@@ -83,6 +83,11 @@ def load(
     if not settings.data_dir:
         settings = msgspec.structs.replace(settings, data_dir=str(_data_dir(environment)))
     return _verified(_installed(settings), source=str(path or "settings"))
+
+
+def file_in_force(environment: Mapping[str, str], given: Path | None = None) -> Path | None:
+    """The file that `load` reads its settings from, if any: the one given, the one that the environment names, or the user's own."""
+    return given or _file_of(environment)
 
 
 def variables() -> dict[str, str]:

@@ -67,7 +67,7 @@ class LocalFolder:
             with contextlib.suppress(FileNotFoundError):
                 self.remove(key)
 
-    def local_path(self, key: str) -> Path | None:
+    def local_path(self, key: str) -> Path:
         """The file itself."""
         return self._inside(key)
 

@@ -44,12 +44,14 @@ _REOPEN = (ValkeyGone, ValkeyLoading, ValkeyReadOnly)
 class Cell:
     """A cell, through one client. Safe to share between tasks of one event loop.
 
-    `now_ms` is given only on the virtual clock; it is then the time of every call until it is set again.
+    `now_ms` is given only on the virtual clock; it is then the time of every call until it is set again. `keys` are those of a copy.
     """
 
-    def __init__(self, client: ValkeyClient, name: str, *, library: Library | None = None) -> None:
+    def __init__(
+        self, client: ValkeyClient, name: str, *, library: Library | None = None, keys: CellKeys | None = None
+    ) -> None:
         self.client = client
-        self.keys = CellKeys(name)
+        self.keys = keys or CellKeys(name)
         self.library = library or build()
         self.now_ms: int | None = None
         self._encode = msgspec.msgpack.Encoder().encode

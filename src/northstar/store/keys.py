@@ -78,13 +78,14 @@ class InvalidCellName(InvalidRequest):
 
 
 class CellKeys:
-    """Names of one cell's keys, encoded once."""
+    """Names of one cell's keys, encoded once; or, with `beside`, of a copy of it under the same hash tag."""
 
-    def __init__(self, cell: str) -> None:
+    def __init__(self, cell: str, *, beside: str = "") -> None:
         if not _CELL_NAME.fullmatch(cell):
             raise InvalidCellName(cell)
         self.cell = cell
-        self._keys = {name: f"ns:{{{cell}}}:{name}".encode() for name in KEY_KINDS}
+        before = f"{beside}:" if beside else ""
+        self._keys = {name: f"ns:{{{cell}}}:{before}{name}".encode() for name in KEY_KINDS}
 
     def __getitem__(self, name: str) -> bytes:
         return self._keys[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, inspect, select, tuple_, update
 
 from northstar.domain.events import Event, EventId
 from northstar.store.history.attempt_rows import put_attempts
@@ -54,6 +54,11 @@ def read_offset(connection: Connection, cell: str) -> EventId:
     """Up to where the history has this cell; `BEGINNING` for a new one."""
     row = connection.execute(select(offsets.c.epoch, offsets.c.sequence).where(offsets.c.cell == cell)).first()
     return BEGINNING if row is None else EventId(row.epoch, row.sequence)
+
+
+def read_offset_if_any(connection: Connection, cell: str) -> EventId:
+    """The same of a database that may have no tables yet."""
+    return read_offset(connection, cell) if inspect(connection).has_table(offsets.name) else BEGINNING
 
 
 def has_event(connection: Connection, cell: str, event: Event) -> bool | None:

@@ -41,6 +41,23 @@ def upgrade_tables(connection: Connection, *, place: str, to: str = "head") -> N
     command.upgrade(config, to)
 
 
+def newest_revision() -> str:
+    """The revision of the tables that this version of North Star works with."""
+    return _scripts().get_current_head() or "none"
+
+
+def expect_known(revision: str, *, place: str) -> None:
+    """Make sure that tables of this revision can be brought up to date here. Raises HistoryTooNew."""
+    if revision and not _knows(_scripts(), revision):
+        raise HistoryTooNew(place=place, found=revision, known=newest_revision())
+
+
+def _scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return ScriptDirectory.from_config(config)
+
+
 def _knows(scripts: ScriptDirectory, revision: str) -> bool:
     try:
         return scripts.get_revision(revision) is not None

@@ -49,6 +49,9 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
     "history": "history.history",
     "costs": "costs.costs",
     "export": "export.export",
+    "doctor": "doctor.doctor",
+    "backup": "backup.backup",
+    "restore": "restore.restore",
     "pause": "pauses.pause",
     "resume": "pauses.resume",
     "jobs": Group(

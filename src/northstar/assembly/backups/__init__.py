@@ -1,0 +1,1 @@
+"""An installation in one file, and back from it."""
