@@ -22,7 +22,7 @@ def jobs(*names: str, **payload: object) -> str:
 
 
 def statuses(northstar: Northstar) -> dict[str, str]:
-    return {job["id"]: job["status"] for job in northstar.good("jobs", "list", "--count", "200")["jobs"]}
+    return {job["id"]: job["status"] for job in northstar.good("jobs", "list", "--limit", "500")["jobs"]}
 
 
 @contextlib.contextmanager

@@ -25,6 +25,16 @@ class CellConnection:
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
 
+    @property
+    def address(self) -> str:
+        """Where the server is: `host:port`, or the path of its socket."""
+        connection: Any = self._connection  # the library leaves this call untyped
+        known: dict[str, Any] = dict(connection.repr_pieces())
+        if known.get("path"):
+            return str(known["path"])
+        host = str(known.get("host", ""))
+        return f"[{host}]:{known.get('port')}" if ":" in host else f"{host}:{known.get('port')}"
+
     async def ask(self, *command: bytes | str | int) -> Any:
         """One command and its answer."""
         return (await self.ask_all([command]))[0]

@@ -48,8 +48,13 @@ def newest_revision() -> str:
 
 def expect_known(revision: str, *, place: str) -> None:
     """Make sure that tables of this revision can be brought up to date here. Raises HistoryTooNew."""
-    if revision and not _knows(_scripts(), revision):
+    if revision and not is_known(revision):
         raise HistoryTooNew(place=place, found=revision, known=newest_revision())
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version of North Star knows tables of this revision."""
+    return _knows(_scripts(), revision)
 
 
 def _scripts() -> ScriptDirectory:

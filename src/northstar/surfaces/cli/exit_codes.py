@@ -15,6 +15,8 @@ INVALID: Final = 2
 REFUSED: Final = 3
 #: Something that is needed is missing, full, broken or of the wrong version.
 UNAVAILABLE: Final = 4
+#: `northstar doctor` looked at everything and found a fault; warnings are none.
+FAULT_FOUND: Final = 5
 
 
 def exit_code_of(error: NorthstarError) -> int:

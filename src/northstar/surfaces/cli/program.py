@@ -23,7 +23,7 @@ def program() -> TyperGroup:
     whole = plain(
         "northstar",
         help="North Star: a broker for AI work on fleets of ephemeral GPU machines.",
-        epilog="Exit codes: 0 done, 1 failed, 2 invalid request, 3 refused by the present state, 4 unavailable. "
+        epilog="Exit codes: 0 done, 1 failed, 2 invalid request, 3 refused by the present state, 4 unavailable, 5 doctor found a fault. "
         "Errors go to the standard error as `NS_CODE: sentence`.",
     )
     whole.callback()(northstar)
