@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
+import shlex
 import shutil
 import signal
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.northstar_command import Northstar, RunningProcess, eventually
+from northstar.store.embedded import ServerOptions
+from northstar.store.embedded.endpoint import choose_port_endpoint
+from tests.northstar_command import SETTINGS, Northstar, RunningProcess, eventually
 
 
 def jobs(*names: str, **payload: object) -> str:
@@ -134,19 +139,83 @@ def test_the_same_backup_may_be_restored_again_and_again(northstar: Northstar) -
 def test_work_that_goes_on_during_backups_is_in_each_of_them_as_of_one_moment(northstar: Northstar) -> None:
     with northstar.up() as up:
         northstar.until_machines("local")
-        for at in range(4):
-            northstar.good("submit", "-", stdin=jobs(*(f"job-{at}-{n}" for n in range(20))))
+        for at in range(3):
+            northstar.good("submit", "-", stdin=jobs(*(f"job-{at}-{n}" for n in range(8))))
             told = northstar.good("backup", str(northstar.folder / f"backup-{at}.zip"))
-            assert told["cell"]["entries"]["jobs"] == 20 * (at + 1)
+            assert told["cell"]["entries"]["jobs"] == 8 * (at + 1)
         eventually(lambda: set(statuses(northstar).values()) == {"succeeded"}, what="all are done", pause_s=0.2)
         assert up.stop() == 0
-    for at in (0, 3):
+    for at in (0, 2):
         northstar.good("restore", str(northstar.folder / f"backup-{at}.zip"), "--yes-replace-everything")
         with northstar.up() as up:
             eventually(
-                lambda at=at: [*statuses(northstar).values()] == ["succeeded"] * 20 * (at + 1),  # type: ignore[misc]
+                lambda at=at: [*statuses(northstar).values()] == ["succeeded"] * 8 * (at + 1),  # type: ignore[misc]
                 what="all that were there are done",
                 pause_s=0.2,
             )
             assert northstar.good("status")["history"]["code"] == ""
             assert up.stop() == 0
+
+
+def limited(northstar: Northstar, file_bytes: int) -> Northstar:
+    """The same installation, by commands whose files may not grow beyond this, as on a disk that is full there."""
+    program = ("prlimit", f"--fsize={file_bytes}", sys.executable, "-P", "-m", "northstar")
+    return Northstar(northstar.folder, northstar.settings, program=program)
+
+
+def test_a_disk_that_fills_leaves_no_half_backup_and_no_half_restore(northstar: Northstar) -> None:
+    with northstar.up() as up:
+        northstar.until_machines("local")
+        northstar.good("pause", "cell")
+        noise = {f"job-{n}": os.urandom(20_000).hex() for n in range(10)}
+        wanted = [{"id": name, "service": "copy", "payload": {"text": text}} for name, text in noise.items()]
+        northstar.good("submit", "-", stdin=json.dumps(wanted))
+        refused = limited(northstar, 100_000).run("backup", str(northstar.folder / "backup.zip"))
+        assert (refused.code, refused.err.partition(":")[0]) == (4, "NS_ARCHIVE_UNWRITABLE"), refused
+        assert "File too large" in refused.err
+        assert not [file.name for file in northstar.folder.iterdir() if "backup" in file.name]
+        file, _ = back_up(northstar)
+        assert up.stop() == 0
+    shutil.rmtree(northstar.data_dir)
+    refused = limited(northstar, 20_000).run("restore", str(file), "--yes")
+    assert refused.code == 4, refused
+    assert not (northstar.data_dir / "history.db").exists()
+    northstar.good("restore", str(file), "--yes")
+    with northstar.up():
+        northstar.good("resume", "cell")
+        eventually(lambda: statuses(northstar) == dict.fromkeys(noise, "succeeded"), what="all are done", pause_s=0.2)
+
+
+def test_a_machine_that_lived_through_it_cannot_end_what_it_held_and_does_it_anew(tmp_path: Path) -> None:
+    port = choose_port_endpoint(ServerOptions(listen="tcp"), rng=random.SystemRandom()).port
+    northstar = Northstar(tmp_path / "broker", SETTINGS + f"\n[serve]\nport = {port}\n")
+    host = Northstar(tmp_path / "machine")
+    held = json.dumps([{"id": "held", "service": "copy", "payload": {"until": str(tmp_path / "go")}}])
+    with contextlib.ExitStack() as stack:
+        with northstar.up("--no-machines") as up:
+            invited = northstar.good("machines", "invite", "--url", f"http://127.0.0.1:{port}")
+            command = shlex.split(invited["command"])[2:]
+            stack.enter_context(host.started("agent", "lives-on", *command))
+            northstar.until_machines("lives-on")
+            northstar.good("submit", "-", stdin=held)
+            eventually(lambda: statuses(northstar) == {"held": "running"}, what="it runs")
+            file, _ = back_up(northstar)
+            for pid in up.family():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            up.popen.wait()
+        shutil.rmtree(northstar.data_dir)
+        northstar.good("restore", str(file), "--yes")
+        with northstar.up("--no-machines"):
+            eventually(
+                lambda: [one["id"] for one in northstar.good("machines", "list")["machines"]] == ["lives-on"],
+                what="the machine is back",
+                pause_s=0.2,
+            )
+            eventually(lambda: statuses(northstar) == {"held": "running"}, what="it runs anew", pause_s=0.2)
+            (tmp_path / "go").touch()
+            eventually(lambda: statuses(northstar) == {"held": "succeeded"}, what="it is done", pause_s=0.2)
+            told = [event["event"] for event in northstar.good("jobs", "events", "held")["events"]]
+            assert told.count("succeeded") == 1
+            assert told.count("returned") == 1
+            assert northstar.good("jobs", "show", "held")["recoveries"] == 0

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 
 from northstar.assembly.announcing import announced
+from northstar.assembly.backups.mark import expect_no_mark
 from northstar.assembly.broker import start_broker
 from northstar.assembly.front import Front, OpenDoor
 from northstar.assembly.listening import listening_on
@@ -39,9 +40,11 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
     Raises:
         NotRunning, UrlInvalid: there is no server to speak to. Unavailable: it cannot be used, or the history cannot.
         OutputsElsewhere: another broker of the cell keeps outputs in another place.
+        RestoreUnfinished: a restore into the data directory was interrupted.
         AddressUnavailable, TlsFilesUnusable: it cannot listen; then nothing was changed.
     """
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    expect_no_mark(settings.data_path)
     place = find_place(settings)
     async with AsyncExitStack() as stack:
         # First of all: where it cannot listen, it must not have taken the cell's history either.

@@ -12,6 +12,7 @@ import msgspec
 
 from northstar import __version__
 from northstar.assembly.announcing import announced
+from northstar.assembly.backups.mark import expect_no_mark
 from northstar.assembly.broker import start_broker
 from northstar.assembly.front import Front, OpenDoor
 from northstar.assembly.listening import listening_on
@@ -73,7 +74,7 @@ async def running_stack(
     Machines dial the front like any other; their tokens live as long as this process.
 
     Raises:
-        DataDirectoryInUse: it runs already on this data directory.
+        DataDirectoryInUse: it runs already on this data directory. RestoreUnfinished: what is there is not whole.
         AddressUnavailable, TlsFilesUnusable: it cannot listen; then nothing was changed.
         OutputsElsewhere: another broker of the cell keeps outputs in another place.
         MachinePoolUnknown: a machine of the settings names a pool that is not in force.
@@ -84,6 +85,7 @@ async def running_stack(
         lock = DataDirectoryLock(settings.data_path)
         await lock.acquire()
         stack.callback(lock.close)
+        expect_no_mark(settings.data_path)
         # What a killed predecessor left would lead commands to a server that is gone.
         remove_run_file(settings.data_path)
         # Before anything is started or bound: a start that cannot listen changes nothing.

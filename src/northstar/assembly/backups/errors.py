@@ -69,6 +69,19 @@ class PlaceUnwritable(Unavailable):
         self.path = path
 
 
+class RestoreUnfinished(Unavailable):
+    """A restore broke off while it put things into their places, so what is there is not whole."""
+
+    code = "NS_RESTORE_UNFINISHED"
+    retryable = False
+
+    def __init__(self, data_dir: Path, file: str) -> None:
+        super().__init__(
+            f"a restore into data directory {data_dir} was interrupted, and what is there is not whole; run it again: northstar restore {file}"
+        )
+        self.file = file
+
+
 class HistoryElsewhereThan(InvalidRequest):
     """The archive has a history in a file, and the settings want it in a database server."""
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from northstar.assembly.backups.errors import PlaceUnwritable
+from northstar.assembly.backups.errors import PlaceUnwritable, RestoreUnfinished
 
 NAME: Final = "restoring.json"
 _MAX_BYTES: Final = 65_536
@@ -29,6 +29,13 @@ def read_mark(data_dir: Path) -> Mark | None:
             return msgspec.json.decode(stream.read(_MAX_BYTES), type=Mark)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def expect_no_mark(data_dir: Path) -> None:
+    """Make sure that no restore broke off here. Raises RestoreUnfinished."""
+    mark = read_mark(data_dir)
+    if mark is not None:
+        raise RestoreUnfinished(data_dir, mark.file)
 
 
 def write_mark(data_dir: Path, mark: Mark) -> None:

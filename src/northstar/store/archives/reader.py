@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ import msgspec
 from northstar.domain.archives import FORMAT, ArchivePart, Manifest
 from northstar.store.archives.errors import ArchiveDamaged, ArchiveUnreadable, ArchiveUnsupported
 from northstar.store.archives.writer import MANIFEST
-from northstar.store.copies.frames import STREAM_STATE, Frame, FrameDamaged, read_frames
+from northstar.store.copies.frames import STREAM_STATE, Frame, read_frames
 
 CELL: Final = "cell.frames"
 HISTORY: Final = "history.db"
@@ -27,7 +29,17 @@ _CHUNK_BYTES: Final = 1024 * 1024
 _MAX_MANIFEST_BYTES: Final = 512 * 1024 * 1024
 #: What a name in the archive may be: parts that begin with a letter, digit or underscore, so that none leads out of a folder.
 _NAME: Final = re.compile(r"\w[\w.,@ ()+=-]*(?:/\w[\w.,@ ()+=-]*){0,15}")
-_FAULTS: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, FrameDamaged)
+#: What a zip file raises whose bytes are not what was written; a FrameDamaged is a ValueError.
+_FAULTS: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    ValueError,
+)
 
 
 class _Form(msgspec.Struct):
@@ -145,4 +157,6 @@ def _explained(path: Path) -> Iterator[None]:
     except _FAULTS as exc:
         raise ArchiveDamaged(path, reason=str(exc) or type(exc).__name__) from exc
     except OSError as exc:
+        if exc.errno == errno.EINVAL:  # it says of itself that something is where no file can have it
+            raise ArchiveDamaged(path, reason="its places are wrong") from exc
         raise ArchiveUnreadable(path, reason=exc.strerror or str(exc)) from exc
