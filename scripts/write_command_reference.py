@@ -25,7 +25,7 @@ _HEAD: Final = """# Commands
 This page is written by `scripts/write_command_reference.py` from the program; change it there. `northstar COMMAND --help` says the same.
 
 The standard output is for results, the standard error for everything else: errors as `NS_CODE: sentence` ([all of them](errors.md)),
-and logs. Exit codes: 0 done, 1 failed, 2 invalid request, 3 refused by the present state, 4 unavailable, 130 interrupted.
+and logs. Exit codes: 0 done, 1 failed, 2 invalid request, 3 refused by the present state, 4 unavailable, 5 doctor found a fault, 130 interrupted.
 Lengths of time are a whole number and a unit: `90s`, `15m`, `12h`, `30d`.
 
 ## Options of many commands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,7 +78,8 @@ class RestoreUnfinished(Unavailable):
 
     def __init__(self, data_dir: Path, file: str) -> None:
         super().__init__(
-            f"a restore into data directory {data_dir} was interrupted, and what is there is not whole; run it again: northstar restore {file}"
+            f"a restore into data directory {data_dir} was interrupted, and what is there is not whole; run it again: "
+            f"northstar restore {shlex.quote(file)}"
         )
         self.file = file
 

@@ -54,7 +54,7 @@ def restore(
     if as_json:
         print_json(as_document(done))
     else:
-        _show(done)
+        _show(done, start="northstar serve" if settings.valkey.url else "northstar up")
 
 
 def _plan(file: Path, settings: Settings, *, replace: bool) -> str:
@@ -86,7 +86,7 @@ def as_document(done: Restored) -> dict[str, Any]:
     } | told
 
 
-def _show(done: Restored) -> None:
+def _show(done: Restored, *, start: str) -> None:
     out, manifest = console(), done.manifest
     jobs = counted(manifest.cell.entries.get("jobs", 0), "job")
     out.print(f"restored cell {manifest.cell.name} with {jobs}, epoch {done.epoch}", style="bold", markup=False)
@@ -112,4 +112,4 @@ def _show(done: Restored) -> None:
             markup=False,
             soft_wrap=True,
         )
-    print_hint("next: northstar up")
+    print_hint(f"next: {start}")
