@@ -120,7 +120,7 @@ class Installation:
 
 
 async def made_of(settings: Settings, path: Path, **more: Any) -> BackUp:
-    wanted = {"outputs": False, "history": True, "files": (), "new_id": new_id} | more
+    wanted: dict[str, Any] = {"outputs": False, "history": True, "files": (), "new_id": new_id} | more
     return await back_up(settings, path, **wanted)
 
 
@@ -128,7 +128,7 @@ async def restored(settings: Settings, path: Path, **more: Any) -> Restored:
     def agree(_manifest: Manifest) -> None:
         """Nobody asks."""
 
-    wanted = {"replace": False, "history": True, "agree": agree, "new_id": new_id} | more
+    wanted: dict[str, Any] = {"replace": False, "history": True, "agree": agree, "new_id": new_id} | more
     return await restore(settings, path, **wanted)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from northstar.store.cell import Cell
 from northstar.store.copies.errors import CellNotEmpty
 from northstar.store.copies.staging import StagedCell
 from northstar.store.errors import DataDirectoryInUse
+from northstar.store.history.copies import copy_history
 from northstar.store.history.errors import HistoryTooNew
 from northstar.surfaces.http.server import open_door
 from tests import servers
@@ -134,8 +136,8 @@ async def test_who_does_not_agree_changes_nothing(
 async def test_a_disk_without_room_is_named_before_anything_is_written(
     installation: Installation, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    usage = module.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _path: usage._replace(free=10))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=10))
     with pytest.raises(NoRoomToRestore, match="10 bytes free"):
         await restored(elsewhere(), installation.archive)
     assert not (tmp_path / "second").exists()
@@ -272,7 +274,7 @@ async def test_the_history_of_a_backup_ends_where_its_cell_ends(
 ) -> None:
     from northstar.assembly.backups import backup
 
-    settings, copy = elsewhere(), backup.copy_history
+    settings = elsewhere()
     async with running(settings) as stack:
         await furnish(stack)
 
@@ -286,7 +288,7 @@ async def test_the_history_of_a_backup_ends_where_its_cell_ends(
         def late(*arguments: Any, **named: Any) -> None:
             """Between the copy of the cell and that of the history, work goes on."""
             asyncio.run_coroutine_threadsafe(more(), loop).result(timeout=30)
-            copy(*arguments, **named)
+            copy_history(*arguments, **named)
 
         monkeypatch.setattr(backup, "copy_history", late)
         made = await made_of(settings, tmp_path / "late.zip")

@@ -224,8 +224,8 @@ def test_engines_and_memberships_are_judged() -> None:
     assert {engine(kind=kind).verdict for kind in ("simulated", "started")} == {"skipped"}
 
     def member(**facts: Any) -> Finding:
-        plain = {"machine": "m", "broker": "https://b", "token_file": "/t", "has_token": True}
-        return judge_membership(MembershipFacts(**plain | facts))
+        plain = MembershipFacts(machine="m", broker="https://b", token_file="/t", has_token=True)
+        return judge_membership(msgspec.structs.replace(plain, **facts))
 
     assert member(is_known=True).verdict == "ok"
     assert member(is_known=False).cure == "northstar agent m --join https://b --token INVITE"

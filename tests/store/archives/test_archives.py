@@ -42,18 +42,16 @@ FRAMES = encoded(Frame("jobs", [b"a", b"1" * 900, b"b", b"2" * 900]))
 
 
 def manifest(archive: ArchiveWriter, **changes: Any) -> Manifest:
-    return Manifest(
-        **{
-            "format": FORMAT,
-            "id": "0" * 16,
-            "northstar": "1",
-            "cell": CELL_FACTS,
-            "history": ArchivedHistory(kind="file", place="here", revision="0004"),
-            "outputs": ArchivedOutputs(place="there"),
-            "parts": tuple(archive.parts),
-        }
-        | changes
+    plain = Manifest(
+        format=FORMAT,
+        id="0" * 16,
+        northstar="1",
+        cell=CELL_FACTS,
+        history=ArchivedHistory(kind="file", place="here", revision="0004"),
+        outputs=ArchivedOutputs(place="there"),
+        parts=tuple(archive.parts),
     )
+    return msgspec.structs.replace(plain, **changes)
 
 
 @pytest.fixture
