@@ -85,11 +85,12 @@ async def test_nothing_is_written_by_an_archive_that_is_damaged(
     [
         (lambda told: told.update(format=2), ArchiveUnsupported),
         (lambda told: told["cell"].update(schema=2), ArchiveUnsupported),
+        (lambda told: told["cell"]["entries"].update(wishes=3), ArchiveUnsupported),
         (lambda told: told["cell"].update(clock="virtual"), ArchiveUnsupported),
         (lambda told: told["history"].update(revision="9999"), HistoryTooNew),
         (lambda told: told["cell"].update(name="another"), CellOfAnotherName),
     ],
-    ids=["form", "layout", "clock", "history", "name"],
+    ids=["form", "layout", "parts", "clock", "history", "name"],
 )
 async def test_nothing_is_written_by_an_archive_that_does_not_fit(
     installation: Installation,

@@ -15,7 +15,7 @@ from northstar.domain.limits import CellLimits
 from northstar.domain.refusals import CellMissing, NoSuchMachine, SchemaUnsupported
 from northstar.store.cell import Cell
 from northstar.store.copies.connection import CellConnection
-from northstar.store.copies.errors import CellChanged, CellNotEmpty, CopyLost, CopyNeedsMemory
+from northstar.store.copies.errors import CellChanged, CellNotEmpty, CopyLost, CopyNeedsMemory, EpochOutOfReach
 from northstar.store.copies.frames import Frame, split
 from northstar.store.copies.snapshot import CellCopy, copied
 from northstar.store.copies.staging import staged
@@ -247,6 +247,16 @@ async def test_a_cell_of_another_layout_is_refused_before_anything_takes_its_pla
         await place.write(frames, sizes=copy.sizes)
         with pytest.raises(SchemaUnsupported):
             await place.begin_anew(CellLimits(), nonce="n")
+
+
+async def test_an_epoch_that_no_restart_can_have_reached_is_not_chased(client: ValkeyClient) -> None:
+    cell = Cell(client, f"copy-{secrets.token_hex(4)}")
+    await cell.open(CellLimits())
+    frames, copy = await taken(client, cell.keys)
+    async with staged(client, cell.keys, restore_id=new_id()) as place:
+        await place.write(frames, sizes=copy.sizes)
+        with pytest.raises(EpochOutOfReach, match="up to epoch 9000000, and the backup is of epoch 1"):
+            await place.begin_anew(CellLimits(), nonce="n", above_epoch=9_000_000)
 
 
 async def test_there_must_be_a_cell_to_copy(client: ValkeyClient) -> None:

@@ -41,7 +41,7 @@ from northstar.store.history.copies import draft_of, expect_whole, put_history
 from northstar.store.history.database import HistoryDatabase
 from northstar.store.history.rows import read_offset_if_any
 from northstar.store.history.url import parse_history_url
-from northstar.store.keys import CellKeys
+from northstar.store.keys import KEY_KINDS, CellKeys
 
 #: Where files of settings are put, below the data directory: nobody can know where they were wanted.
 RESTORED_SETTINGS: Final = "restored-settings"
@@ -109,6 +109,8 @@ class _Work:
         cell, path = self._manifest.cell, self._archive.path
         if cell.schema != SCHEMA_VERSION:
             raise ArchiveUnsupported(path, what="a cell of layout", found=str(cell.schema), known=str(SCHEMA_VERSION))
+        if unknown := sorted(cell.entries.keys() - KEY_KINDS.keys()):
+            raise ArchiveUnsupported(path, what="parts of a cell", found=", ".join(unknown), known="none of them")
         if cell.clock != "live":
             raise ArchiveUnsupported(path, what="a cell on the clock", found=cell.clock, known="live")
         if cell.name != self._settings.cell_name:

@@ -57,3 +57,16 @@ class CellChanged(Refused):
             "and run the same command again"
         )
         self.cell = cell
+
+
+class EpochOutOfReach(Refused):
+    """The history knows the cell in an epoch that no restart of this cell can have reached."""
+
+    code = "NS_EPOCH_OUT_OF_REACH"
+
+    def __init__(self, *, cell: str, epoch: int, wanted: int) -> None:
+        super().__init__(
+            f"the history has cell {cell} up to epoch {wanted}, and the backup is of epoch {epoch}: it is hardly of this cell; set history.url "
+            "to another, or move that one away"
+        )
+        self.wanted = wanted

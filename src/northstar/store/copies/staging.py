@@ -18,7 +18,7 @@ from northstar.domain.errors import Unavailable
 from northstar.domain.limits import CellLimits
 from northstar.store.cell import Cell
 from northstar.store.copies.connection import Aborted, CellConnection, Command, connected
-from northstar.store.copies.errors import CellChanged, CellNotEmpty, CopyLost
+from northstar.store.copies.errors import CellChanged, CellNotEmpty, CopyLost, EpochOutOfReach
 from northstar.store.copies.frames import STREAM_STATE, Frame
 from northstar.store.copies.snapshot import LAPSE_MS, drop
 from northstar.store.keys import KEY_KINDS, CellKeys
@@ -32,6 +32,8 @@ _RENEW_EVERY_S: Final = 60.0
 _AT_ONCE: Final = 500
 #: Machines that are let go in one go over their list.
 _MACHINES: Final = 10_000
+#: Starts of a server since a backup that are believed; each call raises the epoch by one.
+_MOST_EPOCHS: Final = 20_000
 _WHY: Final = "the cell was restored from a backup"
 
 
@@ -68,13 +70,14 @@ class StagedCell:
         What a machine holds since before the copy is worth nothing from then on: it is refused by name, and claims anew.
 
         Raises:
-            SchemaUnsupported: the cell is of another version. Unavailable: the server does not answer.
+            SchemaUnsupported: the cell is of another version. EpochOutOfReach: so high it cannot have become. Unavailable: the server does not answer.
         """
         cell = Cell(self._client, self._keys.cell, keys=self._staged)
         await ensure_loaded(self._client, cell.library)
-        number, reply = 0, await self._opened(cell, limits, number=0)
-        while reply.epoch <= above_epoch:
-            number += 1
+        reply = await self._opened(cell, limits, number=0)
+        if above_epoch - reply.epoch > _MOST_EPOCHS:
+            raise EpochOutOfReach(cell=cell.name, epoch=reply.epoch - 1, wanted=above_epoch)
+        for number in range(1, above_epoch - reply.epoch + 2):
             reply = await self._opened(cell, limits, number=number)
         for at, machine in enumerate(await self._machines()):
             request = {"machine": machine, "because": _WHY, "lost": False, "nonce": f"{nonce}-{at}"}

@@ -17,6 +17,10 @@ from northstar.store.history.faults import translate
 
 #: What SQLite keeps beside a database in WAL mode.
 _BESIDE: Final = ("-wal", "-shm", "-journal")
+#: By which columns a table says of which event its rows are.
+_NUMBERS: Final = (("epoch", "sequence"), ("next_epoch", "next_sequence"))
+#: How tables are called in which a row says up to which event somebody has read; rows of all others are of one event each.
+_CURSORS: Final = ("offsets", "states")
 _BUSY_S: Final = 5.0
 _DRAFT_END: Final = ".restoring"
 
@@ -97,21 +101,21 @@ def put_history(path: Path) -> None:
 
 
 def _cut(connection: sqlite3.Connection, *, cell: str, up_to: EventId) -> None:
-    after = "cell = ? AND (epoch > ? OR (epoch = ? AND sequence > ?))"
+    """Take back what came after an event: rows that it made go, and whoever notes up to where he has read has read up to there."""
     place = (cell, up_to.epoch, up_to.epoch, up_to.sequence)
     with connection:
-        tables = {str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for table in ("events", "jobs", "attempts"):
-            if table in tables:
-                connection.execute(f"DELETE FROM {table} WHERE {after}", place)  # noqa: S608 -- names of ours
-        if "gaps" in tables:
-            later = after.replace("epoch", "next_epoch").replace("sequence", "next_sequence")
-            connection.execute(f"DELETE FROM gaps WHERE {later}", place)  # noqa: S608 -- as above
-        if "offsets" in tables:
-            connection.execute(
-                f"UPDATE offsets SET epoch = ?, sequence = ? WHERE {after}",  # noqa: S608 -- as above
-                (up_to.epoch, up_to.sequence, *place),
-            )
+        for table in [str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]:
+            columns = {str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")}
+            numbers = next((pair for pair in _NUMBERS if columns >= {"cell", *pair}), None)
+            if numbers is None:
+                continue
+            epoch, sequence = numbers
+            after = f"cell = ? AND ({epoch} > ? OR ({epoch} = ? AND {sequence} > ?))"
+            if table.endswith(_CURSORS):
+                statement = f"UPDATE {table} SET {epoch} = ?, {sequence} = ? WHERE {after}"  # noqa: S608 -- names of ours
+                connection.execute(statement, (up_to.epoch, up_to.sequence, *place))
+            else:
+                connection.execute(f"DELETE FROM {table} WHERE {after}", place)  # noqa: S608 -- as above
 
 
 @contextmanager
