@@ -20,9 +20,13 @@ from northstar.store.history.webhook_log import DeliveryLog
 
 def key_holder(settings: Settings) -> KeyHolder:
     """Where this process has the key from."""
+    return KeyHolder(text=os.environ.get(VARIABLE, ""), file=key_path(settings))
+
+
+def key_path(settings: Settings) -> Path:
+    """The file that has the key where the environment has none."""
     file = settings.webhooks.key_file
-    path = Path(file).expanduser() if file else settings.data_path / "webhooks.key"
-    return KeyHolder(text=os.environ.get(VARIABLE, ""), file=path)
+    return Path(file).expanduser() if file else settings.data_path / "webhooks.key"
 
 
 def make_webhook_key(settings: Settings) -> None:

@@ -332,6 +332,25 @@ async def test_a_history_in_a_database_server_is_named_and_left(
     assert b"secret" not in made.path.read_bytes()
 
 
+# Webhooks -------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_key_of_webhooks_comes_back_and_none_is_overwritten_unasked(
+    installation: Installation, elsewhere: Elsewhere
+) -> None:
+    key, target = installation.settings.data_path / "webhooks.key", elsewhere()
+    await restored(target, installation.archive)
+    there = target.data_path / "webhooks.key"
+    assert there.read_bytes() == key.read_bytes()
+    assert there.stat().st_mode & 0o077 == 0
+    another = elsewhere("third")
+    another.data_path.mkdir()
+    (another.data_path / "webhooks.key").write_text("somebody's")
+    with pytest.raises(PlaceNotEmpty, match=r"webhooks\.key"):
+        await restored(another, installation.archive)
+    assert (another.data_path / "webhooks.key").read_text() == "somebody's"
+
+
 # Nothing to back up ---------------------------------------------------------------------------------------------------
 
 

@@ -19,10 +19,11 @@ from northstar.assembly.backups.errors import OutputsNotInAFolder
 from northstar.assembly.backups.reaching import Reached, server_with_the_cell
 from northstar.assembly.job_past import HistoryUnreadable
 from northstar.assembly.outputs import asset_store
+from northstar.assembly.webhooks import key_path
 from northstar.config import Settings
 from northstar.domain.archives import FORMAT, ArchivedCell, ArchivedHistory, ArchivedOutputs, Manifest
 from northstar.domain.events import EventId
-from northstar.store.archives.reader import CELL, CONFIGURATION, HISTORY, OUTPUTS
+from northstar.store.archives.reader import CELL, CONFIGURATION, HISTORY, OUTPUTS, WEBHOOK_KEY
 from northstar.store.archives.writer import ArchiveWriter, new_archive
 from northstar.store.asset_errors import AssetStoreUnavailable
 from northstar.store.asset_folder import LocalFolder
@@ -37,6 +38,7 @@ from northstar.store.keys import CellKeys
 
 #: Largest file of settings that goes along.
 _MAX_SETTINGS_BYTES: Final = 1_000_000
+_MAX_KEY_BYTES: Final = 4_096
 
 
 class BackUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +81,7 @@ async def back_up(
             if folder is not None:
                 written, gone = await asyncio.to_thread(_write_outputs, archive, folder, cell=reached.cell)
             await asyncio.to_thread(_write_files, archive, files)
+            await asyncio.to_thread(_write_webhook_key, archive, settings)
             manifest = Manifest(
                 format=FORMAT,
                 id=new_id(),
@@ -168,6 +171,14 @@ def _write_files(archive: ArchiveWriter, files: tuple[Path, ...]) -> None:
     for number, file in enumerate(files, start=1):
         with archive.part(f"{CONFIGURATION}{number}-{_plain(file.name)}") as part:
             part.write(file.read_bytes()[:_MAX_SETTINGS_BYTES])
+
+
+def _write_webhook_key(archive: ArchiveWriter, settings: Settings) -> None:
+    """The key without which no webhook of the cell can be signed again; where the environment has it, it stays there. Blocks."""
+    file = key_path(settings)
+    if file.is_file():
+        with archive.part(WEBHOOK_KEY) as part:
+            part.write(file.read_bytes()[:_MAX_KEY_BYTES])
 
 
 def _plain(name: str) -> str:

@@ -7,7 +7,6 @@ one. The same command may be run again at any point.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -25,12 +24,21 @@ from northstar.assembly.backups.errors import (
     PlaceUnwritable,
 )
 from northstar.assembly.backups.mark import Mark, read_mark, remove_mark, write_mark
+from northstar.assembly.backups.private_files import holds_another, write_private
 from northstar.assembly.backups.reaching import Reached, server_for_the_cell
 from northstar.assembly.outputs import asset_store
+from northstar.assembly.webhooks import key_path
 from northstar.config import Settings
 from northstar.domain.archives import Manifest
 from northstar.store.archives.errors import ArchiveUnsupported
-from northstar.store.archives.reader import CONFIGURATION, HISTORY, OUTPUTS, Archive, opened_archive
+from northstar.store.archives.reader import (
+    CONFIGURATION,
+    HISTORY,
+    OUTPUTS,
+    WEBHOOK_KEY,
+    Archive,
+    opened_archive,
+)
 from northstar.store.asset_folder import LocalFolder
 from northstar.store.asset_names import checked_key
 from northstar.store.brokers import read_brokers
@@ -146,7 +154,7 @@ class _Work:
         async with staged(reached.client, keys, restore_id=self._new_id()) as cell:
             if not self._replace:
                 await cell.expect_empty()
-                self._expect_no_history()
+                self._expect_no_files()
             above = 0 if self._takes_history else await self._epoch_elsewhere()
             try:
                 await asyncio.to_thread(self._stage_history)
@@ -170,7 +178,9 @@ class _Work:
     def _takes_history(self) -> bool:
         return self._history and self._manifest.history.kind == "file"
 
-    def _expect_no_history(self) -> None:
+    def _expect_no_files(self) -> None:
+        if self._has_webhook_key and holds_another(key_path(self._settings), self._archive.chunks(WEBHOOK_KEY)):
+            raise PlaceNotEmpty(key_path(self._settings))
         has_one = self._history and self._manifest.history.kind != "elsewhere"
         if has_one and self._history_path is not None and self._history_path.exists():
             raise PlaceNotEmpty(self._history_path)
@@ -191,12 +201,7 @@ class _Work:
         draft = draft_of(self._history_path)
         try:
             draft.parent.mkdir(parents=True, exist_ok=True)
-            draft.unlink(missing_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                for chunk in self._archive.chunks(HISTORY):
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
+            write_private(draft, self._archive.chunks(HISTORY))
         except OSError as exc:
             raise PlaceUnwritable(draft, reason=exc.strerror or str(exc)) from exc
         expect_whole(draft)
@@ -210,6 +215,7 @@ class _Work:
             await cell.clear()
         outputs = await asyncio.to_thread(self._write_outputs)
         await asyncio.to_thread(self._put_history)
+        await asyncio.to_thread(self._write_webhook_key)
         settings_in = await asyncio.to_thread(self._write_settings)
         await cell.take_its_place()
         await asyncio.to_thread(remove_mark, self._settings.data_path)
@@ -245,6 +251,18 @@ class _Work:
             written += 1
         return written
 
+    @property
+    def _has_webhook_key(self) -> bool:
+        return WEBHOOK_KEY in self._archive.names
+
+    def _write_webhook_key(self) -> None:
+        if self._has_webhook_key:
+            path = key_path(self._settings)
+            try:
+                write_private(path, self._archive.chunks(WEBHOOK_KEY))
+            except OSError as exc:
+                raise PlaceUnwritable(path, reason=exc.strerror or str(exc)) from exc
+
     def _write_settings(self) -> Path | None:
         names = [name for name in self._archive.names if name.startswith(CONFIGURATION)]
         if not names:
@@ -253,10 +271,7 @@ class _Work:
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             for name in names:
-                file = folder / name.removeprefix(CONFIGURATION)
-                file.unlink(missing_ok=True)
-                with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                    stream.writelines(self._archive.chunks(name))
+                write_private(folder / name.removeprefix(CONFIGURATION), self._archive.chunks(name))
         except OSError as exc:
             raise PlaceUnwritable(folder, reason=exc.strerror or str(exc)) from exc
         return folder

@@ -22,6 +22,8 @@ from northstar.store.copies.frames import STREAM_STATE, Frame, read_frames
 
 CELL: Final = "cell.frames"
 HISTORY: Final = "history.db"
+#: The key from which the secrets of all webhooks follow.
+WEBHOOK_KEY: Final = "webhooks.key"
 CONFIGURATION: Final = "configuration/"
 OUTPUTS: Final = "outputs/"
 
@@ -147,7 +149,9 @@ def _manifest_of(path: Path, file: zipfile.ZipFile) -> Manifest:
 
 
 def _is_name(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None and (name in {CELL, HISTORY} or name.startswith((CONFIGURATION, OUTPUTS)))
+    return _NAME.fullmatch(name) is not None and (
+        name in {CELL, HISTORY, WEBHOOK_KEY} or name.startswith((CONFIGURATION, OUTPUTS))
+    )
 
 
 @contextmanager
