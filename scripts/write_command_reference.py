@@ -6,6 +6,7 @@ help texts. A test fails when the page is not what this writes.
 
 from __future__ import annotations
 
+import enum
 import inspect
 import sys
 import typing
@@ -137,6 +138,8 @@ def _word(kind: Any) -> str:
 
 
 def _choices(kind: Any) -> str:
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return " One of " + ", ".join(f"`{choice.value}`" for choice in kind) + "."
     if typing.get_origin(kind) is not Literal:
         return ""
     return " One of " + ", ".join(f"`{choice}`" for choice in typing.get_args(kind)) + "."

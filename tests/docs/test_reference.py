@@ -41,3 +41,20 @@ def test_the_page_of_commands_has_every_command_and_nothing_hidden() -> None:
     assert "supervis" not in page
     assert "`--json`" in page
     assert "`--yes, -y`" in page
+
+
+def test_the_page_of_http_is_what_the_script_writes() -> None:
+    writer = script("write_http_reference")
+    assert writer.PAGE.read_text() == writer.page(), "run: python scripts/write_http_reference.py"
+
+
+def test_every_code_that_a_route_can_answer_with_has_its_status_in_the_page_of_http() -> None:
+    writer = script("write_http_reference")
+    page, known = writer.page(), writer.statuses()
+    for route in writer.http_routes(writer.application()):
+        for status, codes in writer.codes_of(route).items():
+            assert {known[code][0] for code in codes} <= {status}
+            assert all(f"| {status} | `{code}` |" in page for code in codes)
+    errors = (SCRIPTS.parent / "docs" / "reference" / "errors.md").read_text()
+    of_the_front = {code for code, _ in writer.OF_THE_FRONT.values()}
+    assert [code for code in known if code not in of_the_front and f"| `{code}` |" not in errors] == []

@@ -34,7 +34,7 @@ from northstar.telemetry import logger
 
 log = logger(__name__)
 
-#: Files that a process has open beside its machines' connections.
+#: Files that a process has open beside the connections of machines and clients.
 _OTHER_FILES: Final = 512
 
 
@@ -71,6 +71,8 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
     pulse: Pulse
     cell: str
     max_output_bytes: int
+    #: How long the body of a request may take, and each pause in a long one.
+    body_within_s: float
     #: What clients are answered with; None: this front serves machines alone.
     api: Api | None = None
 
@@ -131,9 +133,10 @@ async def running_front(
         pulse=Pulse(cell, monotonic=time.monotonic),
         cell=cell.name,
         max_output_bytes=max_bytes,
+        body_within_s=wanted.body_within_s,
         api=api,
     )
-    _allow_files(wanted.max_machines + _OTHER_FILES)
+    _allow_files(wanted.max_machines + wanted.max_clients + _OTHER_FILES)
     passing = asyncio.create_task(gateway.run(), name="gateway")
     try:
         async with open_door(parts, listening, wanted):

@@ -20,6 +20,7 @@ from northstar.domain.job_resources import (
     links,
     resource,
 )
+from northstar.domain.jobs import is_job_id
 from northstar.domain.refusals import NoSuchJob, refusal
 from northstar.store.idempotency import job_of_key
 
@@ -180,7 +181,9 @@ class JobDesk:
     async def _found(
         self, caller: Caller, job_id: str, *, bodies: bool = True, results: bool = False
     ) -> tuple[InspectedJob, int]:
-        """A job of somebody else's is as one that does not exist."""
+        """A job of somebody else's is as one that does not exist, and so is what no job can be called."""
+        if not is_job_id(job_id):
+            raise NoSuchJob({"job": repr(job_id[:40])})
         reply = await self._cell.inspect([job_id], bodies=bodies, results=results)
         if not reply.jobs or not caller.reaches(reply.jobs[0].record.tenant):
             raise NoSuchJob({"job": job_id})

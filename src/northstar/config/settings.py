@@ -78,6 +78,9 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ping_timeout_s: Seconds
     grace_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
     max_machines: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    max_clients: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    head_within_s: Annotated[float, msgspec.Meta(ge=0.05, le=3_600)]
+    body_within_s: Annotated[float, msgspec.Meta(ge=0.05, le=3_600)]
     trusted_proxies: Annotated[
         tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...], msgspec.Meta(max_length=64)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import re
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -12,7 +13,9 @@ from northstar.domain.models import ModelName
 from northstar.domain.requirements import LaneKey, Pool, Requirements, Word, lane_of
 from northstar.domain.workloads import Speciality
 
-JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+_JOB_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+_MOST_LETTERS: Final = 64
+JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=_MOST_LETTERS, pattern=_JOB_ID)]
 Tenant = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")]
 #: What a tenant calls one of its own, a user or a session; it says nothing to us and is only ever compared.
 Label = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -173,3 +176,12 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     error_message: str = ""
     body: JobBody | None = None
     result: Any = None
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a job can be called so.
+
+    >>> is_job_id("job_1"), is_job_id("../1")
+    (True, False)
+    """
+    return len(text) <= _MOST_LETTERS and re.fullmatch(_JOB_ID, text) is not None

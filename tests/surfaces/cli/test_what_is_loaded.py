@@ -70,7 +70,8 @@ def test_a_command_is_loaded_and_none_beside_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["jobs list", "machines list", "machines tokens", "status", "models list", "pools current"]
+    "arguments",
+    ["jobs list", "machines list", "machines tokens", "status", "models list", "pools current", "keys list"],
 )
 def test_what_asks_a_cell_loads_nothing_that_serves_or_works(running: Northstar, arguments: str) -> None:
     assert packages(loaded(running, *arguments.split(), "--json")) & HEAVY == set()

@@ -34,6 +34,7 @@ async def test_a_job_is_taken_in_with_where_it_waits_and_where_more_is_told(clie
         client.tenant,
     )
     assert job["place"]["position"] >= 1
+    assert job["place"]["position"] >= 1  # others of this site may wait too
     assert job["place"]["why"]
 
 
@@ -163,3 +164,18 @@ async def test_many_jobs_are_changed_by_filter_and_first_only_counted(client: Cl
 async def test_a_change_of_many_says_which_and_how(client: Client, change: dict[str, object]) -> None:
     answer = await client.post("/v1/jobs/changes", change)
     assert (answer.status, answer.code) == (422, "NS_BULK_UNCLEAR")
+
+
+async def test_the_word_null_is_a_word_and_not_nothing(site: Site, client: Client) -> None:
+    """Whoever asks for the jobs of tenant `null` does not get those of all."""
+    await client.submit()
+    auditor = await site.client(Scope.READ)
+    for query in ("tenant=null", "service=null", "pool=null", "error_code=null"):
+        assert (await auditor.get(f"/v1/jobs?{query}")).body["jobs"] == []
+    for path in ("/v1/jobs?status=null", "/v1/jobs?limit=null", "/v1/history?until_ms=null"):
+        assert (await auditor.get(path)).code == "NS_QUERY_INVALID"
+    assert (await client.get("/v1/jobs?idempotency_key=null")).status == 404
+    first, second = [
+        await client.post("/v1/jobs", {"service": SERVICE}, headers={"Idempotency-Key": "null"}) for _ in range(2)
+    ]
+    assert first.body["id"] == second.body["id"]

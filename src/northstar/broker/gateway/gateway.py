@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from northstar.broker.gateway.calls import Calls
 from northstar.broker.gateway.conversation import Conversation, greeted, say_goodbye
 from northstar.broker.gateway.pool_door import PoolDoor
 from northstar.broker.gateway.refusal_log import RefusalLog
-from northstar.broker.gateway.socket import ConnectionReplaced, GatewayFull, SocketClosed
+from northstar.broker.gateway.socket import ConnectionReplaced, GatewayCrowded, GatewayFull, SocketClosed
 from northstar.domain.errors import NorthstarError
 from northstar.domain.pool_terms import pool_terms
 from northstar.domain.refusals import MachineReplaced, QueueRefusal, TokenRevoked
@@ -22,7 +23,7 @@ from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, 
 from northstar.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from northstar.broker.gateway.outputs import Outputs
     from northstar.broker.gateway.socket import Admission, Socket
@@ -40,8 +41,10 @@ FOLLOWING_AT_ONCE: Final = 16
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one gateway. Durations in seconds."""
 
-    #: Connections at a time.
+    #: Machines that are let in, at a time.
     max_machines: int = 5_000
+    #: Connections of which nobody knows yet whose they are: a fleet that dials anew, or strangers, who take no machine's place.
+    max_strangers: int = 5_000
     #: After a connection broke, the machine may dial again for so long before it counts as lost.
     grace_s: float = 4.0
     #: Machines that are let in and registered at a time; the others wait, so that a whole fleet which dials anew leaves connections to the
@@ -76,7 +79,8 @@ class Gateway:
         self._hear = hear
         self._options = options or GatewayOptions()
         self._conversations: dict[str, Conversation] = {}
-        self._connections = 0
+        self._machines = 0
+        self._strangers = 0
         self._joining = asyncio.Semaphore(self._options.joining_at_once)
         #: Who was not let in, here or at the door where machines join.
         self.refusals = RefusalLog(time.monotonic)
@@ -96,23 +100,40 @@ class Gateway:
 
     async def serve_machine(self, socket: Socket, token: str, admission: Admission) -> None:
         """One connection from hello to goodbye. Whatever is wrong with it is said to the peer, not raised."""
-        self._connections += 1
         machine = ""
         try:
-            if self._connections > self._options.max_machines:
-                raise GatewayFull(self._options.max_machines)
-            async with self._joining:
-                admitted = await admission.authenticate(token)
+            admitted = await self._let_in(token, admission)
             machine = admitted.machine
-            hello = await greeted(socket, admitted)
-            await self._converse(socket, admitted, hello)
+            with self._place():
+                hello = await greeted(socket, admitted)
+                await self._converse(socket, admitted, hello)
         except SocketClosed:
             await socket.close()
         except NorthstarError as exc:
             self.refusals.refused(exc, machine=machine)
             await say_goodbye(socket, exc)
+
+    async def _let_in(self, token: str, admission: Admission) -> Admitted:
+        """Raises GatewayCrowded, and what admission raises."""
+        if self._strangers >= self._options.max_strangers:
+            raise GatewayCrowded(self._options.max_strangers)
+        self._strangers += 1
+        try:
+            async with self._joining:
+                return await admission.authenticate(token)
         finally:
-            self._connections -= 1
+            self._strangers -= 1
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        """A machine's place. Raises GatewayFull."""
+        if self._machines >= self._options.max_machines:
+            raise GatewayFull(self._options.max_machines)
+        self._machines += 1
+        try:
+            yield
+        finally:
+            self._machines -= 1
 
     def hang_up(self, error: NorthstarError) -> None:
         """End all conversations, and say why: this process stops. Its machines are not suspected: they dial its successor."""

@@ -90,8 +90,18 @@ class TooSlow(Refused):
         super().__init__(f"machine {machine} did not read what it was sent; it may dial again")
 
 
+class GatewayCrowded(Refused):
+    """As many connections as may be have not been let in yet."""
+
+    code: ClassVar[str] = "NS_GATEWAY_CROWDED"
+    retryable = True
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} connections wait here to be let in, as many as may; dial again, or another broker")
+
+
 class GatewayFull(Refused):
-    """This process holds as many connections as it may."""
+    """This process holds as many machines as it may."""
 
     code: ClassVar[str] = "NS_GATEWAY_FULL"
     retryable = True

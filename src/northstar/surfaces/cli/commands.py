@@ -118,6 +118,16 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
             "reset": "pools_apply.reset",
         },
     ),
+    "keys": Group(
+        "Give keys for the HTTP interface, replace and revoke them.",
+        {
+            "add": "keys.add",
+            "list": "keys.list_",
+            "show": "keys.show",
+            "rotate": "keys.rotate",
+            "revoke": "keys.revoke",
+        },
+    ),
     "tenants": Group(
         "Look at what was agreed with tenants, check and compare a file of it, and put it in force.",
         {

@@ -88,7 +88,7 @@ def me() -> str:
 
 
 def confirm(plan: str, *, yes: bool, as_json: bool) -> None:
-    """Show the plan and ask; without anybody to ask, refuse.
+    """Show the plan and ask, on the standard error, since the output may be captured; without anybody to ask, refuse.
 
     Raises:
         ConfirmationNeeded: nobody can answer.
@@ -97,5 +97,7 @@ def confirm(plan: str, *, yes: bool, as_json: bool) -> None:
         return
     if as_json or not os.isatty(0):
         raise ConfirmationNeeded(plan)
-    if not typer.confirm(f"{plan}. Go on?"):
+    sys.stderr.write(f"{plan}. Go on? [y/N]: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise typer.Exit(0)

@@ -65,6 +65,11 @@ def print_error(error: NorthstarError, *, about: str = "") -> None:
     sys.stderr.write(f"{error.code}: {about + ': ' if about else ''}{pasteable(str(error))}\n")
 
 
+def print_aside(text: str) -> None:
+    """A sentence, with commands that can be pasted, beside a result that somebody may capture: on the standard error."""
+    sys.stderr.write(pasteable(harmless(text)) + "\n")
+
+
 def print_hint(text: str, *, style: str = "dim") -> None:
     """A sentence with commands in it: they can be pasted, so no line is broken."""
     console().print(pasteable(text), style=style, markup=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from northstar.broker.gateway.outputs import Outputs
 from northstar.broker.gateway.socket import SocketClosed
 from northstar.domain.errors import Refused
 from northstar.store.assets import AssetRef
+from northstar.surfaces.http.slow_bodies import LONG_BODY
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
@@ -87,7 +88,7 @@ def link_route(gateway: Gateway, door: Door) -> WebsocketRouteHandler:
 def output_route(outputs: Outputs, door: Door) -> HTTPRouteHandler:
     """Where machines put the files that their jobs left."""
 
-    @put(OUTPUT_PATH, status_code=201)
+    @put(OUTPUT_PATH, status_code=201, opt={LONG_BODY: True})
     async def put_output(
         *,
         request: Request[Any, Any, Any],

@@ -10,11 +10,14 @@ from litestar.exceptions import HTTPException
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.http.agents import link_route, output_route
 from northstar.surfaces.http.callers import Door
+from northstar.surfaces.http.description.shown import description_routes
 from northstar.surfaces.http.health import live, ready_route
 from northstar.surfaces.http.joining import join_route
 from northstar.surfaces.http.live.pages import dashboard_routers
 from northstar.surfaces.http.metrics import HttpMeasures, metrics_route
-from northstar.surfaces.http.problems import http_problem, problem
+from northstar.surfaces.http.problems import fault, http_problem, problem
+from northstar.surfaces.http.safe_headers import make_safe, tell_methods
+from northstar.surfaces.http.slow_bodies import bounded_bodies
 from northstar.surfaces.http.v1.access import guard, scope_of
 from northstar.surfaces.http.v1.events import event_routes
 from northstar.surfaces.http.v1.files import file_routes
@@ -51,14 +54,16 @@ def make_app(parts: AppParts) -> Litestar:
         route_handlers=[
             *v1_routers(parts.api, door, http),
             *live_routes(parts.api, door),
+            *description_routes(),
             live,
             ready_route(parts.pulse),
             link_route(parts.gateway, door),
             output_route(parts.outputs, door),
             join_route(parts.joining, door, parts.gateway.refusals, cell=parts.cell),
         ],
-        exception_handlers={NorthstarError: problem, HTTPException: http_problem},
-        middleware=[http.middleware],
+        exception_handlers={NorthstarError: problem, HTTPException: http_problem, Exception: fault},
+        middleware=[http.middleware, bounded_bodies(parts.body_within_s)],
+        before_send=[make_safe, tell_methods],
         request_max_body_size=parts.max_output_bytes,
         openapi_config=None,
         logging_config=None,

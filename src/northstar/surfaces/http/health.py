@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
 LIVE_PATHS = ["/health", "/health/live"]
-READY_PATH = "/health/ready"
+READY_PATHS = ["/health/ready", "/ready"]
 
 
 @get(LIVE_PATHS, sync_to_thread=False)
@@ -24,8 +24,9 @@ def live() -> dict[str, str]:
 def ready_route(pulse: Pulse) -> HTTPRouteHandler:
     """200 while machines and clients can be served; else 503 with the code of what is wrong."""
 
-    @get(READY_PATH)
+    @get(READY_PATHS, opt={"codes": ("NS_NOT_READY",)})
     async def ready() -> dict[str, str]:
+        """Machines and clients can be served now; where they cannot, 503 and the code of what is wrong."""
         await pulse.check()
         return {"status": "ready"}
 

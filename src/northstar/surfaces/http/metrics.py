@@ -121,7 +121,7 @@ class _OfTheCell:
 def metrics_route(measures: Measures, http: HttpMeasures) -> HTTPRouteHandler:
     """Numbers of the whole cell, so a key of one tenant does not see them."""
 
-    @get(METRICS_PATH, opt={"scope": Scope.READ})
+    @get(METRICS_PATH, opt={"scope": Scope.READ, "codes": ("NS_KEY_OF_ONE_TENANT",), "media_type": "text/plain"})
     async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         """The cell and this process in numbers, in the text format of Prometheus."""
         caller_of(request).expect_all_tenants()

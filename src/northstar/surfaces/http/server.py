@@ -16,6 +16,8 @@ from northstar.assembly.listening import TlsFilesUnusable
 from northstar.config import ServeSettings
 from northstar.store.wire import MAX_FRAME_BYTES
 from northstar.surfaces.http.app import make_app
+from northstar.surfaces.http.connections import MAX_HEAD_BYTES, connections_of
+from northstar.surfaces.http.crowd import Crowd
 
 #: Seconds that requests under way get at the end.
 _LAST_REQUESTS_S: Final = 2
@@ -42,6 +44,8 @@ async def open_door(parts: AppParts, listening: socket.socket, wanted: ServeSett
     config = uvicorn.Config(
         make_app(parts),
         lifespan="off",
+        http=connections_of(Crowd(most=wanted.max_clients, head_within_s=wanted.head_within_s)),
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         log_config=None,
         access_log=False,
         ws="websockets-sansio",

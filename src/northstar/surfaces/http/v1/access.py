@@ -6,11 +6,12 @@ A route that names none is refused when the application is made, so that no rout
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from northstar.broker.admission import TokenForeign
 from northstar.domain.api_keys import Caller, KeyMissing, KeyUnreadable, Scope
 from northstar.domain.tokens import TokenMalformed
+from northstar.surfaces.http.v1.bodies import QueryInvalid
 
 if TYPE_CHECKING:
     from litestar.connection import ASGIConnection
@@ -41,7 +42,9 @@ def guard(keys: Keys, door: Door) -> Guard:
 
     async def let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         caller = await admitted(_text(connection), keys, door, connection)
-        caller.expect(scope_of(handler))
+        if not _is_librarys_own(handler):
+            caller.expect(scope_of(handler))
+        _expect_no_null(connection, handler)
         connection.state[_CALLER] = caller
 
     return let_in
@@ -64,6 +67,22 @@ def caller_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     found = connection.state[_CALLER]
     assert isinstance(found, Caller)  # noqa: S101 - the guard has put it there
     return found
+
+
+def _expect_no_null(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Raises QueryInvalid: the word `null` stands where no text is wanted; the library would read it as if nothing were said."""
+    if "null" not in connection.scope["query_string"].decode("latin-1"):
+        return
+    fields = handler.parsed_fn_signature.parameters
+    for name, value in connection.query_params.multi_items():
+        kinds = (fields[name].annotation, *get_args(fields[name].annotation)) if name in fields else (str,)
+        if value == "null" and str not in kinds:
+            raise QueryInvalid(f"`{name}` is not possible: it is left out where any is meant")
+
+
+def _is_librarys_own(handler: BaseRouteHandler) -> bool:
+    """Whether it is what the library answers OPTIONS with by itself: which methods there are, and nothing else."""
+    return getattr(handler, "http_methods", None) == {"OPTIONS"} and "scope" not in handler.opt
 
 
 def _text(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

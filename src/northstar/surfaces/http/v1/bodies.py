@@ -50,10 +50,15 @@ def read_body(body: bytes, kind: type[Asked]) -> Asked:
 
 def read_query(given: dict[str, str | int | float | bool | None], kind: type[Asked]) -> Asked:
     """Parameters as this type; those that are None were not given. Raises QueryInvalid."""
+    said = {name: value for name, value in given.items() if value is not None}
     try:
-        return msgspec.convert({name: value for name, value in given.items() if value is not None}, kind, strict=False)
+        found = msgspec.convert(said, kind, strict=False)
     except msgspec.ValidationError as exc:
         raise QueryInvalid(_told(exc, kind)) from exc
+    for name in said:
+        if getattr(found, name) is None:  # the word `null` is read so where no text is wanted, and would mean any
+            raise QueryInvalid(f"`{name}` is not possible: it is left out where any is meant")
+    return found
 
 
 def _told(exc: msgspec.ValidationError, kind: type[Asked]) -> str:

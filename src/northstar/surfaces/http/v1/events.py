@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 EVENTS: Final = "/v1/events"
 MAX_PAGE: Final = 1_000
+#: For the description of both routes.
+_TOLD: Final = {
+    "codes": ("NS_EVENT_ID_INVALID", "NS_EVENT_ID_UNKNOWN", "NS_TOO_MANY_STREAMS"),
+    "media_type": ("application/json", MEDIA_TYPE),
+}
 
 _Asked = Request[Any, Any, Any]
 _Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
@@ -41,7 +46,7 @@ _Accept = Annotated[str | None, HeaderParameter(name="Accept", max_length=4_096)
 def event_routes(live: Live) -> list[HTTPRouteHandler]:
     """Events of one job, and of all."""
 
-    @get(f"{JOBS}/{{job:str}}/events", opt={"scope": Scope.READ})
+    @get(f"{JOBS}/{{job:str}}/events", opt={"scope": Scope.READ, "also": (204,), **_TOLD})
     async def job_events(
         *,
         request: _Asked,
@@ -67,7 +72,7 @@ def event_routes(live: Live) -> list[HTTPRouteHandler]:
             return Response(None, status_code=204)
         return _streamed(live, caller, request, live.jobs.follow(caller, job, after=after, every_s=live.every_s))
 
-    @get(EVENTS, opt={"scope": Scope.READ})
+    @get(EVENTS, opt={"scope": Scope.READ, **_TOLD})
     async def all_events(
         *,
         request: _Asked,

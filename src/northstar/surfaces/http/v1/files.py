@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 _Asked = Request[Any, Any, Any]
 _MEDIA_TYPE: Final = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(; ?[\w-]{1,32}=[\w.+-]{1,64}){0,4}", re.ASCII)
 _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
+#: For the description of routes.
+_OUTPUTS: Final = ("NS_NO_OUTPUTS", "NS_RESULT_MALFORMED")
+_A_FILE: Final = {
+    "codes": (*_OUTPUTS, "NS_ASSET_MISSING", "NS_ASSET_RETIRED", "NS_FILE_NAME_INVALID", "NS_NO_SUCH_FILE"),
+    "media_type": "*/*",
+    "also": (206, 304, 416),
+}
 
 
 class FileNameInvalid(InvalidRequest):
@@ -42,17 +49,17 @@ class FileNameInvalid(InvalidRequest):
 def file_routes(files: JobFiles) -> list[HTTPRouteHandler]:
     """What jobs have left."""
 
-    @get(f"{JOBS}/{{job:str}}/result", opt={"scope": Scope.READ})
+    @get(f"{JOBS}/{{job:str}}/result", opt={"scope": Scope.READ, "codes": _OUTPUTS})
     async def get_result(request: _Asked, job: FromPath[str]) -> JobResult:
         """The result of a job that succeeded: the answer of its engine, and its files."""
         return await files.result(caller_of(request), job)
 
-    @get(f"{JOBS}/{{job:str}}/files", opt={"scope": Scope.READ})
+    @get(f"{JOBS}/{{job:str}}/files", opt={"scope": Scope.READ, "codes": _OUTPUTS})
     async def list_files(request: _Asked, job: FromPath[str]) -> tuple[JobFile, ...]:
         """The files of a job that succeeded."""
         return await files.files(caller_of(request), job)
 
-    @get(f"{JOBS}/{{job:str}}/files/{{name:path}}", opt={"scope": Scope.READ})
+    @get(f"{JOBS}/{{job:str}}/files/{{name:path}}", opt={"scope": Scope.READ, **_A_FILE})
     async def get_file(request: _Asked, job: FromPath[str], name: FromPath[str]) -> Response[Any]:
         """One file, or the part of it that `Range` names."""
         kept = await files.find(caller_of(request), job, _checked(name.removeprefix("/")))

@@ -36,6 +36,23 @@ if TYPE_CHECKING:
 
 JOBS: Final = "/v1/jobs"
 _KEY_HEADER: Final = "Idempotency-Key"
+#: Codes of refusals, beside those that every route may have.
+_SUBMITTING: Final = (
+    "NS_BATCH_TOO_LARGE",
+    "NS_CELL_FULL",
+    "NS_DUPLICATE_ID",
+    "NS_EVENTS_BACKLOG",
+    "NS_IDEMPOTENCY_REUSED",
+    "NS_INVALID_JOB",
+    "NS_JOB_EXISTS",
+    "NS_OUT_OF_MEMORY",
+    "NS_TENANT_FULL",
+    "NS_TOO_MANY_CLASSES",
+    "NS_TOO_MANY_LANES",
+    "NS_UNKNOWN_WORD",
+)
+_LISTING: Final = ("NS_BULK_UNCLEAR", "NS_CURSOR_INVALID", "NS_NO_SUCH_JOB")
+_CHANGING: Final = ("NS_JOB_CANCELED", "NS_JOB_FINISHED", "NS_JOB_IN_TRANSFER", "NS_JOB_STARTED", "NS_NOT_DEAD")
 _Asked = Request[Any, Any, Any]
 _IdempotencyKey = Annotated[str | None, HeaderParameter(name=_KEY_HEADER, max_length=256)]
 _Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
@@ -50,7 +67,7 @@ def submit_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
         JOBS,
         status_code=202,
         request_max_body_size=MAX_SUBMISSION_BYTES,
-        opt={"scope": Scope.SUBMIT, "body": JobRequest},
+        opt={"scope": Scope.SUBMIT, "body": JobRequest, "codes": _SUBMITTING, "also": (200,)},
     )
     async def submit_job(
         request: _Asked, body: RawBody, idempotency_key: _IdempotencyKey = None
@@ -76,7 +93,7 @@ def submit_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
         f"{JOBS}/batch",
         status_code=202,
         request_max_body_size=MAX_SUBMISSION_BYTES,
-        opt={"scope": Scope.SUBMIT, "body": list[JobRequest]},
+        opt={"scope": Scope.SUBMIT, "body": list[JobRequest], "codes": _SUBMITTING},
     )
     async def submit_batch(request: _Asked, body: RawBody) -> SubmittedJobs:
         """Submit 1 to 500 jobs, all or none."""
@@ -88,7 +105,7 @@ def submit_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
 def look_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
     """Jobs as they stand."""
 
-    @get(JOBS, opt={"scope": Scope.READ})
+    @get(JOBS, opt={"scope": Scope.READ, "codes": _LISTING, "query": JobFilter})
     async def list_jobs(
         *,
         request: _Asked,
@@ -136,18 +153,22 @@ def change_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
         f"{JOBS}/{{job:str}}/cancel",
         status_code=200,
         request_max_body_size=MAX_BODY_BYTES,
-        opt={"scope": Scope.SUBMIT, "body": CancelBecause},
+        opt={"scope": Scope.SUBMIT, "body": CancelBecause, "codes": _CHANGING},
     )
     async def cancel_job(request: _Asked, job: FromPath[str], body: RawBody) -> JobResource:
         """Cancel a job wherever it is; a running one is stopped on its machine."""
         return await desk.cancel(caller_of(request), job, because=read_body(body, CancelBecause).because)
 
-    @post(f"{JOBS}/{{job:str}}/retry", status_code=200, opt={"scope": Scope.SUBMIT})
+    @post(f"{JOBS}/{{job:str}}/retry", status_code=200, opt={"scope": Scope.SUBMIT, "codes": _CHANGING})
     async def retry_job(request: _Asked, job: FromPath[str]) -> JobResource:
         """Send a job that failed for good back to work, its counters at zero."""
         return await desk.retry(caller_of(request), job)
 
-    @patch(f"{JOBS}/{{job:str}}", request_max_body_size=MAX_BODY_BYTES, opt={"scope": Scope.SUBMIT, "body": JobChange})
+    @patch(
+        f"{JOBS}/{{job:str}}",
+        request_max_body_size=MAX_BODY_BYTES,
+        opt={"scope": Scope.SUBMIT, "body": JobChange, "codes": _CHANGING},
+    )
     async def change_job(request: _Asked, job: FromPath[str], body: RawBody) -> JobResource:
         """Change the priority of a job that has not started."""
         return await desk.reprioritise(caller_of(request), job, priority=read_body(body, JobChange).priority)
@@ -156,7 +177,7 @@ def change_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
         f"{JOBS}/changes",
         status_code=200,
         request_max_body_size=MAX_BODY_BYTES,
-        opt={"scope": Scope.SUBMIT, "body": BulkChange},
+        opt={"scope": Scope.SUBMIT, "body": BulkChange, "codes": ("NS_BULK_UNCLEAR",)},
     )
     async def change_jobs(request: _Asked, body: RawBody) -> BulkOutcome:
         """Cancel, retry or reprioritise many jobs: those that are named, or those that a filter means."""
