@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from northstar.agent.outputs import LocalOutputs, OutputChanged
 from northstar.connectors.contract import ConnectorJob, ConnectorResult, Output, Report
 from northstar.domain.jobs import ClaimedJob, JobBody
 from northstar.domain.progress import Progress
-from northstar.store.asset_errors import AssetStoreFull
+from northstar.store.asset_errors import AssetStoreFull, AssetStoreUnavailable
 from northstar.store.asset_notes import Note
 from northstar.store.assets import AssetRef, AssetStore
 
@@ -125,9 +126,7 @@ async def test_a_file_without_room_is_held_until_there_is_some_or_the_wait_is_ov
     assets = AssetStore(tmp_path / "assets")
     assets.notes.write("c", Note(is_full=True))
     (tmp_path / "workspaces").mkdir()
-    outputs = LocalOutputs(
-        assets, cell="c", clock_ms=lambda: 0, pause_s=0.01, room_within_s=10.0 if room_comes else 0.05
-    )
+    outputs = LocalOutputs(assets, cell="c", clock_ms=lambda: 0, pause_s=0.01, hold_s=10.0 if room_comes else 0.05)
     engine = ConnectorRunner({"picture": Painter(paints)}, outputs=outputs, workspaces=tmp_path / "workspaces")
     told: list[Progress] = []
     running = asyncio.create_task(engine.run(claimed(), told.append))
@@ -142,3 +141,25 @@ async def test_a_file_without_room_is_held_until_there_is_some_or_the_wait_is_ov
     waiting = [news for news in told if news.message == "sky.png waits for room in the asset store"]
     assert waiting
     assert {news.phase for news in waiting} == {"storing"}
+
+
+class Failing(AssetStore):
+    """A store that does not answer the first times."""
+
+    failures = 3
+
+    async def put(self, content: Path | bytes, **what: Any) -> AssetRef:
+        if self.failures:
+            self.failures -= 1
+            raise AssetStoreUnavailable("503 Slow Down")
+        return await super().put(content, **what)
+
+
+async def test_a_file_is_held_while_the_store_does_not_answer(tmp_path: Path) -> None:
+    (tmp_path / "workspaces").mkdir()
+    outputs = LocalOutputs(Failing(tmp_path / "assets"), cell="c", clock_ms=lambda: 0, pause_s=0.01)
+    engine = ConnectorRunner({"picture": Painter(paints)}, outputs=outputs, workspaces=tmp_path / "workspaces")
+    told: list[Progress] = []
+    assert b"asset" in (await engine.run(claimed(), told.append)).encode()
+    waits = "sky.png waits for the asset store, which does not take it at present"
+    assert [news.message for news in told].count(waits) == 3

@@ -18,7 +18,9 @@ from northstar.agent.kept_models import NoModels
 from northstar.agent.model_keeper import ModelKeeper
 from northstar.agent.model_runner import ModelRunner
 from northstar.agent.models.changes import ModelChange
+from northstar.agent.models.errors import ModelInUse
 from northstar.agent.models.flights import FetchProgress
+from northstar.agent.models.layout import key_of
 from northstar.agent.models.sources.choice import SourceRules
 from northstar.agent.models.store import ModelStore
 from northstar.broker.catalogue import say
@@ -255,6 +257,40 @@ async def test_a_model_that_a_job_works_with_is_not_evicted_by_order(site: Site)
     assert [(answer["outcome"], answer["code"]) for answer in await site.answers()] == [("failed", "NS_MODEL_IN_USE")]
     site.runs.finish("job")
     await site.rig.becomes("job", "succeeded")
+
+
+async def test_what_a_job_only_names_stays_while_its_other_models_are_still_being_fetched(site: Site) -> None:
+    await site.models.fetch(order(f"{site.server.url}/own", DATA, name="own.safetensors"))
+    await site.until_held(own="disk")
+    site.server.gate = asyncio.Event()
+    site.server.half_sent.clear()
+    (missing,) = needing(site).models
+    await submit(site, "job", Requirements(models=(missing, ModelNeed(name="own.safetensors"))))
+    await site.server.half_sent.wait()
+    with pytest.raises(ModelInUse):
+        await site.models.evict("own.safetensors")
+    site.server.gate.set()
+    site.runs.finish("job")
+    await site.rig.becomes("job", "succeeded")
+
+    async def goes() -> bool:
+        with contextlib.suppress(ModelInUse):
+            return await site.models.evict("own.safetensors") > 0
+        return False
+
+    await eventually(goes, what="it may go now")
+
+
+async def test_a_model_that_was_ordered_stays_until_its_order_is_answered(site: Site) -> None:
+    wanted = order(f"{site.server.url}/a", DATA)
+    site.server.gate = asyncio.Event()
+    await site.told(wanted)
+    await site.server.half_sent.wait()
+    shelf = site.models._parts.shelf
+    assert shelf.is_kept(key_of(wanted))
+    site.server.gate.set()
+    await site.until_answered()
+    assert not shelf.is_kept(key_of(wanted))
 
 
 async def test_a_fetch_by_order_is_known_while_it_goes_on_and_answered_when_the_model_is_there(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,29 @@ class Capped(NoModels):
     """A store that remembers what it was told."""
 
     cap = -1
+    kept: Collection[str] = ()
 
     def cap_disk(self, most_bytes: int) -> None:
         self.cap = most_bytes
+
+    def set_kept(self, names: Collection[str]) -> None:
+        self.kept = names
 
 
 def test_the_store_is_capped_as_the_broker_says() -> None:
     models = Capped()
     PoolLife(("lightning",), models).hear(PoolTerms(max_disk_bytes=20_000_000_000))
     assert models.cap == 20_000_000_000
+
+
+def test_the_store_keeps_what_the_broker_says() -> None:
+    models = Capped()
+    life = PoolLife(("lightning",), models)
+    told: list[Collection[str]] = []
+    for keeps in (("a.safetensors",), ()):
+        life.hear(PoolTerms(keeps=keeps))
+        told.append(models.kept)
+    assert told == [("a.safetensors",), ()]
 
 
 def test_before_the_broker_speaks_the_pools_that_come_with_north_star_are_believed() -> None:

@@ -24,7 +24,7 @@ from northstar.domain.machines import MachineDescription
 from northstar.policy.outputs.retention import RetentionRule
 from northstar.store.asset_errors import AssetMissing, AssetRetired, AssetStoreUnavailable
 from northstar.store.asset_holdings import Holdings
-from northstar.store.asset_names import HOUR_MS, hour_of
+from northstar.store.asset_names import HOUR_MS, hour_of, mark_of
 from northstar.store.assets import AssetRef, AssetStore
 from northstar.store.cell import Cell
 from northstar.store.messages import Done
@@ -79,7 +79,9 @@ async def test_what_was_put_is_what_comes_back_also_when_it_travels_in_parts(sto
         assert await store.get(ref) == data
         assert b"".join([piece async for piece in store.part(ref, first=2, count=max(0, len(data) - 3))]) == data[2:-1]
         await store.expect(ref, cell=cell.name, job_id="a")
-    assert ref.url.startswith(f"{store.url}/{cell.name}/{hour_of(cell.now_ms or 0)}/a/{ref.sha256[:16]}/")
+    assert ref.url.startswith(
+        f"{store.url}/{cell.name}/{hour_of(cell.now_ms or 0)}/a/{mark_of(sha256=ref.sha256, media_type=ref.media_type)}/"
+    )
     await store.remove(ref)
     with pytest.raises(AssetMissing):
         await store.get(ref)

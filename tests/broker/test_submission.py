@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from northstar.broker.requests import (
@@ -14,6 +15,7 @@ from northstar.broker.requests import (
     SubmissionTooLarge,
     read_requests,
 )
+from northstar.broker.secret_addresses import SecretInAddress
 from northstar.broker.submission import PLACED_S, Submitter, wanted_job
 from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.jobs import JobRequest, RetryRule
@@ -121,6 +123,20 @@ async def test_a_batch_is_neither_empty_nor_too_large(rig: Rig) -> None:
 async def test_an_id_stands_once_in_a_batch(rig: Rig) -> None:
     with pytest.raises(DuplicateId, match="two jobs of the batch have the id a"):
         await rig.submitter.submit([JobRequest(service="waits", id="a")] * 2)
+
+
+async def test_no_job_brings_a_secret_into_the_cell(rig: Rig) -> None:
+    source = "https://civitai.com/api/download/models/1?token=S3CR3T"
+    need = ModelNeed(name="a.safetensors", sources=(source,), sha256="unknown")
+    request = JobRequest(service="waits", id="a", requires=Requirements(models=(need,)))
+    with pytest.raises(
+        SecretInAddress, match=r"models/1, a source of model 'a.safetensors', holds the parameter 'token'"
+    ) as told:
+        await rig.submitter.submit([JobRequest(service="waits", id="b"), request])
+    assert "S3CR3T" not in str(told.value)
+    assert (await rig.cell.inspect(["a", "b"])).jobs == []
+    with pytest.raises(SecretInAddress):
+        read_requests(msgspec.json.encode(request))
 
 
 def test_one_job_or_a_list_of_jobs_can_be_read() -> None:

@@ -26,6 +26,7 @@ from northstar.store.asset_errors import (
     AssetStoreUnavailable,
     AssetTooLarge,
 )
+from northstar.store.asset_names import mark_of
 from northstar.store.assets import AssetRef, AssetStore
 
 #: 23 November 2026, a quarter past four in the afternoon, UTC.
@@ -74,7 +75,9 @@ async def test_what_was_put_is_what_comes_back(store: AssetStore) -> None:
     assert ref == AssetRef(
         url=ref.url, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), media_type="image/png"
     )
-    assert ref.url.startswith(f"{store.url}/eu-1/{HOUR}/job-7/{ref.sha256[:16]}/frames/")
+    assert ref.url.startswith(
+        f"{store.url}/eu-1/{HOUR}/job-7/{mark_of(sha256=ref.sha256, media_type=ref.media_type)}/frames/"
+    )
     assert await store.get(ref) == data
     pieces = [piece async for piece in store.chunks(ref)]
     assert max(map(len, pieces)) <= 1024 * 1024
@@ -161,7 +164,9 @@ async def test_sizes_are_bounded_on_the_way_in_and_out(tmp_path: Path) -> None:
 async def test_a_folder_shows_only_whole_files_and_no_drafts(tmp_path: Path) -> None:
     store = AssetStore(tmp_path)
     ref = await store.put(b"data", **PLACE)
-    assert files_in(tmp_path) == [f"eu-1/{HOUR}/job-7/{ref.sha256[:16]}/frames/picture 1.png"]
+    assert files_in(tmp_path) == [
+        f"eu-1/{HOUR}/job-7/{mark_of(sha256=ref.sha256, media_type=ref.media_type)}/frames/picture 1.png"
+    ]
     path = store.local_path(ref)
     assert path is not None
     assert path.read_bytes() == b"data"

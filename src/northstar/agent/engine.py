@@ -86,15 +86,15 @@ class ConnectorRunner:
             def sent(count: int, *, before: int = before, name: str = output.name) -> None:
                 report(_storing(before + count, total, name))
 
-            def waits(*, before: int = before, name: str = output.name) -> None:
-                report(_storing(before, total, f"{name} waits for room in the asset store"))
+            def waits(what: str, *, before: int = before, name: str = output.name) -> None:
+                report(_storing(before, total, f"{name} waits for {what}"))
 
             stored.append(await self._stored(job, output, sent, waits))
             before += output.size_bytes if output.path is not None else 0
         return stored
 
     async def _stored(
-        self, job: ClaimedJob, output: Output, sent: Callable[[int], None], waits: Callable[[], None]
+        self, job: ClaimedJob, output: Output, sent: Callable[[int], None], waits: Callable[[str], None]
     ) -> dict[str, Any]:
         """An output as the result names it; text stays inside, files become references."""
         if output.path is None:

@@ -51,6 +51,14 @@ class KeptModels(Protocol):
         """These are in the engine's memory now."""
         ...
 
+    def set_kept(self, names: Collection[str]) -> None:
+        """The machine's pools want these on it; they stay."""
+        ...
+
+    def reserving(self, names: Collection[str]) -> AbstractContextManager[None]:
+        """Work that needs these has come; none of them is evicted meanwhile."""
+        ...
+
     def use(self, names: Collection[str]) -> AbstractContextManager[None]:
         """None of these is evicted while a job works with them."""
         ...
@@ -105,6 +113,14 @@ class NoModels:
 
     def set_resident(self, names: Collection[str]) -> None:
         """Nothing is evicted here, so nobody asks."""
+
+    def set_kept(self, names: Collection[str]) -> None:
+        """Nothing is evicted here."""
+
+    @contextmanager
+    def reserving(self, names: Collection[str]) -> Iterator[None]:  # noqa: ARG002 -- the engine's own affair
+        """Nothing is evicted here."""
+        yield
 
     @contextmanager
     def use(self, names: Collection[str]) -> Iterator[None]:  # noqa: ARG002 -- the engine's own affair

@@ -214,4 +214,6 @@ class ModelKeeper:
             freed = await self._store.evict(order.model)
             log.info("model_evicted", model=order.model, freed_bytes=freed)
         else:
-            await self._store.fetch(msgspec.json.decode(order.body, type=ModelOrder))
+            wanted = msgspec.json.decode(order.body, type=ModelOrder)
+            with self._store.reserving([wanted.name]):
+                await self._store.fetch(wanted)

@@ -8,14 +8,14 @@ from northstar.agent.models.fetch_news import fetch_news
 from northstar.agent.run_meter import model_used
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from northstar.agent.engine import JobRunner
     from northstar.agent.kept_models import KeptModels
     from northstar.agent.models.flights import FetchProgress
     from northstar.agent.run_meter import RunMeters
     from northstar.domain.jobs import ClaimedJob, JobBody
-    from northstar.domain.models import ModelNeed
+    from northstar.domain.models import ModelNeed, ModelOrder
     from northstar.domain.progress import Progress
 
 #: Progress of a fetch is told each time that it grew by so much of the whole, and at the end.
@@ -55,13 +55,21 @@ class ModelRunner:
         needs = body.requires.models
         wanted = (need.order(from_job=need.name not in body.declared) for need in needs)
         orders = [order for order in wanted if order is not None]
+        names = [need.name for need in needs]
+        # What one of them is fetched for drives none of the others out, nor what the engine has by itself and the job only names.
+        with self._store.reserving(names):
+            return await self._with_models(job, orders, names, report)
+
+    async def _with_models(
+        self, job: ClaimedJob, orders: Sequence[ModelOrder], names: Sequence[str], report: Callable[[Progress], None]
+    ) -> str:
         async with self._store.using(orders, on_progress=_Fetching(report).heard) as files:
             if self._meters is not None:
                 self._meters.used(
                     job.token,
                     (model_used(one.key.name, size_bytes=one.facts.size_bytes, sha256=one.sha256) for one in files),
                 )
-            with self._store.use([need.name for need in needs]):
+            with self._store.use(names):
                 return await self._runner.run(job, report)
 
 

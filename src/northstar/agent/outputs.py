@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, Protocol
 from urllib.parse import quote
@@ -12,7 +14,7 @@ import msgspec
 
 from northstar.connectors.connection_words import connection_words
 from northstar.domain.errors import NorthstarError, Refused, Unavailable
-from northstar.store.asset_errors import AssetStoreFull
+from northstar.store.asset_errors import AssetStoreFull, AssetStoreUnavailable
 from northstar.store.assets import AssetRef
 
 if TYPE_CHECKING:
@@ -25,11 +27,18 @@ if TYPE_CHECKING:
 
 #: Bytes of an answer to an upload.
 _MAX_ANSWER_BYTES: Final = 65_536
+#: How often a file is sent that was changed on the way.
 _ATTEMPTS: Final = 5
 #: What the broker says of a file that was changed on the way: another try may bring it whole.
 _CHANGED_ON_THE_WAY: Final = "NS_OUTPUT_NOT_AS_ANNOUNCED"
-#: How long a finished job's files are held while there is no room for them. Doing the work again would cost more.
-ROOM_WITHIN_S: Final = 900.0
+#: How long a finished job's files are held while nobody takes them. Doing the work again would cost more; and whoever loses the
+#: lease meanwhile is stopped by that, and charged nothing.
+HOLD_S: Final = 900.0
+#: What a held file waits for, as its job's progress says it.
+_ROOM: Final = "room in the asset store"
+_STORE: Final = "the asset store, which does not take it at present"
+_BROKER: Final = "the broker, which does not take it at present"
+_WAITS_FOR: Final = {AssetStoreFull.code: _ROOM, AssetStoreUnavailable.code: _STORE}
 _LEAST_PAUSE_S: Final = 0.05
 #: Bytes of a file that are read, sent and told of at a time.
 _PIECE_BYTES: Final = 256 * 1024
@@ -61,7 +70,7 @@ class OutputRefused(Refused):
 
 
 class OutputNotSent(Unavailable):
-    """The broker could not be reached for so long that the attempt is given up."""
+    """The broker, or its store, did not take the file for so long that the attempt is given up."""
 
     code: ClassVar[str] = "NS_OUTPUT_NOT_SENT"
 
@@ -69,7 +78,7 @@ class OutputNotSent(Unavailable):
         super().__init__(f"output {name} could not be sent to the broker: {detail}")
 
 
-def _unheard() -> None:
+def _unheard(_: str) -> None:
     """For whoever does not want to know."""
 
 
@@ -83,12 +92,12 @@ class OutputStore(Protocol):
         path: Path,
         *,
         sent: Callable[[int], None],
-        waits: Callable[[], None] = _unheard,
+        waits: Callable[[str], None] = _unheard,
     ) -> AssetRef:
         """Keep the file; give the reference by which it is fetched. Raises a NorthstarError.
 
         `sent` is told how many of its bytes have gone, from 0 again when the file is sent again. `waits` is
-        called whenever there is no room for it, and it is held until there is some.
+        told for what, whenever nobody takes the file; it is held until somebody does, or for too long.
         """
         ...
 
@@ -103,11 +112,11 @@ class LocalOutputs:
         cell: str,
         clock_ms: Callable[[], int],
         pause_s: float = 10.0,
-        room_within_s: float = ROOM_WITHIN_S,
+        hold_s: float = HOLD_S,
     ) -> None:
-        """`clock_ms` gives the time in ms since epoch. Without room, a file is offered every `pause_s` for `room_within_s` seconds."""
+        """`clock_ms` gives the time in ms since epoch. A file that the store does not take is offered every `pause_s` for `hold_s` seconds."""
         self._pause_s = pause_s
-        self._offers = 1 + max(0, int(room_within_s / pause_s))
+        self._offers = 1 + max(0, int(hold_s / pause_s))
         self._assets = assets
         self._cell = cell
         self._clock_ms = clock_ms
@@ -119,17 +128,17 @@ class LocalOutputs:
         path: Path,
         *,
         sent: Callable[[int], None],
-        waits: Callable[[], None] = _unheard,
+        waits: Callable[[str], None] = _unheard,
     ) -> AssetRef:
         """Raises OutputChanged, or an asset store's error. The file goes as one piece, and is told of when it is stored."""
         for offers_left in reversed(range(self._offers)):
             try:
                 ref = await self._put(job, output, path)
                 break
-            except AssetStoreFull:
-                if not offers_left:
+            except (AssetStoreFull, AssetStoreUnavailable) as exc:
+                if not (offers_left and exc.retryable):
                     raise
-                waits()
+                waits(_ROOM if isinstance(exc, AssetStoreFull) else _STORE)
                 await asyncio.sleep(self._pause_s)
         if ref.sha256 != output.sha256:
             await self._assets.remove(ref)
@@ -158,10 +167,13 @@ class UploadedOutputs:
         *,
         backoff: Backoff,
         jitter: Callable[[], float],
-        room_within_s: float = ROOM_WITHIN_S,
+        hold_s: float = HOLD_S,
     ) -> None:
-        """While the broker has no room for it, a finished job's file is held and offered again for `room_within_s` seconds."""
-        self._room_within_s = room_within_s
+        """While the broker is away, or does not take it for want of room or of its store, a finished job's file is held and offered again.
+
+        For `hold_s` seconds from the first such answer; then the attempt has failed.
+        """
+        self._hold_s = hold_s
         self._http = http
         self._dialling = dialling
         self._backoff = backoff
@@ -174,34 +186,35 @@ class UploadedOutputs:
         path: Path,
         *,
         sent: Callable[[int], None],
-        waits: Callable[[], None] = _unheard,
+        waits: Callable[[str], None] = _unheard,
     ) -> AssetRef:
         """Raises OutputChanged, OutputRefused, OutputNotSent."""
         trouble: Exception = TimeoutError("not tried")
-        failed, held, waited_s = 0, 0, 0.0
-        while failed < _ATTEMPTS and waited_s <= self._room_within_s:
-            if failed or held:
-                pause_s = max(_LEAST_PAUSE_S, self._backoff.delay_s(failed + held - 1, self._jitter()))
-                waited_s += pause_s if held else 0.0
-                await asyncio.sleep(pause_s)
+        clock = asyncio.get_running_loop().time
+        changed, held, until_s = 0, 0, math.inf
+        while changed < _ATTEMPTS and clock() <= until_s:
+            if changed or held:
+                await asyncio.sleep(max(_LEAST_PAUSE_S, self._backoff.delay_s(changed + held - 1, self._jitter())))
             try:
                 async with asyncio.timeout(_LEAST_S + output.size_bytes / _LEAST_BYTES_PER_S):
                     status, answer = await self._sent(job, output, path, told=sent)
             except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-                trouble = exc
-                failed += 1
-                continue
-            if status == 201:
-                return msgspec.json.decode(answer, type=AssetRef)
-            problem = _problem(answer)
-            trouble = OSError(problem.sentence)
-            if status < 500 and status != 429 and problem.title != _CHANGED_ON_THE_WAY:
-                raise OutputRefused(output.name, detail=problem.sentence)
-            # The work is done, and older outputs go soon: waiting costs less than doing it again.
-            is_full = problem.title == AssetStoreFull.code
-            if is_full:
-                waits()
-            failed, held = (failed, held + 1) if is_full else (failed + 1, held)
+                trouble, waiting_for = exc, _BROKER
+            else:
+                if status == 201:
+                    return msgspec.json.decode(answer, type=AssetRef)
+                problem = _problem(answer)
+                trouble = OSError(problem.sentence)
+                if problem.title == _CHANGED_ON_THE_WAY:
+                    changed += 1
+                    continue
+                if status < 500 and status != 429:
+                    raise OutputRefused(output.name, detail=problem.sentence)
+                waiting_for = _WAITS_FOR.get(problem.title, _BROKER)
+            # The work is done, and whoever is away comes back: waiting costs less than doing it again.
+            held += 1
+            until_s = min(until_s, clock() + self._hold_s)
+            waits(waiting_for)
         raise OutputNotSent(output.name, detail=connection_words(trouble))
 
     async def _sent(
@@ -216,9 +229,8 @@ class UploadedOutputs:
             "Content-Type": output.media_type,
             "Content-Length": str(output.size_bytes),
         }
-        if await asyncio.to_thread(_size, path) != output.size_bytes:
-            raise OutputChanged(output.name)
-        with path.open("rb") as file:
+        file = await asyncio.to_thread(_opened, path, output)
+        with file:
             data = _pieces(file, told)
             async with self._http.put(url, data=data, headers=headers, allow_redirects=False) as response:
                 return response.status, await response.content.read(_MAX_ANSWER_BYTES)
@@ -233,8 +245,16 @@ async def _pieces(file: BinaryIO, told: Callable[[int], None]) -> AsyncIterator[
         told(gone)
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size
+def _opened(path: Path, output: Output) -> BinaryIO:
+    """The file, if it is what the connector verified. Raises OutputChanged."""
+    try:
+        file = path.open("rb")
+    except OSError as exc:  # not the broker's, and no wait brings it back
+        raise OutputChanged(output.name) from exc
+    if os.fstat(file.fileno()).st_size != output.size_bytes:
+        file.close()
+        raise OutputChanged(output.name)
+    return file
 
 
 class _Problem(msgspec.Struct):

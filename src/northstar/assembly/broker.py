@@ -78,6 +78,7 @@ async def start_broker(
         listening=listening,
         open_door=open_door,
         pools=lambda: routing.pools.latest,
+        catalogue=lambda: routing.catalogue.latest,
         also_hear=routing.hear,
         api=api,
     )

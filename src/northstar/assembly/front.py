@@ -28,6 +28,7 @@ from northstar.domain.errors import Unavailable
 from northstar.domain.pools import Pools
 from northstar.policy.admission.addresses import Network, network
 from northstar.policy.admission.wrong_tokens import WrongTokenRule
+from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.store.bells import Ring
 from northstar.store.cell import Cell
 from northstar.telemetry import logger
@@ -58,6 +59,10 @@ class BrokerStops(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("this broker stops; dial again")
+
+
+#: Of a front that is told of none; one and the same, so that nothing seems to have changed.
+_NO_CATALOGUE: Final = CatalogueIndex()
 
 
 class AppParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,12 +105,13 @@ async def running_front(
     listening: socket.socket,
     open_door: OpenDoor,
     pools: Callable[[], Pools],
+    catalogue: Callable[[], CatalogueIndex] = lambda: _NO_CATALOGUE,
     also_hear: Callable[[Ring], None],
     api: Api | None = None,
 ) -> AsyncIterator[Front]:
     """Serve whoever dials the socket until the block ends; then machines are told to dial another.
 
-    `pools` gives those that hold now; `also_hear` is told of every bell of the cell. Without an `api` clients find nothing.
+    `pools` and `catalogue` give those that hold now; `also_hear` is told of every bell of the cell. Without an `api` clients find nothing.
     """
     wanted = settings.serve
     max_bytes = settings.assets.max_asset_mib * 1024**2
@@ -121,6 +127,7 @@ async def running_front(
         wanted,
         outputs=outputs,
         pools=pools,
+        catalogue=catalogue,
         hear=_heard_by(admission.hear, also_hear),
     )
     tokens = LocalTokens(new_secret, others=admission)
@@ -165,6 +172,7 @@ def _gateway(
     *,
     outputs: Outputs,
     pools: Callable[[], Pools],
+    catalogue: Callable[[], CatalogueIndex],
     hear: Callable[[Ring], None],
 ) -> Gateway:
     return Gateway(
@@ -172,6 +180,7 @@ def _gateway(
         serve=f"serve-{new_id()[:16]}",
         outputs=outputs,
         pools=pools,
+        catalogue=catalogue,
         new_nonce=lambda: new_id()[-16:],
         hear=hear,
         options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),

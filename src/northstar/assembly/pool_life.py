@@ -35,6 +35,7 @@ class PoolLife:
     def hear(self, terms: PoolTerms) -> None:
         """The broker says this from now on: at each registration."""
         self._models.cap_disk(terms.max_disk_bytes)
+        self._models.set_kept(terms.keeps)
         if terms.environment == self.environment:
             return
         self.environment.clear()

@@ -8,6 +8,7 @@ import msgspec
 
 from northstar.broker.catalogue import look_up
 from northstar.broker.catalogue_errors import ModelNotFetchable
+from northstar.broker.secret_addresses import expect_no_secret
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.domain.models import ModelOrder
 from northstar.policy.models.addresses import shown
@@ -45,13 +46,14 @@ class MachineKeepsNoModels(Refused):
 
 
 def read_order(wanted: Mapping[str, Any]) -> ModelOrder:
-    """A model to fetch, from what somebody wrote, by the rules of the machines. Raises ModelOrderInvalid."""
+    """A model to fetch, from what somebody wrote, by the rules of the machines. Raises ModelOrderInvalid, SecretInAddress."""
     try:
         order = msgspec.convert(wanted, ModelOrder)
     except msgspec.ValidationError as exc:
         raise ModelOrderInvalid(str(exc)) from exc
     if reason := why_refused(order.name):
         raise ModelOrderInvalid(f"a file may not be called {order.name!r}: {reason}")
+    expect_no_secret(order.sources, whose=f"model {order.name!r}")
     for source in order.sources:
         try:
             address_of(source, endpoints=Endpoints())

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from northstar.broker.secret_addresses import expect_no_secret
 from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest
 from northstar.domain.jobs import JobRequest
@@ -84,7 +85,7 @@ def read_requests(body: bytes, *, source: str = "the body") -> list[JobRequest]:
     """One job (an object) or a batch (an array), as JSON. `source` is what errors call it.
 
     Raises:
-        SubmissionTooLarge, MalformedBody, InvalidJob, BatchTooLarge, DuplicateId
+        SubmissionTooLarge, MalformedBody, InvalidJob, BatchTooLarge, DuplicateId, SecretInAddress
     """
     if len(body) > MAX_SUBMISSION_BYTES:
         raise SubmissionTooLarge(len(body))
@@ -133,7 +134,7 @@ def _called(body: bytes, at: int) -> str:
 
 
 def check_batch(requests: list[JobRequest]) -> None:
-    """What holds for a batch however it came. Raises BatchTooLarge, DuplicateId."""
+    """What holds for a batch however it came. Raises BatchTooLarge, DuplicateId, SecretInAddress."""
     if not 1 <= len(requests) <= MAX_BATCH:
         raise BatchTooLarge(len(requests))
     seen: set[str] = set()
@@ -142,3 +143,5 @@ def check_batch(requests: list[JobRequest]) -> None:
             if request.id in seen:
                 raise DuplicateId(request.id)
             seen.add(request.id)
+        for need in request.requires.models:
+            expect_no_secret(need.sources, whose=f"model {need.name!r}")

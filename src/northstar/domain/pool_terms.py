@@ -21,13 +21,15 @@ class PoolTerms(msgspec.Struct, frozen=True, kw_only=True):
     max_disk_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
     #: Environment of the engines and programs that the machine starts.
     environment: dict[str, str] = {}
+    #: Model files that its pools want on each of their machines and that find room there: what is here of them stays.
+    keeps: tuple[str, ...] = ()
 
 
 NO_POOL_TERMS = PoolTerms()
 
 
 def pool_terms(pools: Pools, names: Sequence[str]) -> PoolTerms:
-    """The terms of a machine that serves these pools, in its own order.
+    """The terms of a machine that serves these pools, in its own order, but for what it keeps: that the catalogue knows.
 
     Of several disk limits the largest counts, for the models of all its pools must find room; of two values for one variable the one of
     the pool that it names first. While pools are switched off there are none.

@@ -7,6 +7,7 @@ AssetStoreUnavailable            the store does not answer, or refuses
 AssetRefused                     the name, size or address can never work
 ├── AssetTooLarge
 ├── AssetNameRefused
+├── AssetMisnamed                a result says something else of the file than what was received
 └── AssetElsewhere               the file lies in another store
 OutputsElsewhere                 other brokers of the cell use another store
 AssetMissing                     there is no such asset
@@ -77,6 +78,19 @@ class AssetNameRefused(InvalidRequest):
         super().__init__(f"{what} {name[:120]!r} cannot be used in the asset store; use letters, digits, `.`, `-`, `_`")
         self.what = what
         self.name = name
+
+
+class AssetMisnamed(InvalidRequest):
+    """A result names a file with a hash, type or size that is not its own; who fetched it by these would get nothing."""
+
+    code = "NS_ASSET_MISNAMED"
+    retryable = True
+
+    def __init__(self, *, url: str, what: str) -> None:
+        super().__init__(
+            f"the result names {url[:300]} with another {what} than was received; look at the machine that made it, and at the store's disk"
+        )
+        self.url = url
 
 
 class AssetElsewhere(InvalidRequest):

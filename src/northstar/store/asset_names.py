@@ -1,11 +1,13 @@
 """How assets are named: `CELL/HOUR/JOB/HASH/NAME`, every part of a strict alphabet, so that none leads out of the store.
 
-The hour is that of writing, so the old can be found without looking at the young.
+The hour is that of writing, so the old can be found without looking at the young. The hash is of what was received and of its type, so
+that whoever hears of an asset can tell from its address alone whether it is told the truth.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from typing import Final
 
@@ -20,7 +22,6 @@ _HOUR: Final = re.compile(r"\d{8}-\d{2}")
 _HOUR_FORMAT: Final = "%Y%m%d-%H"
 _MAX_PART_BYTES: Final = 200
 _MAX_PARTS: Final = 8
-_HASH_CHARS: Final = 16
 #: Parts before the name.
 _BEFORE_NAME: Final = 4
 
@@ -31,6 +32,8 @@ class AssetName(msgspec.Struct, frozen=True, kw_only=True):
     cell: str
     hour: str
     job: str
+    #: As `mark_of` makes it.
+    mark: str
 
 
 def checked(part: str, *, what: str) -> str:
@@ -55,9 +58,18 @@ def checked_key(key: str) -> str:
     return checked_name(key, more_parts=_BEFORE_NAME)
 
 
-def key_of(*, cell: str, job: str, name: str, sha256: str, at_ms: int) -> str:
+def mark_of(*, sha256: str, media_type: str) -> str:
+    """What stands in a key for content and type: 64 hexadecimal digits, and nobody finds another pair that has the same.
+
+    >>> mark_of(sha256="ab", media_type="image/png") == mark_of(sha256="ab", media_type="image/jpeg")
+    False
+    """
+    return hashlib.sha256(msgspec.json.encode((sha256, media_type))).hexdigest()
+
+
+def key_of(*, cell: str, job: str, name: str, sha256: str, media_type: str, at_ms: int) -> str:
     """The key of an asset; the parts have been checked."""
-    return f"{cell}/{hour_of(at_ms)}/{job}/{sha256[:_HASH_CHARS]}/{name}"
+    return f"{cell}/{hour_of(at_ms)}/{job}/{mark_of(sha256=sha256, media_type=media_type)}/{name}"
 
 
 def read_key(key: str) -> AssetName | None:
@@ -65,7 +77,7 @@ def read_key(key: str) -> AssetName | None:
     parts = key.split("/")
     if len(parts) <= _BEFORE_NAME or _HOUR.fullmatch(parts[1]) is None:
         return None
-    return AssetName(cell=parts[0], hour=parts[1], job=parts[2])
+    return AssetName(cell=parts[0], hour=parts[1], job=parts[2], mark=parts[3])
 
 
 def hour_of(at_ms: int) -> str:

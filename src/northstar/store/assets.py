@@ -1,7 +1,7 @@
 """Outputs of jobs, kept outside the queue: in a local folder by default, in an S3-compatible store in production.
 
-An asset's address contains its hour, its job and a part of its hash: the old can be found without looking at the young, two attempts
-of one job never overwrite each other's results, and putting the same bytes twice within an hour is the same as putting them once.
+An asset's address contains its hour, its job and a hash of its content and type: the old can be found without looking at the young, two
+attempts of one job never overwrite each other's results, and putting the same bytes twice within an hour is the same as putting them once.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from northstar.store.asset_bucket import place_at
 from northstar.store.asset_errors import (
     AssetDamaged,
     AssetElsewhere,
+    AssetMisnamed,
     AssetMissing,
     AssetNameRefused,
     AssetRetired,
@@ -32,7 +33,7 @@ from northstar.store.asset_errors import (
     AssetStoreUnavailable,
     AssetTooLarge,
 )
-from northstar.store.asset_names import checked, checked_key, checked_name, key_of, read_key
+from northstar.store.asset_names import checked, checked_key, checked_name, key_of, mark_of, read_key
 from northstar.store.asset_notes import Notes
 from northstar.store.asset_places import CHUNK_BYTES, Digest, Place, chunks_of
 
@@ -169,20 +170,24 @@ class AssetStore:
             stream.close()
 
     async def expect(self, ref: AssetRef, *, cell: str, job_id: str) -> None:
-        """Make sure that an asset which somebody names is this job's, and is there to be fetched.
+        """Make sure that an asset which somebody names is this job's, is there to be fetched, and is what they say.
+
+        Whoever received it has put its hash and type into its address; so no other process has to read it again.
 
         Raises:
             AssetNameRefused: it is not the job's. AssetElsewhere: it lies outside the store.
             AssetMissing: it is not there.
-            AssetDamaged: it is there with another size.
+            AssetMisnamed: it is there with another hash, type or size.
         """
         key = self._key(ref.url)
         named = read_key(key)
         if named is None or named.cell != cell or named.job != job_id:
             raise AssetNameRefused(what="the address", name=ref.url)
+        if named.mark != mark_of(sha256=ref.sha256, media_type=ref.media_type):
+            raise AssetMisnamed(url=ref.url, what="hash or type")
         size_bytes = await self.in_thread(lambda: _size_of(self.place.open(key)), url=ref.url)
         if size_bytes != ref.size_bytes:
-            raise AssetDamaged(url=ref.url, expected_sha256=ref.sha256, found_sha256=f"of {exactly(size_bytes)}")
+            raise AssetMisnamed(url=ref.url, what=f"size ({exactly(size_bytes)})")
 
     async def remove(self, ref: AssetRef) -> None:
         """Remove the asset.
@@ -211,7 +216,7 @@ class AssetStore:
             for _ in digest.of(self._bounded(chunks_of(stream), name=name)):
                 pass
             self._expect_room(cell, digest.size_bytes)
-            key = key_of(cell=cell, job=job_id, name=name, sha256=digest.sha256, at_ms=at_ms)
+            key = key_of(cell=cell, job=job_id, name=name, sha256=digest.sha256, media_type=media_type, at_ms=at_ms)
             stream.seek(0)
             self.place.write(key, self._bounded(chunks_of(stream), name=name), sha256=digest.sha256)
         url = f"{self.place.url}/{quote(key)}"

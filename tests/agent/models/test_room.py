@@ -67,24 +67,42 @@ async def test_when_a_model_was_used_is_remembered_over_a_restart(tmp_path: Path
         assert names(models) == ["a", "c"]
 
 
-async def test_a_forecast_counts_for_more_than_the_last_use(tmp_path: Path, server: Origin) -> None:
-    async with store(tmp_path, space=TWO) as models:
-        await fetch(models, server, "a", "b")
-        models.set_demand({"a.safetensors": 40.0, "b.safetensors": 0.01})
-        await fetch(models, server, "c")
-        assert names(models) == ["a", "c"]
-
-
 async def test_what_is_in_use_or_reserved_stays_even_if_the_fetch_must_fail(tmp_path: Path, server: Origin) -> None:
     async with store(tmp_path, space=TWO) as models:
         await fetch(models, server, "a", "b")
-        models.set_reserved(["b.safetensors"])
-        with models.use(["a.safetensors"]), pytest.raises(ModelStoreFull) as caught:
-            await fetch(models, server, "c")
+        with models.use(["a.safetensors"]), models.reserving(["b.safetensors"]):
+            with pytest.raises(ModelStoreFull) as caught:
+                await fetch(models, server, "c")
+            with pytest.raises(ModelInUse):
+                await models.evict("b.safetensors")
         assert "a.safetensors: in use; b.safetensors: reserved" in str(caught.value)
         assert caught.value.retryable
         assert names(models) == ["a", "b"]
     assert left_over(tmp_path) == []
+
+
+async def test_what_its_pools_keep_stays_until_they_keep_something_else(tmp_path: Path, server: Origin) -> None:
+    async with store(tmp_path, space=TWO, world=days_apart()) as models:
+        await fetch(models, server, "a", "b")
+        models.set_kept(["a.safetensors"])
+        await fetch(models, server, "c")
+        assert names(models) == ["a", "c"]
+        with pytest.raises(ModelInUse, match="no pool keeps it"):
+            await models.evict("a.safetensors")
+        models.set_kept([])
+        await fetch(models, server, "d")
+        assert names(models) == ["c", "d"]
+
+
+async def test_what_is_reserved_twice_stays_until_both_have_let_it_go(tmp_path: Path, server: Origin) -> None:
+    async with store(tmp_path) as models:
+        await fetch(models, server, "a")
+        with models.reserving(["a.safetensors"]):
+            with models.reserving(["a.safetensors", "not-here.safetensors"]):
+                pass
+            with pytest.raises(ModelInUse):
+                await models.evict("a.safetensors")
+        await models.evict("a.safetensors")
 
 
 async def test_what_another_process_uses_is_not_dropped(tmp_path: Path, server: Origin) -> None:

@@ -37,7 +37,7 @@ class Finished:
         data = os.urandom(24 * 1024 * 1024)
         path.write_bytes(data)
         self.fleet, self.job, self.path = fleet, job, path
-        self.waits: list[int] = []
+        self.waits: list[str] = []
         self.output = Output(
             name="1.bin",
             media_type="application/octet-stream",
@@ -49,12 +49,10 @@ class Finished:
     def set_full(self, *, is_full: bool) -> None:
         AssetStore(self.fleet.folder / "assets").notes.write(self.fleet.cell.name, Note(is_full=is_full))
 
-    async def store(self, http: aiohttp.ClientSession, url: str, *, room_within_s: float) -> str:
+    async def store(self, http: aiohttp.ClientSession, url: str, *, hold_s: float) -> str:
         dialling = Dialling(http_url=url, token=Secret(await self.fleet.token()))
-        outputs = UploadedOutputs(http, dialling, backoff=QUICK, jitter=random.random, room_within_s=room_within_s)
-        ref = await outputs.store(
-            self.job, self.output, self.path, sent=lambda _: None, waits=lambda: self.waits.append(1)
-        )
+        outputs = UploadedOutputs(http, dialling, backoff=QUICK, jitter=random.random, hold_s=hold_s)
+        ref = await outputs.store(self.job, self.output, self.path, sent=lambda _: None, waits=self.waits.append)
         return msgspec.json.encode({"outputs": [{"name": "1.bin", "asset": ref}]}).decode()
 
 
@@ -76,7 +74,7 @@ async def finish_without_room(fleet: Fleet, tmp_path: Path, *, room_comes: bool)
         (job,) = (await link.claim(credits_=1)).jobs
         finished = Finished(fleet, job, tmp_path / "1.bin")
         finished.set_full(is_full=True)
-        storing = asyncio.create_task(finished.store(http, front.url, room_within_s=20.0 if room_comes else 0.3))
+        storing = asyncio.create_task(finished.store(http, front.url, hold_s=20.0 if room_comes else 0.3))
         if not room_comes:
             with pytest.raises(OutputNotSent, match="NS_ASSET_STORE_FULL") as caught:
                 await storing

@@ -96,6 +96,33 @@ async def test_a_result_that_names_a_file_which_cannot_be_fetched_is_a_failure(f
     assert (record.status, record.attempts, record.error_code) == ("delayed", 1, "NS_ASSET_MISSING")
 
 
+@pytest.mark.parametrize(
+    ("lie", "another"),
+    [
+        ({"sha256": "0" * 64}, "another hash or type"),
+        ({"sha256": hashlib.sha256(PICTURE).hexdigest()[:16] + "0" * 48}, "another hash or type"),
+        ({"media_type": "text/html"}, "another hash or type"),
+        ({"size_bytes": len(PICTURE) + 1}, "another size"),
+    ],
+)
+async def test_a_result_that_says_something_else_of_a_file_than_was_received_is_a_failure(
+    fleet: Fleet, lie: dict[str, Any], another: str
+) -> None:
+    async with fleet.front() as receiving, fleet.front() as front, fleet.dialling(front.url) as link:
+        await link.register(PROFILE, MachineDescription(), slots=1, models=())
+        await fleet.plan()
+        await fleet.submit("a")
+        (job,) = (await link.claim(credits_=1)).jobs
+        # Another broker has received the file, and this one has to judge the result.
+        _, ref = await Holder(fleet, receiving.url, job.token).put()
+        result = msgspec.json.encode({"outputs": [{"name": "x", "asset": ref | lie}]}).decode()
+        (outcome,) = await link.complete([Done("a", job.token, result)])
+        assert outcome.word == "retrying"
+    record = await fleet.record("a")
+    assert (record.status, record.attempts, record.error_code) == ("delayed", 1, "NS_ASSET_MISNAMED")
+    assert another in record.error_message
+
+
 async def test_one_job_cannot_name_the_files_of_another(fleet: Fleet) -> None:
     async with fleet.front() as front, fleet.dialling(front.url) as link:
         await link.register(PROFILE, MachineDescription(), slots=2, models=())

@@ -17,10 +17,12 @@ from northstar.assembly.listening import listening_on
 from northstar.broker.gateway.pool_door import Entering, PoolDoor
 from northstar.broker.pools_in_force import applied_pools
 from northstar.config.pools import packaged_text
+from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
 from northstar.domain.machines import Gpu, MachineDescription, MachineProfile
 from northstar.domain.pool_terms import PoolTerms
 from northstar.domain.pools import Pools
 from northstar.policy.fleet.pool_membership import PoolRefusesMachine
+from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.store import pool_census, snapshots, wire
 from northstar.store.pool_census import PoolCensus
 from northstar.store.snapshots import read_snapshot
@@ -32,11 +34,14 @@ from tests.cable import cable
 from tests.servers import eventually
 from tests.specification.pool_jobs import GB, PACKAGED, with_pool, with_routing
 
+NO_CATALOGUE = CatalogueIndex()
 SMALL = MachineDescription(disk_bytes=30 * GB, gpus=(Gpu(index=0, vram_mb=17_175),))
 
 
 @contextlib.asynccontextmanager
-async def front_with(fleet: Fleet, pools: Callable[[], Pools]) -> AsyncIterator[Front]:
+async def front_with(
+    fleet: Fleet, pools: Callable[[], Pools], *, catalogue: Callable[[], CatalogueIndex] = lambda: NO_CATALOGUE
+) -> AsyncIterator[Front]:
     settings = fleet.settings()
     cell = await fleet.opened()
     with listening_on(settings.serve) as listening:
@@ -47,6 +52,7 @@ async def front_with(fleet: Fleet, pools: Callable[[], Pools]) -> AsyncIterator[
             listening=listening,
             open_door=open_door,
             pools=pools,
+            catalogue=catalogue,
             also_hear=lambda _: None,
         )
         async with opening as front:
@@ -114,6 +120,22 @@ async def test_machines_that_are_here_are_told_of_pools_that_change_and_only_of_
         now[0] = with_pool("standard", storage={"max_gb": 150})
         await soon(lambda: len(told) == 2, "it is told")
     assert [terms.max_disk_bytes for terms in told] == [200 * GB, 150 * GB]
+
+
+async def test_a_machine_is_told_which_files_its_pools_keep_as_soon_as_the_catalogue_knows_them(fleet: Fleet) -> None:
+    pools = with_pool("standard", models={"keep": ("flux",)})
+    version = CatalogueVersion(version="1", files=(CatalogueFile(name="flux-1.safetensors", kind="checkpoint"),))
+    model = CatalogueModel(name="flux", versions=(version,), current="1")
+    now = [NO_CATALOGUE]
+    async with front_with(fleet, lambda: pools, catalogue=lambda: now[0]) as front, fleet.dialling(front.url) as link:
+        told: list[PoolTerms] = []
+        link.hear_terms = told.append
+        await link.register(PROFILE, MachineDescription(), slots=1, models=())
+        now[0] = CatalogueIndex([model])
+        await soon(lambda: len(told) == 2, "it is told")
+        async with fleet.dialling(front.url, "no-folder") as other:
+            assert (await registered(other, MachineDescription(keeps_models=False)))[0].keeps == ()
+    assert [terms.keeps for terms in told] == [(), ("flux-1.safetensors",)]
 
 
 async def test_any_machine_may_come_while_pools_are_off(fleet: Fleet) -> None:

@@ -32,14 +32,6 @@ def test_what_is_quicker_to_fetch_again_goes_first() -> None:
     assert dropped(plan(model("slow", fetch_s=800.0), model("quick", fetch_s=8.0))) == ["quick"]
 
 
-def test_a_forecast_counts_for_more_than_the_last_use() -> None:
-    wanted, unwanted = (
-        model("wanted", idle_s=90_000.0, demand_per_h=5.0),
-        model("unwanted", idle_s=1.0, demand_per_h=0.0),
-    )
-    assert dropped(plan(wanted, unwanted)) == ["unwanted"]
-
-
 def test_what_is_in_use_reserved_or_not_to_be_had_again_stays_with_its_reason() -> None:
     found = plan(model("a", in_use=True), model("b", reserved=True), model("c", refetchable=False), model("d"))
     assert dropped(found) == ["d"]
@@ -65,7 +57,7 @@ def test_small_ones_are_spared_when_a_large_one_makes_the_room_alone() -> None:
 
 def test_every_drop_says_why() -> None:
     found = plan(model("old", idle_s=7_200.0))
-    assert found.drops[0].reason == "unused for 2 h, no forecast, 4 GB, 80 s to fetch again"
+    assert found.drops[0].reason == "unused for 2 h, 4 GB, 80 s to fetch again"
 
 
 _MODELS = st.lists(
@@ -75,7 +67,6 @@ _MODELS = st.lists(
         size_bytes=st.integers(0, 20),
         fetch_s=st.floats(0, 1e4),
         idle_s=st.floats(-10, 1e6),
-        demand_per_h=st.none() | st.floats(0, 100),
         in_use=st.booleans(),
         reserved=st.booleans(),
         refetchable=st.booleans(),

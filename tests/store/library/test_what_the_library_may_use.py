@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 
 import pytest
@@ -18,7 +18,7 @@ FILES = SHARED | FUNCTIONS
 
 #: Everything the library asks of the server. What is not here is forbidden; each was looked at for time, chance and order.
 READS = {
-    "HGET", "HMGET", "HLEN", "HKEYS", "XLEN", "ZCARD", "ZCOUNT", "ZLEXCOUNT", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZSCORE",
+    "HGET", "HMGET", "HLEN", "HKEYS", "XLEN", "ZCARD", "ZCOUNT", "ZLEXCOUNT", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZSCORE",
 }  # fmt: skip
 WRITES = {"HSET", "HDEL", "ZADD", "ZREM", "XADD", "XTRIM", "SPUBLISH"}
 #: Commands allowed in certain files only, and why.
@@ -116,16 +116,72 @@ def test_an_event_is_never_numbered_by_the_clock() -> None:
     assert stars == []
 
 
-def test_commands_are_named_in_full_never_put_together() -> None:
-    """So that the tests above see them: a command comes as a string, from COUNT, or from `commit`'s own list."""
-    from_elsewhere = {"redis.call": {"command", "unpack"}, "cell:read": {"COUNT"}}
-    for name in FILES:
-        words = tokens(FILES[name])
-        for at in range(2, len(words) - 2):
-            before = "".join(word.text for word in words[at - 2 : at + 1]).replace("self", "cell")
-            if before in from_elsewhere and words[at + 1].text == "(":
-                first = words[at + 2]
-                assert first.kind == "string" or first.text in from_elsewhere[before], f"{name}.lua:{first.line}"
+def asked(sources: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Where the server is asked for something, and for what: the word as it stands there, or how it is put together."""
+    for name, source in sources.items():
+        words = [*tokens(source), *[Token("operator", "", 0)] * 4]
+        for at, word in enumerate(words):
+            texts = [one.text for one in words[at : at + 4]]
+            where = f"{name}.lua:{word.line}"
+            if texts[0] in {"redis", "server"} and texts[1] == "." and texts[2] in {"call", "pcall"}:
+                yield where, _first(words, at + 3, of="redis.call")
+            elif texts[:2] == [":", "read"] and words[at - 1].text != "Cell":
+                yield where, _first(words, at + 2, of="read")
+            elif texts[0] == "{" and words[at + 1].kind == "string" and texts[2] == "," and _is_key(words, at + 3):
+                if not words[at - 2].text.startswith("NS_"):  # what a refusal tells
+                    yield where, texts[1]  # one of the commands that `commit` applies
+            elif texts[:3] == ["COUNT", "=", "{"] and words[at - 1].text == "local":
+                closes = next(place for place in range(at, len(words)) if words[place].text == "}")
+                yield from ((where, one.text) for one in words[at:closes] if one.kind == "string")
+
+
+def _first(words: list[Token], at: int, *, of: str) -> str:
+    """The first argument: the string that it is, whole, or how it begins."""
+    first, after = words[at + 1], words[at + 2]
+    if words[at].text == "(" and first.kind == "string" and after.text in {",", ")"}:
+        return first.text
+    return f"{of}{words[at].text}{first.text}"
+
+
+def _is_key(words: list[Token], at: int) -> bool:
+    texts = [word.text for word in words[at : at + 3]]
+    return texts[0] == "key" or texts[1:] == [":", "key"]
+
+
+#: What is no word at the place itself: `read` passes on what it was given, `commit` what it collected, `size` one of COUNT.
+PASSED_ON = {"redis.call(command", "redis.call(unpack", "read(COUNT"}
+
+
+def not_looked_at(sources: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Commands that nobody allowed, to the letter: the server takes them in small letters too."""
+    return [(where, word) for where, word in asked(sources) if word not in READS | WRITES | set(ONLY_IN) | PASSED_ON]
+
+
+def test_whatever_is_asked_of_the_server_was_looked_at_to_the_letter() -> None:
+    """A command comes as a string, from COUNT, or from `commit`'s own list; never put together."""
+    assert not_looked_at(FILES) == []
+    assert {word for _, word in asked(FILES)} == READS | WRITES | set(ONLY_IN) | PASSED_ON
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "local all = cell:read('hgetall', 'jobs')",
+        "local all = other:read('hGetAll', 'jobs')",
+        "local all = self:read 'HGETALL'",
+        r"local all = cell:read('\72GETALL', 'jobs')",
+        "local all = cell:read('HGET' .. 'ALL', 'jobs')",
+        "local all = cell:read(wanted, 'jobs')",
+        "redis.call('expire', key, 1)",
+        'server.call("Expire", key, 1)',
+        "redis.pcall('del', key)",
+        "local call = redis.call",
+        "writes[#writes + 1] = { 'hexpire', key, 1 }",
+        "cell.events[1] = { 'xadd', cell:key('events'), '*' }",
+    ],
+)
+def test_a_command_that_was_not_looked_at_is_seen_however_it_is_written(line: str) -> None:
+    assert len(not_looked_at({"some": line})) == 1
 
 
 def test_next_is_asked_only_whether_a_table_is_empty() -> None:

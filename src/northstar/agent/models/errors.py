@@ -86,13 +86,15 @@ class ModelNameTaken(Refused):
 
 
 class ModelInUse(Refused):
-    """The model is in use by a job, reserved, or being fetched."""
+    """The model is in use by a job, reserved for one, for an order or by the machine's pools, or being fetched."""
 
     code = "NS_MODEL_IN_USE"
     retryable = True
 
     def __init__(self, model: str) -> None:
-        super().__init__(f"model {model!r} is in use, reserved or being fetched; evict it when its jobs have ended")
+        super().__init__(
+            f"model {model!r} is in use, reserved or being fetched; evict it when its jobs and orders have ended and no pool keeps it (models.keep)"
+        )
         self.model = model
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
 from northstar.agent.models.inventory import ModelFile
 from northstar.agent.models.journal import Journal
-from northstar.agent.models.layout import Layout
+from northstar.agent.models.layout import Layout, ModelKey
 from northstar.agent.models.partial import read_state, remove_partial
 
 #: Unfinished files that nobody asked for again for so long are removed.
@@ -26,13 +26,16 @@ class Evictor:
         self._files = layout.files
         self._journal = journal
 
-    def drop(self, model: ModelFile) -> bool:
-        """Remove a model; False if somebody uses, fetches or evicts it, here or in another process, or it is another file by now."""
+    def drop(self, model: ModelFile, *, is_kept: Callable[[ModelKey], bool]) -> bool:
+        """Remove a model; False if somebody uses, fetches or evicts it, here or in another process, or it is another file by now.
+
+        `is_kept` says whether this process wants it; asked under the lock, since that may have changed after the model was chosen.
+        """
         fd = self._files.lock(self._layout.lock(model.key))
         if fd is None:
             return False
         try:
-            if not model.is_unchanged():
+            if is_kept(model.key) or not model.is_unchanged():
                 return False
             trash = self._layout.trash / secrets.token_hex(8)
             self._files.rename(model.path, trash)

@@ -61,7 +61,7 @@ class Room:
 
     def drop(self, file: ModelFile, *, reason: str) -> bool:
         """Remove one model; False if it is in use, or not the same any more."""
-        if not self._evictor.drop(file):
+        if not self._evictor.drop(file, is_kept=self._shelf.is_kept):
             return False
         log.info("model_evicted", model=file.key.name, size_bytes=file.facts.size_bytes, reason=reason)
         self._gone(file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from northstar.domain.models import ModelHeld
@@ -34,10 +34,9 @@ class Shelf:
         self._uses: Counter[ModelKey] = Counter()
         self._touched: set[ModelKey] = set()
         self._moved: set[ModelKey] = set()
-        #: Names that the broker wants kept for what comes next.
-        self.reserved: frozenset[str] = frozenset()
-        #: Uses an hour that are expected, by name.
-        self.demand: Mapping[str, float] = {}
+        self._reserved: Counter[str] = Counter()
+        #: Names that the machine's pools want on it.
+        self.kept: frozenset[str] = frozenset()
         #: Names in the engine's memory.
         self.resident: frozenset[str] = frozenset()
 
@@ -110,15 +109,37 @@ class Shelf:
             self._mark(keys)
 
     @contextmanager
-    def using(self, keys: Collection[ModelKey]) -> Iterator[None]:
-        """Keep these from being evicted, here and by other processes."""
-        fds = [fd for key in keys if key in self._files and (fd := self._shared_lock(key)) is not None]
+    def reserving(self, names: Collection[str]) -> Iterator[None]:
+        """Keep what has one of these names, or gets it, from being evicted by this process."""
+        self._reserved.update(names)
         try:
-            with self.wanting(keys):
-                yield
+            yield
         finally:
-            for fd in fds:
-                os.close(fd)
+            self._reserved.subtract(names)
+            self._reserved += Counter()
+
+    @contextmanager
+    def using(self, keys: Collection[ModelKey]) -> Iterator[bool]:
+        """Keep these from being evicted, here and by other processes; gives whether each of them is here and kept.
+
+        One that somebody drops at this moment is not: whoever holds its lock alone may have looked already at who uses it.
+        """
+        with self.wanting(keys), ExitStack() as locks:
+            kept = set()
+            for key in keys:
+                if key in self._files and (fd := self._shared_lock(key)) is not None:
+                    locks.callback(os.close, fd)
+                    kept.add(key)
+            yield kept == set(keys)
+
+    def is_let_go(self, keys: Collection[ModelKey]) -> bool:
+        """Whether nobody holds one of these alone, to drop or to fetch it."""
+        for key in keys:
+            fd = self._shared_lock(key)
+            if fd is None:
+                return False
+            os.close(fd)
+        return True
 
     def take_touched(self) -> list[ModelFile]:
         """Models that were used since the last call."""
@@ -128,7 +149,10 @@ class Shelf:
 
     def is_kept(self, key: ModelKey) -> bool:
         """Whether it must not be evicted now."""
-        return self._uses[key] > 0 or key.name in self.reserved
+        return self._uses[key] > 0 or self._is_reserved(key)
+
+    def _is_reserved(self, key: ModelKey) -> bool:
+        return key.name in self.kept or self._reserved[key.name] > 0
 
     def candidates(self, *, bytes_per_s: float, may_drop_found: bool) -> list[Candidate]:
         """What policy is to choose from; a candidate's name is its key's id."""
@@ -139,9 +163,8 @@ class Shelf:
                 size_bytes=file.facts.size_bytes,
                 fetch_s=_fetch_s(file, bytes_per_s),
                 idle_s=max(0.0, now_s - self._used_at_s.get(file.key, 0.0)),
-                demand_per_h=self.demand.get(file.key.name),
                 in_use=self._uses[file.key] > 0,
-                reserved=file.key.name in self.reserved,
+                reserved=self._is_reserved(file.key),
                 refetchable=may_drop_found or (file.known is not None and file.known.fetched),
             )
             for file in self.files()

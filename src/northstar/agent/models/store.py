@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, Self
 
 from northstar.agent.models.changes import Changes, ModelChange
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 #: A model that came may be evicted by another process before it is taken into use; then it is fetched again.
 _ROUNDS: Final = 3
+#: Who drops a model holds it alone for as long as a rename takes, on a slow disk a little longer.
+_LET_GO_WITHIN_S: Final = 60.0
+_LOOK_EVERY_S: Final = 0.01
 
 
 class ModelStore:
@@ -133,19 +136,19 @@ class ModelStore:
         """These are in the engine's memory now."""
         self._parts.shelf.resident = frozenset(names)
 
-    def set_reserved(self, names: Collection[str]) -> None:
-        """These are never evicted until the next call: work that needs them is promised to this machine."""
-        self._parts.shelf.reserved = frozenset(names)
+    def set_kept(self, names: Collection[str]) -> None:
+        """The machine's pools want these on it: none is evicted until the next call says something else."""
+        self._parts.shelf.kept = frozenset(names)
 
-    def set_demand(self, uses_per_h: Mapping[str, float]) -> None:
-        """What is expected to be used; what is not named is judged by its last use."""
-        self._parts.shelf.demand = dict(uses_per_h)
+    def reserving(self, names: Collection[str]) -> AbstractContextManager[None]:
+        """Work that needs these has come to this machine: none is evicted meanwhile, whether it is here already or comes."""
+        return self._parts.shelf.reserving(names)
 
     @contextmanager
     def use(self, names: Collection[str]) -> Iterator[None]:
         """A job runs with these models: none of them is evicted, and fetches keep to the rate for busy machines.
 
-        A name that is not here is no error, for engines have models of their own; `using` makes sure of them.
+        A name that is not here, or goes at this moment, is no error, for engines have models of their own; `using` makes sure of them.
         """
         with self._working([file.key for name in names for file in self._parts.shelf.named(name)]):
             yield
@@ -160,13 +163,15 @@ class ModelStore:
             NorthstarError: as `ensure`; ModelMissing if others evict them again and again.
         """
         keys = [key_of(order) for order in orders]
-        for _ in range(_ROUNDS):
-            files = await self.ensure(orders, on_progress=on_progress)
-            with self._working(keys):
-                if await to_its_end(lambda: all(file.is_unchanged() for file in files)):  # noqa: B023 -- awaited at once
-                    yield files
-                    return
-            await self.look()
+        with self._parts.shelf.wanting(keys):
+            for _ in range(_ROUNDS):
+                files = await self.ensure(orders, on_progress=on_progress)
+                with self._working(keys) as are_kept:
+                    if are_kept and await to_its_end(lambda: all(file.is_unchanged() for file in files)):  # noqa: B023 -- awaited at once
+                        yield files
+                        return
+                await self._until_let_go(keys)
+                await self.look()
         raise ModelMissing(", ".join(order.name for order in orders))
 
     # What to bring and what to drop --------------------------------------------------------------------------------
@@ -232,7 +237,8 @@ class ModelStore:
                 raise ModelStoreUnavailable(str(error)) from error
             if not dropped:
                 raise ModelInUse(name)
-            self._parts.shelf.remove(file.key)
+            if self._parts.shelf.get(file.key) == file:  # else a job has had it fetched again
+                self._parts.shelf.remove(file.key)
         return sum(file.facts.size_bytes for file in files)
 
     # Inside ------------------------------------------------------------------------------------------------------------
@@ -247,13 +253,20 @@ class ModelStore:
         return self._options.busy_bytes_per_s if self._busy else self._options.idle_bytes_per_s
 
     @contextmanager
-    def _working(self, keys: Collection[ModelKey]) -> Iterator[None]:
+    def _working(self, keys: Collection[ModelKey]) -> Iterator[bool]:
         self._busy += 1
         try:
-            with self._parts.shelf.using(keys):
-                yield
+            with self._parts.shelf.using(keys) as are_kept:
+                yield are_kept
         finally:
             self._busy -= 1
+
+    async def _until_let_go(self, keys: Collection[ModelKey]) -> None:
+        """Wait until whoever drops one of these has done so, or has seen that it is wanted; after a minute the next round tells."""
+        for _ in range(round(_LET_GO_WITHIN_S / _LOOK_EVERY_S)):
+            if self._parts.shelf.is_let_go(keys):
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     def _gone(self, file: ModelFile) -> None:
         self._tell_moves([], [file])

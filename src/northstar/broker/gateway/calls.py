@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from northstar.broker.gateway.enrolment import Enrolment
+from northstar.broker.gateway.machine_terms import Told
 from northstar.broker.gateway.model_calls import MODEL_CALLS, ModelCalls
 from northstar.broker.gateway.socket import FrameInvalid
 from northstar.domain.errors import NorthstarError, Unavailable
-from northstar.domain.pool_terms import pool_terms
 from northstar.domain.refusals import NoSuchMachine
 from northstar.domain.run_reports import believed
 from northstar.store import wire
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
+    from northstar.broker.gateway.machine_terms import MachineTerms
     from northstar.broker.gateway.outputs import Outputs
     from northstar.broker.gateway.pool_door import PoolDoor
     from northstar.domain.admission import Admitted
@@ -40,13 +41,14 @@ class Calls:
         holder: str,
         outputs: Outputs,
         pools: Callable[[], Pools],
+        terms: MachineTerms,
         door: PoolDoor,
         joining: asyncio.Semaphore,
         new_nonce: Callable[[], str],
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
     ) -> None:
-        """`pools` gives those that hold now, `door` says who may enter them, `joining` how many register at a time.
+        """`pools` gives those that hold now, `terms` what follows from them, `door` says who may enter them, `joining` how many register at a time.
 
         `registered` is told when the machine can be reached by this connection, and by no other; `refused` when it may not come.
         """
@@ -58,7 +60,8 @@ class Calls:
         )
         self._joining = joining
         self._outputs = outputs
-        self._pools = pools
+        #: What the machine was told to follow from its pools.
+        self.terms = Told(terms)
         self._new_nonce = new_nonce
         self._registered = registered
         self._refused = refused
@@ -68,8 +71,6 @@ class Calls:
         self.parked = False
         #: Whether it has gone in order: then its connection is not missed.
         self.left = False
-        #: The pools that it serves, as it registered.
-        self.serves: tuple[str, ...] = ()
         self._slots = 0
         self._models = ModelCalls(cell, admitted, session=session)
 
@@ -81,7 +82,7 @@ class Calls:
         decoder, owner, method = known
         try:
             body = decoder.decode(call.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             raise FrameInvalid(f"body of {call.name}: {exc}") from exc
         return await method(self if owner is Calls else self._models, body)
 
@@ -116,12 +117,11 @@ class Calls:
         self.left = False
         self._registered(body)
         self._slots = body.slots
-        self.serves = body.profile.pools
         self.leases = dict(reply.held)
         request = {"machine": self._admitted.machine, "session": self._session, "models": body.models}
         await self._cell.call("models_present", request, dict[str, bool])
         held = tuple(Held(job, token) for job, token in reply.held)
-        return wire.Registered(held, reply.node_set_wanted, pool_terms(self._pools(), self.serves))
+        return wire.Registered(held, reply.node_set_wanted, self.terms.enters(body.profile.pools, body.description))
 
     async def follow_pools(self) -> bool:
         """As `Enrolment.follow_pools`."""

@@ -12,11 +12,11 @@ import msgspec
 from northstar.broker.fleet_log import MAX_NAMED
 from northstar.broker.gateway.calls import Calls
 from northstar.broker.gateway.conversation import Conversation, greeted, say_goodbye
+from northstar.broker.gateway.machine_terms import MachineTerms
 from northstar.broker.gateway.pool_door import PoolDoor
 from northstar.broker.gateway.refusal_log import RefusalLog
 from northstar.broker.gateway.socket import ConnectionReplaced, GatewayCrowded, GatewayFull, SocketClosed
 from northstar.domain.errors import NorthstarError
-from northstar.domain.pool_terms import pool_terms
 from northstar.domain.refusals import MachineReplaced, QueueRefusal, TokenRevoked
 from northstar.store import wire
 from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, Ordered, Revoked, listen
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from northstar.broker.gateway.socket import Admission, Socket
     from northstar.domain.admission import Admitted
     from northstar.domain.pools import Pools
+    from northstar.policy.models.catalogue_index import CatalogueIndex
     from northstar.store.bells import Ring
     from northstar.store.cell import Cell
 
@@ -64,16 +65,18 @@ class Gateway:
         serve: str,
         outputs: Outputs,
         pools: Callable[[], Pools],
+        catalogue: Callable[[], CatalogueIndex],
         new_nonce: Callable[[], str],
         hear: Callable[[Ring], None],
         options: GatewayOptions | None = None,
     ) -> None:
-        """`pools` gives those that hold now. `hear` is told of every ring: admission forgets what is true no more."""
+        """`pools` and `catalogue` give those that hold now. `hear` is told of every ring: admission forgets what is true no more."""
         self._cell = cell
         self._serve = serve
         self._outputs = outputs
         self._pools = pools
-        self._told_pools = self._followed_pools = pools()
+        self._followed_pools = pools()
+        self._terms = MachineTerms(pools, catalogue)
         self._door = PoolDoor(cell, pools)
         self._new_nonce = new_nonce
         self._hear = hear
@@ -149,6 +152,7 @@ class Gateway:
             holder=self._serve,
             outputs=self._outputs,
             pools=self._pools,
+            terms=self._terms,
             door=self._door,
             joining=self._joining,
             new_nonce=self._new_nonce,
@@ -237,14 +241,14 @@ class Gateway:
                 log.warning("sweep_failed", code=exc.code, error=str(exc))
 
     def tell_changed_terms(self) -> None:
-        """Pools that were changed reach machines that are here already; whether these may stay is asked when they register anew."""
-        pools = self._pools()
-        if pools is self._told_pools:
+        """Pools that were changed reach machines that are here already; whether these may stay is asked when they register anew.
+
+        So does a catalogue that says something else of the models that pools keep.
+        """
+        if not self._terms.have_changed():
             return
-        before, self._told_pools = self._told_pools, pools
         for conversation in list(self._conversations.values()):
-            served = conversation.calls.serves
-            if (terms := pool_terms(pools, served)) != pool_terms(before, served):
+            if (terms := conversation.calls.terms.news()) is not None:
                 conversation.tell_terms(terms)
 
     async def _follow_pools_for_ever(self) -> None:

@@ -69,11 +69,13 @@ def secret_in(url: str) -> str | None:
     True
     >>> secret_in("https://host/a?Token=x"), secret_in("https://me@host/a")
     ("the parameter 'Token'", 'a login')
+    >>> secret_in("S3://key:secret@bucket/a"), secret_in("https://host/a#token=x"), secret_in("hf://org/repo@main/a")
+    ('a login', "the parameter 'token'", None)
     """
-    place, _, query = url.partition("?")
-    if "@" in place.partition("://")[2].partition("/")[0] and url.startswith(("http://", "https://")):
+    place, _, rest = url.partition("://")[2].replace("#", "?").partition("?")
+    if "@" in place.partition("/")[0]:
         return "a login"
-    for name, _value in parse_qsl(query.partition("#")[0], keep_blank_values=True):
+    for name, _value in parse_qsl(rest.replace("?", "&"), keep_blank_values=True):
         if name.lower() in _SECRET_PARAMETERS:
             return f"the parameter {name[:40]!r}"
     return None

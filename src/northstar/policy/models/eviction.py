@@ -1,7 +1,7 @@
 """Which models to drop for room: first those whose absence will cost the least for each byte that they free.
 
-The worth of a byte is how often its model will be wanted times the seconds to get it back, over its size: the rule of
-GreedyDual-Size (Cao and Irani, 1997), with a forecast in the place of mere recency where there is one.
+The worth of a byte is how often its model will be wanted, by its last use, times the seconds to get it back, over its size: the rule
+of GreedyDual-Size (Cao and Irani, 1997).
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     fetch_s: float
     #: Seconds since it was last used, or came.
     idle_s: float
-    #: Uses an hour that are expected; None where nobody has said.
-    demand_per_h: float | None = None
     in_use: bool = False
     reserved: bool = False
     #: Whether it can be had again; what cannot is kept.
@@ -34,7 +32,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 class EvictionRule(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of the rule."""
 
-    #: Without a forecast, a model that was used just now counts as wanted once in so many seconds, and ever more seldom.
+    #: A model that was used just now counts as wanted once in so many seconds, and ever more seldom.
     fresh_s: float = 3_600.0
 
 
@@ -89,10 +87,8 @@ def plan_eviction(candidates: Sequence[Candidate], *, need_bytes: int, rule: Evi
 
 def worth(one: Candidate, rule: EvictionRule) -> float:
     """Seconds of waiting that are expected in an hour without this model, for each gigabyte that it takes."""
-    uses_per_h = one.demand_per_h
-    if uses_per_h is None:
-        uses_per_h = 3_600.0 / (rule.fresh_s + max(0.0, one.idle_s))
-    return max(0.0, uses_per_h) * one.fetch_s / max(1, one.size_bytes) * 1e9
+    uses_per_h = 3_600.0 / (rule.fresh_s + max(0.0, one.idle_s))
+    return uses_per_h * one.fetch_s / max(1, one.size_bytes) * 1e9
 
 
 def _why_kept(one: Candidate) -> str:
@@ -117,6 +113,5 @@ def _without_needless(chosen: list[Candidate], *, surplus: int) -> list[Candidat
 
 
 def _facts(one: Candidate) -> str:
-    wanted = "no forecast" if one.demand_per_h is None else f"{one.demand_per_h:.3g} uses an hour expected"
     size = f"{one.size_bytes / 1e9:.3g} GB"
-    return f"unused for {one.idle_s / 3_600:.3g} h, {wanted}, {size}, {one.fetch_s:.3g} s to fetch again"
+    return f"unused for {one.idle_s / 3_600:.3g} h, {size}, {one.fetch_s:.3g} s to fetch again"
