@@ -1,4 +1,5 @@
-"""Machines that dial, in one process: each registers, waits for work, notes when a job came, and reports it done."""
+"""Machines that dial, in one process: each registers with what it holds, waits for work, notes when a job came, reports it done, and
+tells what changes on its disk and in its memory."""
 
 from __future__ import annotations
 
@@ -6,19 +7,22 @@ import asyncio
 import random
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import msgspec
 
+from benchmarks.gateway.residency import Residency
 from northstar.agent.dialing import Backoff, Dialling
 from northstar.agent.link_errors import BrokerUnreachable
+from northstar.agent.model_link import DialledModelLink
 from northstar.agent.websocket_connection import LinkOptions
 from northstar.agent.websocket_link import WebSocketLink
 from northstar.broker.admission import Admission
 from northstar.connectors.secret import Secret
 from northstar.domain.admission import InviteTerms
 from northstar.domain.jobs import ClaimedJob
-from northstar.domain.machines import MachineDescription, MachineProfile
+from northstar.domain.machines import MachineProfile
 from northstar.domain.tokens import ID_BYTES, SECRET_BYTES, machine_token
 from northstar.store.bells import Connected, Offered
 from northstar.store.cell import Cell
@@ -26,7 +30,7 @@ from northstar.store.messages import Done, Held
 
 #: The standard pool takes no more than a thousand machines as it is shipped; this one takes five thousand.
 POOL = "fast-lane"
-PROFILE = MachineProfile(pools=(POOL,), services=("count",))
+PROFILE = MachineProfile(pools=(POOL,), services=("count",), vram_mb=24_564)
 _RENEW_S = 10.0
 _OPTIONS = LinkOptions(backoff=Backoff(), connect_s=30.0, patience_s=30.0, answer_s=30.0)
 
@@ -34,9 +38,10 @@ _OPTIONS = LinkOptions(backoff=Backoff(), connect_s=30.0, patience_s=30.0, answe
 class Machine:
     """One machine of the fleet. `waits` is set while it is connected and its latest claim left it waiting."""
 
-    def __init__(self, link: WebSocketLink, started: dict[int, int]) -> None:
+    def __init__(self, link: WebSocketLink, residency: Residency, started: dict[int, int]) -> None:
         self._link = link
         self._started = started
+        self.residency = residency
         self.waits = asyncio.Event()
 
     async def live(self) -> None:
@@ -45,9 +50,11 @@ class Machine:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen())
             tasks.create_task(self._renew_for_ever())
+            tasks.create_task(self.residency.change_for_ever(DialledModelLink(self._link), self._patiently))
 
     async def _register(self) -> None:
-        await self._link.register(PROFILE, MachineDescription(), slots=1, models=())
+        said = self.residency
+        await self._link.register(PROFILE, said.description(), slots=1, models=said.models())
 
     async def _listen(self) -> None:
         async for ring in self._link.bells():
@@ -81,10 +88,10 @@ class Machine:
             await self._patiently(lambda: self._link.renew(nothing))
             await asyncio.sleep(_RENEW_S)
 
-    async def _patiently(self, call: object) -> None:
+    async def _patiently(self, call: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
-                await call()  # type: ignore[operator]
+                await call()
             except BrokerUnreachable:
                 await asyncio.sleep(0.05)
             else:
@@ -120,7 +127,7 @@ class Fleet:
     async def live(self, http: aiohttp.ClientSession, known: list[tuple[str, Secret]]) -> None:
         """Dial with all machines at once, and be them until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for name, token in known:
+            for number, (name, token) in enumerate(known):
                 link = WebSocketLink(
                     http,
                     Dialling(http_url=self._url, token=token),
@@ -131,7 +138,7 @@ class Fleet:
                     jitter=random.random,
                     options=_OPTIONS,
                 )
-                machine = Machine(link, self.started)
+                machine = Machine(link, Residency(number), self.started)
                 self.machines.append(machine)
                 tasks.create_task(_alive(link, machine))
 
@@ -140,6 +147,11 @@ class Fleet:
         async with asyncio.timeout(within_s):
             for machine in self.machines:
                 await machine.waits.wait()
+
+    @property
+    def told(self) -> int:
+        """How often machines have told a change of their models, a fetch or their line since they came."""
+        return sum(machine.residency.told for machine in self.machines)
 
     def forget_waiting(self) -> None:
         """From here on only what comes counts."""

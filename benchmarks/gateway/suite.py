@@ -22,6 +22,7 @@ import uvloop
 
 from benchmarks.contract import Options, Outcome
 from benchmarks.gateway.fleet import POOL, Fleet
+from benchmarks.gateway.residency import words
 from benchmarks.measure import ProcessorWatch, percentile, spread
 from benchmarks.peers.processes import Process
 from benchmarks.peers.server import Server, started
@@ -58,6 +59,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     #: From the new process's first sign of life until all machines wait for work again.
     storm_s: float
     others_cores: float
+    #: News of models, fetches and lines that the whole fleet told, a second, while it idled.
+    news_per_s: float
 
 
 def run(options: Options) -> Outcome:
@@ -81,7 +84,7 @@ async def _one(size: int) -> Figures:
         try:
             cell = Cell(client, "gateway")
             await cell.open(CellLimits(), configure=True)
-            await cell.declare([f"pool:{POOL}", "service:count"], by="benchmark")
+            await cell.declare([f"pool:{POOL}", "service:count", *words()], by="benchmark")
             return await _measured(cell, server, size, folder=folder, port=port)
         finally:
             await client.aclose()
@@ -103,9 +106,10 @@ async def _measured(cell: Cell, server: Server, size: int, *, folder: Path, port
         gc.collect()
         gc.freeze()
         waits_ms = await _dispatched(cell, fleet)
-        watch = ProcessorWatch({serve.group})
+        watch, told = ProcessorWatch({serve.group}), fleet.told
         await asyncio.sleep(_IDLE_S)
         watched = watch.read()
+        news_per_s = (fleet.told - told) / watched.elapsed_s
         watched_cores = await _watched(cell, url, serve.group)
         memory_mb = _resident_mb(serve.group)
         fleet.forget_waiting()
@@ -127,6 +131,7 @@ async def _measured(cell: Cell, server: Server, size: int, *, folder: Path, port
         memory_mb=memory_mb,
         storm_s=storm_s,
         others_cores=watched.others_cores,
+        news_per_s=news_per_s,
     )
 
 
@@ -219,8 +224,8 @@ def _free_port() -> int:
 
 def _text(found: list[Figures]) -> str:
     lines = [
-        "| machines | connect s | dispatch p50 ms | p99 ms | idle cores | watched | memory MB | storm s |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| machines | connect s | dispatch p50 ms | p99 ms | idle cores | watched | memory MB | storm s | news/s |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     verdicts = []
     for size in dict.fromkeys(figures.machines for figures in found):
@@ -229,6 +234,7 @@ def _text(found: list[Figures]) -> str:
             _cell([getattr(figures, name) for figures in rounds], digits)
             for name, digits in (
                 ("connect_s", 1), ("p50_ms", 2), ("p99_ms", 2), ("idle_cores", 3), ("watched_cores", 3), ("memory_mb", 0), ("storm_s", 1),
+                ("news_per_s", 1),
             )
         ]  # fmt: skip
         lines.append(f"| {size:,} | {' | '.join(cells)} |")

@@ -141,6 +141,40 @@ def test_an_overdue_job_that_needs_more_vram_than_is_free_keeps_the_room_for_its
     assert shop.take() == ["larger"]
 
 
+def _keeps_room_for_larger(shop: Shop) -> None:
+    """One job runs, an overdue one waits for its room, and a small one that would fit waits beside them; the machine has parked."""
+    shop.submit("large", lane=shop.lane("large", vram_mb=20_000))
+    _, token = shop.lease()
+    shop.submit("larger", lane=shop.lane("large", vram_mb=20_000))
+    shop.later(60_000)
+    shop.cell.call("renew", machine="m", session="s", jobs=[{"id": "large", "token": token}])
+    shop.submit("small")
+    assert shop.take(park=True) == []
+
+
+def test_room_that_was_kept_for_work_which_then_went_elsewhere_is_used_within_a_second(shop: Shop) -> None:
+    """Nobody tells the machine that it need not wait any more: the tick that is due by then has it look."""
+    _keeps_room_for_larger(shop)
+    shop.cancel("larger")
+    assert shop.tick()["next_due_ms"] <= shop.cell.now_ms + 1_000
+    shop.later(1_000)
+    shop.tick()
+    assert shop.status("small") == "offered"
+
+
+def test_looks_while_the_room_is_kept_never_put_off_the_one_after_it_is_free(shop: Shop) -> None:
+    _keeps_room_for_larger(shop)
+    for number in range(5):
+        shop.later(400)
+        shop.submit(f"another{number}")
+        shop.tick()
+    shop.cancel("larger")
+    assert shop.tick()["next_due_ms"] <= shop.cell.now_ms + 1_000
+    shop.later(1_000)
+    shop.tick()
+    assert shop.status("small") == "offered"
+
+
 def test_an_overdue_job_that_could_never_run_here_holds_nobody_up(shop: Shop) -> None:
     shop.submit("large", lane=shop.lane("large", vram_mb=20_000))
     shop.cell.call("update_machine", machine="m", session="s", vram_mb=8_000)

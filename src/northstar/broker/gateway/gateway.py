@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from northstar.broker.fleet_log import MAX_NAMED
+from northstar.broker.gateway.broker_watch import BrokerWatch
 from northstar.broker.gateway.calls import Calls
 from northstar.broker.gateway.conversation import Conversation, greeted, say_goodbye
 from northstar.broker.gateway.machine_terms import MachineTerms
@@ -72,7 +74,8 @@ class Gateway:
     ) -> None:
         """`pools` and `catalogue` give those that hold now. `hear` is told of every ring: admission forgets what is true no more."""
         self._cell = cell
-        self._serve = serve
+        #: Its name in the cell.
+        self.name = serve
         self._outputs = outputs
         self._pools = pools
         self._followed_pools = pools()
@@ -88,6 +91,14 @@ class Gateway:
         #: Who was not let in, here or at the door where machines join.
         self.refusals = RefusalLog(time.monotonic)
         self._stopping = False
+        self._watch = BrokerWatch(
+            cell,
+            serve=serve,
+            grace_s=self._options.grace_s,
+            monotonic=time.monotonic,
+            jitter=random.random,
+            was_away=self.look_again,
+        )
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -95,10 +106,11 @@ class Gateway:
         return tuple(self._conversations)
 
     async def run(self) -> None:
-        """Pass on bells and look for lost ones, until cancelled."""
+        """Pass on bells, look for lost ones, and miss other brokers that vanish, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(), name="gateway-bells")
             tasks.create_task(self._sweep_for_ever(), name="gateway-sweep")
+            tasks.create_task(self._watch.run(), name="gateway-brokers")
             tasks.create_task(self._follow_pools_for_ever(), name="gateway-pools")
 
     async def serve_machine(self, socket: Socket, token: str, admission: Admission) -> None:
@@ -149,7 +161,7 @@ class Gateway:
             self._cell,
             admitted,
             session=hello.session,
-            holder=self._serve,
+            holder=self.name,
             outputs=self._outputs,
             pools=self._pools,
             terms=self._terms,
@@ -163,7 +175,7 @@ class Gateway:
         log.debug("machine_connected", machine=admitted.machine, session=hello.session, agent=hello.version[:64])
         try:
             protocol = min(hello.newest, wire.NEWEST_PROTOCOL)
-            await conversation.run(wire.Welcome(protocol, self._serve, self._cell.name))
+            await conversation.run(wire.Welcome(protocol, self.name, self._cell.name))
         finally:
             if self._conversations.get(admitted.machine) is conversation:
                 del self._conversations[admitted.machine]
@@ -202,7 +214,7 @@ class Gateway:
             await self._cell.suspect_machine(
                 conversation.machine,
                 session=conversation.session,
-                holder=self._serve,
+                holder=self.name,
                 grace_ms=round(self._options.grace_s * 1000),
             )
         except NorthstarError as exc:
@@ -210,7 +222,7 @@ class Gateway:
             log.warning("machine_not_suspected", machine=conversation.machine, code=exc.code, error=str(exc))
 
     async def _listen(self) -> None:
-        async for ring in listen(self._cell.client, self._cell.keys, (self._serve, "tick")):
+        async for ring in listen(self._cell.client, self._cell.keys, (self.name, "tick")):
             self._hear(ring)
             match ring:
                 case Offered(machine) | Ordered(machine) | MachineChanged(machine=machine) | Canceled(machine=machine):
@@ -220,12 +232,12 @@ class Gateway:
                     if conversation := self._conversations.get(machine):
                         conversation.end(TokenRevoked({"machine": machine}))
                 case Connected():
-                    self._look_again()
+                    self.look_again()
                 case _:
                     pass
 
-    def _look_again(self) -> None:
-        """Bells may have been lost: cancellations of running jobs among them. Who waits for work is found by the sweep."""
+    def look_again(self) -> None:
+        """Bells may have been lost, or machines been doubted: those at work renew their leases. Who waits for work is found by the sweep."""
         for conversation in self._conversations.values():
             if conversation.calls.leases:
                 conversation.ring(Connected())

@@ -20,13 +20,17 @@ def _node_for(client: ValkeyCluster, key: bytes) -> ClusterNode:
 
 async def run_id_for(client: ValkeyClient, key: bytes) -> str:
     """Run id of the server that holds `key`; it changes with every start and with a promotion."""
+    info = await ask_node_of(client, key, "INFO", "server")
+    return str(info["run_id"])
+
+
+async def ask_node_of(client: ValkeyClient, key: bytes, *command: str) -> Any:
+    """The answer of the server that holds `key` to a command that names no key."""
     if isinstance(client, ValkeyCluster):
         _ = await client.initialize()
-        info: Any = await client.execute_command("INFO", "server", target_nodes=_node_for(client, key))
-    else:
-        single: Any = client  # the library leaves these calls untyped
-        info = await single.execute_command("INFO", "server")
-    return str(info["run_id"])
+        return await client.execute_command(*command, target_nodes=_node_for(client, key))
+    single: Any = client  # the library leaves these calls untyped
+    return await single.execute_command(*command)
 
 
 async def connection_for(client: ValkeyClient, key: bytes) -> AbstractConnection:
