@@ -183,3 +183,59 @@ async def test_the_name_of_a_file_leads_nowhere_else(name: str, tmp_path: Path) 
         with pytest.raises(ValueError, match="leads out of the folder"):
             await north.job("j").save(folder)
     assert list(tmp_path.rglob("*")) == []
+
+
+async def test_a_quiet_stream_that_breaks_is_opened_again_however_long_it_was_quiet() -> None:
+    """Signs of life are none of the failures that patience counts, and neither is a proxy that answers while a broker starts anew."""
+    asked: list[str | None] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.headers.get("Last-Event-ID"))
+        if len(asked) == 2:
+            return web.Response(status=502, text="bad gateway")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        if len(asked) == 1:
+            await response.write(b"id: 1-1\nevent: job.submitted\ndata: {}\n\n")
+            await response.write(b": alive\n\n")
+            assert request.transport is not None
+            request.transport.abort()
+        else:
+            await response.write(b"id: 1-2\nevent: job.succeeded\ndata: {}\n\n")
+        return response
+
+    async with server(answer) as url, AsyncClient(url, key="nsk_x", patience=HASTY) as north:
+        kinds = [event.kind async for event in north.job("j").events()]
+    assert kinds == ["job.submitted", "job.succeeded"]
+    assert asked == [None, "1-1", "1-1"]
+
+
+async def test_a_netrc_of_the_user_is_none_of_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login bob password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    seen: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers["Authorization"])
+        return taken("j")
+
+    async with server(answer) as url, AsyncClient(url, key="nsk_x", patience=HASTY) as north:
+        await north.submit("s")
+    assert seen == ["Bearer nsk_x"]
+
+
+async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append(str(request.url))
+        return taken("j")
+
+    async with server(answer) as url:
+        monkeypatch.setenv("http_proxy", url)
+        monkeypatch.setenv("no_proxy", "")
+        async with AsyncClient("http://north.example", key="nsk_x", patience=HASTY) as north:
+            await north.submit("s")
+    assert seen == ["http://north.example/v1/jobs"]

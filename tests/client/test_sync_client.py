@@ -48,3 +48,13 @@ async def test_a_client_that_is_closed_leaves_no_thread_behind(site: Site) -> No
         return [thread.name for thread in threading.enumerate()]
 
     assert "northstar-client" not in await asyncio.to_thread(program)
+
+
+async def test_a_client_that_is_not_open_says_so_at_once_before_and_after() -> None:
+    north = Client("http://127.0.0.1:9", key="nsk_x")
+    with pytest.raises(RuntimeError, match="not open"):
+        north.submit("s")
+    with north:
+        pass
+    with pytest.raises(RuntimeError, match="not open"):
+        north.submit("s")

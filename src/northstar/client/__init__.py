@@ -8,7 +8,7 @@
 ...     print(job.result().result)
 """
 
-from northstar.client.async_client import AsyncClient, AsyncJob
+from northstar.client.async_client import AsyncClient, AsyncJob, FileDamaged
 from northstar.client.errors import (
     AnswerUnreadable,
     ClientNotConfigured,
@@ -18,9 +18,12 @@ from northstar.client.errors import (
     Problem,
     RequestInvalid,
     RequestRefused,
+    ServerProblem,
     ServerUnavailable,
     WaitTooLong,
 )
+from northstar.client.job_events import JobEvent
+from northstar.client.patience import Patience
 from northstar.client.sync_client import Client, Job
 from northstar.domain.job_resources import JobFile, JobFilter, JobResource, JobResult
 from northstar.domain.jobs import JobRequest, JobStatus, RetryRule
@@ -31,7 +34,9 @@ __all__ = [
     "AsyncJob",
     "Client",
     "ClientNotConfigured",
+    "FileDamaged",
     "Job",
+    "JobEvent",
     "JobFailed",
     "JobFile",
     "JobFilter",
@@ -41,10 +46,12 @@ __all__ = [
     "JobStatus",
     "KeyRefused",
     "NotFound",
+    "Patience",
     "Problem",
     "RequestInvalid",
     "RequestRefused",
     "RetryRule",
+    "ServerProblem",
     "ServerUnavailable",
     "WaitTooLong",
 ]

@@ -191,8 +191,16 @@ class AsyncJob:
         Raises:
             NotFound: there is no such job. ServerUnavailable: it cannot be reached any more.
         """
-        async for event in read_events(self._transport, f"{self._path}/events", after=after, silence_s=_SILENCE_S):
-            yield event
+        events = read_events(
+            self._transport,
+            f"{self._path}/events",
+            after=after,
+            silence_s=_SILENCE_S,
+            patience=self._transport.patience,
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
     async def cancel(self, *, because: str = "") -> JobResource:
         """Cancel it wherever it is. Raises NotFound, RequestRefused."""

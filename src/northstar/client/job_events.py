@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
 
-from northstar.client.errors import AnswerUnreadable, ProblemBody, ServerUnavailable, problem_of
+from northstar.client.errors import AnswerUnreadable, Problem, ProblemBody, ServerUnavailable, problem_of
 from northstar.client.patience import Patience
 from northstar.client.transport import Transport
 from northstar.domain.errors import NorthstarError
@@ -30,23 +30,25 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read_events(
     transport: Transport, path: str, *, after: str, silence_s: float, patience: Patience | None = None
-) -> AsyncIterator[JobEvent]:
+) -> AsyncGenerator[JobEvent, None]:
     """Events until the server ends the stream by itself; a connection that breaks is opened again where it was.
 
     Raises:
-        NotFound and other problems, also where the server ends the stream because of one. ServerUnavailable: it stays away for longer than the patience. AnswerUnreadable.
+        NotFound and other problems, also where the server ends the stream because of one. ServerUnavailable: it stays away for
+        longer than the patience. AnswerUnreadable.
     """
     rule = patience or Patience()
     clock = asyncio.get_running_loop()
-    failures, lost_s = 0, clock.time()
+    #: Tries in a row that gave nothing, and when the first of them failed: a stream that is merely quiet is none.
+    failures, lost_s = 0, 0.0
     while True:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
         try:
             stream = EventStream()
             async with aclosing(transport.stream(path, headers=headers, silence_s=silence_s)) as chunks:
                 async for chunk in chunks:
+                    failures = 0
                     for event in stream.feed(chunk):
-                        failures, lost_s = 0, clock.time()
                         after = event.id or after
                         told = JobEvent(kind=event.name or "message", data=_data(event.data, path), id=event.id)
                         if told.kind == _CLOSED:
@@ -55,17 +57,20 @@ async def read_events(
                 return
         except EventTooLong as exc:
             raise AnswerUnreadable(path, reason=str(exc)) from exc
-        except ServerUnavailable:
-            failures += 1
-            pause_s = rule.pause_s(
-                failures,
-                passed_s=clock.time() - lost_s,
-                jitter=random.random(),
-                asked_s=None,
-            )
-            if pause_s is None:
+        except ServerUnavailable as exc:
+            failure: NorthstarError = exc
+            asked_s = None
+        except Problem as exc:
+            # A proxy before a broker that starts anew, for one.
+            if not exc.may_be_repeated:
                 raise
-            await asyncio.sleep(pause_s)
+            failure, asked_s = exc, exc.retry_after_s
+        failures += 1
+        lost_s = clock.time() if failures == 1 else lost_s
+        pause_s = rule.pause_s(failures, passed_s=clock.time() - lost_s, jitter=random.random(), asked_s=asked_s)
+        if pause_s is None:
+            raise failure
+        await asyncio.sleep(pause_s)
 
 
 def _why_closed(told: JobEvent, url: str) -> NorthstarError:

@@ -30,7 +30,10 @@ class _Loop:
         self._thread.start()
 
     def call(self, asked: Coroutine[Any, Any, Told]) -> Told:
-        """What it gives. Interrupted, it is cancelled before the interruption goes on."""
+        """What it gives. Interrupted, it is cancelled before the interruption goes on. Raises RuntimeError: the client is not open."""
+        if not self._thread.is_alive():
+            asked.close()
+            raise RuntimeError("the client is not open: use it by `with`")
         future = asyncio.run_coroutine_threadsafe(asked, self._loop)
         try:
             return future.result()
@@ -55,7 +58,7 @@ class _Loop:
                 yield item
         finally:
             closing = getattr(items, "aclose", None)
-            if closing is not None:
+            if closing is not None and self._thread.is_alive():
                 self.call(closing())
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
@@ -41,7 +42,7 @@ class Transport:
         self._key = key or os.environ.get(KEY_VARIABLE, "")
         if not self._key:
             raise ClientNotConfigured("no key is known", variable=KEY_VARIABLE)
-        self._patience = patience
+        self.patience = patience
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S)
         self._session: aiohttp.ClientSession | None = None
 
@@ -50,7 +51,7 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {self._key}"}, timeout=self._timeout, trust_env=True
+            headers={"Authorization": f"Bearer {self._key}"}, timeout=self._timeout, proxy=_proxy(self.url)
         )
         return self
 
@@ -99,7 +100,7 @@ class Transport:
                 if arrived and not may_repeat:
                     raise ServerUnavailable(self.url, reason=_words(exc), tries=tries) from exc
                 failure = exc
-            pause_s = self._patience.pause_s(
+            pause_s = self.patience.pause_s(
                 tries,
                 passed_s=clock.time() - began_s,
                 jitter=random.random(),
@@ -200,6 +201,14 @@ def _address(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ClientNotConfigured(f"{url[:200]!r} is no http or https address", variable=URL_VARIABLE)
     return url.rstrip("/")
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for this server. Nothing else is taken from there: a key of another kind, least of all."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def _words(exc: Exception) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from northstar.domain.api_keys import Scope
+from northstar.broker.keys import Keys
+from northstar.domain.api_keys import Caller, Scope
+from northstar.domain.errors import Unavailable
 from northstar.domain.event_stream import EventStream
 from tests.surfaces.http.site import Client, Site
 
@@ -34,7 +36,9 @@ async def test_a_stranger_is_asked_for_a_key_and_comes_back(site: Site) -> None:
     assert all(word in kept for word in ("HttpOnly", "SameSite=strict", "Path=/live"))
 
 
-@pytest.mark.parametrize("to", ["https://evil.example", "//evil.example", "/live/../x", "/live\\x", "javascript:x"])
+@pytest.mark.parametrize(
+    "to", ["https://evil.example", "//evil.example", "/live/../x", "/live\\x", "javascript:x", "/live/jobs/日本"]
+)
 async def test_the_way_back_leads_nowhere_else(site: Site, to: str) -> None:
     reader = await site.client(Scope.READ)
     entered = await site.stranger().post("/live/login", data={"key": reader.key, "to": to}, allow_redirects=False)
@@ -89,3 +93,27 @@ async def test_the_stream_tells_all_once_and_then_what_has_changed(own_site: Sit
                 break
     assert (news[0]["whole"], news[-1]["whole"]) == (True, False)
     assert news[-1]["totals"]["waiting"] == 1
+
+
+async def test_a_page_of_another_site_logs_nobody_in_or_out(site: Site) -> None:
+    reader = await site.client(Scope.READ)
+    for path in ("/live/login", "/live/logout"):
+        answer = await site.stranger().post(
+            path, data={"key": reader.key}, headers={"Sec-Fetch-Site": "cross-site"}, allow_redirects=False
+        )
+        assert answer.status == 403
+        assert b"NS_ASKED_FROM_ELSEWHERE" in answer.body
+        assert "Set-Cookie" not in answer.headers
+
+
+async def test_a_cell_that_does_not_answer_is_no_wrong_key(own_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = await own_site.client(Scope.READ)
+
+    async def gone(_self: Keys, _text: str) -> Caller:
+        raise Unavailable("the server does not answer")
+
+    monkeypatch.setattr(Keys, "authenticate", gone)
+    answer = await own_site.stranger().post("/live/login", data={"key": reader.key}, allow_redirects=False)
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert b"not taken" not in answer.body

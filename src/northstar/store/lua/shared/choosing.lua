@@ -3,7 +3,7 @@
   Overdue work first (oldest first), then the first head, in order, among the machine's candidates that have waited their
   ready-after. The cost depends on the machine's at most 64 candidates, not on waiting jobs or other lanes. ]]
 local J, M, L = ns.J, ns.M, ns.L
-local BLOCKED_MS = 1000 -- what blocks a machine may be taken or canceled elsewhere, and nobody tells the machine
+local BLOCKED_MS = 800 -- what blocks a machine may be taken or canceled elsewhere, and nobody tells the machine; with a late tick under 1 s
 
 local function candidate_lane(cell, machine_id, machine)
   local best, best_lane, wake

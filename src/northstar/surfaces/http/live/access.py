@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote
 
 from litestar import Request, Response
@@ -18,7 +18,7 @@ from northstar.domain.api_keys import (
     Scope,
     ScopeMissing,
 )
-from northstar.domain.errors import NorthstarError
+from northstar.domain.errors import NorthstarError, Refused
 from northstar.surfaces.http.v1.access import admitted
 
 if TYPE_CHECKING:
@@ -60,6 +60,24 @@ def watcher_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     """Who was let in."""
     found: Caller = connection.state[_CALLER]
     return found
+
+
+class AskedFromElsewhere(Refused):
+    """A page of another site sent a form here."""
+
+    code: ClassVar[str] = "NS_ASKED_FROM_ELSEWHERE"
+
+    def __init__(self) -> None:
+        super().__init__("this form was sent by a page of another site; open /live here, and log in or out there")
+
+
+def expect_own_page(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Nobody is logged in or out by a page of another site. Raises AskedFromElsewhere.
+
+    Browsers say where a form comes from; a program that says nothing has no cookies to be misused.
+    """
+    if connection.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise AskedFromElsewhere
 
 
 def cookie(text: str, *, secure: bool) -> Cookie:

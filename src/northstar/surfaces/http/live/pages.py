@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from northstar.surfaces.http.live.access import (
     CURED_BY_A_KEY,
     LOGIN_PATH,
     cookie,
+    expect_own_page,
     to_login,
     watcher,
     watcher_guard,
@@ -39,7 +41,7 @@ from northstar.surfaces.http.live.changes import (
     points,
     pool_row,
 )
-from northstar.surfaces.http.problems import status_of
+from northstar.surfaces.http.problems import problem_of, status_of
 
 if TYPE_CHECKING:
     from northstar.broker.api import Api
@@ -81,7 +83,11 @@ def dashboard_routers(api: Api, door: Door) -> list[Router]:
         guards=[watcher_guard(api.keys, door)],
         exception_handlers={NorthstarError: _wrong, **dict.fromkeys(CURED_BY_A_KEY, to_login)},
     )
-    opened = Router(path=LIVE_PATH, route_handlers=[_login_page, _log_in(api, door), _log_out])
+    opened = Router(
+        path=LIVE_PATH,
+        route_handlers=[_login_page, _log_in(api, door), _log_out],
+        exception_handlers={NorthstarError: _wrong},
+    )
     files = create_static_files_router(
         path=f"{LIVE_PATH}/files", directories=[_HERE / "static"], opt={"open": True}, include_in_schema=False
     )
@@ -169,11 +175,12 @@ def _log_in(api: Api, door: Door) -> Any:
     @post("/login", include_in_schema=False, opt={"open": True}, request_max_body_size=_MAX_FORM_BYTES)
     async def log_in(request: Request[Any, Any, Any], body: RawBody) -> Response[str]:
         """The key is shown in the body of a form, never in an address, and kept in the cookie."""
+        expect_own_page(request)
         form = dict(_form(body))
         text, to = form.get("key", "").strip(), _inside(form.get("to", LIVE_PATH))
         try:
             await watcher(text, api.keys, door, request)
-        except NorthstarError as exc:
+        except CURED_BY_A_KEY as exc:
             return _page("login.html", to=to, why=exc.code, status_code=403)
         secure = request.url.scheme == "https" or _is_behind_tls(request.headers)
         return Response(
@@ -188,7 +195,8 @@ def _log_in(api: Api, door: Door) -> Any:
 
 
 @post("/logout", include_in_schema=False, opt={"open": True}, request_max_body_size=_MAX_FORM_BYTES)
-async def _log_out() -> Response[str]:
+async def _log_out(request: Request[Any, Any, Any]) -> Response[str]:
+    expect_own_page(request)
     return Response(
         "", status_code=303, headers=_HEADERS | {"Location": LOGIN_PATH}, cookies=[cookie("", secure=False)]
     )
@@ -205,13 +213,16 @@ def _form(body: bytes) -> list[tuple[str, str]]:
 
 def _inside(to: str) -> str:
     """Where to go after the door: a page of this, whatever the address says."""
-    is_page = to == LIVE_PATH or to.startswith(f"{LIVE_PATH}/jobs/")
-    return to if is_page and to.isprintable() and "\\" not in to else LIVE_PATH
+    return to if re.fullmatch(rf"{LIVE_PATH}(/jobs/[A-Za-z0-9][A-Za-z0-9_-]{{0,63}})?", to) else LIVE_PATH
 
 
 def _wrong(_: Request[Any, Any, Any], error: NorthstarError) -> Response[str]:
     """What no key cures, for people."""
-    return _page("wrong.html", code=error.code, told=str(error), status_code=status_of(error))
+    page = _page("wrong.html", code=error.code, told=str(error), status_code=status_of(error))
+    for name, value in problem_of(error).headers.items():
+        if name.lower() == "retry-after":
+            page.headers["Retry-After"] = value
+    return page
 
 
 def _page(name: str, *, status_code: int = 200, **facts: Any) -> Response[str]:
