@@ -77,15 +77,16 @@ async def test_a_certificate_that_is_none_is_named_before_anything_is_changed(
     ],
 )
 def test_a_broker_that_others_reach_without_tls_says_so(host: str, url: str, said: str) -> None:
-    (_, line), (label, warning) = broker_lines(url, listening_at(host))
+    (_, line), _, (label, warning) = broker_lines(url, listening_at(host))
     assert (line, label) == (said, "warning")
     assert "no TLS" in warning
-    assert len(list(broker_lines(url, listening_at(host, tls_certificate="c", tls_key="k")))) == 1
+    assert len(list(broker_lines(url, listening_at(host, tls_certificate="c", tls_key="k")))) == 2
 
 
 def test_a_broker_of_this_host_alone_needs_no_warning() -> None:
     assert list(broker_lines("http://127.0.0.1:7", listening_at("127.0.0.1"))) == [
-        ("broker", "http://127.0.0.1:7, where machines dial")
+        ("broker", "http://127.0.0.1:7, where machines dial"),
+        ("clients", "http://127.0.0.1:7/live for people, /docs for programs; northstar keys add NAME gives a key"),
     ]
 
 

@@ -10,6 +10,7 @@ from northstar.client import (
     ClientNotConfigured,
     JobFailed,
     JobFilter,
+    JobMalformed,
     JobRequest,
     KeyRefused,
     NotFound,
@@ -84,6 +85,10 @@ async def test_refusals_are_types_with_stable_codes(north: AsyncClient, site: Si
     with pytest.raises(RequestInvalid) as unknown:
         await north.submit("no-such-service")
     assert unknown.value.reason == "NS_UNKNOWN_WORD"
+    with pytest.raises(JobMalformed, match="prioritty"):
+        await north.submit(SERVICE, prioritty=3)
+    with pytest.raises(JobMalformed, match="priority"):
+        await north.submit(SERVICE, priority=300)
     job = await north.submit(SERVICE)
     with pytest.raises(RequestRefused):
         await job.retry()

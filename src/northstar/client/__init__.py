@@ -8,7 +8,7 @@
 ...     print(job.result().result)
 """
 
-from northstar.client.async_client import AsyncClient, AsyncJob, FileDamaged
+from northstar.client.async_client import AsyncClient, AsyncJob, FileDamaged, JobMalformed
 from northstar.client.errors import (
     AnswerUnreadable,
     ClientNotConfigured,
@@ -40,6 +40,7 @@ __all__ = [
     "JobFailed",
     "JobFile",
     "JobFilter",
+    "JobMalformed",
     "JobRequest",
     "JobResource",
     "JobResult",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import secrets
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote
 
 import msgspec
@@ -20,6 +21,7 @@ from northstar.client.errors import AnswerUnreadable, JobFailed, NotFound, WaitT
 from northstar.client.job_events import JobEvent, read_events
 from northstar.client.patience import Patience
 from northstar.client.transport import Transport
+from northstar.domain.errors import InvalidRequest
 from northstar.domain.job_resources import (
     BulkOutcome,
     JobFile,
@@ -38,6 +40,16 @@ _PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 2.0
 #: Longer than the pause of a server between two signs of life.
 _SILENCE_S: Final = 60.0
+
+
+class JobMalformed(InvalidRequest):
+    """What was passed to `submit` is no job; nothing was sent."""
+
+    code: ClassVar[str] = "NS_JOB_MALFORMED"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"this is no job: {reason}")
+        self.reason = reason
 
 
 class FileDamaged(AnswerUnreadable):
@@ -259,7 +271,9 @@ def _name(draft: Path, path: Path) -> None:
     try:
         os.link(draft, path)
     except FileExistsError:
-        raise
+        raise FileExistsError(
+            errno.EEXIST, "a file of this name is there; save each job to a folder of its own", str(path)
+        ) from None
     except OSError:
         path.open("xb").close()
         draft.replace(path)
@@ -270,7 +284,10 @@ def _request(service: str | JobRequest, payload: dict[str, Any] | None, more: di
         if payload is not None or more:
             raise TypeError("a request says everything itself; change it by msgspec.structs.replace")
         return service
-    return msgspec.convert({"service": service, "payload": payload or {}} | more, JobRequest)
+    try:
+        return msgspec.convert({"service": service, "payload": payload or {}} | more, JobRequest)
+    except msgspec.ValidationError as exc:
+        raise JobMalformed(str(exc)) from exc
 
 
 def _with_key(request: JobRequest) -> JobRequest:

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: What whoever asks is answered. Machines show a token or an invite of their own.
 OPEN = frozenset({
+    "/",
     "/docs",
     "/health",
     "/health/live",
@@ -250,7 +251,7 @@ async def test_no_other_spelling_of_a_path_opens_anything(site: Site, path: str)
         ("/v1/jobs?status=%ff%fe", 422),
         ("/v1/jobs?pool=%00", 422),
         ("/v1/jobs?limit=1&limit=2", 200),
-        ("/v1/jobs?tenant[]=x&%00=%00", 200),
+        ("/v1/jobs?tenant[]=x&%00=%00", 422),
         ("/v1/jobs?idempotency_key=%ff", 404),
     ],
 )

@@ -106,6 +106,7 @@ async def test_a_list_goes_on_until_there_is_no_cursor_and_leaves_nobody_out(cli
     ("query", "status", "code"),
     [
         ("status=asleep", 422, "NS_QUERY_INVALID"),
+        ("statuss=queued", 422, "NS_QUERY_INVALID"),
         ("limit=0", 400, "NS_INVALID_REQUEST"),
         ("limit=501", 400, "NS_INVALID_REQUEST"),
         ("limit=many", 400, "NS_INVALID_REQUEST"),

@@ -13,16 +13,20 @@ _LOOPBACK = ("127.", "localhost", "::1")
 
 
 def broker_lines(url: str, wanted: ServeSettings) -> Iterator[tuple[str, str]]:
-    """Labels and lines: where machines dial, and a warning where strangers could read along.
+    """Labels and lines: where machines dial, where people look, and a warning where strangers could read along.
 
     `url` is the address by which this host itself reaches the broker.
     """
     if listens_everywhere(wanted.host):
         parts = urlsplit(url)
         host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
-        yield "broker", f"{parts.scheme}://{host}:{parts.port}, where machines dial: any address of this host"
+        yield (
+            "broker",
+            f"{parts.scheme}://{host}:{parts.port}, where machines dial: any address of this host",
+        )
     else:
         yield "broker", f"{url}, where machines dial"
+    yield "clients", f"{url}/live for people, /docs for programs; northstar keys add NAME gives a key"
     if not (wanted.tls_certificate or wanted.trusted_proxies or wanted.host.startswith(_LOOPBACK)):
         yield (
             "warning",

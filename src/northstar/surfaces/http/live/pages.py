@@ -18,6 +18,7 @@ from litestar.params import FromPath, QueryParameter, RawBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.static_files import create_static_files_router
 
+from northstar.domain.api_keys import KeyExpired, KeyOfOneTenant, KeyUnknown, ScopeMissing
 from northstar.domain.errors import NorthstarError
 from northstar.domain.explanation_text import explain
 from northstar.domain.job_story import steps_of
@@ -83,6 +84,7 @@ def dashboard_routers(api: Api, door: Door) -> list[Router]:
         guards=[watcher_guard(api.keys, door)],
         exception_handlers={NorthstarError: _wrong, **dict.fromkeys(CURED_BY_A_KEY, to_login)},
     )
+    home = Router(path="/", route_handlers=[_home])
     opened = Router(
         path=LIVE_PATH,
         route_handlers=[_login_page, _log_in(api, door), _log_out],
@@ -91,7 +93,7 @@ def dashboard_routers(api: Api, door: Door) -> list[Router]:
     files = create_static_files_router(
         path=f"{LIVE_PATH}/files", directories=[_HERE / "static"], opt={"open": True}, include_in_schema=False
     )
-    return [closed, opened, files]
+    return [closed, home, opened, files]
 
 
 def _fleet_page(api: Api) -> Any:
@@ -163,12 +165,27 @@ def _job_page(api: Api) -> Any:
     return job_page
 
 
+@get("/", include_in_schema=False, opt={"open": True})
+async def _home() -> Response[str]:
+    """Whoever types the address alone is a person."""
+    return Response("", status_code=303, media_type="text/plain", headers=_HEADERS | {"Location": LIVE_PATH})
+
+
 @get("/login", include_in_schema=False, opt={"open": True})
 async def _login_page(
     to: Annotated[str, QueryParameter(max_length=512)] = LIVE_PATH,
     why: Annotated[str, QueryParameter(max_length=64)] = "",
 ) -> Response[str]:
-    return _page("login.html", to=_inside(to), why=why)
+    return _page("login.html", to=_inside(to), why=why, told=_TOLD.get(why, ""))
+
+
+#: What people are told who come to the door with a key that does not open it.
+_TOLD: Final = {
+    KeyOfOneTenant.code: "the fleet is for keys of all tenants; a key of one sees its own jobs, at /live/jobs/ID",
+    KeyUnknown.code: "it was revoked or replaced, or never was one",
+    KeyExpired.code: "its time is over",
+    ScopeMissing.code: "it does not have the scope `read`",
+}
 
 
 def _log_in(api: Api, door: Door) -> Any:
@@ -181,7 +198,7 @@ def _log_in(api: Api, door: Door) -> Any:
         try:
             await watcher(text, api.keys, door, request)
         except CURED_BY_A_KEY as exc:
-            return _page("login.html", to=to, why=exc.code, status_code=403)
+            return _page("login.html", to=to, why=exc.code, told=str(exc), status_code=403)
         secure = request.url.scheme == "https" or _is_behind_tls(request.headers)
         return Response(
             "",
@@ -227,4 +244,4 @@ def _wrong(_: Request[Any, Any, Any], error: NorthstarError) -> Response[str]:
 
 def _page(name: str, *, status_code: int = 200, **facts: Any) -> Response[str]:
     text = _templates.get_template(name).render(**facts)
-    return Response(text, status_code=status_code, media_type="text/html; charset=utf-8", headers=_HEADERS)
+    return Response(text, status_code=status_code, media_type="text/html", headers=_HEADERS)

@@ -5,8 +5,11 @@ A route that names none is refused when the application is made, so that no rout
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, get_args
+
+from litestar.params import HeaderParameter
 
 from northstar.broker.admission import TokenForeign
 from northstar.domain.api_keys import Caller, KeyMissing, KeyUnreadable, Scope
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 Guard = Callable[["ASGIConnection[Any, Any, Any, Any]", "BaseRouteHandler"], Awaitable[None]]
 
 _CALLER = "northstar_caller"
+#: Arguments of handlers that are none of the address.
+_RESERVED = frozenset({"body", "cookies", "data", "headers", "query", "request", "scope", "socket", "state"})
 
 
 def scope_of(handler: BaseRouteHandler) -> Scope:
@@ -44,6 +49,7 @@ def guard(keys: Keys, door: Door) -> Guard:
         caller = await admitted(_text(connection), keys, door, connection)
         if not _is_librarys_own(handler):
             caller.expect(scope_of(handler))
+        _expect_known(connection, handler)
         _expect_no_null(connection, handler)
         connection.state[_CALLER] = caller
 
@@ -67,6 +73,21 @@ def caller_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     found = connection.state[_CALLER]
     assert isinstance(found, Caller)  # noqa: S101 - the guard has put it there
     return found
+
+
+def _expect_known(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Raises QueryInvalid: a parameter that the route does not have; passed over, a misspelt filter would mean everything."""
+    if not connection.scope["query_string"]:
+        return
+    fields = handler.parsed_fn_signature.parameters
+    known = {
+        name for name, field in fields.items() if not isinstance(field.kwarg_definition, HeaderParameter)
+    } - _RESERVED
+    for name in connection.query_params:
+        if name not in known:
+            alike = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean `{alike[0]}`?" if alike else f"there are {', '.join(sorted(known)) or 'none'}"
+            raise QueryInvalid(f"`{name[:64]}` is no parameter of this; {hint}")
 
 
 def _expect_no_null(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
