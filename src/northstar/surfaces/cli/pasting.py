@@ -17,7 +17,7 @@ from typing import Final
 #: What leads to a cell, in the order in which it is printed.
 PLACE_OPTIONS: Final = ("--config", "--data-dir", "--valkey", "--cell")
 #: Commands that are followed by another one.
-GROUPS: Final = frozenset({"dead", "jobs", "keys", "machines", "models", "pools", "tenants"})
+GROUPS: Final = frozenset({"dead", "jobs", "keys", "machines", "models", "pools", "tenants", "webhooks"})
 #: Commands that do not take all of these options, with those that they take.
 TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     # Typed on the host of a machine, where none of this was said.
