@@ -108,8 +108,8 @@ class Floor:
         return await read_ranked(self.rig.cell.client, self.rig.cell.keys, found.record.lane)
 
     def places(self) -> QueuePlaces:
-        paces = self.router().ranking_terms().paces
-        return QueuePlaces(self.rig.cell, monotonic=time.monotonic, paces=paces)
+        router = self.router()
+        return QueuePlaces(self.rig.cell, monotonic=time.monotonic, paces=lambda: router.ranking_terms().paces)
 
     async def explained(self, job: str) -> list[MachineGroup]:
         explainer = JobExplainer(

@@ -8,6 +8,7 @@ from northstar.broker.queue_places import QueuePlaces
 from northstar.domain.models import ModelNeed
 from northstar.domain.queue_place import QueuePlace, describe_place
 from northstar.domain.requirements import Requirements
+from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
 from northstar.store.messages import Done
 from tests.agent.rig import Rig
 
@@ -87,3 +88,11 @@ async def test_jobs_of_other_lanes_that_come_first_and_want_the_same_machines_co
     found = await known(rig, "a")
     assert (found.position, found.ahead_elsewhere) == (1, 2)
     assert describe_place(found).startswith("queued (position 1, 2 ahead that ask for something else, time unknown")
+
+
+async def test_places_go_by_what_gpus_are_known_to_do_when_they_are_asked_for(rig: Rig) -> None:
+    known = [NO_PACES, GpuPaces({"l4": 4.0, "h100": 1.0})]
+    places = QueuePlaces(rig.cell, monotonic=time.monotonic, paces=lambda: known[0])
+    assert places.paces is known[0]
+    known.pop(0)
+    assert places.paces is known[0]

@@ -51,18 +51,18 @@ def api_parts(
     """
     missing = MissingMachinesReader(cell)
     past = JobPast(cell, HistoryReader(history, cell=cell.name))
-    places = QueuePlaces(cell, monotonic=time.monotonic)
+    places = QueuePlaces(cell, monotonic=time.monotonic, paces=lambda: routing.ranking_terms().paces)
+    router = routing.router()
     submitter = Submitter(
         cell,
         new_id=new_id,
         monotonic=time.monotonic,
         catalogue=routing.catalogue,
-        router=routing.router(),
+        router=router,
         missing=missing,
     )
 
     def explainer() -> Explainer:
-        places.paces = routing.ranking_terms().paces  # those of the plans, which learn
         return Explainer(
             cell,
             past=past,
@@ -77,7 +77,7 @@ def api_parts(
         submitter=submitter,
         places=places,
         past=past,
-        dead_letters=DeadLetters(cell, new_nonce=new_id, router=routing.router()),
+        dead_letters=DeadLetters(cell, new_nonce=new_id, router=router, view=submitter.view),
     )
 
     def pools_in_force() -> Collection[str]:

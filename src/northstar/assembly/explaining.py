@@ -33,11 +33,15 @@ async def explaining(settings: Settings) -> AsyncIterator[Explainer]:
     async with session(settings) as broker, job_past(broker) as past, learned_durations(broker) as estimates:
         pools = PoolsInForce(broker.cell, otherwise=pools_of(settings))
         await pools.look()
-        paces = ranking_terms(pools.latest, estimates.paces()).paces
         yield Explainer(
             broker.cell,
             past=past,
-            places=QueuePlaces(broker.cell, monotonic=time.monotonic, view_s=_VIEW_S, paces=paces),
+            places=QueuePlaces(
+                broker.cell,
+                monotonic=time.monotonic,
+                view_s=_VIEW_S,
+                paces=lambda: ranking_terms(pools.latest, estimates.paces()).paces,
+            ),
             known_of=known_in(CatalogueView(broker.cell, monotonic=time.monotonic)),
             missing=missing_machines(broker),
             pools=pools.latest,

@@ -14,6 +14,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from northstar.assembly.listening import reachable
+from northstar.assembly.open_files import files_of
 from northstar.assembly.outputs import asset_store, incoming
 from northstar.assembly.session import new_id
 from northstar.broker.admission import Admission as CellAdmission
@@ -34,9 +35,6 @@ from northstar.store.cell import Cell
 from northstar.telemetry import logger
 
 log = logger(__name__)
-
-#: Files that a process has open beside the connections of machines and clients.
-_OTHER_FILES: Final = 512
 
 
 class FrontPartMissing(Unavailable):
@@ -143,7 +141,7 @@ async def running_front(
         body_within_s=wanted.body_within_s,
         api=api,
     )
-    _allow_files(wanted.max_machines + wanted.max_clients + _OTHER_FILES)
+    _allow_files(files_of(wanted))
     passing = asyncio.create_task(gateway.run(), name="gateway")
     try:
         async with open_door(parts, listening, wanted):
@@ -192,7 +190,7 @@ def _wrong_tokens(wanted: ServeSettings) -> WrongTokenRule:
 
 
 def _allow_files(wanted: int) -> None:
-    """Raise the limit of open files as far as it may go: every machine is one, and the usual limit is 1,024."""
+    """Raise the limit of open files as far as it may go: every connection is one, and the usual limit is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -78,7 +78,7 @@ class CellDesk:
     async def status(self, caller: Caller, *, lanes: int) -> CellStatus:
         """What `northstar status` says. Raises KeyOfOneTenant, Unavailable."""
         caller.expect_all_tenants()
-        return await read_status(self._cell, self._missing, lanes=lanes)
+        return await read_status(self._cell, self._missing, lanes=lanes, reader=self._reader)
 
     async def pauses(self) -> tuple[Pause, ...]:
         """What is paused, by scope. Raises Unavailable."""

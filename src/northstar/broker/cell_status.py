@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,7 +17,7 @@ from northstar.domain.troubles import Trouble
 from northstar.store.brokers import Broker, read_brokers
 from northstar.store.history.state import HistoryState, read_history_state
 from northstar.store.pauses import Pause, read_pauses
-from northstar.store.snapshots import read_snapshot
+from northstar.store.snapshots import CellReader
 
 if TYPE_CHECKING:
     from northstar.broker.missing_machines import MissingMachinesReader
@@ -69,13 +70,16 @@ class CellStatus(msgspec.Struct, frozen=True, kw_only=True):
     brokers: tuple[Broker, ...]
 
 
-async def read_status(cell: Cell, missing: MissingMachinesReader, *, lanes: int) -> CellStatus:
-    """The cell now, with at most `lanes` (of 0 to 500) of its lanes. Raises Unavailable."""
+async def read_status(
+    cell: Cell, missing: MissingMachinesReader, *, lanes: int, reader: CellReader | None = None
+) -> CellStatus:
+    """The cell now, with at most `lanes` (of 0 to 500) of its lanes; read by a `reader` that may know most of it. Raises Unavailable."""
+    reader = reader or CellReader(cell.client, cell.keys)
     reply = await cell.statistics(lanes=max(lanes, MOST_LANES))
     counts = reply.counts
     now_ms = counts["now_ms"]
     history = await read_history_state(cell, now_ms=now_ms)
-    view = await read_snapshot(cell.client, cell.keys)
+    view = await reader.snapshot()
     pauses = await read_pauses(cell.client, cell.keys)
     brokers = await read_brokers(cell)
     waiting = await waiting_machines(cell)
@@ -93,10 +97,12 @@ async def read_status(cell: Cell, missing: MissingMachinesReader, *, lanes: int)
         first_waiting=await _first_waiting(cell) if counts["waiting_size"] else {},
         given_up=[one for one in of_this_host if one.given_up and one.name not in view.machines],
     )
+    # In a thread: a fleet of thousands takes longer than others should wait on the loop.
+    told, rows = await asyncio.to_thread(lambda: (tuple(troubles(seen)), tuple(rows_of(view))))
     return CellStatus(
         cell=cell.name,
         now_ms=now_ms,
-        troubles=tuple(troubles(seen)),
+        troubles=told,
         jobs=JobsNow(
             waiting=counts["waiting_size"],
             running=counts["leases_size"],
@@ -111,7 +117,7 @@ async def read_status(cell: Cell, missing: MissingMachinesReader, *, lanes: int)
             LaneTally(id=one.id, key=one.key, pool=one.pool, waiting=one.waiting, live=one.live)
             for one in reply.lanes[:lanes]
         ),
-        machines=tuple(rows_of(view)),
+        machines=rows,
         machines_waiting=tuple(waiting),
         pauses=tuple(pauses),
         brokers=tuple(brokers),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from northstar.broker.job_lists import CursorInvalid
+from northstar.broker.job_views import body_of
 from northstar.broker.stored_lanes import StoredLanes, stored_pool
-from northstar.domain.jobs import JobBody
-from northstar.domain.refusals import QueueRefusal, refusal
+from northstar.domain.refusals import JobUnreadable, QueueRefusal, refusal
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.latest import read_latest
 from northstar.store.snapshots import read_snapshot
@@ -17,6 +18,7 @@ from northstar.store.snapshots import read_snapshot
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from northstar.broker.fleet_view import FleetView
     from northstar.broker.routing import Router
     from northstar.store.cell import Cell
     from northstar.store.messages import InspectedJob, Outcome, WantedLane
@@ -39,6 +41,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     recoveries: int
     failed_ms: int
+    #: Why its service and pool are not told: a later version wrote the job; empty: they are.
+    unreadable: str = ""
 
 
 class DeadLetterPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,9 +81,12 @@ class DeadLetters:
         new_nonce: Callable[[], str],
         rule: PatienceRule | None = None,
         router: Router | None = None,
+        view: FleetView | None = None,
     ) -> None:
+        """`view` is one that is looked at anyway, and by which the router decides; without it the machines are read anew for each replay."""
         self._cell = cell
         self._router = router
+        self._view = view
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()
 
@@ -88,10 +95,8 @@ class DeadLetters:
         after = ""
         while True:
             page = await self._cell.list_jobs("dead", after=after, count=CHUNK)
-            for job in (await self._cell.inspect(page.jobs, bodies=True, decisions=True)).jobs:
-                letter = _letter(job)
-                if letter is not None and wanted.accepts(letter):
-                    yield letter
+            for letter in await self._letters(page.jobs, wanted):
+                yield letter
             after = page.after
             if not after:
                 return
@@ -104,10 +109,8 @@ class DeadLetters:
             read += len(ids)
             new = [job_id for job_id in ids if job_id not in seen]
             seen.update(new)
-            for job in (await self._cell.inspect(new, bodies=True, decisions=True)).jobs if new else ():
-                letter = _letter(job)
-                if letter is not None and wanted.accepts(letter):
-                    yield letter
+            for letter in await self._letters(new, wanted):
+                yield letter
 
     async def page(self, wanted: Filter, *, limit: int, cursor: str) -> DeadLetterPage:
         """A page of those that the filter means, the last to be given up first. What is replayed or given up meanwhile moves no page.
@@ -124,22 +127,35 @@ class DeadLetters:
                 self._cell.client, self._cell.keys, "dead", skip=skip, count=CHUNK, until_ms=until_ms
             )
             skip += len(ids)
-            for job in (await self._cell.inspect(ids, bodies=True, decisions=True)).jobs if ids else ():
-                letter = _letter(job)
+            is_whole = not wanted.tenant
+            jobs = (await self._cell.inspect(ids, bodies=is_whole, decisions=is_whole)).jobs if ids else []
+            theirs = [] if is_whole else [job.id for job in jobs if job.record.tenant == wanted.tenant]
+            letters = {
+                one.id: one for one in (_those(jobs, wanted) if is_whole else await self._letters(theirs, wanted))
+            }
+            for job in jobs:
                 here = (job.record.finished_ms, job.id)
-                if letter is None or (place is not None and here >= place):
+                if job.record.status != "failed" or (place is not None and here >= place):
                     continue
                 place, looked_at = here, looked_at + 1
-                if wanted.accepts(letter):
-                    found.append(letter)
+                if job.id in letters:
+                    found.append(letters[job.id])
                 if len(found) == limit:
                     return DeadLetterPage(letters=tuple(found), cursor=_cursor(place))
             if len(ids) < CHUNK:
                 return DeadLetterPage(letters=tuple(found), cursor="")
         return DeadLetterPage(letters=tuple(found), cursor="" if place is None else _cursor(place))
 
+    async def _letters(self, job_ids: Sequence[str], wanted: Filter) -> list[DeadLetter]:
+        """Those of the jobs that the filter means."""
+        if not job_ids:
+            return []
+        return _those((await self._cell.inspect(job_ids, bodies=True, decisions=True)).jobs, wanted)
+
     async def replay(self, job_ids: Sequence[str]) -> dict[str, QueueRefusal | None]:
         """Send them back to work with their counters at zero, 500 a call; gives, for each, None or why not.
+
+        One that this version cannot read stays where it is (JobUnreadable): only its own version can say where it may run.
 
         Raises:
             CellFull, EventsBacklog, UnknownWord, TermsUnreadable: nothing of that chunk was replayed; chunks before it were.
@@ -148,16 +164,23 @@ class DeadLetters:
         for first in range(0, len(job_ids), CHUNK):
             asked = job_ids[first : first + CHUNK]
             found = (await self._cell.inspect(asked, bodies=True, decisions=True)).jobs
-            lanes = await self._lanes(found)
-            known = [(job.id, lanes[job.id]) for job in found]
-            replayed = await self._cell.replay(known, nonce=self._new_nonce()[-16:]) if known else []
+            unreadable = {job.id: why for job in found if (why := _why_unreadable(job)) is not None}
+            lanes = await self._lanes([job for job in found if job.id not in unreadable])
+            replayed = await self._cell.replay(list(lanes.items()), nonce=self._new_nonce()[-16:]) if lanes else []
             words = {outcome.id: outcome for outcome in replayed}
-            outcomes |= {job_id: _refusal(job_id, words.get(job_id)) for job_id in asked}
+            outcomes |= {job_id: unreadable.get(job_id) or _refusal(job_id, words.get(job_id)) for job_id in asked}
         return outcomes
 
     async def _lanes(self, jobs: Sequence[InspectedJob]) -> dict[str, WantedLane]:
         """Each job's lane, of the pool in which it waited last: the lane itself may be gone by now."""
-        lanes = StoredLanes(await read_snapshot(self._cell.client, self._cell.keys), self._rule, self._router)
+        if not jobs:
+            return {}
+        if self._view is None:
+            snapshot = await read_snapshot(self._cell.client, self._cell.keys)
+            lanes = await asyncio.to_thread(StoredLanes, snapshot, self._rule, self._router)
+        else:
+            seen = await self._view.now()
+            lanes = StoredLanes(seen.snapshot, self._rule, self._router, index=seen.index)
         return {job.id: lanes.of(job.body, job.decision, tenant=job.record.tenant) for job in jobs}
 
 
@@ -173,18 +196,34 @@ def _read_cursor(text: str) -> tuple[int, str]:
     return int(failed_ms), job_id
 
 
-def _body(job: InspectedJob) -> JobBody:
-    return msgspec.json.decode(job.body, type=JobBody)
+def _those(jobs: Sequence[InspectedJob], wanted: Filter) -> list[DeadLetter]:
+    """The letters that are meant; what others sent is not even read."""
+    letters = [_letter(job) for job in jobs if wanted.tenant in {"", job.record.tenant}]
+    return [letter for letter in letters if letter is not None and wanted.accepts(letter)]
+
+
+def _why_unreadable(job: InspectedJob) -> JobUnreadable | None:
+    try:
+        body_of(job)
+    except JobUnreadable as exc:
+        return exc
+    return None
 
 
 def _letter(job: InspectedJob) -> DeadLetter | None:
     if job.record.status != "failed":  # replayed since the page was read
         return None
-    body = _body(job)
+    try:
+        body = body_of(job)
+    except JobUnreadable as exc:
+        service, pool, unreadable = "", "", str(exc)
+    else:
+        service, pool, unreadable = body.service, stored_pool(body, job.decision), ""
     return DeadLetter(
         id=job.id,
-        service=body.service,
-        pool=stored_pool(body, job.decision),
+        service=service,
+        pool=pool,
+        unreadable=unreadable,
         tenant=job.record.tenant,
         code=job.record.error_code,
         message=job.record.error_message,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 import msgspec
 
 from northstar.broker.explained_jobs import JobExplainer, job_events
+from northstar.broker.job_views import body_of
 from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.domain.errors import Refused
 from northstar.domain.explanations import (
@@ -16,11 +17,11 @@ from northstar.domain.explanations import (
     ModelExplanation,
     ModelFetch,
 )
-from northstar.domain.jobs import JobBody, JobId
+from northstar.domain.jobs import JobId
 from northstar.domain.machines import MachineId
 from northstar.domain.models import ModelName
 from northstar.domain.reasons import MOST_SHOWN
-from northstar.domain.refusals import NoSuchMachine
+from northstar.domain.refusals import JobUnreadable, NoSuchMachine
 from northstar.policy.routing.candidates import lane_order
 from northstar.policy.routing.explain_idle import Demand, idleness_of
 from northstar.policy.routing.explain_model import lanes_asking, placement_of
@@ -224,7 +225,10 @@ class Explainer:
         if job_id is None:
             return False
         jobs = (await self._cell.inspect([job_id], bodies=True)).jobs
-        body = msgspec.json.decode(jobs[0].body, type=JobBody) if jobs and jobs[0].body else None
+        try:
+            body = body_of(jobs[0]) if jobs and jobs[0].body else None
+        except JobUnreadable:  # a later version's; what it needs is not known here
+            return False
         return body is not None and any(need.name == name and need.sources for need in body.requires.models)
 
     async def is_model(self, name: str) -> bool:

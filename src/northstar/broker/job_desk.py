@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
 from northstar.broker.job_lists import JobLists
-from northstar.broker.job_views import look_at, view_of
-from northstar.domain.errors import InvalidRequest
+from northstar.broker.job_views import view_of
+from northstar.broker.requests import InvalidJob
+from northstar.domain.errors import InvalidRequest, Unavailable
 from northstar.domain.job_resources import (
     BulkChange,
     BulkOutcome,
@@ -20,8 +21,8 @@ from northstar.domain.job_resources import (
     links,
     resource,
 )
-from northstar.domain.jobs import is_job_id
-from northstar.domain.refusals import NoSuchJob, refusal
+from northstar.domain.jobs import JobStatus, is_job_id
+from northstar.domain.refusals import JobCanceled, NoSuchJob, refusal
 from northstar.store.idempotency import job_of_key
 
 if TYPE_CHECKING:
@@ -34,10 +35,19 @@ if TYPE_CHECKING:
     from northstar.domain.api_keys import Caller
     from northstar.domain.jobs import JobRequest, JobView
     from northstar.store.cell import Cell
-    from northstar.store.messages import InspectedJob, Outcome
+    from northstar.store.messages import InspectedJob, JobIndex, Outcome
 
 #: Jobs of one call; as the function library bounds it.
 _CHUNK: Final = 500
+#: Words that stand where an id does in the addresses of jobs: nobody could ask for a job that is called so.
+NOT_IDS: Final = frozenset({"batch", "changes"})
+#: Where jobs are that a change can mean.
+_UNFINISHED: Final[tuple[JobIndex, ...]] = ("leases", "waiting", "delayed")
+_WHERE_MEANT: Final[dict[str, tuple[JobIndex, ...]]] = {
+    "cancel": _UNFINISHED,
+    "reprioritise": _UNFINISHED,
+    "retry": ("dead",),
+}
 
 
 class BulkUnclear(InvalidRequest):
@@ -47,6 +57,15 @@ class BulkUnclear(InvalidRequest):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the change cannot be made: {reason}")
+
+
+class TenantUnnamed(InvalidRequest):
+    """A job is looked for by its idempotency key, by a key of all tenants, and nobody says of which tenant it is."""
+
+    code: ClassVar[str] = "NS_TENANT_UNNAMED"
+
+    def __init__(self) -> None:
+        super().__init__("each tenant has idempotency keys of its own; say with `tenant` whose job is looked for")
 
 
 class NoSuchIdempotencyKey(NoSuchJob):
@@ -73,8 +92,14 @@ class JobDesk:
         """Accept all of them or none. A key of one tenant submits for that one, whatever a request leaves out.
 
         Raises:
-            TenantForeign: a request names another tenant. And as `Submitter.submit_and_tell`.
+            TenantForeign: a request names another tenant. InvalidJob: its id is a word of an address, so that it could not be asked for.
+            And as `Submitter.submit_and_tell`.
         """
+        for request in requests:
+            if request.id in NOT_IDS:
+                raise InvalidJob(
+                    "the body", detail=f"`id` {request.id!r} is a word of an address here; give it another one"
+                )
         theirs = [_of_tenant(caller, request) for request in requests]
         return [_submitted(one) for one in await self._submitter.submit_and_tell(theirs)]
 
@@ -82,7 +107,7 @@ class JobDesk:
         """A job as it stands, with its place in the queue. Raises NoSuchJob."""
         job, now_ms = await self._found(caller, job_id)
         place = await self._places.of(job, now_ms=now_ms)
-        (view,) = await self._past.with_machines([view_of(job)])
+        (view,) = await self._past.with_machines_if_told([view_of(job)])
         return resource(view, place=place)
 
     async def view(self, caller: Caller, job_id: str) -> JobView:
@@ -95,10 +120,10 @@ class JobDesk:
         await self._found(caller, job_id, bodies=False)
 
     async def by_idempotency_key(self, caller: Caller, key: str, *, tenant: str | None) -> JobResource:
-        """The job that was submitted with this key. Raises NoSuchJob, TenantForeign, BulkUnclear."""
+        """The job that was submitted with this key. Raises NoSuchJob, TenantForeign, TenantUnnamed."""
         whose = caller.tenant_for(tenant)
         if whose is None:
-            raise BulkUnclear("an idempotency key is one of a tenant; say of which")
+            raise TenantUnnamed
         job_id = await job_of_key(self._cell.client, self._cell.keys, tenant=whose, key=key)
         if job_id is None:
             raise NoSuchIdempotencyKey(key)
@@ -107,28 +132,42 @@ class JobDesk:
     async def page(self, caller: Caller, wanted: JobFilter, *, limit: int, cursor: str) -> JobPage:
         """A page of jobs; see `JobLists`. Raises CursorInvalid, TenantForeign."""
         found, after = await self._lists.page(_theirs(caller, wanted), limit=limit, cursor=cursor)
-        views = await self._past.with_machines(found)
+        views = await self._past.with_machines_if_told(found)
         return JobPage(jobs=tuple(resource(view) for view in views), cursor=after)
 
     async def cancel(self, caller: Caller, job_id: str, *, because: str) -> JobResource:
         """Cancel a job wherever it is. Raises NoSuchJob, and what the queue refuses."""
-        await self.expect(caller, job_id)
-        _expect_done(await self._cell.cancel([job_id], because=_because(caller, because)), job_id)
-        return await self.get(caller, job_id)
+        job, now_ms = await self._found(caller, job_id)
+        why = _because(caller, because)
+        _expect_done(await self._cell.cancel([job_id], because=why), job_id)
+        code = JobCanceled.code
+        over = {"status": JobStatus.CANCELED, "finished_ms": now_ms, "error_code": code, "error_message": why}
+        return await self._after(caller, job, {} if job.record.status == JobStatus.CANCELED else over)
 
     async def reprioritise(self, caller: Caller, job_id: str, *, priority: int) -> JobResource:
         """Change the priority of a job that has not started. Raises NoSuchJob, and what the queue refuses."""
-        await self.expect(caller, job_id)
+        job, _ = await self._found(caller, job_id)
         _expect_done(await self._cell.reprioritise([job_id], priority=priority), job_id)
-        return await self.get(caller, job_id)
+        return await self._after(caller, job, {"priority": priority})
 
     async def retry(self, caller: Caller, job_id: str) -> JobResource:
         """Send a failed job back to work, its counters at zero. Raises NoSuchJob, and what the queue refuses."""
-        await self.expect(caller, job_id)
+        job, now_ms = await self._found(caller, job_id)
         refused = (await self._dead_letters.replay([job_id]))[job_id]
         if refused is not None:
             raise refused
-        return await self.get(caller, job_id)
+        anew = {"status": JobStatus.QUEUED, "submitted_ms": now_ms, "error_code": "", "error_message": ""}
+        return await self._after(caller, job, anew | dict.fromkeys(("attempts", "recoveries", "finished_ms"), 0))
+
+    async def _after(self, caller: Caller, job: InspectedJob, changed: dict[str, Any]) -> JobResource:
+        """The job after it was changed; where it cannot be looked at now, as it was before with what is known to have changed.
+
+        The change counts, so its answer is no error, after which the caller would make it again.
+        """
+        try:
+            return await self.get(caller, job.id)
+        except (Unavailable, NoSuchJob):
+            return resource(msgspec.structs.replace(view_of(job), **changed))
 
     async def change_many(self, caller: Caller, change: BulkChange) -> BulkOutcome:
         """Change many jobs; each by itself, so that one refusal is none of the others'.
@@ -146,7 +185,8 @@ class JobDesk:
         return BulkOutcome(jobs=tuple(outcomes), more=more)
 
     async def _changed(self, caller: Caller, change: BulkChange, ids: Sequence[str]) -> list[JobOutcome]:
-        reached = {view.id for view in await look_at(self._cell, ids) if caller.reaches(view.tenant)}
+        jobs = (await self._cell.inspect(ids)).jobs if ids else []
+        reached = {job.id for job in jobs if caller.reaches(job.record.tenant)}
         words: dict[str, str] = dict.fromkeys(ids, NoSuchJob.code)
         asked = [job_id for job_id in ids if job_id in reached]
         match change.action:
@@ -167,16 +207,8 @@ class JobDesk:
         """The jobs that are meant, and whether there are more."""
         if change.ids is not None:
             return list(dict.fromkeys(change.ids)), False
-        wanted = change.filter or JobFilter()
-        ids: dict[str, None] = {}
-        async for view in self._lists.all(_theirs(caller, wanted)):
-            fits = view.status == "failed" if change.action == "retry" else not view.status.is_final
-            if not fits:
-                continue
-            if len(ids) == change.limit:
-                return list(ids), True
-            ids[view.id] = None
-        return list(ids), False
+        wanted = _theirs(caller, change.filter or JobFilter())
+        return await self._lists.meant(wanted, _WHERE_MEANT[change.action], limit=change.limit)
 
     async def _found(
         self, caller: Caller, job_id: str, *, bodies: bool = True, results: bool = False

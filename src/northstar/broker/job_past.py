@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from northstar.broker.waiting_events import waiting_events
+from northstar.domain.errors import Unavailable
 from northstar.store.history import BEGINNING
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _PAGE: Final = 1_000
 #: Events told of one job.
 MAX_EVENTS: Final = 10_000
+#: Seconds that an answer waits for what it can do without.
+_SOON_S: Final = 1.0
 
 
 class JobPast:
@@ -72,3 +76,11 @@ class JobPast:
         # One that never started had none.
         machines = await self.machines([view.id for view in views if view.status.is_final and view.started_ms])
         return [msgspec.structs.replace(view, machine=view.machine or machines.get(view.id, "")) for view in views]
+
+    async def with_machines_if_told(self, views: Sequence[JobView]) -> list[JobView]:
+        """As `with_machines`; without them where they cannot be had soon: a history that is away keeps nobody from the jobs themselves."""
+        try:
+            async with asyncio.timeout(_SOON_S):
+                return await self.with_machines(views)
+        except (Unavailable, TimeoutError):
+            return list(views)

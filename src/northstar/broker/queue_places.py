@@ -49,10 +49,10 @@ class QueuePlaces:
         monotonic: Callable[[], float],
         view_s: float = 1.0,
         rule: PatienceRule | None = None,
-        paces: GpuPaces = NO_PACES,
+        paces: Callable[[], GpuPaces] = lambda: NO_PACES,
     ) -> None:
-        """`paces` are those of the plans that rank the machines; without them all GPUs count alike."""
-        self.paces = paces
+        """`paces` gives those of the plans that rank the machines, which learn; without them all GPUs count alike."""
+        self._paces = paces
         self._cell = cell
         self._reader = CellReader(cell.client, cell.keys)
         self._monotonic = monotonic
@@ -62,6 +62,11 @@ class QueuePlaces:
         self._runs: list[InspectedJob] = []
         self._pauses: list[Pause] = []
         self._viewed_s = -math.inf
+
+    @property
+    def paces(self) -> GpuPaces:
+        """What GPUs are known to do at present."""
+        return self._paces()
 
     async def of(self, job: InspectedJob, *, now_ms: int) -> QueuePlace | None:
         """The place of a queued job; None for one that does not wait in a lane. `now_ms` is the cell's time.

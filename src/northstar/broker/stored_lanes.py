@@ -45,18 +45,25 @@ def stored_lane(body: str, decision: str) -> LaneKey:
 class StoredLanes:
     """By one view of the machines; jobs of one lane cost one ranking.
 
-    With a `router`, which sees that view from then on, machines are ranked by what a submit ranks them by, and nobody leaves the terms of
+    With a `router`, which sees that view from then on (unless there is an `index` of it: then it has seen it already), machines are ranked by what a submit ranks them by, and nobody leaves the terms of
     today. Without, all GPUs and places count alike, and nothing was agreed with anybody.
     """
 
-    def __init__(self, snapshot: CellSnapshot, rule: PatienceRule, router: Router | None = None) -> None:
+    def __init__(
+        self,
+        snapshot: CellSnapshot,
+        rule: PatienceRule,
+        router: Router | None = None,
+        *,
+        index: FleetIndex | None = None,
+    ) -> None:
         self._snapshot = snapshot
         self._rule = rule
         self._router = router
         self._terms = NO_TERMS if router is None else router.ranking_terms()
-        self._index = FleetIndex(snapshot, paces=self._terms.paces)
+        self._index = index or FleetIndex(snapshot, paces=self._terms.paces)
         self._known: dict[str, WantedLane] = {}
-        if router is not None:
+        if router is not None and index is None:
             router.see(snapshot)
 
     def of(self, body: str, decision: str, *, tenant: str) -> WantedLane:

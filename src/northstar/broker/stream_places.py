@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MOST_STREAMS: Final = 2_000
 MOST_OF_KEY: Final = 200
+#: Connections for streams that have not shown a key yet.
+MOST_STRANGERS: Final = 200
 
 
 class StreamPlaces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -55,6 +56,8 @@ class JobResource(msgspec.Struct, frozen=True, kw_only=True):
     #: Which machine runs it, or ran it last; empty: none, or not known.
     machine: str
     error: JobFault | None
+    #: Why its service is not told: a later version wrote the job; empty: it is told.
+    unreadable: str = ""
     #: Where it stands in the queue and when it is expected to start; of one that waits, where it was asked for alone.
     place: QueuePlace | None
     urls: JobLinks
@@ -98,6 +101,21 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     service: Word | None = None
     pool: Pool | None = None
     error_code: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+
+    def may_accept(self, *, status: str, tenant: str, error_code: str) -> bool:
+        """Whether a job of which no more is known yet may be meant."""
+        pairs = ((self.status, status), (self.tenant, tenant), (self.error_code, error_code))
+        return all(wanted is None or wanted == found for wanted, found in pairs)
+
+    @property
+    def asks_for_record(self) -> bool:
+        """Whether what the queue keeps beside the body may decide already."""
+        return any(one is not None for one in (self.status, self.tenant, self.error_code))
+
+    @property
+    def asks_for_work(self) -> bool:
+        """Whether what a job was submitted with decides too."""
+        return self.service is not None or self.pool is not None
 
     def accepts(self, view: JobView) -> bool:
         """Whether a job, with its body, is meant."""
@@ -190,8 +208,9 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
 def pool_of(view: JobView) -> str:
     """The pool of its lane; once that is forgotten, the one that it was submitted to."""
     if view.lane_key:
-        hard, _ = msgspec.json.decode(view.lane_key, type=tuple[RequirementClass, msgspec.Raw])
-        return hard.pool
+        with contextlib.suppress(msgspec.MsgspecError):  # a lane of a later version
+            hard, _ = msgspec.json.decode(view.lane_key, type=tuple[RequirementClass, msgspec.Raw])
+            return hard.pool
     return view.body.pool if view.body is not None else ""
 
 
@@ -227,6 +246,7 @@ def resource(view: JobView, *, place: QueuePlace | None = None) -> JobResource:
         due_ms=view.due_ms,
         machine=view.machine,
         error=fault,
+        unreadable=view.unreadable,
         place=place,
         urls=links(view.id),
     )

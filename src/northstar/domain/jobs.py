@@ -175,6 +175,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str = ""
     error_message: str = ""
     body: JobBody | None = None
+    #: Why the body is not told though it was asked for; empty: it is.
+    unreadable: str = ""
     result: Any = None
 
 

@@ -157,19 +157,23 @@ def test_a_data_directory_is_judged() -> None:
     assert folder(owner=8).verdict == "warning"
 
 
+def files(soft: int, hard: int) -> FileLimitFacts:
+    return FileLimitFacts(soft=soft, hard=hard, needed=5_512, max_machines=3_000, max_clients=2_000)
+
+
 def test_addresses_and_limits_are_judged() -> None:
     assert judge_address(AddressFacts(host="127.0.0.1", port=0)).verdict == "ok"
     taken = AddressFacts(host="127.0.0.1", port=8443, reason="it is in use", held_by="others")
     assert judge_address(taken).cure == "ss -ltnp 'sport = :8443'"
     assert judge_address(msgspec.structs.replace(taken, held_by="northstar")).verdict == "ok"
     assert judge_address(AddressFacts(host="192.0.2.1", port=80, reason="Permission denied")).verdict == "fault"
-    enough = FileLimitFacts(soft=5_512, hard=5_512, max_machines=5_000)
+    enough = files(5_512, 5_512)
     assert judge_file_limit(enough).verdict == "ok"
-    few = judge_file_limit(FileLimitFacts(soft=1_024, hard=1_048_576, max_machines=5_000))
+    few = judge_file_limit(files(1_024, 1_048_576))
     assert (few.verdict, few.cure) == ("warning", "ulimit -n 5512")
-    fixed = judge_file_limit(FileLimitFacts(soft=1_024, hard=1_024, max_machines=5_000))
+    fixed = judge_file_limit(files(1_024, 1_024))
     assert fixed.cure == "sudo prlimit --nofile=5512:5512 --pid $$"
-    assert judge_file_limit(FileLimitFacts(soft=256, hard=256, max_machines=5)).verdict == "fault"
+    assert judge_file_limit(files(256, 256)).verdict == "fault"
     assert judge_restore("").verdict == "skipped"
     assert judge_restore("a.zip").cure == "northstar restore a.zip --yes"
 

@@ -7,7 +7,9 @@ import io
 import pytest
 import pytest_asyncio
 
+from northstar.broker.job_desk import NOT_IDS
 from northstar.domain.api_keys import Scope
+from tests.surfaces.http.route_table import ROUTES
 from tests.surfaces.http.site import SERVICE, Client, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -180,3 +182,29 @@ async def test_the_word_null_is_a_word_and_not_nothing(site: Site, client: Clien
         await client.post("/v1/jobs", {"service": SERVICE}, headers={"Idempotency-Key": "null"}) for _ in range(2)
     ]
     assert first.body["id"] == second.body["id"]
+
+
+async def test_a_key_of_all_tenants_is_asked_whose_idempotency_key_it_looks_for(site: Site, client: Client) -> None:
+    job = await client.submit(idempotency_key="order-9")
+    operator = await site.client(Scope.READ)
+    answer = await operator.get("/v1/jobs?idempotency_key=order-9")
+    assert (answer.status, answer.code) == (422, "NS_TENANT_UNNAMED")
+    assert "`tenant`" in answer.body["detail"]
+    found = await operator.get(f"/v1/jobs?idempotency_key=order-9&tenant={client.tenant}")
+    assert [one["id"] for one in found.body["jobs"]] == [job]
+
+
+@pytest.mark.parametrize("word", ["batch", "changes"])
+async def test_no_job_is_called_as_an_address_is(client: Client, word: str) -> None:
+    for path, body in (
+        ("/v1/jobs", {"service": SERVICE, "id": word}),
+        ("/v1/jobs/batch", [{"service": SERVICE, "id": word}]),
+    ):
+        answer = await client.post(path, body)
+        assert (answer.status, answer.code) == (422, "NS_INVALID_JOB")
+        assert repr(word) in answer.body["detail"]
+
+
+async def test_every_word_beside_which_an_id_stands_in_an_address_is_known() -> None:
+    under = {route.path for route in ROUTES if route.path.startswith("/v1/jobs/")}
+    assert {path.split("/")[3] for path in under if "{" not in path.split("/")[3]} == NOT_IDS

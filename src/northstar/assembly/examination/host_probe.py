@@ -14,6 +14,7 @@ import msgspec
 
 from northstar.assembly.backups.mark import read_mark
 from northstar.assembly.listening import AddressUnavailable, listening_on
+from northstar.assembly.open_files import files_of
 from northstar.config import ServeSettings, Settings
 from northstar.policy.health_checks.certificate import CertificateFacts
 from northstar.policy.health_checks.host import AddressFacts, FileLimitFacts, FolderFacts
@@ -79,7 +80,10 @@ def certificate_facts(wanted: ServeSettings) -> CertificateFacts:
 def file_limit_facts(settings: Settings) -> FileLimitFacts:
     """How many files a process that starts now may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return FileLimitFacts(soft=soft, hard=hard, max_machines=settings.serve.max_machines)
+    serve = settings.serve
+    return FileLimitFacts(
+        soft=soft, hard=hard, needed=files_of(serve), max_machines=serve.max_machines, max_clients=serve.max_clients
+    )
 
 
 def interrupted_restore(settings: Settings) -> str:

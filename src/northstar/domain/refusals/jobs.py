@@ -82,6 +82,15 @@ class JobInTransfer(QueueRefusal, Refused):
     sentence = "the job is on its way to another cell; ask again when it has arrived"
 
 
+class JobUnreadable(QueueRefusal, Refused):
+    """A later version wrote the job, and this one cannot read what is needed of it. It goes on wherever that version runs."""
+
+    code = "NS_JOB_UNREADABLE"
+    sentence = (
+        "of job {job} this version of North Star cannot read {what}, which a later one wrote; install that one here too"
+    )
+
+
 class NotInTransfer(QueueRefusal, Refused):
     """No such transfer is open."""
 

@@ -14,8 +14,6 @@ from northstar.policy.health_checks.finding import Finding, faulty, fine, skippe
 LOW_BYTES: Final = 2 * 1024**3
 #: With less free, it refuses it soon.
 TOO_LOW_BYTES: Final = 256 * 1024**2
-#: Files that a broker has open beside one for each machine: the server, the history, uploads, clients.
-FILES_BESIDE_MACHINES: Final = 512
 #: What anything of ours needs.
 LEAST_FILES: Final = 1_024
 
@@ -44,11 +42,13 @@ class AddressFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileLimitFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Files that a process of this user may open, at present and at most; and machines that a broker takes."""
+    """Files that a process of this user may open, at present and at most; and those that a broker may need, with so many machines and clients."""
 
     soft: int
     hard: int
+    needed: int
     max_machines: int
+    max_clients: int
 
 
 def judge_folder(facts: FolderFacts) -> Finding:
@@ -111,12 +111,15 @@ def judge_address(facts: AddressFacts) -> Finding:
 
 
 def judge_file_limit(facts: FileLimitFacts) -> Finding:
-    """Check `open_files`: a broker can hold a connection to each of its machines."""
-    check, needed = "open_files", facts.max_machines + FILES_BESIDE_MACHINES
+    """Check `open_files`: a broker can hold a connection to each of its machines and clients."""
+    check, needed = "open_files", facts.needed
     known = {"soft": facts.soft, "hard": facts.hard, "needed": needed}
     if facts.soft >= needed:
         return fine(check, f"{facts.soft:,} files may be open", **known)
-    words = f"{facts.soft:,} files may be open at a time, and a broker with {facts.max_machines:,} machines (serve.max_machines) needs {needed:,}"
+    words = (
+        f"{facts.soft:,} files may be open at a time, and a broker with {facts.max_machines:,} machines (serve.max_machines) and "
+        f"{facts.max_clients:,} clients (serve.max_clients) needs {needed:,}"
+    )
     command = f"ulimit -n {needed}" if facts.hard >= needed else f"sudo prlimit --nofile={needed}:{needed} --pid $$"
     found = faulty if facts.soft < LEAST_FILES else warned
     return found(check, words, cure=command, **known)

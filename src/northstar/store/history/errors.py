@@ -1,7 +1,7 @@
 """What can be wrong with the history database; one class for each thing a person can do about it.
 
     Unavailable
-    ├── HistoryGone, HistoryLocked                    wait, or look at the database
+    ├── HistoryGone, HistoryBusy, HistoryLocked       wait, or look at the database
     ├── HistoryDiskFull                               make room
     ├── HistoryRefused, HistoryDamaged                look at the database; trying again does not help
     ├── HistoryTooNew, HistoryDriverMissing           install what is named
@@ -29,6 +29,19 @@ class HistoryGone(Unavailable):
         super().__init__(f"the history at {place} does not answer: {reason}. Events wait in the cell until it does")
         self.place = place
         self.reason = reason
+
+
+class HistoryBusy(Unavailable):
+    """As many of this process read the history as may, and none of them ended soon enough. Events are written down all the same."""
+
+    code = "NS_HISTORY_BUSY"
+
+    def __init__(self, *, place: str, readers: int, waited_s: float) -> None:
+        super().__init__(
+            f"{readers} others read the history at {place}, and none of them ended within {waited_s:g} s; "
+            "come back, or ask for less at a time"
+        )
+        self.place = place
 
 
 class HistoryLocked(Unavailable):

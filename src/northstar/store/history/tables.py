@@ -113,6 +113,7 @@ attempts = Table(
     _number("sequence"),
 )
 Index("attempts_by_order", attempts.c.cell, attempts.c.epoch, attempts.c.sequence)
+Index("attempts_by_tenant", attempts.c.cell, attempts.c.tenant, attempts.c.epoch, attempts.c.sequence)
 Index("attempts_by_end", attempts.c.cell, attempts.c.ended_ms)
 Index("attempts_by_machine", attempts.c.cell, attempts.c.machine, attempts.c.started_ms)
 

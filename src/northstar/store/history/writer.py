@@ -148,7 +148,7 @@ class HistoryWriter:
     # Where it stands --------------------------------------------------------------------------------------------------
 
     async def _resume(self) -> EventId:
-        offset = await self._database.read(partial(read_offset, cell=self._cell.name))
+        offset = await self._database.read_to_write(partial(read_offset, cell=self._cell.name))
         if offset != BEGINNING:
             await self._check(offset)
             # Whoever wrote this may have died before the cell was told.
@@ -165,7 +165,7 @@ class HistoryWriter:
         for before in (BEGINNING, EventId(offset.epoch, offset.sequence - 1)):
             head = await read_events(self._cell.client, self._cell.keys, after=before, count=1)
             if head and head[0].id <= offset:
-                same = await self._database.read(partial(has_event, cell=self._cell.name, event=head[0]))
+                same = await self._database.read_to_write(partial(has_event, cell=self._cell.name, event=head[0]))
                 if same is False:
                     raise self._mismatch(offset, f"the cell has another event {head[0].id} ({head[0].kind})")
 
@@ -220,10 +220,10 @@ class HistoryWriter:
         gone = sorted({run.machine for run in runs if run.machine} - facts.keys())
         waited = sorted({run.job_id for run in runs if run.ready_ms is None})
         if gone:
-            facts |= await self._database.read(partial(known_machines, cell=self._cell.name, names=gone))
+            facts |= await self._database.read_to_write(partial(known_machines, cell=self._cell.name, names=gone))
         ready: dict[str, int] = {}
         if waited:
-            ready = await self._database.read(partial(ready_before, cell=self._cell.name, job_ids=waited))
+            ready = await self._database.read_to_write(partial(ready_before, cell=self._cell.name, job_ids=waited))
         return [
             attempt_of(
                 run if run.ready_ms is not None else EndedRun(run.event, ready.get(run.job_id)),

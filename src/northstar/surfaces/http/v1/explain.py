@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Request, get
 from litestar.params import FromPath
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from northstar.broker.explain_desk import ExplainDesk
 
 _Asked = Request[Any, Any, Any]
+_OF_JOBS: Final = ("NS_JOB_UNREADABLE",)
 
 
 def explain_routes(desk: ExplainDesk) -> list[HTTPRouteHandler]:
     """Explanations: the same facts and lines as `northstar explain --json`."""
 
-    @get(f"{JOBS}/{{job:str}}/decision", opt={"scope": Scope.READ})
+    @get(f"{JOBS}/{{job:str}}/decision", opt={"scope": Scope.READ, "codes": _OF_JOBS})
     async def job_decision(request: _Asked, job: FromPath[str]) -> ExplainedJob:
         """Why a job is where it is: estimate, row of the matrix, rejected pools and machines, patience, steps, and what would help.
 
@@ -31,7 +32,7 @@ def explain_routes(desk: ExplainDesk) -> list[HTTPRouteHandler]:
         """
         return await desk.job(caller_of(request), job)
 
-    @get("/v1/explain/job/{name:str}", opt={"scope": Scope.READ})
+    @get("/v1/explain/job/{name:str}", opt={"scope": Scope.READ, "codes": _OF_JOBS})
     async def explain_job(request: _Asked, name: FromPath[str]) -> ExplainedJob:
         """The same as the decision of the job, by the words of `northstar explain`.
 

@@ -12,6 +12,7 @@ from litestar.params import FromPath, HeaderParameter, QueryParameter, RawBody
 from northstar.broker.job_lists import MAX_PAGE
 from northstar.broker.requests import MAX_SUBMISSION_BYTES, BatchTooLarge, InvalidJob, read_requests
 from northstar.domain.api_keys import Scope
+from northstar.domain.errors import NorthstarError
 from northstar.domain.job_resources import (
     BulkChange,
     BulkOutcome,
@@ -27,12 +28,16 @@ from northstar.domain.jobs import JobRequest
 from northstar.surfaces.http.v1.access import caller_of
 from northstar.surfaces.http.v1.bodies import MAX_BODY_BYTES, read_body, read_query
 from northstar.surfaces.http.v1.preferences import applied, preferred_wait_s
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from northstar.broker.job_desk import JobDesk
     from northstar.broker.job_waits import JobWaits
+    from northstar.domain.api_keys import Caller
+
+log = logger(__name__)
 
 JOBS: Final = "/v1/jobs"
 _KEY_HEADER: Final = "Idempotency-Key"
@@ -51,8 +56,15 @@ _SUBMITTING: Final = (
     "NS_TOO_MANY_LANES",
     "NS_UNKNOWN_WORD",
 )
-_LISTING: Final = ("NS_BULK_UNCLEAR", "NS_CURSOR_INVALID", "NS_NO_SUCH_JOB")
-_CHANGING: Final = ("NS_JOB_CANCELED", "NS_JOB_FINISHED", "NS_JOB_IN_TRANSFER", "NS_JOB_STARTED", "NS_NOT_DEAD")
+_LISTING: Final = ("NS_CURSOR_INVALID", "NS_NO_SUCH_JOB", "NS_TENANT_UNNAMED")
+_CHANGING: Final = (
+    "NS_JOB_CANCELED",
+    "NS_JOB_FINISHED",
+    "NS_JOB_IN_TRANSFER",
+    "NS_JOB_STARTED",
+    "NS_JOB_UNREADABLE",
+    "NS_NOT_DEAD",
+)
 _Asked = Request[Any, Any, Any]
 _IdempotencyKey = Annotated[str | None, HeaderParameter(name=_KEY_HEADER, max_length=256)]
 _Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
@@ -74,7 +86,7 @@ def submit_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
     ) -> Response[SubmittedJob | JobResource]:
         """Submit one job. With an `Idempotency-Key`, or an id, the call may be repeated: it is answered with the same job.
 
-        With `Prefer: wait=N` it is answered with 200 and the job as it ended, if it ends within N seconds (0 to 60).
+        With `Prefer: wait=N` it is answered with 200 and the job as it ended, if it ends within N seconds (0 to 60) and its end can be told.
         """
         (wanted,) = _one(read_requests(body))
         if idempotency_key is not None:
@@ -84,8 +96,8 @@ def submit_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
         if taken.replayed:
             headers["Idempotency-Replayed"] = "true"
         seconds = preferred_wait_s(request)
-        if seconds and await waits.until_over(taken.id, within_s=seconds):
-            job = await desk.get(caller_of(request), taken.id)
+        job = await _ended(desk, waits, caller_of(request), taken.id, within_s=seconds)
+        if job is not None:
             return Response(job, status_code=200, headers=headers | applied(seconds))
         return Response(taken, status_code=202, headers=headers)
 
@@ -132,7 +144,7 @@ def look_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
             )
         return await desk.page(caller, wanted, limit=limit, cursor=cursor)
 
-    @get(f"{JOBS}/{{job:str}}", opt={"scope": Scope.READ})
+    @get(f"{JOBS}/{{job:str}}", opt={"scope": Scope.READ, "codes": ("NS_JOB_UNREADABLE",)})
     async def get_job(request: _Asked, job: FromPath[str]) -> Response[JobResource]:
         """One job as it stands, with its place in the queue while it waits; with `Prefer: wait=N` once it is over, or after N seconds (0 to 60)."""
         found = await desk.get(caller_of(request), job)
@@ -180,7 +192,11 @@ def change_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
         opt={"scope": Scope.SUBMIT, "body": BulkChange, "codes": ("NS_BULK_UNCLEAR",)},
     )
     async def change_jobs(request: _Asked, body: RawBody) -> BulkOutcome:
-        """Cancel, retry or reprioritise many jobs: those that are named, or those that a filter means."""
+        """Cancel, retry or reprioritise many jobs: those that are named, or those that a filter means.
+
+        A filter for `cancel` and `reprioritise` means unfinished jobs alone, one for `retry` those that failed for good. At most 100,000 of
+        them are looked at; `more` says that there may be others.
+        """
         return await desk.change_many(caller_of(request), read_body(body, BulkChange))
 
     return [cancel_job, retry_job, change_job, change_jobs]
@@ -189,6 +205,16 @@ def change_routes(desk: JobDesk) -> list[HTTPRouteHandler]:
 def job_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
     """All routes of jobs themselves."""
     return [*submit_routes(desk, waits), *look_routes(desk, waits), *change_routes(desk)]
+
+
+async def _ended(desk: JobDesk, waits: JobWaits, caller: Caller, job_id: str, *, within_s: int) -> JobResource | None:
+    """The job, if it ends in time. The job was taken, so whatever keeps its end from being told is no error of the submission."""
+    try:
+        if within_s and await waits.until_over(job_id, within_s=within_s):
+            return await desk.get(caller, job_id)
+    except NorthstarError as exc:
+        log.info("end_not_told", job=job_id, code=exc.code, error=str(exc))
+    return None
 
 
 def _one(requests: list[JobRequest]) -> list[JobRequest]:

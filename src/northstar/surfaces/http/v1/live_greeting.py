@@ -10,6 +10,7 @@ import msgspec
 
 from northstar.broker.admission import TokenForeign
 from northstar.broker.gateway.socket import FrameInvalid
+from northstar.broker.stream_places import MOST_STRANGERS
 from northstar.domain.api_keys import KeyMissing, KeyUnreadable, Scope
 from northstar.domain.errors import Unavailable
 from northstar.domain.tokens import TokenMalformed
@@ -40,7 +41,7 @@ _MOST_LETTERS: Final = 16_384
 class Strangers:
     """Connections that have not said yet who they are: a bounded number."""
 
-    def __init__(self, *, most: int = 200) -> None:
+    def __init__(self, *, most: int = MOST_STRANGERS) -> None:
         self._most = most
         self._here = 0
 
