@@ -15,7 +15,7 @@ from northstar.broker.event_feed import EventFeed, Happened, Listening
 from northstar.broker.event_log import EventLog
 from northstar.broker.event_streams import EventStreams, Missing
 from northstar.broker.event_tenants import EventTenants
-from northstar.broker.job_events import _since
+from northstar.broker.job_lives import last_life
 from northstar.domain.api_keys import Caller, Scope
 from northstar.domain.events import Event, EventId
 from northstar.domain.told_events import EventFilter, ToldEvent
@@ -242,9 +242,16 @@ class _TwoLives(EventPages):
 
 async def test_an_id_that_is_given_again_takes_nothing_of_its_first_tenant_along(rig: Rig) -> None:
     def event(sequence: int, kind: str = "job.canceled") -> Event:
-        return Event(id=EventId(1, sequence), kind=kind, subject="a", number=2, at_ms=0, data={"tenant": "second"})
+        return Event(
+            id=EventId(1, sequence),
+            kind=kind,
+            subject="a",
+            number=1 if kind == "job.submitted" else 2,
+            at_ms=0,
+            data={"tenant": "second"},
+        )
 
     tenants = EventTenants(rig.cell, _TwoLives())
     assert await tenants.of_past([event(5), event(15), event(25)]) == ["", "first", "second"]
     lives = [event(10, "job.submitted"), event(15), event(20, "job.submitted"), event(25)]
-    assert [one.id.sequence for one in _since(lives, "job.submitted")] == [20, 25]
+    assert [one.id.sequence for one in last_life(lives)] == [20, 25]

@@ -22,6 +22,7 @@ from northstar.broker.live_fleet import LiveFleets
 from northstar.broker.measures import Measures
 from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.broker.queue_places import QueuePlaces
+from northstar.broker.sealed_cursors import SealedCursors
 from northstar.broker.submission import Submitter
 from northstar.broker.webhooks.desk import WebhookDesk
 from northstar.store.assets import AssetStore
@@ -78,6 +79,7 @@ def api_parts(
         places=places,
         past=past,
         dead_letters=DeadLetters(cell, new_nonce=new_id, router=router, view=submitter.view),
+        cursors=SealedCursors(cell, random_bytes=secrets.token_bytes),
     )
 
     def pools_in_force() -> Collection[str]:

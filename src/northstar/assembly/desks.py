@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 from northstar.assembly.front import admission_to
@@ -19,6 +20,7 @@ from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.broker.model_desk import ModelDesk
 from northstar.broker.order_past import OrderPast
 from northstar.broker.record_desk import RecordDesk
+from northstar.broker.sealed_cursors import SealedCursors
 from northstar.store.cell import Cell
 from northstar.store.history import AttemptReader, CostReader, HistoryDatabase, HistoryReader
 from northstar.store.history.kind_reader import KindReader
@@ -49,5 +51,6 @@ def desks_of(
             costs=CostReader(history, cell=cell.name),
             dead_letters=DeadLetters(cell, new_nonce=new_id),
             audit=Audit(cell, KindReader(history, cell=cell.name)),
+            cursors=SealedCursors(cell, random_bytes=secrets.token_bytes),
         ),
     )

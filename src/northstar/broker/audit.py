@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from northstar.broker.job_lists import CursorInvalid
+from northstar.broker.waiting_events import Waiting
 from northstar.domain.audit import AUDITED, AuditEntry, AuditPage, act_of
 from northstar.domain.events import EventId
 from northstar.store.events import read_events
@@ -35,7 +36,8 @@ class Audit:
         """Acts, the latest first. Raises CursorInvalid, Unavailable."""
         before = _read_cursor(cursor) if cursor else None
         # First what waits: it may be in the history, and nowhere else, a moment later.
-        found = _acts(await self._waiting(before))
+        waiting = await self._waiting(before)
+        found = _acts(waiting.events)
         ended = False
         for _ in range(_MOST_LOOKS):
             if ended or len(found) >= limit:
@@ -47,18 +49,19 @@ class Audit:
         after = "" if before is None else str(before)
         if len(ids) > limit or (len(ids) == limit and not ended):
             after = str(ids[limit - 1])  # what is left out begins the next page
-        return AuditPage(acts=tuple(found[place] for place in ids[:limit]), cursor=after)
+        acts = tuple(found[place] for place in ids[:limit])
+        return AuditPage(acts=acts, cursor=after, incomplete=not waiting.is_whole)
 
-    async def _waiting(self, before: EventId | None) -> list[Event]:
+    async def _waiting(self, before: EventId | None) -> Waiting:
         found: list[Event] = []
         after = BEGINNING
         for _ in range(0, _MOST_WAITING, _PAGE):
             page = await read_events(self._cell.client, self._cell.keys, after=after, count=_PAGE)
             found += [event for event in page if event.kind in AUDITED and (before is None or event.id < before)]
-            if len(page) < _PAGE:
-                break
+            if len(page) < _PAGE or (before is not None and page[-1].id >= before):
+                return Waiting(found, is_whole=True)
             after = page[-1].id
-        return found
+        return Waiting(found, is_whole=False)
 
 
 def _acts(events: Iterable[Event]) -> dict[EventId, AuditEntry]:

@@ -17,6 +17,7 @@ from northstar.broker.event_errors import FeedEnded, ReaderTooSlow
 from northstar.broker.event_log import BEGINNING, PAGE
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.events import Event, EventId
+from northstar.domain.told_events import is_of_job
 from northstar.store.history.continuity import Gap
 from northstar.telemetry import logger
 
@@ -234,7 +235,7 @@ class EventFeed:
         self._kept.append(item)
         for one in self._listeners:
             one.hear(item)
-        if isinstance(item, Happened):
+        if isinstance(item, Happened) and is_of_job(item.event):  # a machine may have the name of a job
             for one in self._of_jobs.get(item.event.subject, ()):
                 one.hear(item)
         if everybody:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from northstar.broker.explaining import NothingKnown
 from northstar.domain.explained import ExplainedJob, ExplainedMachine, ExplainedModel, explained
-from northstar.domain.refusals import NoSuchJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +26,7 @@ class ExplainDesk:
 
     async def job(self, caller: Caller, job_id: str) -> ExplainedJob:
         """Why a job is where it is; also one that only the history knows. Raises NoSuchJob: it is none, or none of this key's business; Unavailable."""
-        told = await self._explainer().job(job_id)
-        if not caller.reaches(told.tenant):
-            raise NoSuchJob({"job": job_id})
-        return explained(told)
+        return explained(await self._explainer().job_for(caller, job_id))
 
     async def machine(self, caller: Caller, name: str) -> ExplainedMachine:
         """What a machine does, or why it does nothing or is not here. Raises KeyOfOneTenant, NoSuchMachine, Unavailable."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from northstar.broker.decisions import read_decision
+from northstar.broker.job_lives import Life, read_life
 from northstar.broker.job_views import view_of
 from northstar.broker.missing_machines import MissingMachines, MissingMachinesReader
 from northstar.broker.stored_lanes import stored_pool
 from northstar.domain.explanations import MOST_STEPS, JobExplanation
-from northstar.domain.job_story import Step, steps_of
+from northstar.domain.job_story import steps_of
 from northstar.domain.jobs import JobStatus
 from northstar.domain.refusals import NoSuchJob
 from northstar.policy.routing.coming import on_their_way
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from northstar.broker.job_past import JobPast
     from northstar.broker.queue_places import QueuePlaces
-    from northstar.domain.events import Event
     from northstar.domain.explanations import KnownModel
     from northstar.domain.jobs import JobBody, JobView
     from northstar.domain.models import ModelNeed
@@ -47,23 +47,12 @@ KnownOf: TypeAlias = "Callable[[str], Awaitable[KnownModel | None]]"
 _WAITING: Final = frozenset({JobStatus.QUEUED, JobStatus.DELAYED})
 
 
-async def job_events(past: JobPast, job_id: str) -> list[Event]:
-    """What happened to a job, and not to a machine that has the same name, nor to a job of this id that is forgotten. Raises Unavailable."""
-    return _of_the_last([event for event in await past.events(job_id) if event.kind.startswith("job.")])
+#: Why the steps may not be all.
+_BEHIND: Final = "what happened last is not told: more events wait for the history than are looked through"
 
 
-def _of_the_last(events: list[Event]) -> list[Event]:
-    """The events of the last job that had the id: it may have been another tenant's before. Each job's are numbered anew."""
-    begin = 0
-    for at, event in enumerate(events):
-        if event.kind == "job.submitted" or (at and event.number <= events[at - 1].number):
-            begin = at
-    return events[begin:]
-
-
-def _tenant_in(events: list[Event]) -> str:
-    """Whose job it was that its events tell of; empty where its beginning is not kept."""
-    return next((str(event.data.get("tenant") or "") for event in events if event.kind == "job.submitted"), "")
+def _everybody(_: str) -> bool:
+    return True
 
 
 class JobExplainer:
@@ -89,31 +78,34 @@ class JobExplainer:
         self._rule = rule
         self._known_of = known_of
 
-    async def explain(self, job_id: str) -> JobExplanation:
+    async def explain(self, job_id: str, *, reaches: Callable[[str], bool] = _everybody) -> JobExplanation:
         """Everything that is known of why the job is where it is.
 
         Raises:
-            NoSuchJob: neither the queue nor the history knows it. Unavailable: cell or history do not answer.
+            NoSuchJob: neither the queue nor the history knows it, or it is of a tenant that is not reached, which is found out first.
+            Unavailable: cell or history do not answer.
         """
-        reply = await self._cell.inspect([job_id], bodies=True, decisions=True)
-        max_attempts = reply.jobs[0].record.max_attempts if reply.jobs else 0
-        events = await job_events(self._past, job_id)
-        steps = steps_of(events, max_attempts=max_attempts)
-        if reply.jobs:
-            told = await self._queued(reply.jobs[0], now_ms=reply.now_ms)
-        elif steps:
-            told = JobExplanation(id=job_id, status=None, now_ms=reply.now_ms, tenant=_tenant_in(events))
-        else:
+        life = await read_life(self._cell, self._past, job_id)
+        if (life.job is None and not life.events) or not reaches(life.tenant):
             raise NoSuchJob({"job": job_id})
-        return self._with_past(told, steps)
+        reply = await self._cell.inspect([job_id], bodies=True, decisions=True)
+        if reply.jobs:
+            if reply.jobs[0].record.tenant != life.tenant:  # the id was given anew this very moment
+                raise NoSuchJob({"job": job_id})
+            told = await self._queued(reply.jobs[0], now_ms=reply.now_ms)
+        else:
+            told = JobExplanation(id=job_id, status=None, now_ms=reply.now_ms, tenant=life.tenant)
+        return self._with_past(told, life)
 
-    def _with_past(self, told: JobExplanation, steps: list[Step]) -> JobExplanation:
+    def _with_past(self, told: JobExplanation, life: Life) -> JobExplanation:
+        steps = steps_of(life.events, max_attempts=life.max_attempts)
         fault = self._past.fault
+        why = str(fault) if fault is not None else "" if life.is_whole else _BEHIND
         return msgspec.structs.replace(
             told,
             steps=tuple(steps[-MOST_STEPS:]),
             earlier_steps=len(steps[:-MOST_STEPS]),
-            steps_fault="" if fault is None else str(fault),
+            steps_fault=why,
         )
 
     async def _queued(self, job: InspectedJob, *, now_ms: int) -> JobExplanation:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 import msgspec
 
-from northstar.broker.explained_jobs import JobExplainer, job_events
+from northstar.broker.explained_jobs import JobExplainer
 from northstar.broker.job_views import body_of
 from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.domain.errors import Refused
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from northstar.broker.explained_jobs import KnownOf
     from northstar.broker.job_past import JobPast
     from northstar.broker.queue_places import QueuePlaces
+    from northstar.domain.api_keys import Caller
     from northstar.domain.pools import Pools
     from northstar.policy.routing.coming import ComingMachine
     from northstar.policy.routing.explain_idle import LaneWait
@@ -99,7 +100,7 @@ class Explainer:
     async def kinds_of(self, name: str) -> list[Kind]:
         """What is called so here. A model is one that a machine holds, a job asks for, or the catalogue knows. Raises Unavailable."""
         kinds: list[Kind] = []
-        if _is(name, JobId) and (await self._is_in_queue(name) or await job_events(self._past, name)):
+        if _is(name, JobId) and (await self._is_job(name)):
             kinds.append("job")
         if _is(name, MachineId) and await self._is_machine(name):
             kinds.append("machine")
@@ -110,6 +111,10 @@ class Explainer:
     async def job(self, job_id: str) -> JobExplanation:
         """Why a job is where it is. Raises NoSuchJob, or Unavailable."""
         return await self._jobs.explain(job_id)
+
+    async def job_for(self, caller: Caller, job_id: str) -> JobExplanation:
+        """The same for a key; a job that is none of its business is not looked at further. Raises NoSuchJob, or Unavailable."""
+        return await self._jobs.explain(job_id, reaches=caller.reaches)
 
     async def machine(self, name: str) -> MachineExplanation:
         """What a machine does, or why it does nothing, or is not here.
@@ -235,7 +240,7 @@ class Explainer:
         """Whether the text is the name of a model that a machine holds, a job asks for, or the catalogue knows. Raises Unavailable."""
         return _is(name, ModelName) and await self._is_model(name)
 
-    async def _is_in_queue(self, job_id: str) -> bool:
+    async def _is_job(self, job_id: str) -> bool:
         return bool((await self._cell.inspect([job_id])).jobs)
 
     async def _is_machine(self, name: str) -> bool:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from northstar.broker.dead_letters import DeadLetters
     from northstar.broker.job_past import JobPast
     from northstar.broker.queue_places import QueuePlaces
+    from northstar.broker.sealed_cursors import SealedCursors
     from northstar.broker.submission import Accepted, Submitter
     from northstar.domain.api_keys import Caller
     from northstar.domain.jobs import JobRequest, JobView
@@ -48,6 +49,7 @@ _WHERE_MEANT: Final[dict[str, tuple[JobIndex, ...]]] = {
     "reprioritise": _UNFINISHED,
     "retry": ("dead",),
 }
+_LIST: Final = "jobs"
 
 
 class BulkUnclear(InvalidRequest):
@@ -79,13 +81,21 @@ class JobDesk:
     """The jobs of one cell as keys reach them."""
 
     def __init__(
-        self, cell: Cell, *, submitter: Submitter, places: QueuePlaces, past: JobPast, dead_letters: DeadLetters
+        self,
+        cell: Cell,
+        *,
+        submitter: Submitter,
+        places: QueuePlaces,
+        past: JobPast,
+        dead_letters: DeadLetters,
+        cursors: SealedCursors,
     ) -> None:
         self._cell = cell
         self._submitter = submitter
         self._places = places
         self._past = past
         self._dead_letters = dead_letters
+        self._cursors = cursors
         self._lists = JobLists(cell)
 
     async def submit(self, caller: Caller, requests: Sequence[JobRequest]) -> list[SubmittedJob]:
@@ -131,9 +141,10 @@ class JobDesk:
 
     async def page(self, caller: Caller, wanted: JobFilter, *, limit: int, cursor: str) -> JobPage:
         """A page of jobs; see `JobLists`. Raises CursorInvalid, TenantForeign."""
-        found, after = await self._lists.page(_theirs(caller, wanted), limit=limit, cursor=cursor)
+        opened = await self._cursors.opened(cursor, of=_LIST)
+        found, after = await self._lists.page(_theirs(caller, wanted), limit=limit, cursor=opened)
         views = await self._past.with_machines_if_told(found)
-        return JobPage(jobs=tuple(resource(view) for view in views), cursor=after)
+        return JobPage(jobs=tuple(resource(view) for view in views), cursor=await self._cursors.sealed(after, of=_LIST))
 
     async def cancel(self, caller: Caller, job_id: str, *, because: str) -> JobResource:
         """Cancel a job wherever it is. Raises NoSuchJob, and what the queue refuses."""

@@ -10,11 +10,14 @@ import msgspec
 
 from northstar.broker.event_feed import Happened
 from northstar.broker.event_streams import Missing, Quiet, missing
+from northstar.broker.job_lives import BEGINNINGS, Life, read_life
+from northstar.domain.events import EventId
 from northstar.domain.job_story import Step, steps_of
+from northstar.domain.jobs import JobStatus
 from northstar.domain.progress import Progress, ProgressOrder, from_wire
 from northstar.domain.refusals import NoSuchJob
 from northstar.domain.runs import run_number
-from northstar.domain.told_events import FINAL_KINDS, ToldEvent, told
+from northstar.domain.told_events import FINAL_KINDS, ToldEvent, may_see, told
 from northstar.store.history.continuity import BEGINNING, Gap
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from northstar.broker.event_feed import EventFeed, Listening
     from northstar.broker.job_past import JobPast
     from northstar.domain.api_keys import Caller
-    from northstar.domain.events import Event, EventId
+    from northstar.domain.events import Event
     from northstar.store.cell import Cell
     from northstar.store.progress_channels import Heard, ProgressChannels
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 _LAST_NEWS_S: Final = 0.05
 #: News of a run whose start has not been told yet; beyond that the oldest go.
 _MOST_EARLY: Final = 100
+#: Looks at a job that is over until its last event is found.
+_LOOKS: Final = 2
 
 
 class JobStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +58,8 @@ class JobStory(msgspec.Struct, frozen=True, kw_only=True):
     #: Where the next page begins: the id of the last event here, also when nothing has happened after it yet.
     cursor: str
     more: bool
+    #: What happened last may not be told: the history is behind, and more events wait for it than are looked through.
+    incomplete: bool
 
 
 class News(msgspec.Struct, frozen=True):
@@ -72,24 +79,24 @@ class JobEvents:
 
     async def story(self, caller: Caller, job_id: str, *, after: EventId, limit: int) -> JobStory:
         """Steps after a position, at most `limit`. Raises NoSuchJob, Unavailable."""
-        events, max_attempts, _ = await self._of(caller, job_id)
+        life = await self.life(caller, job_id)
         steps = [
             _step(event, step)
-            for event, step in zip(events, steps_of(events, max_attempts=max_attempts), strict=True)
-            if event.id > after
+            for event, step in zip(life.events, steps_of(life.events, max_attempts=life.max_attempts), strict=True)
+            if event.id > after and may_see(caller, event, life.tenant)
         ]
         some = tuple(steps[:limit])
         cursor = some[-1].id if some else "" if after == BEGINNING else str(after)
-        return JobStory(job=job_id, events=some, cursor=cursor, more=len(steps) > limit)
+        return JobStory(job=job_id, events=some, cursor=cursor, more=len(steps) > limit, incomplete=not life.is_whole)
 
     async def expect(self, caller: Caller, job_id: str) -> None:
         """Raises NoSuchJob: it is none, or none of this key's business. Raises Unavailable."""
-        await self._of(caller, job_id)
+        await self.life(caller, job_id)
 
     async def is_told(self, caller: Caller, job_id: str, *, after: EventId) -> bool:
         """Whether the job is over, and all that happened to it was so up to this position. Raises NoSuchJob, Unavailable."""
-        events, _, _ = await self._of(caller, job_id)
-        return bool(events) and events[-1].kind in FINAL_KINDS and events[-1].id <= after
+        last = _last(await self.life(caller, job_id))
+        return last is not None and last.kind in FINAL_KINDS and last.id <= after
 
     async def follow(
         self, caller: Caller, job_id: str, *, after: EventId, every_s: float
@@ -101,57 +108,68 @@ class JobEvents:
         async with self._feed.listening(lambda _: True, job=job_id) as listening:
             with self._progress.listening(job_id, listening.nudge) as heard:
                 # First listened, then read: what happens in between comes twice, and is told once.
-                events, _, tenant = await self._of(caller, job_id)
-                telling = _Telling(heard, tenant, after=after)
-                for event in events:
-                    for told_now in telling.tell(event):
-                        yield told_now
-                if events and events[-1].kind in FINAL_KINDS:
+                life = await self.life(caller, job_id)
+                telling = _Telling(heard, caller, life.tenant, after=after)
+                told_so_far, is_over = await self._so_far(caller, job_id, life, telling)
+                for one in told_so_far:
+                    yield one
+                if is_over:
                     return
-                async for item in self._live(listening, telling, every_s=every_s):
+                async for item in self._live(caller, job_id, listening, telling, every_s=every_s):
                     yield item
 
+    async def _so_far(
+        self, caller: Caller, job_id: str, life: Life, telling: _Telling
+    ) -> tuple[list[ToldEvent | News | Missing | Quiet], bool]:
+        """What is known and not told yet, and whether that is all there will be."""
+        found: list[ToldEvent | News | Missing | Quiet] = []
+        for look in range(_LOOKS):
+            for event in life.events:
+                found += telling.tell(event)
+            last = _last(life)
+            if last is not None and last.kind in FINAL_KINDS:
+                return found, True
+            if life.job is not None and not JobStatus(life.job.record.status).is_final:
+                return found, False
+            if not life.is_whole:
+                break
+            if look < _LOOKS - 1:  # it ended between the looks at its events and at its record
+                life = await self.life(caller, job_id)
+        # It is over, and its end is told nowhere: nothing will ever come.
+        return [*found, telling.untold(life, before=self._feed.position)], True
+
     async def _live(
-        self, listening: Listening, telling: _Telling, *, every_s: float
+        self, caller: Caller, job_id: str, listening: Listening, telling: _Telling, *, every_s: float
     ) -> AsyncIterator[ToldEvent | News | Missing | Quiet]:
         while True:
             happened = await listening.next(within_s=every_s)
-            is_over = isinstance(happened, Happened) and telling.is_last(happened.event)
-            if is_over:
-                await asyncio.sleep(_LAST_NEWS_S)
-            news = telling.news()
-            for one in news:
-                yield one
-            match happened:
-                case Happened(event, _):
-                    for told_now in telling.tell(event):
-                        yield told_now
-                case Gap() as gap:
-                    yield missing(gap)
-                case None if not news:
-                    yield Quiet("")
+            if isinstance(happened, Gap):
+                yield missing(happened)
+                # Its end may be among what is missing.
+                items, is_over = await self._so_far(caller, job_id, await self.life(caller, job_id), telling)
+            elif happened is not None and telling.is_of_another(happened):
+                return
+            else:
+                items, is_over = await _next(happened, telling)
+            for item in items:
+                yield item
             if is_over:
                 return
 
-    async def _of(self, caller: Caller, job_id: str) -> tuple[Sequence[Event], int, str]:
-        """The events of its latest life, how often it may fail (0: the queue has forgotten it), and its tenant. Raises NoSuchJob."""
-        # An earlier job of the same id may have been another tenant's.
-        events = _since(await self._past.events(job_id), "job.submitted")
-        jobs = (await self._cell.inspect([job_id])).jobs
-        begun = events[0].data.get("tenant") if events else None
-        tenant = jobs[0].record.tenant if jobs else str(begun or "")
-        if not (jobs or begun) or not caller.reaches(tenant):
+    async def life(self, caller: Caller, job_id: str) -> Life:
+        """What is known of a job. Raises NoSuchJob: it is none, or none of this key's business; Unavailable."""
+        life = await read_life(self._cell, self._past, job_id)
+        if (life.job is None and not life.events) or not caller.reaches(life.tenant):
             raise NoSuchJob({"job": job_id})
-        if begun not in {None, tenant}:  # it came from another cell, and an earlier one of its id had begun here
-            events = _since(events, "job.arrived")
-        return events, jobs[0].record.max_attempts if jobs else 0, tenant
+        return life
 
 
 class _Telling:
     """Puts events and progress in order: an event once, and news of a run after its start and before its end."""
 
-    def __init__(self, heard: Heard, tenant: str, *, after: EventId) -> None:
+    def __init__(self, heard: Heard, caller: Caller, tenant: str, *, after: EventId) -> None:
         self._heard = heard
+        self._caller = caller
         self._tenant = tenant
         self._after = after
         self._number = 0
@@ -165,6 +183,23 @@ class _Telling:
         """Whether nothing comes after it."""
         return event.kind in FINAL_KINDS and (self._last is None or event.id > self._last)
 
+    def is_of_another(self, happened: Happened) -> bool:
+        """Whether it happened to a later job that was given the same id; nothing more comes of this one then."""
+        event = happened.event
+        is_later = self._last is not None and event.id > self._last
+        return (event.kind in BEGINNINGS and is_later) or happened.tenant not in {"", self._tenant}
+
+    def untold(self, life: Life, *, before: EventId) -> Missing:
+        """That the job is over, and that what happened to it last is not known."""
+        last = self._last or self._after
+        events = self._number if life.job is None else life.job.record.events
+        return Missing(
+            after=str(last),
+            before=str(EventId(before.epoch, before.sequence + 1)),
+            count=max(1, events - self._number),
+            reason="forgotten" if life.is_whole else "waiting",
+        )
+
     def tell(self, event: Event) -> list[ToldEvent | News | Missing]:
         """The event, unless it was told, and what was heard early of the run that it starts."""
         if self._last is not None and event.id <= self._last:
@@ -176,7 +211,7 @@ class _Telling:
         self._number, self._last = event.number, event.id
         if event.kind == "job.started":
             self._run = int(event.data.get("claim") or 0)
-        if event.id > self._after:
+        if event.id > self._after and may_see(self._caller, event, self._tenant):
             items.append(told(event, self._tenant))
         if event.kind == "job.started":
             early = list(self._early)
@@ -203,10 +238,19 @@ class _Telling:
         return found
 
 
-def _since(events: Sequence[Event], kind: str) -> Sequence[Event]:
-    """From the last event of this kind on; all where there is none."""
-    begins = [at for at, event in enumerate(events) if event.kind == kind]
-    return events[begins[-1] :] if begins else events
+async def _next(happened: Happened | None, telling: _Telling) -> tuple[list[ToldEvent | News | Missing | Quiet], bool]:
+    """What to tell of what has happened, or of nothing, and whether it was the last."""
+    is_over = happened is not None and telling.is_last(happened.event)
+    if is_over:
+        await asyncio.sleep(_LAST_NEWS_S)
+    news = telling.news()
+    if happened is not None:
+        return [*news, *telling.tell(happened.event)], is_over
+    return [*news] or [Quiet("")], False
+
+
+def _last(life: Life) -> Event | None:
+    return life.events[-1] if life.events else None
 
 
 def _step(event: Event, step: Step) -> JobStep:

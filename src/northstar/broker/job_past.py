@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.broker.waiting_events import waiting_events
+from northstar.broker.waiting_events import look_through, waiting_events
 from northstar.domain.errors import Unavailable
+from northstar.domain.events import Event
+from northstar.domain.told_events import JOB_KINDS
 from northstar.store.history import BEGINNING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from northstar.domain.errors import NorthstarError
-    from northstar.domain.events import Event
     from northstar.domain.jobs import JobView
     from northstar.store.cell import Cell
     from northstar.store.history import HistoryReader
@@ -27,6 +28,13 @@ MAX_EVENTS: Final = 10_000
 _SOON_S: Final = 1.0
 
 
+class KnownPast(msgspec.Struct, frozen=True):
+    """Events in order; not whole where the latest are left out."""
+
+    events: list[Event]
+    is_whole: bool
+
+
 class JobPast:
     """The past of one cell's jobs. Without a `reader`, `fault` says why the history cannot be read from here."""
 
@@ -35,24 +43,28 @@ class JobPast:
         self._reader = reader
         self.fault = fault
 
-    async def events(self, job_id: str) -> list[Event]:
-        """What happened to a job, in order; only what is not in the history yet where that cannot be read.
+    async def known(self, job_id: str) -> KnownPast:
+        """What happened to jobs of this id, in order; only what is not in the history yet where that cannot be read.
+
+        An id may have been several jobs': `read_life` says which of the events are the last one's.
 
         Raises:
             Unavailable: cell or history do not answer.
         """
         # First what waits: it may be in the history, and nowhere else, a moment later.
-        waiting = await waiting_events(self._cell, {job_id})
+        waiting = await look_through(self._cell, {job_id})
         found: list[Event] = []
-        after = BEGINNING
+        after, has_all = BEGINNING, True
         while self._reader is not None and len(found) < MAX_EVENTS:
-            page = await self._reader.job_events(job_id, after=after, count=_PAGE)
+            page = await self._reader.job_events(job_id, after=after, count=_PAGE, of=JOB_KINDS)
             found += page.events
+            has_all = page.after is None
             if page.after is None:
                 break
             after = page.after
         latest = found[-1].id if found else BEGINNING
-        return [*found, *(event for event in waiting if event.id > latest)]
+        young = [event for event in waiting.events if event.id > latest and event.kind.startswith(JOB_KINDS)]
+        return KnownPast([*found, *young] if has_all else found, is_whole=has_all and waiting.is_whole)
 
     async def machines(self, job_ids: Sequence[str]) -> dict[str, str]:
         """The machines that ran finished jobs last, as far as they are known. Raises Unavailable."""

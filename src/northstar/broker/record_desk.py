@@ -16,6 +16,7 @@ from northstar.store.history.attempts import Attempt
 if TYPE_CHECKING:
     from northstar.broker.audit import Audit
     from northstar.broker.dead_letters import DeadLetterPage, DeadLetters, Filter
+    from northstar.broker.sealed_cursors import SealedCursors
     from northstar.domain.api_keys import Caller
     from northstar.domain.audit import AuditPage
     from northstar.domain.costs import CostReport
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from northstar.store.history import AttemptFilter, AttemptReader, CostReader
     from northstar.store.history.cost_reader import CostsBy
 
+_DEAD: Final = "dead letters"
 _WEEK_MS: Final = 7 * 86_400_000
 
 
@@ -45,13 +47,21 @@ class RecordDesk:
     """The records of one cell as keys see them."""
 
     def __init__(
-        self, cell: Cell, *, attempts: AttemptReader, costs: CostReader, dead_letters: DeadLetters, audit: Audit
+        self,
+        cell: Cell,
+        *,
+        attempts: AttemptReader,
+        costs: CostReader,
+        dead_letters: DeadLetters,
+        audit: Audit,
+        cursors: SealedCursors,
     ) -> None:
         self._cell = cell
         self._attempts = attempts
         self._costs = costs
         self._dead_letters = dead_letters
         self._audit = audit
+        self._cursors = cursors
         #: A question reads all runs of its time, so however many ask, one is answered at a time.
         self._adding_up = asyncio.Lock()
 
@@ -75,7 +85,9 @@ class RecordDesk:
         """A page of jobs that failed for good, the last first. Raises TenantForeign, CursorInvalid, Unavailable."""
         whose = caller.tenant_for(wanted.tenant or None)
         theirs = msgspec.structs.replace(wanted, tenant=whose or "")
-        return await self._dead_letters.page(theirs, limit=limit, cursor=cursor)
+        opened = await self._cursors.opened(cursor, of=_DEAD)
+        page = await self._dead_letters.page(theirs, limit=limit, cursor=opened)
+        return msgspec.structs.replace(page, cursor=await self._cursors.sealed(page.cursor, of=_DEAD))
 
     async def audit(self, *, limit: int, cursor: str) -> AuditPage:
         """A page of what people did, the latest first. Raises CursorInvalid, Unavailable."""

@@ -124,8 +124,9 @@ class KeyTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def check(self) -> None:
         """Raises KeyInvalid: its parts contradict each other."""
-        if Scope.ADMIN in self.scopes and self.tenant is not None:
-            raise KeyInvalid(f"{Scope.ADMIN.value!r} reaches all tenants; leave the tenant out, or take other scopes")
+        for scope in (Scope.ADMIN, Scope.MACHINE):
+            if scope in self.scopes and self.tenant is not None:
+                raise KeyInvalid(f"{scope.value!r} reaches all tenants; leave the tenant out, or take other scopes")
         if len(set(self.scopes)) != len(self.scopes):
             raise KeyInvalid("a scope is named twice")
 

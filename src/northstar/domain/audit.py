@@ -46,6 +46,8 @@ class AuditPage(msgspec.Struct, frozen=True, kw_only=True):
     acts: tuple[AuditEntry, ...]
     #: Where the next page begins; empty: this is the last.
     cursor: str
+    #: Later acts may be missing: the history is behind, and more events wait for it than are looked through.
+    incomplete: bool = False
 
 
 def act_of(event: Event) -> AuditEntry | None:

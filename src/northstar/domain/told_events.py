@@ -12,9 +12,8 @@ from northstar.domain.jobs import JobId, Tenant
 
 #: Kinds of events after which a job does not change by itself any more.
 FINAL_KINDS: Final = frozenset({"job.succeeded", "job.failed", "job.canceled", "job.expired", "job.moved"})
-_OF_JOBS: Final = "job."
-#: What machines are looked after by.
-_OF_MACHINES: Final = ("machine.", "order.", "fetch.")
+#: The beginning of the kinds of events that are about jobs.
+JOB_KINDS: Final = "job."
 #: Tokens of leases and sessions of machines are between them and their broker.
 _LEFT_OUT: Final = frozenset({"session", "token"})
 #: A part of a kind of event, from its beginning.
@@ -56,21 +55,19 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def is_of_job(event: Event) -> bool:
     """Whether it is about a job."""
-    return event.kind.startswith(_OF_JOBS)
+    return event.kind.startswith(JOB_KINDS)
 
 
 def may_see(caller: Caller, event: Event, tenant: str) -> bool:
     """Whether an event is a key's business.
 
-    Events of jobs are their tenant's. What happens to machines is told to keys that look after machines, and to those that reach all
-    tenants; what happens to the cell to the latter alone; and what operators declare, which names keys and people, to `admin`.
+    Events of jobs are their tenant's. What happens to machines and to the cell is everybody's work, so it is told to keys of all tenants
+    alone; and what operators declare, which names keys and people, to `admin`.
     """
     if is_of_job(event):
         return caller.tenant is None or (tenant != "" and caller.reaches(tenant))
-    if event.kind.startswith(_OF_MACHINES):
-        return caller.tenant is None or caller.may(Scope.MACHINE)
     if event.kind.startswith("document."):
-        return caller.may(Scope.ADMIN)
+        return caller.tenant is None and caller.may(Scope.ADMIN)
     return caller.tenant is None
 
 

@@ -82,6 +82,7 @@ def test_the_command_that_is_printed_can_be_run_in_a_shell(running: Northstar) -
         (("--scope", "read", "--all-tenants"), ["read"], None),
         (("--scope", "admin"), ["admin"], None),
         (("--scope", "machine"), ["machine"], None),
+        (("--scope", "read", "--scope", "machine", "--all-tenants"), ["read", "machine"], None),
     ],
 )
 def test_a_key_is_of_the_tenant_of_jobs_that_name_none_unless_it_says_otherwise(
@@ -91,6 +92,15 @@ def test_a_key_is_of_the_tenant_of_jobs_that_name_none_unless_it_says_otherwise(
     assert (key["scopes"], key["tenant"], key["expires_ms"]) == (scopes, tenant, 0)
     shown = running.good("keys", "show", key["id"])
     assert (shown["scopes"], shown["tenant"], shown["name"]) == (scopes, tenant, "one")
+
+
+@pytest.mark.parametrize(
+    "options", [("--scope", "machine", "--tenant", "acme"), ("--scope", "machine", "--scope", "read")]
+)
+def test_a_key_for_machines_is_of_no_tenant(running: Northstar, options: tuple[str, ...]) -> None:
+    refused = running.run("keys", "add", "one", *options)
+    assert (refused.code, refused.err.partition(":")[0]) == (2, "NS_KEY_INVALID")
+    assert "'machine' reaches all tenants" in refused.err
 
 
 def test_a_key_may_be_good_for_a_time(running: Northstar) -> None:

@@ -68,6 +68,11 @@ class Client:
         return str(answer.body["id"])
 
 
+class _FormerTerms(KeyTerms, frozen=True, kw_only=True):
+    def check(self) -> None:
+        """Whatever it is."""
+
+
 class Site:
     """A broker, and those who call it."""
 
@@ -91,6 +96,11 @@ class Site:
         """Somebody with a new key."""
         made = await self.keys.make(KeyTerms(name=name, scopes=scopes, tenant=tenant), by="test")
         return self.stranger(made.key.reveal(), tenant=tenant or "")
+
+    async def former_client(self, *scopes: Scope, tenant: str) -> Client:
+        """Somebody with a key as it could be made once: of one tenant, and for machines."""
+        made = await self.keys.make(_FormerTerms(name="former", scopes=scopes, tenant=tenant), by="test")
+        return self.stranger(made.key.reveal(), tenant=tenant)
 
 
 @contextlib.asynccontextmanager

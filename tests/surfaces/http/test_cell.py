@@ -90,7 +90,7 @@ async def test_the_status_says_what_is_wrong_and_the_next_command(own_site: Site
 
 
 async def test_what_counts_everybodys_work_is_for_keys_of_all_tenants(site: Site) -> None:
-    tenant = await site.client(Scope.READ, Scope.SUBMIT, Scope.MACHINE, tenant=site.new_tenant())
+    tenant = await site.former_client(Scope.READ, Scope.SUBMIT, Scope.MACHINE, tenant=site.new_tenant())
     for path in ("/v1/lanes", "/v1/status"):
         refused = await tenant.get(path)
         assert (refused.status, refused.code) == (403, "NS_KEY_OF_ONE_TENANT")
@@ -98,7 +98,7 @@ async def test_what_counts_everybodys_work_is_for_keys_of_all_tenants(site: Site
 
 async def test_a_pool_is_paused_and_resumed_by_administrators_and_seen_by_everybody(own_site: Site) -> None:
     admin = await own_site.client(Scope.ADMIN)
-    tenant = await own_site.client(Scope.READ, Scope.SUBMIT, Scope.MACHINE, tenant=own_site.new_tenant())
+    tenant = await own_site.former_client(Scope.READ, Scope.SUBMIT, Scope.MACHINE, tenant=own_site.new_tenant())
     paused = await admin.post("/v1/pauses", {"scope": "pool:heavy", "because": "too hot"})
     assert (paused.status, paused.body) == (200, {"scope": "pool:heavy", "paused": True, "changed": True})
     assert (await admin.post("/v1/pauses", {"scope": "pool:heavy"})).body["changed"] is False

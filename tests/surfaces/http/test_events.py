@@ -107,7 +107,7 @@ async def test_what_happens_to_the_cell_is_told_to_those_whom_it_concerns(own_si
         await own_site.client(Scope.READ),
         await own_site.client(Scope.READ, tenant="acme"),
         await own_site.client(Scope.ADMIN),
-        await own_site.client(Scope.READ, Scope.MACHINE, tenant="acme"),
+        await own_site.former_client(Scope.READ, Scope.MACHINE, tenant="acme"),
     )
     await own_site.cell.pause("cell", because="upkeep", by="test")
     await own_site.cell.resume("cell", by="test")

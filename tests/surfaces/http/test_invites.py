@@ -70,7 +70,7 @@ async def test_a_machine_that_waits_is_approved_and_put_out_again(own_site: Site
 
 
 async def test_invites_are_no_business_of_a_key_of_one_tenant(site: Site) -> None:
-    tenant = await site.client(Scope.MACHINE, tenant=site.new_tenant())
+    tenant = await site.former_client(Scope.MACHINE, tenant=site.new_tenant())
     for method, path, body in (
         ("GET", "", None),
         ("POST", "", {"url": "wss://x"}),

@@ -106,7 +106,7 @@ async def test_a_job_of_another_tenant_is_as_one_that_does_not_exist(
     assert route.scope is not None
     if route.scope is Scope.ADMIN:
         return
-    stranger = await site.client(route.scope, tenant=site.new_tenant())
+    stranger = await site.former_client(route.scope, tenant=site.new_tenant())
     never = "never-was-one"
     found, missing = [await asked(stranger, route, job=job) for job in (theirs[1], never)]
     assert found.status in {400, 404, 422}
@@ -123,7 +123,7 @@ async def test_what_names_no_job_tells_nothing_of_another_tenant(
     if route.scope is Scope.ADMIN:
         return
     other, job = theirs
-    stranger = await site.client(route.scope, tenant=site.new_tenant())
+    stranger = await site.former_client(route.scope, tenant=site.new_tenant())
     for query in ("", f"?tenant={other.tenant}") if route.method == "GET" else ("",):
         answer = await asked(stranger, route, query=query)
         told = str(answer.body)

@@ -61,6 +61,18 @@ async def test_a_batch_is_taken_in_whole_or_not_at_all(client: Client) -> None:
     assert (await client.get("/v1/jobs/j9")).status == 404
 
 
+async def test_a_batch_that_is_sent_again_under_its_key_is_the_same_jobs(client: Client) -> None:
+    batch, headers = [{"service": SERVICE}, {"service": SERVICE, "idempotency_key": "own"}], {"Idempotency-Key": "b"}
+    first, second = [await client.post("/v1/jobs/batch", batch, headers=headers) for _ in range(2)]
+    assert [one["id"] for one in second.body["jobs"]] == [one["id"] for one in first.body["jobs"]]
+    assert [one["replayed"] for one in second.body["jobs"]] == [True, True]
+    for key, place in (("b.1", 0), ("own", 1)):
+        found = await client.get(f"/v1/jobs?idempotency_key={key}")
+        assert found.body["jobs"][0]["id"] == first.body["jobs"][place]["id"]
+    long = await client.post("/v1/jobs/batch", batch, headers={"Idempotency-Key": "k" * 128})
+    assert (long.status, long.code) == (422, "NS_INVALID_JOB")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

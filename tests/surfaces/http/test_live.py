@@ -13,9 +13,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from northstar.broker.job_past import JobPast
+from northstar.broker.live import live_over
 from northstar.domain.api_keys import Scope
 from northstar.domain.progress import Progress
 from northstar.surfaces.http.v1 import live_greeting
+from northstar.surfaces.http.v1.live_greeting import Strangers
+from northstar.surfaces.http.v1.live_talk import talk
 from tests.servers import RunningServer, eventually
 from tests.surfaces.http.site import Client, Site
 from tests.surfaces.http.site import site as opened
@@ -244,3 +248,48 @@ async def test_a_client_that_does_not_read_is_cut_off_and_the_others_hear_all(
 
     await eventually(is_cut_off, what="the client that does not read is cut off")
     deaf.close()
+
+
+class _TakesOneAtATime:
+    """A client that subscribes to everything, and takes nothing more once it is told to stop."""
+
+    def __init__(self) -> None:
+        self._said = [b'{"type": "subscribe", "id": "all", "filter": {}}']
+        self.takes = asyncio.Event()
+        self.takes.set()
+        self.told: list[bytes] = []
+
+    async def receive(self) -> str:
+        if self._said:
+            return self._said.pop(0).decode()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(self, text: bytes) -> None:
+        await self.takes.wait()
+        self.told.append(text)
+
+
+async def test_a_key_that_is_revoked_ends_the_connection_of_a_client_that_takes_nothing(own_site: Site) -> None:
+    reader, submitter = await own_site.client(Scope.READ), await own_site.client(Scope.SUBMIT)
+    past = JobPast(own_site.cell, None)
+    live = live_over(own_site.cell, own_site.serve.history, keys=own_site.keys, past=past)
+    live = msgspec.structs.replace(live, every_s=0.1)
+    client = _TakesOneAtATime()
+    talking = asyncio.create_task(
+        talk(client, live, header=reader.key, let_in=own_site.keys.authenticate, strangers=Strangers())
+    )
+
+    async def has_subscribed() -> bool:
+        return any(b'"subscribed"' in text for text in client.told)
+
+    await eventually(has_subscribed, what="it listens")
+    client.takes.clear()
+    await submitter.post("/v1/jobs/batch", [{"service": "waits"}] * 200)  # more than wait for one client
+    await asyncio.wait({talking}, timeout=0.5)
+    await own_site.keys.revoke(reader.key.split("_")[1], by="test")
+    async with asyncio.timeout(10.0):  # a client has half a minute for each message
+        ended = await talking
+    assert ended is not None
+    assert ended.code == "NS_KEY_UNKNOWN"
+    await live.close()

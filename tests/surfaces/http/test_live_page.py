@@ -8,10 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from northstar.broker import stream_places
+from northstar.broker.event_errors import TooManyStreams
 from northstar.broker.keys import Keys
 from northstar.domain.api_keys import Caller, Scope
 from northstar.domain.errors import Unavailable
 from northstar.domain.event_stream import EventStream
+from northstar.domain.live_fleet import LiveFleet, LiveTotals
+from northstar.surfaces.http.live import changes
+from tests.servers import eventually
 from tests.surfaces.http.site import Client, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -78,6 +83,52 @@ async def test_a_key_of_one_tenant_reads_the_stories_of_its_own_jobs_alone(own_s
     assert foreign.status == 404
     assert b"NS_NO_SUCH_JOB" in foreign.body
     assert (await stranger.get("/live", **watching(ours))).status == 303
+
+
+async def test_watching_takes_a_place_of_streams_until_it_ends(own_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_places.StreamPlaces, "expect", _one_at_most)
+    watcher, other = await own_site.client(Scope.READ), await own_site.client(Scope.READ)
+    url, http = f"{own_site.url}/live/stream", own_site.stranger().http
+    async with asyncio.timeout(20):
+        async with http.get(url, **watching(watcher)) as answer:
+            assert answer.headers["Content-Type"].startswith("text/event-stream")
+            await answer.content.readline()
+            refused = await own_site.stranger().get("/live/stream", **watching(watcher))
+            assert (refused.status, b"NS_TOO_MANY_STREAMS" in refused.body) == (503, True)
+            async with http.get(url, **watching(other)) as theirs:
+                assert theirs.status == 200
+
+        async def is_free() -> bool:
+            async with http.get(url, **watching(watcher)) as again:
+                return again.status == 200
+
+        await eventually(is_free, what="the place is free again")
+
+
+def _one_at_most(places: stream_places.StreamPlaces, key_id: str) -> None:
+    if places._taken[key_id] >= 1:
+        raise TooManyStreams(1, whose="this key")
+
+
+async def test_what_many_watch_is_made_once_for_all_who_saw_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[object, object]] = []
+    whole = changes.change
+
+    def counted(before: LiveFleet | None, now: LiveFleet) -> changes.Change:
+        made.append((before, now))
+        return whole(before, now)
+
+    monkeypatch.setattr(changes, "change", counted)
+    told, first, second = changes.Told(), a_look(at_ms=1), a_look(at_ms=2)
+    assert len({told.of(None, first) for _ in range(100)}) == 1
+    assert len({told.of(first, second) for _ in range(100)}) == 1
+    assert told.of(None, second) != told.of(first, second)
+    assert made == [(None, first), (first, second), (None, second)]
+
+
+def a_look(*, at_ms: int) -> LiveFleet:
+    counts = dict.fromkeys(LiveTotals.__struct_fields__, 0) | {"at_ms": at_ms}
+    return LiveFleet(cell="c", totals=LiveTotals(**counts), pools=(), machines=(), lanes=(), more_lanes=0, pauses=())
 
 
 async def test_the_stream_tells_all_once_and_then_what_has_changed(own_site: Site) -> None:

@@ -145,7 +145,7 @@ async def test_what_no_machine_could_fetch_is_refused(
 async def test_machines_are_no_business_of_a_key_of_one_tenant_nor_of_one_that_only_reads(
     site: Site, method: str, path: str, body: dict[str, object] | None
 ) -> None:
-    tenant = await site.client(Scope.READ, Scope.MACHINE, Scope.SUBMIT, tenant=site.new_tenant())
+    tenant = await site.former_client(Scope.READ, Scope.MACHINE, Scope.SUBMIT, tenant=site.new_tenant())
     refused = await tenant.ask(method, f"/v1/machines{path}", json=body)
     assert (refused.status, refused.code) == (403, "NS_KEY_OF_ONE_TENANT")
     if method != "GET":

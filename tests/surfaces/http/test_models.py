@@ -61,7 +61,7 @@ async def test_what_can_never_stand_in_the_catalogue_is_refused(
 
 async def test_a_tenant_finds_the_models_that_its_jobs_may_use_and_hears_of_no_others(own_site: Site) -> None:
     admin = await own_site.client(Scope.ADMIN)
-    tenant = await own_site.client(Scope.READ, Scope.SUBMIT, Scope.MACHINE, tenant=own_site.new_tenant())
+    tenant = await own_site.former_client(Scope.READ, Scope.SUBMIT, Scope.MACHINE, tenant=own_site.new_tenant())
     for name, tenants in (("open", []), ("ours", [tenant.tenant, "rival"]), ("rivals", ["rival"])):
         declared = await admin.ask("PUT", f"/v1/models/{name}.safetensors", json=BASE | {"tenants": tenants})
         assert declared.status == 200, declared.body

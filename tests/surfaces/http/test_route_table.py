@@ -65,7 +65,7 @@ async def test_a_key_of_one_tenant_reaches_what_is_listed_here_and_nothing_else(
 ) -> None:
     method, path = place(route)
     every = [scope for scope in Scope if scope is not Scope.ADMIN]
-    tenant = await site.client(*every, tenant=site.new_tenant())
+    tenant = await site.former_client(*every, tenant=site.new_tenant())
     answer = await tenant.ask(method, path, json=BODIES.get(name_of(route)))
     if name_of(route) in FOR_TENANTS:
         assert answer.status in {200, 404}, answer.body

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from northstar.broker.event_feed import EventFeed
+from northstar.broker.event_feed import EventFeed, Happened, Listening
 from northstar.broker.event_log import EventLog
 from northstar.broker.event_tenants import EventTenants
 from northstar.broker.job_waits import JobWaits
 from northstar.domain.api_keys import Scope
+from northstar.domain.events import EventId
+from northstar.store.history.continuity import Gap
 from northstar.store.history.event_pages import EventPages
 from tests.servers import RunningServer
 from tests.surfaces.http.site import SERVICE, Client, Site
@@ -67,13 +70,57 @@ async def test_many_wait_for_one_job_over_one_reader_and_more_than_may_are_not_k
     (job,) = await one.take(job_id)
     feed = _feed_of(site)
     waits = JobWaits(site.cell, feed, most=3)
-    waiting = [asyncio.create_task(waits.until_over(job_id, within_s=20.0)) for _ in range(3)]
+    waiting = [asyncio.create_task(waits.until_over(job_id, key_id=f"k{key}", within_s=20.0)) for key in range(3)]
     while not feed.is_reading:
         await asyncio.wait(waiting, timeout=0.01)
-    assert await waits.until_over(job_id, within_s=20.0) is False  # at once: three wait already
+    assert await waits.until_over(job_id, key_id="k3", within_s=20.0) is False  # at once: three wait already
     await one.finish(job)
     assert await asyncio.gather(*waiting) == [True, True, True]
     await feed.close()
+
+
+async def test_one_key_takes_the_places_of_no_other(worker: tuple[Site, Machine, Client]) -> None:
+    site, one, client = worker
+    job_id = await client.submit()
+    (job,) = await one.take(job_id)
+    feed = _feed_of(site)
+    waits = JobWaits(site.cell, feed, most=3, most_of_key=2)
+    waiting = [asyncio.create_task(waits.until_over(job_id, key_id="greedy", within_s=20.0)) for _ in range(2)]
+    while not feed.is_reading:
+        await asyncio.wait(waiting, timeout=0.01)
+    assert await waits.until_over(job_id, key_id="greedy", within_s=20.0) is False  # at once
+    other = asyncio.create_task(waits.until_over(job_id, key_id="modest", within_s=20.0))
+    assert not (await asyncio.wait({other}, timeout=0.2))[0]  # it waits
+    await one.finish(job)
+    assert await asyncio.gather(*waiting, other) == [True, True, True]
+    await feed.close()
+
+
+class _HeardOnce(EventFeed):
+    """A feed of which one listener can be reached."""
+
+    def __init__(self) -> None:
+        self.one = Listening(lambda _: True)
+
+    @contextlib.asynccontextmanager
+    async def listening(
+        self, wanted: Callable[[Happened], bool], *, job: str | None = None, most: int = 1
+    ) -> AsyncIterator[Listening]:
+        yield self.one
+
+
+async def test_an_end_that_is_among_what_is_missing_is_found(worker: tuple[Site, Machine, Client]) -> None:
+    site, _, client = worker
+    job_id = await client.submit()
+    feed = _HeardOnce()
+    gap = Gap(last=EventId(1, 1), next=EventId(1, 9), reason="events_missing", missing=7, disowned=0, at_ms=0)
+    waiting = asyncio.create_task(JobWaits(site.cell, feed).until_over(job_id, key_id="k", within_s=50.0))
+    feed.one.hear(gap)  # it is not over yet, and is waited for on
+    assert not (await asyncio.wait({waiting}, timeout=0.2))[0]
+    await site.cell.cancel([job_id], because="test")
+    feed.one.hear(gap)
+    async with asyncio.timeout(10.0):
+        assert await waiting is True
 
 
 def _feed_of(site: Site) -> EventFeed:

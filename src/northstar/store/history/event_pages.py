@@ -52,7 +52,10 @@ class EventPages:
         ]
 
     async def submissions(self, job_ids: Sequence[str]) -> dict[str, list[tuple[EventId, str]]]:
-        """When each of these ids was submitted, earliest first, and by which tenant: an id may be given again once its job is forgotten."""
+        """When a life of each of these ids began, earliest first, and whose it was: an id may be given again once its job is forgotten.
+
+        The tenant of a job that arrived from another cell is empty: its event names none.
+        """
         found: dict[str, list[tuple[EventId, str]]] = {}
         for first in range(0, len(job_ids), _IDS_PER_QUERY):
             found |= await self._database.read(partial(self._submissions, ids=job_ids[first : first + _IDS_PER_QUERY]))
@@ -64,7 +67,7 @@ class EventPages:
             .where(
                 events.c.cell == self._cell,
                 events.c.subject.in_([storable(one) for one in ids]),
-                events.c.kind == "job.submitted",
+                events.c.kind.in_(("job.submitted", "job.arrived")),
             )
             .order_by(events.c.epoch, events.c.sequence)
         )

@@ -110,18 +110,23 @@ class HistoryReader:
         last = found[-1] if len(found) == count else None
         return JobPage(found, f"{last.finished_ms}.{last.job_id}" if last else "")
 
-    async def job_events(self, job_id: str, *, after: EventId = BEGINNING, count: int = 100) -> EventPage:
-        """What happened to a job (or machine, or scope), in order, a page at a time. Raises HistoryQueryInvalid."""
-        _check_count(count)
-        return await self._database.read(partial(self._events, subject=job_id, after=after, count=count))
+    async def job_events(self, job_id: str, *, after: EventId = BEGINNING, count: int = 100, of: str = "") -> EventPage:
+        """What happened to a job (or machine, or scope), in order, a page at a time; `of` is the beginning of the kinds that are meant.
 
-    def _events(self, connection: Connection, *, subject: str, after: EventId, count: int) -> EventPage:
+        Raises:
+            HistoryQueryInvalid
+        """
+        _check_count(count)
+        return await self._database.read(partial(self._events, subject=job_id, after=after, count=count, of=of))
+
+    def _events(self, connection: Connection, *, subject: str, after: EventId, count: int, of: str) -> EventPage:
         later = or_(
             events.c.epoch > after.epoch, and_(events.c.epoch == after.epoch, events.c.sequence > after.sequence)
         )
         query = (
             select(events)
             .where(events.c.cell == self._cell, events.c.subject == subject, later)
+            .where(events.c.kind.startswith(of, autoescape=True))
             .order_by(events.c.epoch, events.c.sequence)
             .limit(count)
         )

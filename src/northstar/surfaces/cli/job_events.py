@@ -8,12 +8,12 @@ import typer
 
 from northstar.surfaces.cli.exit_codes import UNAVAILABLE
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.printing import console, moment_ms, print_error, print_json, print_table
+from northstar.surfaces.cli.printing import console, moment_ms, print_error, print_hint, print_json, print_table
 
 if TYPE_CHECKING:
+    from northstar.broker.job_lives import Life
     from northstar.config import Settings
     from northstar.domain.errors import NorthstarError
-    from northstar.domain.events import Event
 
 COLUMNS = ("TIME (UTC)", "EVENT", "MACHINE", "ATTEMPT", "WHAT HAPPENED", "WHY")
 
@@ -33,10 +33,10 @@ def events(
     """
     from northstar.domain.job_story import steps_of
 
-    found, fault, max_attempts = run(_events(settings_of(config, data_dir, valkey, cell), job_id))
-    steps = steps_of(found, max_attempts=max_attempts)
+    life, fault = run(_events(settings_of(config, data_dir, valkey, cell), job_id))
+    steps = steps_of(life.events, max_attempts=life.max_attempts)
     if as_json:
-        print_json({"job": job_id, "events": steps, "is_whole": fault is None})
+        print_json({"job": job_id, "events": steps, "is_whole": fault is None and life.is_whole})
     elif steps:
         print_table(
             COLUMNS,
@@ -49,20 +49,22 @@ def events(
         console().print(
             f"{job_id}: no events are kept; the history begins after them, or has pruned them", markup=False
         )
+    if not life.is_whole:
+        print_hint("what happened last may be missing: more events wait for the history than are looked through")
     if fault is not None:
         print_error(fault, about="what is older is missing")
         raise typer.Exit(UNAVAILABLE)
 
 
-async def _events(settings: Settings, job_id: str) -> tuple[list[Event], NorthstarError | None, int]:
-    """Its events, what keeps older ones away, and how often it may fail; 0: the queue has forgotten it."""
+async def _events(settings: Settings, job_id: str) -> tuple[Life, NorthstarError | None]:
+    """What is known of the last job of this id, and what keeps older events away."""
     from northstar.assembly.job_past import job_past
     from northstar.assembly.session import session
+    from northstar.broker.job_lives import read_life
     from northstar.domain.refusals import NoSuchJob
 
     async with session(settings) as broker, job_past(broker) as past:
-        found = await past.events(job_id)
-        jobs = (await broker.cell.inspect([job_id])).jobs
-        if not found and past.fault is None and not jobs:
+        life = await read_life(broker.cell, past, job_id)
+        if not life.events and past.fault is None and life.job is None:
             raise NoSuchJob({"job": job_id})
-        return found, past.fault, jobs[0].record.max_attempts if jobs else 0
+        return life, past.fault

@@ -47,7 +47,8 @@ def add(
     tenant: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The one tenant whose jobs it reaches. [default; every tenant with the scope admin]"
+            metavar="NAME",
+            help="The one tenant whose jobs it reaches. [default; every tenant with the scopes admin and machine]",
         ),
     ] = None,
     all_tenants: Annotated[bool, typer.Option("--all-tenants", help="It reaches the jobs of every tenant.")] = False,
@@ -78,6 +79,10 @@ def _terms(name: str, scopes: list[Scope], *, tenant: str | None, all_tenants: b
     if tenant is not None and all_tenants:
         raise TenantUnclear
     if tenant is None and not all_tenants and Scope.ADMIN not in scopes and _OF_JOBS & set(scopes):
+        if Scope.MACHINE in scopes:
+            raise KeyInvalid(
+                f"{Scope.MACHINE.value!r} reaches all tenants; add --all-tenants, or make a key of its own for machines"
+            )
         tenant = _USUAL_TENANT
     expires_in_s = None if expires is None else milliseconds(expires) / 1000
     given = {"name": name, "scopes": tuple(scopes), "tenant": tenant, "expires_in_s": expires_in_s}

@@ -12,6 +12,8 @@ from northstar.domain.live_fleet import LiveFleet, LiveLane, LiveMachine, LivePo
 MACHINE_COLUMNS: Final = ("name", "status", "pools", "use", "gpu", "region", "resident", "fetching", "on_disk")
 POOL_COLUMNS: Final = ("name", "waiting", "running", "machines", "use")
 LANE_COLUMNS: Final = ("pool", "service", "models", "waiting", "oldest", "next_job", "why")
+#: Different looks that watchers saw last, of whom the change is kept: nearly all saw the same, or nothing yet.
+MOST_KEPT: Final = 8
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +44,27 @@ def change(before: LiveFleet | None, now: LiveFleet) -> Change:
         gone=[name for name in known if name not in here],
         whole=before is None,
     )
+
+
+class Told:
+    """What watchers of one process are told of the latest look, as the bytes of an event: made once for all who saw the same last one."""
+
+    def __init__(self) -> None:
+        self._now: LiveFleet | None = None
+        self._events: list[tuple[LiveFleet | None, bytes]] = []
+
+    def of(self, before: LiveFleet | None, now: LiveFleet) -> bytes:
+        """The event for whoever saw `before` last; None: nothing yet."""
+        if now is not self._now:
+            self._now, self._events = now, []
+        for seen, event in self._events:
+            if seen is before:
+                return event
+        # JSON has no line break outside of its texts, and escapes those inside.
+        event = b"event: fleet\ndata: " + msgspec.json.encode(change(before, now)) + b"\n\n"
+        if len(self._events) < MOST_KEPT:
+            self._events.append((before, event))
+        return event
 
 
 def machine_row(machine: LiveMachine) -> list[str]:

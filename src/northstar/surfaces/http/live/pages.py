@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,11 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import parse_qsl
 
 import jinja2
-import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import Headers
 from litestar.params import FromPath, QueryParameter, RawBody
-from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.static_files import create_static_files_router
 
 from northstar.domain.api_keys import KeyExpired, KeyOfOneTenant, KeyUnknown, ScopeMissing
@@ -36,13 +35,15 @@ from northstar.surfaces.http.live.changes import (
     LANE_COLUMNS,
     MACHINE_COLUMNS,
     POOL_COLUMNS,
-    change,
+    Told,
     lane_row,
     machine_row,
     points,
     pool_row,
 )
 from northstar.surfaces.http.problems import problem_of, status_of
+from northstar.surfaces.http.v1.sending import Piecewise
+from northstar.surfaces.http.v1.sse import HEADERS as SSE_HEADERS
 
 if TYPE_CHECKING:
     from northstar.broker.api import Api
@@ -119,10 +120,13 @@ def _tables(seen: LiveFleet) -> dict[str, Any]:
 
 
 def _stream(api: Api, door: Door) -> Any:
+    told = Told()
+
     @get("/stream", include_in_schema=False)
-    async def stream(request: Request[Any, Any, Any]) -> ServerSentEvent:
-        """What changes, once a second, for as long as the key counts."""
-        watcher_of(request).expect_all_tenants()
+    async def stream(request: Request[Any, Any, Any]) -> Response[Any]:
+        """What changes, once a second, for as long as the key counts. Takes one of the places of streams. Raises TooManyStreams."""
+        caller = watcher_of(request)
+        caller.expect_all_tenants()
         text = request.cookies["northstar_key"]
 
         async def still_counts() -> bool:
@@ -131,25 +135,32 @@ def _stream(api: Api, door: Door) -> Any:
             except NorthstarError:
                 return False
 
-        return ServerSentEvent(_changes(api, still_counts), headers=_HEADERS)
+        async def placed() -> AsyncIterator[bytes]:
+            with api.live.places.taken(caller.key_id):
+                async for event in _changes(api, told, still_counts):
+                    yield event
+
+        api.live.places.expect(caller.key_id)
+        return Piecewise(placed(), headers=_HEADERS | SSE_HEADERS)
 
     return stream
 
 
-async def _changes(api: Api, still_counts: Callable[[], Any]) -> AsyncIterator[ServerSentEventMessage]:
+async def _changes(api: Api, told: Told, still_counts: Callable[[], Any]) -> AsyncIterator[bytes]:
     before: LiveFleet | None = None
     checked_s = time.monotonic()
-    async for seen in api.fleet.watch():
-        if time.monotonic() - checked_s >= _RECHECK_S:
-            checked_s = time.monotonic()
-            if not await still_counts():
-                yield ServerSentEventMessage(event="over", data="{}")
-                return
-        if seen is None:
-            yield ServerSentEventMessage(event="trouble", data="{}")
-            continue
-        yield ServerSentEventMessage(event="fleet", data=msgspec.json.encode(change(before, seen)).decode())
-        before = seen
+    async with contextlib.aclosing(api.fleet.watch()) as watching:  # type: ignore[type-var]
+        async for seen in watching:
+            if time.monotonic() - checked_s >= _RECHECK_S:
+                checked_s = time.monotonic()
+                if not await still_counts():
+                    yield b"event: over\ndata: {}\n\n"
+                    return
+            if seen is None:
+                yield b"event: trouble\ndata: {}\n\n"
+            elif seen is not before:
+                yield told.of(before, seen)
+                before = seen
 
 
 def _job_page(api: Api) -> Any:
@@ -158,9 +169,12 @@ def _job_page(api: Api) -> Any:
         """What happened to a job, and why it is where it is; of its own tenant's for a key of one."""
         caller = watcher_of(request)
         found = await api.jobs.get(caller, job)
-        steps = steps_of(await api.past.events(job), max_attempts=found.max_attempts)
-        lines = explain(await api.explainer().job(job))
-        return _page("job.html", job=found, steps=steps, lines=lines, all_tenants=caller.tenant is None)
+        life = await api.live.jobs.life(caller, job)
+        steps = steps_of(life.events, max_attempts=life.max_attempts)
+        lines = explain(await api.explainer().job_for(caller, job))
+        return _page(
+            "job.html", job=found, steps=steps, is_whole=life.is_whole, lines=lines, all_tenants=caller.tenant is None
+        )
 
     return job_page
 

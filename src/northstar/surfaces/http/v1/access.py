@@ -81,8 +81,10 @@ def _expect_known(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
         return
     fields = handler.parsed_fn_signature.parameters
     known = {
-        name for name, field in fields.items() if not isinstance(field.kwarg_definition, HeaderParameter)
-    } - _RESERVED
+        getattr(field.kwarg_definition, "name", None) or name
+        for name, field in fields.items()
+        if name not in _RESERVED and not isinstance(field.kwarg_definition, HeaderParameter)
+    }
     for name in connection.query_params:
         if name not in known:
             alike = difflib.get_close_matches(name, known, n=1)

@@ -66,6 +66,7 @@ _CHANGING: Final = (
     "NS_NOT_DEAD",
 )
 _Asked = Request[Any, Any, Any]
+#: Longer ones, and such with blanks, are refused by `_with_key`, in words.
 _IdempotencyKey = Annotated[str | None, HeaderParameter(name=_KEY_HEADER, max_length=256)]
 _Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
 _Text = Annotated[str | None, QueryParameter(max_length=256)]
@@ -107,9 +108,16 @@ def submit_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
         request_max_body_size=MAX_SUBMISSION_BYTES,
         opt={"scope": Scope.SUBMIT, "body": list[JobRequest], "codes": _SUBMITTING},
     )
-    async def submit_batch(request: _Asked, body: RawBody) -> SubmittedJobs:
-        """Submit 1 to 500 jobs, all or none."""
-        return SubmittedJobs(jobs=tuple(await desk.submit(caller_of(request), read_requests(body))))
+    async def submit_batch(request: _Asked, body: RawBody, idempotency_key: _IdempotencyKey = None) -> SubmittedJobs:
+        """Submit 1 to 500 jobs, all or none.
+
+        With an `Idempotency-Key`, jobs without an id or a key of their own get that key with `.` and their place from 1 on, so the same
+        batch may be sent again.
+        """
+        wanted = read_requests(body)
+        if idempotency_key is not None:
+            wanted = [_with_place(one, idempotency_key, place) for place, one in enumerate(wanted, start=1)]
+        return SubmittedJobs(jobs=tuple(await desk.submit(caller_of(request), wanted)))
 
     return [submit_job, submit_batch]
 
@@ -151,7 +159,9 @@ def look_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
         seconds = preferred_wait_s(request)
         if not seconds:
             return Response(found)
-        is_over = found.status.is_final or await waits.until_over(job, within_s=seconds)
+        is_over = found.status.is_final or await waits.until_over(
+            job, key_id=caller_of(request).key_id, within_s=seconds
+        )
         found = found if found.status.is_final else await desk.get(caller_of(request), job)
         return Response(found, headers=applied(seconds) if is_over else {})
 
@@ -210,7 +220,7 @@ def job_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
 async def _ended(desk: JobDesk, waits: JobWaits, caller: Caller, job_id: str, *, within_s: int) -> JobResource | None:
     """The job, if it ends in time. The job was taken, so whatever keeps its end from being told is no error of the submission."""
     try:
-        if within_s and await waits.until_over(job_id, within_s=within_s):
+        if within_s and await waits.until_over(job_id, key_id=caller.key_id, within_s=within_s):
             return await desk.get(caller, job_id)
     except NorthstarError as exc:
         log.info("end_not_told", job=job_id, code=exc.code, error=str(exc))
@@ -223,10 +233,20 @@ def _one(requests: list[JobRequest]) -> list[JobRequest]:
     return requests
 
 
+def _with_place(wanted: JobRequest, key: str, place: int) -> JobRequest:
+    """A job of a batch under the key of the header and its place. Raises InvalidJob: it is no key, or too long for that."""
+    if wanted.id is not None or wanted.idempotency_key is not None:
+        return wanted
+    return _with_key(wanted, f"{key}.{place}")
+
+
 def _with_key(wanted: JobRequest, key: str) -> JobRequest:
     """The request under the key of the header. Raises InvalidJob: it is none, or the body says another."""
     if re.fullmatch(r"[\x21-\x7e]{1,128}", key) is None:
-        raise InvalidJob(f"the header {_KEY_HEADER}", detail="it is 1 to 128 printable letters without blanks")
+        raise InvalidJob(
+            f"the header {_KEY_HEADER}",
+            detail="a key is 1 to 128 printable letters without blanks, and in a batch so short that `.` and a place fit in",
+        )
     if wanted.idempotency_key not in {None, key}:
         raise InvalidJob("the body", detail=f"its `idempotency_key` is another one than the header {_KEY_HEADER}")
     return msgspec.structs.replace(wanted, idempotency_key=key)

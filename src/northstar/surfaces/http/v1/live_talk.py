@@ -91,6 +91,7 @@ class _Talk:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._write())
+                tasks.create_task(self._look_at_key())
                 tasks.create_task(self._live_on())
                 tasks.create_task(self._read(tasks))
         except BaseExceptionGroup as group:
@@ -106,12 +107,17 @@ class _Talk:
                 raise ReaderTooSlow(_MOST_WAITING) from None
 
     async def _live_on(self) -> None:
-        """A sign of life, and a look whether the key still counts."""
+        """A sign of life. It waits for room as everything does that is told."""
+        while True:
+            await asyncio.sleep(self._live.every_s)
+            await self._waiting.put(frames.Alive())
+
+    async def _look_at_key(self) -> None:
+        """Whether the key still counts, however slowly the client takes what it is told. Raises as `Keys.authenticate`, and ScopeMissing."""
         while True:
             await asyncio.sleep(self._live.every_s)
             with contextlib.suppress(Unavailable):  # the cell does not answer; it is asked again
                 (await self._live.keys.authenticate(self._key)).expect(Scope.READ)
-            await self._waiting.put(frames.Alive())
 
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
         while True:
