@@ -149,7 +149,8 @@ async def _north(server: Server, folder: Path) -> AsyncIterator[Site]:
                 body = {"service": _SERVICE, "payload": _PAYLOAD}
                 async with http.post(f"http://127.0.0.1:{port}/v1/jobs", json=body) as answer:
                     job = (await answer.json())["id"]
-                await http.post(f"http://127.0.0.1:{port}/v1/jobs/{job}/cancel", json={})
+                async with http.post(f"http://127.0.0.1:{port}/v1/jobs/{job}/cancel", json={}) as answer:
+                    answer.raise_for_status()
             yield Site(name="North Star", port=port, group=serve.group, key=key, job=job)
     finally:
         await client.aclose()

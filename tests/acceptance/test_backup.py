@@ -92,6 +92,7 @@ def test_what_was_backed_up_while_it_ran_comes_back_after_everything_is_deleted(
         assert northstar.good("status")["history"]["code"] == ""
 
 
+@pytest.mark.long
 def test_what_was_backed_up_while_nothing_ran_comes_back_too(northstar: Northstar) -> None:
     with at_work(northstar) as up:
         for pid in up.family():
@@ -126,6 +127,7 @@ def test_a_restore_refuses_what_is_there_unless_it_is_told_to_replace_it(northst
         expect_everything_back(northstar)
 
 
+@pytest.mark.long
 def test_the_same_backup_may_be_restored_again_and_again(northstar: Northstar) -> None:
     with at_work(northstar) as up:
         file, _ = back_up(northstar)
@@ -136,6 +138,7 @@ def test_the_same_backup_may_be_restored_again_and_again(northstar: Northstar) -
         expect_everything_back(northstar)
 
 
+@pytest.mark.long
 def test_work_that_goes_on_during_backups_is_in_each_of_them_as_of_one_moment(northstar: Northstar) -> None:
     with northstar.up() as up:
         northstar.until_machines("local")
@@ -163,6 +166,7 @@ def limited(northstar: Northstar, file_bytes: int) -> Northstar:
     return Northstar(northstar.folder, northstar.settings, program=program)
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_leaves_no_half_backup_and_no_half_restore(northstar: Northstar) -> None:
     with northstar.up() as up:
         northstar.until_machines("local")

@@ -64,6 +64,7 @@ async def test_a_machine_that_outlives_its_broker_goes_on_with_its_job_by_anothe
         assert (record.attempts, record.recoveries, record.claims) == (0, 0, 1)
 
 
+@pytest.mark.long
 async def test_a_broker_that_stands_still_for_some_seconds_is_not_taken_for_gone(
     kill_server: RunningServer, tmp_path: Path
 ) -> None:

@@ -277,6 +277,7 @@ async def test_where_all_are_at_work_a_newcomer_is_told_to_come_back(
         assert (await site.stranger().get("/health")).status == 200
 
 
+@pytest.mark.long
 async def test_machines_that_are_in_are_no_clients(http_server: RunningServer, tmp_path: Path) -> None:
     """A WebSocket has bounds of its own."""
     settings = {"serve.max_clients": 1, "serve.head_within_s": 0.4}

@@ -141,6 +141,7 @@ async def still_there(client: Client, job: str) -> None:
     assert (await client.get(f"/v1/jobs/{job}")).body["status"] == "queued"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("route", [one for one in SOCKETS if one.path.startswith("/v1/")] or [None])
 async def test_a_socket_without_a_key_hears_nothing(site: Site, route: SocketRoute | None) -> None:
     if route is None:

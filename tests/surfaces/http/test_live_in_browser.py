@@ -70,7 +70,9 @@ async def enter(page: Page, site: Site) -> None:
     """As an operator does, by the keyboard alone."""
     key = (await site.client(Scope.READ)).key
     await page.goto(f"{site.url}/live")
+    await expect(page.locator("#key")).to_be_focused()
     await page.keyboard.type(key)
+    await expect(page.locator("#key")).to_have_value(key)
     await page.keyboard.press("Enter")
     await expect(page.locator("#state")).to_have_text("live")
 
