@@ -108,6 +108,7 @@ def test_what_was_backed_up_while_nothing_ran_comes_back_too(northstar: Northsta
         expect_everything_back(northstar)
 
 
+@pytest.mark.long
 def test_a_restore_refuses_what_is_there_unless_it_is_told_to_replace_it(northstar: Northstar) -> None:
     with at_work(northstar) as up:
         file, _ = back_up(northstar)

@@ -44,6 +44,7 @@ async def test_a_job_lost_with_its_machine_and_its_broker_starts_elsewhere_in_ti
         assert "broker_gone" in two.words()
 
 
+@pytest.mark.long
 async def test_a_machine_that_outlives_its_broker_goes_on_with_its_job_by_another(
     kill_server: RunningServer, tmp_path: Path
 ) -> None:
