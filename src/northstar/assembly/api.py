@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 
 from northstar.assembly.desks import desks_of
+from northstar.assembly.keys import keys_of
 from northstar.assembly.routing import RoutingParts
 from northstar.assembly.session import new_id
 from northstar.broker.api import Api
@@ -15,13 +16,13 @@ from northstar.broker.explaining import Explainer
 from northstar.broker.job_desk import JobDesk
 from northstar.broker.job_files import JobFiles
 from northstar.broker.job_past import JobPast
-from northstar.broker.keys import Keys
 from northstar.broker.known_models import known_in
 from northstar.broker.live import live_over
 from northstar.broker.live_fleet import LiveFleets
 from northstar.broker.measures import Measures
 from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.broker.queue_places import QueuePlaces
+from northstar.broker.routing import Router
 from northstar.broker.sealed_cursors import SealedCursors
 from northstar.broker.submission import Submitter
 from northstar.broker.webhooks.desk import WebhookDesk
@@ -29,11 +30,6 @@ from northstar.store.assets import AssetStore
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase, HistoryReader
 from northstar.store.snapshots import CellReader
-
-
-def keys_of(cell: Cell) -> Keys:
-    """The keys of a cell, by this host's clock and its randomness."""
-    return Keys(cell, random_bytes=secrets.token_bytes, now_ms=wall_clock_ms)
 
 
 def api_parts(
@@ -54,14 +50,7 @@ def api_parts(
     past = JobPast(cell, HistoryReader(history, cell=cell.name))
     places = QueuePlaces(cell, monotonic=time.monotonic, paces=lambda: routing.ranking_terms().paces)
     router = routing.router()
-    submitter = Submitter(
-        cell,
-        new_id=new_id,
-        monotonic=time.monotonic,
-        catalogue=routing.catalogue,
-        router=router,
-        missing=missing,
-    )
+    submitter = _submitter(cell, routing, router, missing)
 
     def explainer() -> Explainer:
         return Explainer(
@@ -101,6 +90,13 @@ def api_parts(
     )
 
 
-def wall_clock_ms() -> int:
-    """This host's time, ms since the epoch."""
-    return time.time_ns() // 1_000_000
+def _submitter(cell: Cell, routing: RoutingParts, router: Router, missing: MissingMachinesReader) -> Submitter:
+    """What decides for each job that comes by HTTP where it waits."""
+    return Submitter(
+        cell,
+        new_id=new_id,
+        monotonic=time.monotonic,
+        catalogue=routing.catalogue,
+        router=router,
+        missing=missing,
+    )

@@ -81,3 +81,8 @@ async def session(settings: Settings) -> AsyncIterator[Session]:
 def new_id() -> str:
     """104 random bits: enough that nobody's ids ever meet."""
     return secrets.token_hex(13)
+
+
+def wall_clock_ms() -> int:
+    """This host's time, ms since the epoch."""
+    return time.time_ns() // 1_000_000

@@ -82,12 +82,7 @@ async def running_stack(
     """
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with AsyncExitStack() as stack:
-        lock = DataDirectoryLock(settings.data_path)
-        await lock.acquire()
-        stack.callback(lock.close)
-        expect_no_mark(settings.data_path)
-        # What a killed predecessor left would lead commands to a server that is gone.
-        remove_run_file(settings.data_path)
+        await _take_data_directory(settings, stack)
         # Before anything is started or bound: a start that cannot listen changes nothing.
         listening = stack.enter_context(listening_on(settings.serve))
         url = settings.valkey.url or await _embedded(settings, stack, failure=failure)
@@ -121,6 +116,16 @@ async def running_stack(
             routing=broker.routing,
             failure=failure,
         )
+
+
+async def _take_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
+    """Until the stack ends. Raises DataDirectoryInUse, and what `expect_no_mark` raises."""
+    lock = DataDirectoryLock(settings.data_path)
+    await lock.acquire()
+    stack.callback(lock.close)
+    expect_no_mark(settings.data_path)
+    # What a killed predecessor left would lead commands to a server that is gone.
+    remove_run_file(settings.data_path)
 
 
 def _run_file(settings: Settings, front: Front, cell: Cell, *, url: str) -> RunFile:

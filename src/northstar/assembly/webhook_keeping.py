@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from northstar.assembly.parts import part
-from northstar.assembly.session import new_id
-from northstar.assembly.webhooks import allowed_networks, deliveries_of, key_holder, now_ms, registry_of
+from northstar.assembly.session import new_id, wall_clock_ms
+from northstar.assembly.webhooks import allowed_networks, deliveries_of, key_holder, registry_of
 from northstar.broker.webhooks.desk import WebhookDesk
 from northstar.broker.webhooks.keeping import KeepingRule, WebhookKeeper
 from northstar.broker.webhooks.making import DeliveryMaker
@@ -51,7 +51,7 @@ async def keep_webhooks(
             lease_ms=int(wanted.timeout_s * 1000) + _LEASE_MS,
             off_after_ms=int(wanted.off_after_days * _DAY_MS),
         ),
-        now_ms=now_ms,
+        now_ms=wall_clock_ms,
         jitter=random.random,
         new_id=new_id,
     )
@@ -59,10 +59,10 @@ async def keep_webhooks(
         cell,
         history,
         registry,
-        DeliveryMaker(cell, history, now_ms=now_ms),
+        DeliveryMaker(cell, history, now_ms=wall_clock_ms),
         sender,
         rule=KeepingRule(keep_ms=int(wanted.keep_days * _DAY_MS), keep=wanted.keep_deliveries),
-        now_ms=now_ms,
+        now_ms=wall_clock_ms,
     )
     await stack.enter_async_context(part("the webhooks", keeper.run(), failure=failure))
     return WebhookDesk(registry, deliveries_of(cell, registry, history))

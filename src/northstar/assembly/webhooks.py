@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from pathlib import Path
 
-from northstar.assembly.session import new_id
+from northstar.assembly.session import new_id, wall_clock_ms
 from northstar.broker.webhooks.deliveries import Deliveries
 from northstar.broker.webhooks.registry import WebhookRegistry
 from northstar.broker.webhooks.signing_key import VARIABLE, KeyHolder
@@ -37,20 +36,19 @@ def make_webhook_key(settings: Settings) -> None:
 def registry_of(cell: Cell, settings: Settings) -> WebhookRegistry:
     """The webhooks of a cell, by this host's clock and its randomness."""
     return WebhookRegistry(
-        cell, key_holder(settings), allowed=allowed_networks(settings), random_bytes=secrets.token_bytes, now_ms=now_ms
+        cell,
+        key_holder(settings),
+        allowed=allowed_networks(settings),
+        random_bytes=secrets.token_bytes,
+        now_ms=wall_clock_ms,
     )
 
 
 def deliveries_of(cell: Cell, registry: WebhookRegistry, history: HistoryDatabase) -> Deliveries:
     """What was sent to them, and sending again."""
-    return Deliveries(registry, DeliveryLog(history, cell=cell.name), new_id=new_id, now_ms=now_ms)
+    return Deliveries(registry, DeliveryLog(history, cell=cell.name), new_id=new_id, now_ms=wall_clock_ms)
 
 
 def allowed_networks(settings: Settings) -> tuple[Network, ...]:
     """Private networks that webhooks may reach."""
     return tuple(network(text) for text in settings.webhooks.allow_private)
-
-
-def now_ms() -> int:
-    """This host's time, ms since the epoch."""
-    return time.time_ns() // 1_000_000

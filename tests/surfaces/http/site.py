@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 from multidict import CIMultiDictProxy
 
-from northstar.assembly.api import keys_of
+from northstar.assembly.keys import keys_of
 from northstar.assembly.serve import Serve, running_serve
 from northstar.broker.keys import Keys
 from northstar.config import load

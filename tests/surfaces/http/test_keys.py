@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from northstar.assembly.api import keys_of
+from northstar.assembly.keys import keys_of
 from northstar.domain.api_keys import KeyInvalid, KeyTerms, Scope
 from tests.servers import RunningServer
 from tests.surfaces.http.site import SERVICE, Site

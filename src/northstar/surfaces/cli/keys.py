@@ -186,15 +186,11 @@ def id_of(text: str) -> str:
 
 
 async def _with_keys(settings: Settings, asked: Callable[[Keys], Awaitable[Any]]) -> Any:
-    import secrets
-    import time
-
+    from northstar.assembly.keys import keys_of
     from northstar.assembly.session import session
-    from northstar.broker.keys import Keys
 
     async with session(settings) as broker:
-        keys = Keys(broker.cell, random_bytes=secrets.token_bytes, now_ms=lambda: time.time_ns() // 1_000_000)
-        return await asked(keys)
+        return await asked(keys_of(broker.cell))
 
 
 def _address(settings: Settings) -> str:

@@ -45,7 +45,10 @@ _Accept = Annotated[str | None, HeaderParameter(name="Accept", max_length=4_096)
 
 def event_routes(live: Live) -> list[HTTPRouteHandler]:
     """Events of one job, and of all."""
+    return [_job_events(live), _all_events(live)]
 
+
+def _job_events(live: Live) -> HTTPRouteHandler:
     @get(f"{JOBS}/{{job:str}}/events", opt={"scope": Scope.READ, "also": (204,), **_TOLD})
     async def job_events(
         *,
@@ -72,6 +75,10 @@ def event_routes(live: Live) -> list[HTTPRouteHandler]:
             return Response(None, status_code=204)
         return _streamed(live, caller, request, live.jobs.follow(caller, job, after=after, every_s=live.every_s))
 
+    return job_events
+
+
+def _all_events(live: Live) -> HTTPRouteHandler:
     @get(EVENTS, opt={"scope": Scope.READ, **_TOLD})
     async def all_events(
         *,
@@ -104,7 +111,7 @@ def event_routes(live: Live) -> list[HTTPRouteHandler]:
         wanted = await live.events.expect(caller, wanted, after)
         return _streamed(live, caller, request, live.events.follow(caller, wanted, after=after, every_s=live.every_s))
 
-    return [job_events, all_events]
+    return all_events
 
 
 def _streamed(live: Live, caller: Caller, request: _Asked, items: AsyncIterator[Told]) -> Response[Any]:
