@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -16,6 +16,7 @@ import pytest_asyncio
 from northstar.agent import model_keeper
 from northstar.agent.kept_models import NoModels
 from northstar.agent.model_keeper import ModelKeeper
+from northstar.agent.model_link import ModelLink
 from northstar.agent.model_runner import ModelRunner
 from northstar.agent.models.changes import ModelChange
 from northstar.agent.models.errors import ModelInUse
@@ -28,6 +29,7 @@ from northstar.broker.catalogue_view import CatalogueView
 from northstar.broker.model_orders import order_eviction, order_fetch
 from northstar.broker.submission import Submitter
 from northstar.domain.catalogue import CatalogueFile, CatalogueModel, CatalogueVersion
+from northstar.domain.errors import Unavailable
 from northstar.domain.jobs import ClaimedJob, JobRequest, RetryRule
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld, ModelNeed, ModelOrder
@@ -439,6 +441,47 @@ async def test_the_measured_rate_of_the_line_is_told(either_rig: Rig, tmp_path: 
             return snapshot.machines["m"].download_bytes_per_s > 0
 
         await eventually(is_known, what="the rate is known")
+
+
+class RateRefusedOnce:
+    """A way to a broker that cannot be reached the first time that a rate is told."""
+
+    def __init__(self) -> None:
+        self.told: list[float] = []
+
+    async def models_present(self, models: tuple[ModelHeld, ...]) -> None:
+        """Hear of nothing."""
+
+    async def pending_orders(self) -> list[Any]:
+        """None."""
+        return []
+
+    async def describe(self, description: MachineDescription) -> None:
+        """Raises Unavailable, once."""
+        self.told.append(description.download_bytes_per_s)
+        if len(self.told) == 1:
+            raise Unavailable("the broker is away")
+
+
+class Measured(NoModels):
+    """A store that keeps nothing any more, and knows how fast it came."""
+
+    bytes_per_s = 5e6
+
+
+async def test_a_rate_that_did_not_reach_the_broker_is_told_again() -> None:
+    link = RateRefusedOnce()
+    keeper = ModelKeeper(Measured(), cast("ModelLink", link), said=MachineDescription(), settle_s=0.0, retry_s=0.01)
+    keeping = asyncio.create_task(keeper.run())
+    keeper.models()
+
+    async def is_told_again() -> bool:
+        return len(link.told) == 2
+
+    await eventually(is_told_again, what="the rate is told again")
+    keeping.cancel()
+    await asyncio.wait({keeping})
+    assert link.told == [5e6, 5e6]
 
 
 async def test_news_of_the_line_do_not_make_a_machine_whose_engines_are_out_well(either_rig: Rig) -> None:

@@ -66,6 +66,8 @@ class ModelKeeper:
         self._store = store
         self._link = link
         self._said = said
+        #: The rate that a broker has surely heard.
+        self._rate_told = said.download_bytes_per_s
         self._takes_work, self._trouble = True, ""
         self._of_engines = tuple(of_engines)
         self._memory = EngineMemory(vram_bytes=vram_bytes)
@@ -84,8 +86,8 @@ class ModelKeeper:
     def description(self) -> MachineDescription:
         """What the machine says of itself, with the rate at which models came lately, and how its engines stand."""
         rate = float(round(self._store.bytes_per_s))
-        self._said = msgspec.structs.replace(self._said, download_bytes_per_s=rate or self._said.download_bytes_per_s)
-        return with_trouble(self._said, self._trouble, takes_work=self._takes_work)
+        said = msgspec.structs.replace(self._said, download_bytes_per_s=rate or self._said.download_bytes_per_s)
+        return with_trouble(said, self._trouble, takes_work=self._takes_work)
 
     def models(self) -> Sequence[ModelHeld]:
         """What is there now. The broker that is told keeps it until it hears of a change."""
@@ -183,9 +185,11 @@ class ModelKeeper:
         if held != self._told_models:
             await self._link.models_present(held)
             self._told_models = held
-        rate, told = self._store.bytes_per_s, self._said.download_bytes_per_s
+        rate, told = self._store.bytes_per_s, self._rate_told
         if rate > 0 and abs(rate - told) > _WORTH_TELLING * told:
-            await self._link.describe(self.description())
+            said = self.description()
+            await self._link.describe(said)
+            self._rate_told = said.download_bytes_per_s
 
     async def _tell_fetches(self) -> None:
         flying = {one.name: one for one in self._store.fetching()}
