@@ -5,8 +5,8 @@ VENV ?= .venv
 # Where `make demo` leaves its results and `make wheel` its wheel.
 OUT ?= demo-results
 DIST ?= dist
-# Test processes: one for each core.
-WORKERS ?= auto
+# Test processes: one more than there are cores, since many tests wait for other processes most of the time.
+WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 # More arguments for pytest, the demonstration or the benchmarks.
 ARGS ?=
 

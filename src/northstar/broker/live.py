@@ -34,7 +34,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     places: StreamPlaces
     progress: ProgressChannels
     #: Seconds between two signs of life of a stream, each with a look at the key of its reader.
-    every_s: float = 5.0
+    every_s: float = 1.0
 
     async def close(self) -> None:
         """Tell all who listen that nothing more comes, and let go of the cell."""

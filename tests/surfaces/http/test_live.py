@@ -77,7 +77,7 @@ async def client(site: Site) -> Client:
 
 async def test_subscriptions_are_told_apart_and_end_when_they_are_not_wanted_any_more(client: Client) -> None:
     async with line(client) as ours:
-        assert (await ours.typed("welcome"))["alive_every_s"] == 5.0
+        assert (await ours.typed("welcome"))["alive_every_s"] == 1.0
         await ours.say(type="subscribe", id="all")
         await ours.say(type="subscribe", id="ends", filter={"kinds": ["job.canceled"]})
         for _ in range(2):

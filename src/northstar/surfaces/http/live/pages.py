@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 LIVE_PATH: Final = "/live"
 _HERE: Final = Path(__file__).parent
 #: A key is looked at again so often while somebody watches, seconds.
-_RECHECK_S: Final = 5.0
+_RECHECK_S: Final = 1.0
 _MAX_FORM_BYTES: Final = 4_096
 #: Nothing from elsewhere, and nothing of this inside other pages.
 _HEADERS: Final = {
