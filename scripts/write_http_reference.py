@@ -199,7 +199,7 @@ def _words(schema: dict[str, Any]) -> str:  # noqa: PLR0911 - one for each kind 
                 schema.get("minimum", schema.get("exclusiveMinimum")),
                 schema.get("maximum", schema.get("exclusiveMaximum")),
             )
-            told = [word, "" if low is None else f"from {low:,}", "" if high is None else f"to {high:,}"]
+            told = [word, "" if low is None else f"from {_bound(low)}", "" if high is None else f"to {_bound(high)}"]
             return " ".join(filter(None, told))
         case {"type": "string"}:
             return f"text, at most {schema['maxLength']:,} letters" if "maxLength" in schema else "text"
@@ -211,6 +211,11 @@ def _words(schema: dict[str, Any]) -> str:  # noqa: PLR0911 - one for each kind 
             return "object"
         case _:
             return "anything"
+
+
+def _bound(value: float) -> str:
+    """A bound in one way: types that say 30 and 30.0 are one to Python, and whichever was made first is what both say."""
+    return f"{int(value) if value == int(value) else value:,}"
 
 
 def _json(value: Any) -> str:

@@ -1,6 +1,7 @@
-"""Write docs/reference/jobs.md and errors.md from the code: `python scripts/write_job_and_error_references.py`.
+"""Write docs/reference/jobs.md, demo-services.md and errors.md from the code: `python scripts/write_job_and_error_references.py`.
 
-Fields, types, defaults and bounds come from `northstar.domain.jobs.JobRequest`, meanings from the comments beside the fields;
+Fields, types, defaults and bounds come from `northstar.domain.jobs.JobRequest` and what the services of the demonstration read, meanings
+from the comments beside the fields;
 errors from the tree below `NorthstarError`. A test fails when a page is not what this writes.
 """
 
@@ -20,6 +21,9 @@ from typing import Any, Final
 import msgspec
 
 import northstar
+from northstar.connectors.openai_request import ALLOWED_OPTIONS
+from northstar.connectors.simulated_request import Instruction, SimulatedRequest
+from northstar.demo.painter import PaintingRequest
 from northstar.domain.errors import InvalidRequest, NorthstarError, Refused, Unavailable
 from northstar.domain.jobs import JobRequest, RetryRule
 from northstar.domain.models import ModelNeed
@@ -49,6 +53,9 @@ _MEANINGS: Final = {
     "start_within_s": "Give up unless it has started so many seconds after submit.",
 }
 
+#: Types whose comments say of every field what it means.
+_SAY_ALL: Final = (PaintingRequest, SimulatedRequest, Instruction)
+
 
 def jobs_page() -> str:
     """The page of the job document."""
@@ -71,11 +78,137 @@ def jobs_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+#: What the options of the text service mean, those first that everybody wants. llama.cpp's server judges their values.
+_TEXT_OPTIONS: Final = {
+    "max_tokens": (
+        "whole number",
+        "The most tokens that are written; without it, until the story ends or the context is full.",
+    ),
+    "max_completion_tokens": ("whole number", "The same, by its other name."),
+    "temperature": ("number, 0 or more", "0: always the likeliest word; about 1: as the model would have it."),
+    "seed": ("whole number", "The same request with the same seed gives the same text."),
+    "stop": ("text, or list of texts", "Ends before the first of these."),
+    "top_p": ("number from 0 to 1", "Only the likeliest words that make up this share are drawn."),
+    "top_k": ("whole number", "Only so many of the likeliest words are drawn."),
+    "min_p": ("number from 0 to 1", "Only words that are at least this likely beside the likeliest."),
+    "min_tokens": ("whole number", "Read by some engines of this kind, not by this one."),
+    "ignore_eos": ("true or false", "Goes on after the end of the story, up to `max_tokens`."),
+    "frequency_penalty": ("number from -2 to 2", "Against words that came often."),
+    "presence_penalty": ("number from -2 to 2", "Against words that came at all."),
+    "repeat_penalty": ("number above 0", "llama.cpp's own; 1: none."),
+    "repetition_penalty": ("number above 0", "vLLM's name of it; not read by this engine."),
+    "logit_bias": ("object", "Tokens by number, and what is added to their weight."),
+    "response_format": ("object", 'Such as `{"type": "json_object"}`. A tiny model follows it word by word.'),
+    "reasoning_effort": ("text", "For models that reason; this one does not."),
+    "user": ("text", "Passed on, and not read."),
+}
+
+
+def services_page() -> str:
+    """The page of what the services of `up` and the demonstration take."""
+    lines = [
+        "# What the services of `up` and `demo` take",
+        "",
+        "This page is written by `scripts/write_job_and_error_references.py` from the code; change it there.",
+        "",
+        "`northstar up` offers `picture` and `text` without a GPU, and so does a machine without settings of its own; `make demo` adds",
+        "`fresco` and `simulated`. This is what stands in the `payload` of [a job](jobs.md) for them. A job with all that belongs to it",
+        "has at most 64 KiB. Engines of your own take what [their page](../how-to/connect-an-engine.md) says.",
+        "",
+        "## `picture`, `fresco`",
+        "",
+        "A program that paints a landscape under the north star; `fresco` is the same painter, who fails the first time he is asked for a",
+        "prompt (exit code 75, tried again). A field that does not exist, or a value out of its bounds, ends the job with",
+        "`NS_ENGINE_PROGRAM_FAILED` and a sentence that names it.",
+        "",
+        _EXAMPLES["picture"],
+        "",
+        "| field | type | default | meaning |",
+        "| --- | --- | --- | --- |",
+        *_fields(PaintingRequest),
+        "",
+        "It leaves `picture.png` (RGB, 8 bits), whose description has prompt and seed, and reports each step. 120 s, 1 GiB of memory and",
+        "64 MiB of output are its limits as shipped.",
+        "",
+        "## `text`",
+        "",
+        "llama.cpp's server with a model of a third of a megabyte, which tells stories under the stars (only where the extra `demo` is",
+        "installed). Exactly one of `messages` and `prompt` must be there.",
+        "",
+        _EXAMPLES["text"],
+        "",
+        "| field | type | default | meaning |",
+        "| --- | --- | --- | --- |",
+        "| `messages` | list of objects with `role` and `content`, not empty | one of both is required | A chat. |",
+        "| `prompt` | text, not empty | one of both is required | A text to be gone on with. |",
+        "| `model` | text, not empty | the engine's own | Any name is right: llama.cpp serves one model under all of them. |",
+        "| `n` | `1` | `1` | One job is one answer. |",
+        "| `stream`, `stream_options` | anything | | Not looked at: the engine streams in any case, and `jobs watch` shows it. |",
+    ]
+    for name, (kind, meaning) in _TEXT_OPTIONS.items():
+        if name not in ALLOWED_OPTIONS:
+            raise LookupError(f"the option {name} is not allowed any more")
+        lines.append(f"| `{name}` | {kind} | the engine's own | {meaning} |")
+    if missing := ALLOWED_OPTIONS - set(_TEXT_OPTIONS):
+        raise LookupError(f"the page does not say what these options mean: {sorted(missing)}")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Any other option is refused (`NS_ENGINE_REJECTED`), unless `extra_options` of the service allows it. The context holds 8,192",
+            "tokens of each job, what was asked included (`NS_ENGINE_CONTEXT_EXCEEDED`). The result is the text, with the counts of tokens",
+            "in its summary.",
+            "",
+            "## `simulated`",
+            "",
+            "Work that takes time and makes nothing, for fleets without GPUs. It takes the payload of any other engine, and looks only at",
+            "these fields; any other may be there.",
+            "",
+            _EXAMPLES["simulated"],
+            "",
+            "| field | type | default | meaning |",
+            "| --- | --- | --- | --- |",
+            *_fields(SimulatedRequest),
+            "",
+            "Of `simulate`, where a field that does not exist is refused (`NS_ENGINE_REJECTED`):",
+            "",
+            "| field | type | default | meaning |",
+            "| --- | --- | --- | --- |",
+            *_fields(Instruction),
+            "",
+            "## `northstar`",
+            "",
+            "A payload for a program or a simulated engine may say under `northstar` what no field tells: `modalities`, `speciality`, `training`,",
+            "`experimental` ([what is read of a payload](../explanation/payloads.md#hints)).",
+            "",
+        ]
+    )
+
+
+_EXAMPLES: Final = {
+    "picture": """```json
+{"service": "picture", "payload": {"prompt": "aurora over the sea", "seed": 3, "width": 640, "height": 400, "steps": 20}}
+```""",
+    "text": """```json
+[{"service": "text", "payload": {"prompt": "Tell me of a whale.", "max_tokens": 60, "seed": 4}},
+ {"service": "text", "payload": {"messages": [{"role": "user", "content": "A story of the sky."}], "temperature": 0.8, "stop": ["."]}}]
+```""",
+    "simulated": """```json
+[{"service": "simulated", "payload": {"model": "sdxl", "steps": 20, "simulate": {"run_s": 1.5, "output_bytes": 5000}}},
+ {"service": "simulated", "payload": {"simulate": {"fail": "busy", "fail_at": 0.25}}}]
+```""",
+}
+
+
 def _fields(kind: type[msgspec.Struct]) -> Iterator[str]:
     comments = dict(_comments(kind))
     for field in msgspec.structs.fields(kind):
         words = _words(msgspec.inspect.type_info(field.type)).replace("|", "\\|")
-        meaning = _MEANINGS.get(field.name) or comments.get(field.name)
+        meaning = (
+            (comments.get(field.name) if kind in _SAY_ALL else None)
+            or _MEANINGS.get(field.name)
+            or comments.get(field.name)
+        )
         if not meaning:
             raise LookupError(f"{kind.__name__}.{field.name} has no comment that says what it means")
         yield f"| `{field.name}` | {words} | {_default(field)} | {meaning} |"
@@ -194,7 +327,11 @@ def _text(node: ast.expr) -> str:
             return ""
 
 
-PAGES: Final = {_PAGES / "jobs.md": jobs_page, _PAGES / "errors.md": errors_page}
+PAGES: Final = {
+    _PAGES / "jobs.md": jobs_page,
+    _PAGES / "demo-services.md": services_page,
+    _PAGES / "errors.md": errors_page,
+}
 
 
 if __name__ == "__main__":

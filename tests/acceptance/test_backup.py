@@ -63,9 +63,13 @@ def back_up(northstar: Northstar, *more: str) -> tuple[Path, dict[str, Any]]:
     return file, northstar.good("backup", str(file), *more)
 
 
+#: What runs here ends only when it is told to, so a stop need not wait for it.
+AT_ONCE = SETTINGS.replace("drain_s = 2.0", "drain_s = 0.1")
+
+
 @pytest.fixture
 def northstar(tmp_path: Path) -> Northstar:
-    return Northstar(tmp_path)
+    return Northstar(tmp_path, AT_ONCE)
 
 
 def test_what_was_backed_up_while_it_ran_comes_back_after_everything_is_deleted(northstar: Northstar) -> None:

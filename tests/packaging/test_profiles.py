@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Those that the configuration speaks of. All that are installed take longer to load than the tests of this file to run.
+PLUGINS = ("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin")
 SUITE = """
 import pytest
 from hypothesis import settings
@@ -41,9 +43,9 @@ class Suite:
         empty.mkdir(exist_ok=True)
         inherited = {name: value for name, value in os.environ.items() if name.startswith("LC_")}
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", select],
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *PLUGINS, "-k", select],
             cwd=self.folder,
-            env=inherited | {"PATH": str(empty)} | variables,
+            env=inherited | {"PATH": str(empty), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -15,6 +15,8 @@ import northstar
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "northstar"
+#: This environment's pip, at work on another: that saves a pip of its own, and nobody needs one there.
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
 
@@ -50,22 +52,21 @@ def run(command: list[str], *, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+def installation(tmp_path_factory: pytest.TempPathFactory, built_wheel: Path) -> Installation:
     place = tmp_path_factory.mktemp("wheel")
     elsewhere = place / "elsewhere"
     elsewhere.mkdir()
-    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place / "dist"), "."], cwd=ROOT)
-    (wheel,) = (place / "dist").glob("*.whl")
-    run([sys.executable, "-m", "venv", str(place / "venv")], cwd=elsewhere)
-    pip = [str(place / "venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    run([sys.executable, "-m", "venv", "--without-pip", str(place / "venv")], cwd=elsewhere)
+    pip = [*PIP, "--python", str(place / "venv"), "install"]
     core = ROOT / "constraints" / "core.txt"
     run([*pip, "--quiet", "--no-compile", "--require-hashes", "-r", str(core)], cwd=elsewhere)
-    run([*pip, "--quiet", "--no-deps", str(wheel)], cwd=elsewhere)
-    return Installation(wheel=wheel, bin=place / "venv" / "bin", elsewhere=elsewhere)
+    run([*pip, "--quiet", "--no-deps", str(built_wheel)], cwd=elsewhere)
+    return Installation(wheel=built_wheel, bin=place / "venv" / "bin", elsewhere=elsewhere)
 
 
 def test_the_locked_core_is_all_that_the_wheel_asks_for(installation: Installation) -> None:
-    assert "No broken requirements" in installation.run("python", "-m", "pip", "check")
+    check = [*PIP, "--python", str(installation.bin.parent), "check"]
+    assert "No broken requirements" in run(check, cwd=installation.elsewhere)
 
 
 def test_the_wheel_carries_every_file_of_the_package(installation: Installation) -> None:

@@ -21,12 +21,17 @@ _MAX_REQUEST_BYTES = 64 * 1024
 
 
 class PaintingRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What to paint. `steps` is in how many parts the work is done and reported; it does not change the picture."""
+    """What to paint."""
 
+    #: What is to be seen. Words for an hour, a ground, an aurora or a moon are understood, all others are left to the seed.
     prompt: Annotated[str, msgspec.Meta(max_length=4_000)]
+    #: The same prompt, size and seed give the same picture, byte for byte.
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 1
+    #: Pixels.
     width: Annotated[int, msgspec.Meta(ge=16, le=2_048)] = 512
+    #: Pixels.
     height: Annotated[int, msgspec.Meta(ge=16, le=2_048)] = 384
+    #: In how many parts the work is done and reported; it does not change the picture.
     steps: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 12
     #: Hints that North Star reads and painters do not.
     northstar: dict[str, object] = {}
