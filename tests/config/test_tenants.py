@@ -17,6 +17,7 @@ from northstar.config.tenants import (
     tenant_changes,
     tenants_text,
 )
+from northstar.domain.budgets import Budget
 from northstar.domain.tenancy import NO_TENANTS, NO_TERMS, Tenants, TenantTerms
 
 TEXT = """
@@ -120,3 +121,16 @@ def test_what_differs_is_told_key_by_key_and_a_whole_tenant_at_once() -> None:
         KeyChange("tenants.new", None, {}),
     ]
     assert tenant_changes(before, before) == []
+
+
+def test_a_budget_is_told_and_kept_as_it_was_written() -> None:
+    tenants = read("[tenants.acme]\nbudget_usd_per_day = 25\nbudget_usd_per_month = 400.5\n")
+    assert tenants.terms("acme").budget == Budget(usd_per_day=25.0, usd_per_month=400.5)
+    assert read(tenants_text(tenants)) == tenants
+    assert not tenants.terms("ada").budget.limits_anything
+
+
+@pytest.mark.parametrize("amount", ["-1", "nan", "inf", '"25"', "2e9"])
+def test_an_amount_that_is_none_is_refused_by_its_key(amount: str) -> None:
+    with pytest.raises(InvalidTenants, match=r"tenants\.acme.*budget_usd_per_day"):
+        read(f"[tenants.acme]\nbudget_usd_per_day = {amount}\n")

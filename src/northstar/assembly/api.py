@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from northstar.assembly.desks import desks_of
 from northstar.assembly.keys import keys_of
 from northstar.assembly.routing import RoutingParts
 from northstar.assembly.session import new_id
 from northstar.broker.api import Api
+from northstar.broker.budgets import BudgetsSeen
 from northstar.broker.dead_letters import DeadLetters
 from northstar.broker.explaining import Explainer
 from northstar.broker.job_desk import JobDesk
@@ -41,10 +42,11 @@ def api_parts(
     reader: CellReader,
     assets: AssetStore,
     join_url: str,
+    budgets: Callable[[], BudgetsSeen],
 ) -> Api:
     """What a broker answers clients with; its submitter decides as `northstar submit` does.
 
-    `reader` is the process's own; `join_url` is where machines dial, if that is known.
+    `reader` is the process's own; `join_url` is where machines dial, if that is known; `budgets` are as they were looked at last.
     """
     missing = MissingMachinesReader(cell)
     past = JobPast(cell, HistoryReader(history, cell=cell.name))
@@ -75,12 +77,21 @@ def api_parts(
         return routing.pools.latest.pools
 
     keys = keys_of(cell)
-    desks = desks_of(cell, history, routing, explainer=explainer, missing=missing, reader=reader, join_url=join_url)
+    desks = desks_of(
+        cell,
+        history,
+        routing,
+        explainer=explainer,
+        missing=missing,
+        reader=reader,
+        join_url=join_url,
+        budgets=budgets,
+    )
     return Api(
         keys=keys,
         jobs=desk,
         webhooks=webhooks,
-        measures=Measures(cell, pools=pools_in_force, monotonic=time.monotonic, reader=reader),
+        measures=Measures(cell, pools=pools_in_force, monotonic=time.monotonic, reader=reader, budgets=budgets),
         fleet=LiveFleets(cell, reader=reader, pools=pools_in_force, monotonic=time.monotonic),
         past=past,
         explainer=explainer,

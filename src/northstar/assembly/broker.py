@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import msgspec
 
 from northstar.assembly.api import api_parts
+from northstar.assembly.budgets import keep_budgets
 from northstar.assembly.front import Front, OpenDoor, admission_to, running_front
 from northstar.assembly.outputs import asset_store, retire_outputs
 from northstar.assembly.parts import part, running_history, told
@@ -17,6 +18,7 @@ from northstar.assembly.session import new_id
 from northstar.assembly.webhook_keeping import keep_webhooks
 from northstar.broker.dispatch import Dispatcher
 from northstar.config import Settings
+from northstar.store.bells import Ring
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase
 from northstar.store.snapshots import CellReader
@@ -61,6 +63,7 @@ async def start_broker(
     )
     await stack.enter_async_context(part("the dispatcher", dispatcher.run(), failure=failure))
     await stack.enter_async_context(part("the retention of outputs", retire_outputs(settings, cell), failure=failure))
+    budgets = await keep_budgets(settings, cell, history, routing, stack, reader=reader, failure=failure)
     webhooks = await keep_webhooks(settings, cell, history, stack, failure=failure)
     api = api_parts(
         cell,
@@ -70,7 +73,13 @@ async def start_broker(
         reader=reader,
         assets=asset_store(settings),
         join_url=settings.join.url,
+        budgets=lambda: budgets.seen,
     )
+
+    def hear(ring: Ring) -> None:
+        routing.hear(ring)
+        budgets.hear(ring)
+
     opening = running_front(
         settings,
         cell,
@@ -79,7 +88,7 @@ async def start_broker(
         open_door=open_door,
         pools=lambda: routing.pools.latest,
         catalogue=lambda: routing.catalogue.latest,
-        also_hear=routing.hear,
+        also_hear=hear,
         api=api,
     )
     front = await stack.enter_async_context(opening)

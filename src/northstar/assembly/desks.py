@@ -10,6 +10,7 @@ from northstar.assembly.routing import RoutingParts
 from northstar.assembly.session import new_id
 from northstar.broker.admission_desk import AdmissionDesk
 from northstar.broker.audit import Audit
+from northstar.broker.budgets import BudgetsSeen
 from northstar.broker.cell_desk import CellDesk
 from northstar.broker.dead_letters import DeadLetters
 from northstar.broker.desks import Desks
@@ -36,8 +37,9 @@ def desks_of(
     missing: MissingMachinesReader,
     reader: CellReader,
     join_url: str,
+    budgets: Callable[[], BudgetsSeen],
 ) -> Desks:
-    """What answers for the cell, by the pools and the catalogue that the broker routes by."""
+    """What answers for the cell, by the pools and the catalogue that the broker routes by; `budgets` are as they were looked at last."""
     past = HistoryReader(history, cell=cell.name)
     return Desks(
         explain=ExplainDesk(explainer),
@@ -52,5 +54,6 @@ def desks_of(
             dead_letters=DeadLetters(cell, new_nonce=new_id),
             audit=Audit(cell, KindReader(history, cell=cell.name)),
             cursors=SealedCursors(cell, random_bytes=secrets.token_bytes),
+            budgets=budgets,
         ),
     )

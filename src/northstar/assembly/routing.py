@@ -15,6 +15,8 @@ from northstar.assembly.durations import durations_of
 from northstar.assembly.parts import part
 from northstar.assembly.session import new_id
 from northstar.assembly.tenancy import seed_terms, tell_difference
+from northstar.broker.budget_notes import BudgetNotes
+from northstar.broker.budget_stops import BudgetStops
 from northstar.broker.catalogue_view import CatalogueView
 from northstar.broker.deployment import Deployer
 from northstar.broker.estimates import Estimates
@@ -46,6 +48,8 @@ class RoutingParts(msgspec.Struct, frozen=True, kw_only=True):
     terms: TermsInForce
     catalogue: CatalogueView
     estimates: Estimates
+    #: Whose budget is spent.
+    stops: BudgetNotes
 
     def router(self, *, of_this_host: Collection[str] = ()) -> Router:
         """A router of its own; each has its own view of the fleet. `of_this_host` as for `Router`."""
@@ -55,6 +59,7 @@ class RoutingParts(msgspec.Struct, frozen=True, kw_only=True):
             estimates=self.estimates,
             catalogue=lambda: self.catalogue.latest,
             of_this_host=of_this_host,
+            stops=BudgetStops(lambda: self.stops.all),
         )
 
     def ranking_terms(self) -> RankingTerms:
@@ -92,7 +97,9 @@ async def routing_parts(settings: Settings, cell: Cell, *, estimates: Estimates)
         terms=TermsInForce(cell, changed=declare_terms),
         catalogue=CatalogueView(cell, monotonic=time.monotonic),
         estimates=estimates,
+        stops=BudgetNotes(cell),
     )
+    await parts.stops.look()
     await parts.pools.look()
     await parts.terms.look()
     tell_difference(parts.terms, settings)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from northstar.broker.absent_machines import waiting_machines
+from northstar.broker.budget_notes import STOP, WARNING, BudgetNotes
 from northstar.broker.job_views import look_at
 from northstar.broker.machine_rows import rows_of
 from northstar.broker.troubles import Seen, troubles
+from northstar.domain.budgets import BudgetNote, Level
 from northstar.domain.lane_rows import LaneTally
 from northstar.domain.machine_rows import MachineRow
 from northstar.domain.troubles import Trouble
@@ -20,6 +22,8 @@ from northstar.store.pauses import Pause, read_pauses
 from northstar.store.snapshots import CellReader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from northstar.broker.missing_machines import MissingMachinesReader
     from northstar.store.cell import Cell
 
@@ -50,6 +54,13 @@ class JobsEver(msgspec.Struct, frozen=True, kw_only=True):
     expired: int
 
 
+class NotedBudget(BudgetNote, frozen=True, kw_only=True):
+    """A budget that is nearly or wholly spent. `whose` is a tenant, or `*` for the fleet."""
+
+    whose: str
+    level: Level
+
+
 class CellStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What `northstar status` says. `now_ms` is the cell's time."""
 
@@ -67,6 +78,8 @@ class CellStatus(msgspec.Struct, frozen=True, kw_only=True):
     #: Names of machines that wait for an operator's approval.
     machines_waiting: tuple[str, ...]
     pauses: tuple[Pause, ...]
+    #: Budgets that are spent or nearly so, as they were when that was noticed; those of the fleet first.
+    budgets: tuple[NotedBudget, ...]
     brokers: tuple[Broker, ...]
 
 
@@ -82,6 +95,9 @@ async def read_status(
     view = await reader.snapshot()
     pauses = await read_pauses(cell.client, cell.keys)
     brokers = await read_brokers(cell)
+    stops, warnings = BudgetNotes(cell, STOP), BudgetNotes(cell, WARNING)
+    await stops.look()
+    await warnings.look()
     waiting = await waiting_machines(cell)
     of_this_host = missing.of_this_host.values()
     seen = Seen(
@@ -93,6 +109,8 @@ async def read_status(
         brokers=brokers,
         history=history,
         pauses=pauses,
+        stops=stops.all,
+        warnings=warnings.all,
         waiting_machines=waiting,
         first_waiting=await _first_waiting(cell) if counts["waiting_size"] else {},
         given_up=[one for one in of_this_host if one.given_up and one.name not in view.machines],
@@ -120,8 +138,14 @@ async def read_status(
         machines=rows,
         machines_waiting=tuple(waiting),
         pauses=tuple(pauses),
+        budgets=(*_noted(stops, "stopped"), *_noted(warnings, "warned")),
         brokers=tuple(brokers),
     )
+
+
+def _noted(notes: BudgetNotes, level: Level) -> Iterator[NotedBudget]:
+    for whose, note in sorted(notes.all.items()):
+        yield NotedBudget(whose=whose, level=level, **msgspec.structs.asdict(note))
 
 
 async def _first_waiting(cell: Cell) -> dict[str, str]:

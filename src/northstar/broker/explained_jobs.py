@@ -20,8 +20,8 @@ from northstar.policy.routing.coming import on_their_way
 from northstar.policy.routing.explain_fit import in_nearest_pool
 from northstar.policy.routing.explain_machines import Wait, grouped, reasons_of
 from northstar.policy.routing.explain_model import where_of
-from northstar.policy.routing.explain_remedies import for_barred, standstill_of
-from northstar.policy.routing.fit import EXCLUDED
+from northstar.policy.routing.explain_remedies import for_barred, for_held, standstill_of
+from northstar.policy.routing.fit import EXCLUDED, HELD_BACK
 from northstar.policy.routing.pool_entry import PoolEntry
 from northstar.store.cell_limits import read_limits
 from northstar.store.lane_waits import count_placed, read_lane_waits, read_ranked
@@ -146,6 +146,10 @@ class JobExplainer:
             because = (told.decision.unservable if told.decision is not None else "") or EXCLUDED
             told = _because(told, because)
             return msgspec.structs.replace(told, unservable=because, actions=for_barred(told.id, told.tenant))
+        if wait.wanted.is_held:
+            because = self._places.held_because(told.tenant) or HELD_BACK
+            told = _because(told, because)
+            return msgspec.structs.replace(told, unservable=because, actions=for_held(told.tenant))
         missing = MissingMachines() if any(one.takes_work for one in fitting) else await self._missing.look(snapshot)
         pools = () if fitting or told.decision is None else told.decision.only_lacks_machines
         if coming := on_their_way(wait.wanted, missing.coming, snapshot, pools=pools):

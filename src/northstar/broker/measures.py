@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from northstar.broker.budgets import BudgetsSeen
+from northstar.domain.budgets import FLEET
 from northstar.store.history.state import read_history_state
 from northstar.store.snapshots import CellReader
 
@@ -46,6 +48,12 @@ class CellMeasures(msgspec.Struct, frozen=True, kw_only=True):
     history_behind: int
     history_stuck: bool
     pauses: int
+    #: Budgets that are spent, and those that nearly are.
+    budgets_spent: int = 0
+    budgets_nearly_spent: int = 0
+    #: The fleet's, by day and month, US dollars: what may be spent, where there is a budget, and what is; nothing where nobody has one.
+    fleet_budget_usd: dict[str, float] = {}
+    fleet_spent_usd: dict[str, float] = {}
 
 
 class Measures:
@@ -59,8 +67,10 @@ class Measures:
         monotonic: Callable[[], float],
         reader: CellReader | None = None,
         fresh_s: float = 2.0,
+        budgets: Callable[[], BudgetsSeen] = BudgetsSeen,
     ) -> None:
-        """`pools` are those in force."""
+        """`pools` are those in force; `budgets` are as they were looked at last."""
+        self._budgets = budgets
         self._cell = cell
         self._pools = pools
         self._monotonic = monotonic
@@ -96,7 +106,20 @@ class Measures:
             history_behind=max(0, counts["event"] - counts["committed_event"]),
             history_stuck=history.stuck,
             pauses=counts["pauses_size"],
+            **_budgets_measured(self._budgets()),
         )
+
+
+def _budgets_measured(seen: BudgetsSeen) -> dict[str, Any]:
+    """Tenants are counted and not named: there may be any number of them."""
+    fleet = seen.fleet
+    spent, nearly = ({one.whose for one in seen.budgets if one.level == level} for level in ("stopped", "warned"))
+    return {
+        "budgets_spent": len(spent),
+        "budgets_nearly_spent": len(nearly - spent),
+        "fleet_budget_usd": {one.period: one.limit_usd for one in seen.of(FLEET)},
+        "fleet_spent_usd": {} if fleet is None else {"day": fleet.day_usd, "month": fleet.month_usd},
+    }
 
 
 def pools_measured(view: CellSnapshot, in_force: Collection[str]) -> dict[str, PoolMeasures]:

@@ -56,7 +56,8 @@ class NarrowedTerms:
 
         Nobody is moved by terms that cannot be read.
         """
-        if self._tenants is None or wanted is None:
+        # What is held is looked after by whoever holds it (`budget_holds`), and is released into the terms of that moment.
+        if self._tenants is None or wanted is None or wanted.is_held:
             return False
         return wanted.is_barred or forbids(wanted, self._tenants, tenant=tenant)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from northstar.config.pool_errors import NoSuchPool
+from northstar.domain.budgets import NORTH_STAR
 from northstar.domain.errors import InvalidRequest
+from northstar.store.pauses import read_pauses
 from northstar.store.words import known_words, undeclared
 
 if TYPE_CHECKING:
@@ -40,7 +42,14 @@ async def pause(cell: Cell, scope: str, *, because: str, by: str) -> bool:
     if scope != "cell" and await undeclared(cell.client, cell.keys, [scope]):
         known = await known_words(cell.client, cell.keys, "pool")
         raise NoSuchPool(scope.partition(":")[2], known=tuple(known))
-    return await cell.pause(scope, because=because, by=by)
+    if await cell.pause(scope, because=because, by=by):
+        return True
+    # One that stands for a spent budget ends with that. An operator's must not, so it takes the place of the other.
+    pauses = await read_pauses(cell.client, cell.keys)
+    if any(one.scope == scope and one.by == NORTH_STAR for one in pauses):
+        await cell.resume(scope, by=NORTH_STAR)
+        return await cell.pause(scope, because=because, by=by)
+    return False
 
 
 async def resume(cell: Cell, scope: str, *, by: str) -> bool:

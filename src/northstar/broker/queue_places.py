@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from northstar.broker.budget_notes import BudgetNotes
 from northstar.domain.jobs import JobStatus
 from northstar.domain.queue_place import QueuePlace
 from northstar.policy.routing.eta import (
@@ -61,7 +62,13 @@ class QueuePlaces:
         self._view = CellSnapshot()
         self._runs: list[InspectedJob] = []
         self._pauses: list[Pause] = []
+        self._stops = BudgetNotes(cell)
         self._viewed_s = -math.inf
+
+    def held_because(self, tenant: str) -> str:
+        """Why the tenant's jobs are held, by the budget that is spent; empty where nobody says so."""
+        note = self._stops.all.get(tenant)
+        return "" if note is None else note.because
 
     @property
     def paces(self) -> GpuPaces:
@@ -111,6 +118,8 @@ class QueuePlaces:
         )
         ahead = before + sum(elsewhere)
         why = self._paused(wanted.pool)
+        if wanted.is_held:
+            why = self.held_because(job.record.tenant)
         eta_s, between = None, None
         if not why and not slots.slots:
             why = why_nobody(wanted, self._view)
@@ -144,6 +153,7 @@ class QueuePlaces:
             return
         self._view = await self._reader.snapshot()
         self._pauses = await read_pauses(self._cell.client, self._cell.keys)
+        await self._stops.look()
         latest = await read_latest(self._cell.client, self._cell.keys, "finished", count=RECENT_RUNS)
         self._runs = list((await self._cell.inspect(latest)).jobs) if latest else []
         self._viewed_s = now_s

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
+from northstar.broker.budgets import BudgetsSeen
 from northstar.broker.cost_reports import report_of
 from northstar.store.history.attempts import Attempt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from northstar.broker.audit import Audit
     from northstar.broker.dead_letters import DeadLetterPage, DeadLetters, Filter
     from northstar.broker.sealed_cursors import SealedCursors
@@ -55,7 +58,10 @@ class RecordDesk:
         dead_letters: DeadLetters,
         audit: Audit,
         cursors: SealedCursors,
+        budgets: Callable[[], BudgetsSeen] = BudgetsSeen,
     ) -> None:
+        """`budgets` are as they were looked at last, a few seconds ago."""
+        self._budgets = budgets
         self._cell = cell
         self._attempts = attempts
         self._costs = costs
@@ -79,7 +85,13 @@ class RecordDesk:
         since_ms = max(0, until_ms - _WEEK_MS) if time.since_ms is None else time.since_ms
         async with self._adding_up:
             told = await self._costs.costs(since_ms=since_ms, until_ms=until_ms, by=by, count=limit, tenant=whose)
-        return report_of(told, by=by, of_one_tenant=whose is not None)
+        seen = self._budgets()
+        return report_of(
+            told,
+            by=by,
+            of_one_tenant=whose is not None,
+            budgets=seen.budgets if whose is None else seen.of(whose),
+        )
 
     async def dead_letters(self, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> DeadLetterPage:
         """A page of jobs that failed for good, the last first. Raises TenantForeign, CursorInvalid, Unavailable."""

@@ -120,7 +120,7 @@ class Rerouter:
     async def step(self) -> int:
         """One round; gives how many jobs wait elsewhere now. Raises Unavailable."""
         snapshot = await self._reader.snapshot()
-        waiting = {lane.id: lane for lane in snapshot.lanes.values() if lane.waits}
+        waiting = {lane.id: lane for lane in snapshot.lanes.values() if lane.waits and not _is_held(lane, snapshot)}
         terms = NarrowedTerms(self._router)
         if not waiting and not terms.limits_anybody:
             return 0
@@ -194,6 +194,8 @@ class Rerouter:
             lane = looking.snapshot.lanes.get(job.record.lane)
             if lane is None or job.record.status != JobStatus.DELAYED:
                 continue
+            if self._router.stops.of(job.record.tenant) is not None:
+                continue
             with looking.time:
                 move = self._within_terms(job, lane, looking)
             if move is not None:
@@ -214,7 +216,8 @@ class Rerouter:
 
     def _move(self, job: InspectedJob, lane: LaneState, looking: _Round, *, is_served: bool) -> Move | None:
         """Where the job belongs now, if that is elsewhere."""
-        if job.record.status != JobStatus.QUEUED:
+        # What is about to be held goes nowhere else before that.
+        if job.record.status != JobStatus.QUEUED or self._router.stops.of(job.record.tenant) is not None:
             return None
         if looking.may_not_stay(job):
             return self._within_terms(job, lane, looking)
@@ -243,6 +246,12 @@ class Rerouter:
             return None
         self._router.gave(routed)
         return Move.of(job.id, routed)
+
+
+def _is_held(lane: LaneState, snapshot: CellSnapshot) -> bool:
+    """Whether it waits for money, which is none of our business (`budget_holds`)."""
+    wanted = snapshot.classes.get(lane.requirement_class)
+    return wanted is not None and wanted.is_held
 
 
 def _served(snapshot: CellSnapshot) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from northstar.broker.asked_again import declared_s
+from northstar.broker.budget_stops import BudgetStops
 from northstar.broker.job_needs import JobNeeds, main_model
 from northstar.broker.needs import ResolvedRequest
 from northstar.broker.routed import Routed
@@ -75,8 +76,13 @@ class Router:
         catalogue: Callable[[], CatalogueIndex],
         rule: FallbackRule | None = None,
         of_this_host: Collection[str] = (),
+        stops: BudgetStops | None = None,
     ) -> None:
-        """`of_this_host` are machines that `northstar up` runs here from its settings, so that what is advised can be done."""
+        """`of_this_host` are machines that `northstar up` runs here from its settings, so that what is advised can be done.
+
+        `stops` says whose budget is spent: their jobs are held.
+        """
+        self.stops = stops or BudgetStops()
         self._of_this_host = of_this_host
         self._pools = pools
         self._tenants = tenants

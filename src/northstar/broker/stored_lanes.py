@@ -73,6 +73,8 @@ class StoredLanes:
             TermsUnreadable: there are terms of tenants, and nobody can say what they are.
         """
         lane = self._within_terms(stored_lane(body, decision), tenant)
+        if self._router is not None and not read_class(lane.requirement_class).is_barred:
+            lane = self._router.stops.where(lane, tenant)
         if lane.key not in self._known:
             self._known[lane.key] = self._ranked(lane, body, decision, tenant)
         return self._known[lane.key]

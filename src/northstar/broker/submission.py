@@ -15,6 +15,7 @@ from northstar.broker.requests import check_batch
 from northstar.broker.wanted_lanes import wanted_lane
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.domain.refusals import UnknownWord
+from northstar.policy.routing.explain_remedies import for_held
 from northstar.policy.routing.given_slots import GivenSlots
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.store.idempotency import has_key
@@ -151,7 +152,9 @@ class Submitter:
         ids = [request.id or f"job_{self._new_id()}" for request in requests]
         routed = await self._routed(requests, ids, given)
         whole = await self._whole(requests, routed)
-        lane_keys = [one.request.lane() for one, _ in whole]
+        lane_keys = [
+            self._where(one.request.lane(), request.tenant) for (one, _), request in zip(whole, requests, strict=True)
+        ]
         unranked = self._unranked({lane.key for lane in lane_keys})
         view = await self.view.now() if unranked else None
         numbers: dict[str, int] = {}
@@ -181,10 +184,19 @@ class Submitter:
             return [Accepted(job=job) for job in accepted]
         # Of a job that is known already the decision of its first time counts, and stands with it.
         pairs = zip(accepted, routed, strict=True)
-        return [
-            Accepted(job=job) if job.replayed else Accepted(job=job, decision=one.decision, actions=one.actions)
-            for job, one in pairs
-        ]
+        return [Accepted(job=job) if job.replayed else self._told(job, one) for job, one in pairs]
+
+    def _where(self, lane: LaneKey, tenant: str) -> LaneKey:
+        return lane if self._router is None else self._router.stops.where(lane, tenant)
+
+    def _told(self, job: Submitted, routed: Routed) -> Accepted:
+        """What the submitter is told; of a job that is held, that first."""
+        tenant = routed.resolved.request.tenant
+        stop = None if self._router is None else self._router.stops.of(tenant)
+        if stop is None:
+            return Accepted(job=job, decision=routed.decision, actions=routed.actions)
+        held = msgspec.structs.replace(routed.decision, unservable=stop.because[:400], coming="")
+        return Accepted(job=job, decision=held, actions=for_held(tenant))
 
     def _wanted_lane(
         self, lane: LaneKey, view: SeenFleet | None, resolved: ResolvedRequest, routed: Routed | None

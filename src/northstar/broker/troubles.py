@@ -9,6 +9,7 @@ import msgspec
 
 from northstar.broker.absent_machines import waiting_line
 from northstar.domain.amounts import counted, moment, span
+from northstar.domain.budgets import FLEET, NORTH_STAR
 from northstar.domain.requirements import RequirementClass
 from northstar.domain.troubles import Trouble
 from northstar.policy.routing.nobody_works import NobodyWorks, unserved, why_nobody_works
@@ -16,6 +17,7 @@ from northstar.policy.routing.nobody_works import NobodyWorks, unserved, why_nob
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from northstar.domain.budgets import BudgetNote
     from northstar.policy.routing.coming import ComingMachine
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.brokers import Broker
@@ -40,6 +42,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     pauses: Sequence[Pause]
     waiting_machines: Sequence[str]
     first_waiting: Mapping[str, str]
+    #: Budgets that are spent, and those that nearly are, by whose they are.
+    stops: Mapping[str, BudgetNote] = {}
+    warnings: Mapping[str, BudgetNote] = {}
     #: Machines that `northstar up` started on this host and does not start again.
     given_up: Sequence[ComingMachine] = ()
 
@@ -50,6 +55,7 @@ def troubles(seen: Seen) -> list[Trouble]:
         *_of_brokers(seen),
         *_of_history(seen),
         *_of_pauses(seen),
+        *_of_budgets(seen),
         *_of_waiting_jobs(seen),
         *_of_machines(seen),
         *_of_failed_jobs(seen),
@@ -89,7 +95,21 @@ def _of_history(seen: Seen) -> Iterator[Trouble]:
 def _of_pauses(seen: Seen) -> Iterator[Trouble]:
     for pause in seen.pauses:
         since = f"since {moment(pause.since_ms)}"
-        yield Trouble(f"PAUSED {pause.scope} {since} by {pause.by}: {pause.because}", f"northstar resume {pause.scope}")
+        command = "northstar costs" if pause.by == NORTH_STAR else f"northstar resume {pause.scope}"
+        yield Trouble(f"PAUSED {pause.scope} {since} by {pause.by}: {pause.because}", command)
+
+
+def _of_budgets(seen: Seen) -> Iterator[Trouble]:
+    """That of the fleet is told as the pause that follows from it."""
+    paused = {pause.by for pause in seen.pauses if pause.scope == "cell"}
+    spent = sorted(seen.stops.items())
+    told = [(whose, note) for whose, note in spent if whose != FLEET or NORTH_STAR not in paused]
+    nearly = sorted((whose, note) for whose, note in seen.warnings.items() if whose not in seen.stops)
+    for some, what in ((told, "are spent"), (nearly, "are nearly spent")):
+        for _, note in some[:_MOST]:
+            yield Trouble(note.because, "northstar costs")
+        if len(some) > _MOST:
+            yield Trouble(f"and {counted(len(some) - _MOST, 'budget')} more {what}", "northstar costs")
 
 
 def _of_waiting_jobs(seen: Seen) -> Iterator[Trouble]:
@@ -98,7 +118,9 @@ def _of_waiting_jobs(seen: Seen) -> Iterator[Trouble]:
     if seen.waiting and nobody is not None:
         yield _nobody_works(nobody, f"{counted(seen.waiting, 'job')} {'waits' if seen.waiting == 1 else 'wait'}, and")
         return
-    stuck = unserved([(lane, _asked(lane)) for lane in seen.lanes if lane.waiting], seen.view)
+    waiting = [(lane, _asked(lane)) for lane in seen.lanes if lane.waiting]
+    # What waits for money is told as the budget that is spent.
+    stuck = unserved([(lane, asked) for lane, asked in waiting if not asked.is_held], seen.view)
     for lane in stuck[:_MOST]:
         waits = "waits" if lane.waiting == 1 else "wait"
         job = seen.first_waiting.get(lane.key)

@@ -10,6 +10,7 @@ import msgspec
 from northstar.config.health import HealthSettings
 from northstar.config.models import ModelSettings
 from northstar.config.services import Seconds, Service
+from northstar.domain.budgets import Usd
 from northstar.domain.jobs import Tenant
 from northstar.domain.limits import CellLimits
 from northstar.domain.machines import MachineId, MachineProfile
@@ -117,6 +118,15 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return f"HistorySettings(url={'***' if self.url else ''!r}, keep_days={self.keep_days})"
 
 
+class BudgetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the machines of the whole cell may cost, and when somebody is told that it is nearly spent. Tenants' budgets are among their terms."""
+
+    usd_per_day: Usd
+    usd_per_month: Usd
+    warn_at: Annotated[float, msgspec.Meta(gt=0, le=1)]
+    look_every_s: Seconds
+
+
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How receivers outside are told of events."""
 
@@ -192,6 +202,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     models: ModelSettings
     history: HistorySettings
     webhooks: WebhookSettings
+    budget: BudgetSettings
     machines: Annotated[tuple[MachineSettings, ...], msgspec.Meta(max_length=64)]
     services: dict[Word, Service]
     #: The first terms of a cell that has never had any; what holds is what the cell says.

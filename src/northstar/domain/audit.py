@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from northstar.domain.budgets import NORTH_STAR
 from northstar.domain.events import Event
 
 #: Events that say who had something done.
@@ -50,9 +51,19 @@ class AuditPage(msgspec.Struct, frozen=True, kw_only=True):
     incomplete: bool = False
 
 
+#: What North Star does by itself that operators must account for: a budget was warned of, spent, or is there again.
+_BUDGETS: Final = {
+    ("budget-warning", "put"): "budget.warned",
+    ("budget-stop", "put"): "budget.stopped",
+    ("budget-stop", "dropped"): "budget.resumed",
+}
+
+
 def act_of(event: Event) -> AuditEntry | None:
     """The act that an event tells of; None: it tells of none, or of what North Star did by itself."""
     by = str(event.data.get("by") or "")
+    if by == NORTH_STAR:
+        return _of_budgets(event)
     if event.kind not in AUDITED or _SOMEBODY.fullmatch(by) is None:
         return None
     told = {name: value for name, value in event.data.items() if name not in {"by", "kind", "name"}}
@@ -67,3 +78,11 @@ def act_of(event: Event) -> AuditEntry | None:
             act, _, subject = name.partition(":")
             told = {}
     return AuditEntry(id=str(event.id), at_ms=event.at_ms, act=act, subject=subject, by=by, data=told)
+
+
+def _of_budgets(event: Event) -> AuditEntry | None:
+    kind, name = str(event.data.get("kind") or ""), str(event.data.get("name") or "")
+    act = _BUDGETS.get((kind, event.kind.removeprefix("document.")))
+    if act is None:
+        return None
+    return AuditEntry(id=str(event.id), at_ms=event.at_ms, act=act, subject=name, by=NORTH_STAR, data={})

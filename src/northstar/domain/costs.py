@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.domain.budgets import BudgetNow
+
 if TYPE_CHECKING:
     from northstar.domain.machine_time import Bill
 
@@ -37,6 +39,8 @@ class CostReport(msgspec.Struct, frozen=True, kw_only=True):
     #: What machines cost that did nothing, and how many there were; null for a tenant, to whom idle time is not charged.
     idle: CostTotal | None
     machines: int | None
+    #: Budgets and what of them is spent now, whatever time is asked for, runs that have not ended included; a tenant is told of its own.
+    budgets: tuple[BudgetNow, ...] = ()
 
 
 def total_of(bill: Bill) -> CostTotal:

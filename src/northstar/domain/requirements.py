@@ -29,6 +29,8 @@ Region = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^
 #: The isolation of work that no machine may have at present, since what it asks for and what its tenant's terms allow exclude each
 #: other. No machine can be dedicated to it: it is no `Word`.
 NOBODYS = "-"
+#: The isolation of work that is held until there is money for it again: no machine may have it, whatever it asks for. No `Word` either.
+HELD = "$"
 #: Pools switched off: any machine that is not kept for somebody may take the job.
 UNIFORM = "uniform"
 #: Regions and node classes of one job together, bytes of JSON: they are part of the text that names its lane.
@@ -120,6 +122,11 @@ class RequirementClass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
         """Whether no machine may have such work (`NOBODYS`)."""
         return self.isolation == NOBODYS
 
+    @property
+    def is_held(self) -> bool:
+        """Whether no machine may have such work because a budget is spent (`HELD`)."""
+        return self.isolation == HELD
+
 
 def vram_class_mb(vram_mb: int) -> int:
     """The smallest VRAM class that holds `vram_mb`.
@@ -187,6 +194,11 @@ def lane_of_class(hard: RequirementClass, anchors: Sequence[tuple[str, int]]) ->
     return _lane(msgspec.structs.replace(hard, regions=tuple(sorted(set(hard.regions)))), anchors, ())
 
 
+def held_lane(hard: RequirementClass, anchors: Sequence[tuple[str, int]]) -> LaneKey:
+    """Where jobs of this class wait that no machine may have before there is money for them again."""
+    return lane_of_class(msgspec.structs.replace(hard, isolation=HELD), anchors)
+
+
 def _lane(hard: RequirementClass, anchors: Sequence[tuple[str, int]], models: Sequence[str]) -> LaneKey:
     return LaneKey(
         key=msgspec.json.encode([hard, [name for name, _ in anchors]]).decode(),
@@ -198,7 +210,7 @@ def _lane(hard: RequirementClass, anchors: Sequence[tuple[str, int]], models: Se
             # Any machine serves it, so nobody need have brought it. What nobody knows of node classes is said as a reason to wait.
             *((f"pool:{hard.pool}",) if hard.pool != UNIFORM else ()),
             f"service:{hard.service}",
-            *((f"isolation:{hard.isolation}",) if hard.isolation and hard.isolation != NOBODYS else ()),
+            *((f"isolation:{hard.isolation}",) if hard.isolation and hard.isolation not in {NOBODYS, HELD} else ()),
             *(f"tag:{tag}" for tag in hard.tags),
             *(f"pack:{pack}" for pack in hard.node_packs),
             *(f"region:{region}" for region in hard.regions),

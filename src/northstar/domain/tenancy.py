@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from northstar.domain.budgets import Budget, Usd
 from northstar.domain.jobs import Tenant
 from northstar.domain.requirements import Region, Word
 
@@ -25,6 +26,15 @@ class TenantTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     weight: Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)] = 1.0
     #: Its jobs get at least this priority, 0 to 100.
     priority_at_least: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    #: What its jobs may cost in a day (UTC), in US dollars; once that is spent none of them begins until the next day. 0: no limit.
+    budget_usd_per_day: Usd = 0.0
+    #: The same for a month.
+    budget_usd_per_month: Usd = 0.0
+
+    @property
+    def budget(self) -> Budget:
+        """What may be spent for it."""
+        return Budget(usd_per_day=self.budget_usd_per_day, usd_per_month=self.budget_usd_per_month)
 
 
 #: Of a tenant that nobody has agreed anything with.

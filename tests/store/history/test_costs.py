@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from northstar.domain.machines import MachineDescription
 from northstar.store.history import CostReader, HistoryDatabase, HistoryWriter
-from northstar.store.history.cost_reader import CostsBy
+from northstar.store.history.cost_reader import CostsBy, RunningWork
 from northstar.store.history.errors import HistoryQueryInvalid
 from northstar.store.history.machine_rows import Presence, presences_of
 from tests.store.history.conftest import writer_for
@@ -151,6 +153,60 @@ async def test_costs_can_be_told_by_all_that_matters(
     told = await costs.costs(since_ms=NOON_MS, until_ms=NOON_MS + HOUR_MS, by=by)
     names = {"job": "a", "tenant": "ada", "user": "u7", "pool": "fast", "machine": "dear", "gpu_class": "h200"}
     assert [(name, bill.usd) for name, bill in told.by] == [(names.get(by), 4.0)]
+
+
+def at_work(job_id: str, *, claim: int = 1, machine: str = "dear", since_ms: int, tenant: str = "ada") -> RunningWork:
+    return RunningWork(
+        job_id=job_id, claim=claim, machine=machine, started_ms=since_ms, tenant=tenant, price_usd_per_hour=4.0
+    )
+
+
+async def test_what_runs_counts_beside_what_has_ended_each_with_its_share(
+    workplace: Workplace, writer: HistoryWriter, costs: CostReader
+) -> None:
+    await workplace.register("dear", said=DEAR)
+    await hour_of_work(workplace, "a", machine="dear", tenant="ada")
+    await writer.step()
+    half_past, until_ms = NOON_MS + HOUR_MS // 2, NOON_MS + 2 * HOUR_MS
+    running = [
+        at_work("b", since_ms=half_past, tenant="bob"),
+        at_work("c", machine="elsewhere", since_ms=half_past, tenant="bob"),
+        at_work("later", since_ms=until_ms, tenant="eve"),
+    ]
+    told = await costs.spent(since_ms=NOON_MS, until_ms=until_ms, running=running)
+    # On `dear` a ran alone, then beside b, then b alone: 0.75 and 1.25 hours; c had another machine to itself.
+    assert {name: bill.usd for name, bill in told.by_tenant.items()} == {"ada": 3.0, "bob": 5.0 + 6.0}
+
+
+async def test_a_run_that_has_ended_since_it_was_seen_at_work_counts_once(
+    workplace: Workplace, writer: HistoryWriter, costs: CostReader
+) -> None:
+    await workplace.register("dear", said=DEAR)
+    await hour_of_work(workplace, "a", machine="dear", tenant="ada")
+    await writer.step()
+    until_ms = NOON_MS + 2 * HOUR_MS
+    again = [at_work("a", since_ms=NOON_MS), at_work("a", claim=2, since_ms=NOON_MS + HOUR_MS)]
+    told = await costs.spent(since_ms=NOON_MS, until_ms=until_ms, running=again)
+    # The first claim is the run that ended; the second one is another run of the same job.
+    assert told.by_tenant["ada"].usd == 8.0
+
+
+async def test_two_stretches_of_time_cost_what_both_together_cost(
+    workplace: Workplace, writer: HistoryWriter, costs: CostReader
+) -> None:
+    await workplace.register("dear", said=DEAR)
+    await hour_of_work(workplace, "a", "b", machine="dear", tenant="ada")
+    await hour_of_work(workplace, "c", machine="dear", tenant="bob")
+    await writer.step()
+    ends = [NOON_MS, NOON_MS + HOUR_MS // 3, NOON_MS + HOUR_MS + 7, NOON_MS + 3 * HOUR_MS]
+    running = [at_work("d", since_ms=NOON_MS + HOUR_MS // 2, tenant="eve")]
+    whole = await costs.spent(since_ms=ends[0], until_ms=ends[-1], running=running)
+    parts = [
+        await costs.spent(since_ms=since, until_ms=until, running=running) for since, until in itertools.pairwise(ends)
+    ]
+    for tenant, bill in whole.by_tenant.items():
+        assert sum(part.by_tenant[tenant].usd for part in parts if tenant in part.by_tenant) == pytest.approx(bill.usd)
+    assert sum(part.fleet.usd for part in parts) == pytest.approx(whole.fleet.usd)
 
 
 async def test_a_time_that_ends_before_it_begins_is_refused(costs: CostReader) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from northstar.broker.cost_reports import report_of
+from northstar.domain.budgets import FLEET, BudgetNow
 from northstar.domain.machine_time import Bill
 from northstar.store.history import Attempt, Costs
 from northstar.surfaces.attempt_csv import header, lines
-from northstar.surfaces.cli.costs import By, _show
+from northstar.surfaces.cli.costs import By, _show, _show_budgets
 from northstar.surfaces.cli.history import COLUMNS, attempt_cells
 from northstar.surfaces.cli.new_file import FileUnwritable, NewFile
 from tests.northstar_command import Northstar, eventually
@@ -137,6 +138,21 @@ def test_a_price_that_nobody_said_is_no_free_lunch(capsys: pytest.CaptureFixture
     assert "idle - 0.500 1.0000 -" in shown
     assert "set price_usd_per_hour of each machine" in shown
     assert report_of(told, by="tenant").costs[1].usd is None
+
+
+def test_budgets_are_listed_with_what_is_spent_of_each(capsys: pytest.CaptureFixture[str]) -> None:
+    spent = BudgetNow(
+        whose="acme", period="day", limit_usd=25.0, spent_usd=26.5, level="stopped", resets_ms=1_767_225_600_000
+    )
+    fleet = BudgetNow(whose=FLEET, period="month", limit_usd=400.0, spent_usd=100.0, level="within", resets_ms=0)
+    _show_budgets((fleet, spent))
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert shown[1:] == [
+        "the fleet month 400.00 100.0000 25% kept -",
+        "acme day 25.00 26.5000 106% SPENT 2026-01-01 00:00:00+00:00",
+    ]
+    _show_budgets(())
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(("peak_mb", "shown", "field"), [(10_737, "10737 MB", "10737"), (None, "-", "")])

@@ -111,9 +111,9 @@ def test_what_is_agreed_is_listed_shown_and_printed(northstar: Northstar) -> Non
     northstar.good("tenants", "apply", a_file(northstar, TENANTS), "--yes")
     listed = [line.split() for line in northstar.run("tenants", "list").out.splitlines()]
     assert listed == [
-        ["TENANT", "ENTERPRISE", "REGIONS", "ISOLATION", "WEIGHT", "PRIORITY"],
-        ["acme", "yes", "any", "-", "1", "60", "or", "more"],
-        ["union", "-", "eu", "-", "1", "as", "asked", "for"],
+        ["TENANT", "ENTERPRISE", "REGIONS", "ISOLATION", "WEIGHT", "PRIORITY", "BUDGET"],
+        ["acme", "yes", "any", "-", "1", "60", "or", "more", "none"],
+        ["union", "-", "eu", "-", "1", "as", "asked", "for", "none"],
     ]
     assert northstar.good("tenants", "list")["tenants"]["union"]["regions"] == ["eu"]
     sheet = northstar.run("tenants", "show", "acme").out

@@ -25,7 +25,7 @@ from northstar.domain.reasons import MOST_NAMED
 from northstar.domain.requirements import UNIFORM
 from northstar.policy.routing.candidates import holders_of, start_of
 from northstar.policy.routing.explain_fit import lacks_of, nearness
-from northstar.policy.routing.fit import decide_fit
+from northstar.policy.routing.fit import HELD_BACK, decide_fit
 from northstar.policy.routing.gpu_pace import NO_PACES
 
 if TYPE_CHECKING:
@@ -189,6 +189,8 @@ def why_nobody(wanted: RequirementClass, snapshot: CellSnapshot, *, here: Here |
 
     Where the snapshot has only some of the machines, `here` tells of all.
     """
+    if wanted.is_held:
+        return HELD_BACK
     machines = list(snapshot.machines.values())
     if not machines:
         return "no machine is here"

@@ -13,6 +13,7 @@ from northstar.policy.routing.explain_fit import lacks_of, nearness
 from northstar.policy.routing.explain_holders import HolderCounts
 from northstar.policy.routing.explain_machines import Wait, no_room_for, patience_of, with_engine
 from northstar.policy.routing.explain_nearest import can_be_mended, mend, refused_entry
+from northstar.policy.routing.explain_remedies import end_of_pause
 from northstar.policy.routing.gpu_pace import NO_PACES, GpuPaces
 from northstar.policy.routing.pool_entry import ANY_ENTRY
 
@@ -220,7 +221,7 @@ def _actions(
         yield Action("see what its engines say", f"northstar machines show {machine.id}")
     for scope in ("cell", *(f"pool:{pool.pool}" for pool in pools)):
         if scope in pauses:
-            yield Action(f"end the pause of {scope}", f"northstar resume {scope}")
+            yield end_of_pause(scope, pauses[scope])
 
 
 def _fits_nothing(code: MachineCode, judged: Iterable[LaneDemand]) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from northstar.domain.budgets import BUDGET_SPENT
 from northstar.domain.explanations import Action, ModelWhere
 from northstar.policy.routing.coming import why_given_up
 from northstar.policy.routing.eta import why_nobody
@@ -80,7 +81,7 @@ def standstill_of(
         actions.append(Action("start a broker, or look at its log", "northstar serve"))
     if (paused := wait.paused) is not None:
         also = "also " if because else ""
-        actions.append(Action(f"{also}end the pause of {paused.scope}", f"northstar resume {paused.scope}"))
+        actions.append(end_of_pause(paused.scope, paused.says, also=also))
     actions += _mended(fitting)
     for model in models:
         if _is_nowhere(model) and not model.can_be_fetched:
@@ -159,6 +160,31 @@ def for_barred(job: str, tenant: str) -> tuple[Action, ...]:
         Action("have the terms of its tenant changed", f"northstar tenants show {tenant}"),
         Action("or cancel it, and submit another as they allow", f"northstar cancel {job}"),
     )
+
+
+def for_held(tenant: str) -> tuple[Action, ...]:
+    """What lets the jobs of a tenant run again whose budget is spent.
+
+    >>> [one.command for one in for_held("acme")]
+    ['northstar tenants show acme', 'northstar costs']
+    """
+    return (
+        Action("wait for the next day or month, or have the budget raised", f"northstar tenants show {tenant}"),
+        Action("see what it was spent on", "northstar costs"),
+    )
+
+
+def end_of_pause(scope: str, because: str, *, also: str = "") -> Action:
+    """What ends a pause: somebody's word, or more money where that is why.
+
+    >>> end_of_pause("cell", "repairs").command, end_of_pause("cell", "NS_BUDGET_SPENT: the budget of the fleet …").command
+    ('northstar resume cell', 'northstar costs')
+    """
+    if because.startswith(BUDGET_SPENT):
+        return Action(
+            f"{also}raise the fleet's budget in the settings of the brokers; what is spent of it", "northstar costs"
+        )
+    return Action(f"{also}end the pause of {scope}", f"northstar resume {scope}")
 
 
 def start_again(machine: str) -> Action:

@@ -19,6 +19,9 @@ EXCLUSIVE_POOLS: Final = frozenset({"enterprise"})
 #: Why no machine may have work that is barred, and what of every machine is said then.
 EXCLUDED: Final = "what the job asks for and what its tenant's terms allow exclude each other"
 _BARRED: Final = f"may not run it: {EXCLUDED}"
+#: The same of work that is held.
+HELD_BACK: Final = "the budget from which the job would be paid is spent"
+_HELD: Final = f"may not run it: {HELD_BACK}"
 #: Names of node classes that one reason tells; the others are counted.
 _NAMED: Final = 5
 _NOBODY: Final[Mapping[str, frozenset[str]]] = {}
@@ -51,6 +54,8 @@ def decide_fit(
     """
     if wanted.is_barred:
         return FitDecision((_BARRED,))
+    if wanted.is_held:
+        return FitDecision((_HELD,))
     reasons = [*_against_pool(profile, wanted)]
     if wanted.service not in profile.services:
         reasons.append(f"does not offer service {wanted.service}")

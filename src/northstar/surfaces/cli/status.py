@@ -13,7 +13,7 @@ from northstar.surfaces.cli.printing import console, counted, harmless, moment, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from northstar.broker.cell_status import CellStatus
+    from northstar.broker.cell_status import CellStatus, NotedBudget
     from northstar.config import Settings
     from northstar.domain.machine_rows import MachineRow
     from northstar.store.brokers import Broker
@@ -65,6 +65,7 @@ def _show(seen: CellStatus) -> None:
     out.print(_slots(seen.machines), markup=False)
     _show_history(seen.history, behind=seen.history_behind)
     _show_brokers(seen.brokers)
+    _show_budgets(seen.budgets)
     if seen.lanes:
         print_table(
             ("LANE", "POOL", "WAITING", "UNFINISHED", "FOR"),
@@ -96,6 +97,18 @@ def _show_brokers(brokers: Sequence[Broker]) -> None:
         label = "brokers" if not at else ""
         where = f"{broker.kind} on {broker.host}, outputs at {broker.outputs}"
         console().print(f"{label:<10}{harmless(where)}", markup=False, soft_wrap=True)
+
+
+def _show_budgets(budgets: Sequence[NotedBudget]) -> None:
+    """Those that are spent or nearly so; `northstar costs` tells of all."""
+    from northstar.domain.budgets import FLEET
+
+    for at, one in enumerate(budgets):
+        label = "budgets" if not at else ""
+        whose = "the fleet" if one.whose == FLEET else f"tenant {one.whose}"
+        spent = f"{one.spent_usd:.2f} of {one.limit_usd:.2f} USD a {one.period} when it was noticed"
+        told = f"{whose}: {'SPENT' if one.level == 'stopped' else 'nearly spent'}, {spent}; begins anew {moment(one.resets_ms)}"
+        console().print(f"{label:<10}{harmless(told)}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _needs(lane_key: str) -> str:

@@ -104,6 +104,8 @@ def _warn(accepted: list[Accepted], pauses: list[Pause]) -> None:
 
 def _why_it_waits(one: Accepted, pauses: list[Pause]) -> Iterator[str]:
     """What is to be said at once of a job that was taken in; nothing of one that somebody can run."""
+    from northstar.policy.routing.explain_remedies import end_of_pause
+
     decision = one.decision
     if decision is None:
         return
@@ -115,7 +117,8 @@ def _why_it_waits(one: Accepted, pauses: list[Pause]) -> Iterator[str]:
     for pause in pauses:
         if pause.scope in {"cell", f"pool:{decision.pool}"}:
             yield f"{pause.scope.replace(':', ' ')} is paused: {pause.because}"
-            yield f"  to do: end the pause of {pause.scope}: northstar resume {pause.scope}"
+            action = end_of_pause(pause.scope, pause.because)
+            yield f"  to do: {action.what}: {action.command}"
 
 
 def _read(name: str, *, limit_bytes: int) -> bytes:

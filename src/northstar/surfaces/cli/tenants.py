@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from northstar.store.cell import Cell
 
 TenantsFile = Annotated[Path, typer.Argument(metavar="FILE", help="Tenants, TOML: a table [tenants.NAME] for each.")]
-_COLUMNS: Final = ("TENANT", "ENTERPRISE", "REGIONS", "ISOLATION", "WEIGHT", "PRIORITY")
+_COLUMNS: Final = ("TENANT", "ENTERPRISE", "REGIONS", "ISOLATION", "WEIGHT", "PRIORITY", "BUDGET")
 
 
 def _files(cell: Cell) -> AppliedFiles[Tenants]:
@@ -246,6 +246,7 @@ def _cells(name: str, terms: TenantTerms) -> tuple[object, ...]:
         terms.isolation or "-",
         f"{terms.weight:g}",
         f"{terms.priority_at_least} or more" if terms.priority_at_least else "as asked for",
+        _budget(terms),
     )
 
 
@@ -258,4 +259,11 @@ def _sheet(name: str, terms: TenantTerms, *, is_named: bool) -> list[tuple[str, 
         ("machines", f"only those dedicated to {terms.isolation}" if terms.isolation else "as its jobs ask"),
         ("share", f"{terms.weight:g} beside others' 1"),
         ("priority", f"{terms.priority_at_least} or more" if terms.priority_at_least else "as asked for"),
+        ("budget", _budget(terms)),
     ]
+
+
+def _budget(terms: TenantTerms) -> str:
+    """What its jobs may cost."""
+    budgets = ((terms.budget_usd_per_day, "day"), (terms.budget_usd_per_month, "month"))
+    return ", ".join(f"{usd:g} USD a {period}" for usd, period in budgets if usd) or "none"

@@ -15,7 +15,7 @@ from northstar.domain.api_keys import Scope
 from northstar.surfaces.http.v1.access import caller_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from litestar.handlers import HTTPRouteHandler
     from litestar.types import ASGIApp, Message, Receive, Send
@@ -114,8 +114,27 @@ class _OfTheCell:
             ("history_events_behind", "Events that the history has not recorded yet.", taken.history_behind),
             ("history_stuck", "1: the history records nothing any more.", int(taken.history_stuck)),
             ("pauses", "Pauses in force.", taken.pauses),
+            (
+                "budgets_spent",
+                "Tenants (and the fleet as one) whose budget is spent: nothing of theirs begins.",
+                taken.budgets_spent,
+            ),
+            ("budgets_nearly_spent", "Those whose budget is nearly spent.", taken.budgets_nearly_spent),
         ):
             yield GaugeMetricFamily(f"northstar_{name}", text, value=value)
+        for name, text, usd in (
+            (
+                "fleet_budget_usd",
+                "What the fleet may cost in the period, where that is limited.",
+                taken.fleet_budget_usd,
+            ),
+            (
+                "fleet_spent_usd",
+                "What the fleet has cost since the period began, where any budget is set.",
+                taken.fleet_spent_usd,
+            ),
+        ):
+            yield _gauges(f"northstar_{name}", text, "period", usd)
 
 
 def metrics_route(measures: Measures, http: HttpMeasures) -> HTTPRouteHandler:
@@ -133,7 +152,7 @@ def metrics_route(measures: Measures, http: HttpMeasures) -> HTTPRouteHandler:
     return metrics
 
 
-def _gauges(name: str, text: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:
+def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text, labels=[label])
     for value, count in values.items():
         family.add_metric([value], count)
