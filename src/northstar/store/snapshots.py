@@ -209,6 +209,7 @@ def _lane(lane_id: str, seen: _SeenLane) -> LaneState:
         unfinished=record.live,
         waits=head is not None,
         head="" if head is None else head[:-_AGE].decode(),
+        oldest_ms=0 if head is None else int(head[-_AGE:], 16),
         run_s=record.run_s or ASSUMED_RUN_S,
     )
 

@@ -53,7 +53,7 @@ machines = st.builds(
     st.sampled_from([0, 2]),
 )
 lanes = st.builds(
-    lambda class_, anchors, unfinished, running, run_s, head: lane(
+    lambda class_, anchors, unfinished, running, run_s, head, oldest_ms: lane(
         "?",
         requirement_class=class_,
         anchors=tuple(anchors.items()),
@@ -62,6 +62,7 @@ lanes = st.builds(
         run_s=run_s,
         waits=bool(head),
         head=head,
+        oldest_ms=oldest_ms,
     ),
     st.sampled_from(["c", "d", "e"]),
     st.dictionaries(st.sampled_from(MODELS), st.sampled_from([0, GB, 40 * GB]), max_size=3),
@@ -69,6 +70,7 @@ lanes = st.builds(
     st.integers(0, 3),
     st.sampled_from([0.5, 20.0]),
     st.sampled_from(["", "1f5", "19b", "0aa"]),
+    st.sampled_from([1, 4_000, 9_990]),
 )
 
 

@@ -13,6 +13,7 @@ from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.holders import Holders, fetch_left_ms
 from northstar.policy.routing.machine_choice import JobNeed
 from northstar.policy.routing.model_supply import is_left_to_engine, may_have
+from northstar.policy.routing.own_work import OwnWork
 from northstar.policy.routing.preference import preference_of
 from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import (
@@ -24,6 +25,7 @@ from northstar.policy.routing.ready_after import (
     load_ms,
     patience_ms,
 )
+from northstar.policy.routing.start import Start
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -58,16 +60,6 @@ def undecided_fits(snapshot: CellSnapshot) -> Iterable[tuple[str, str, bool]]:
                 decision = decide_fit(profile, wanted, snapshot.node_sets)
                 if decision.is_final:
                     yield profile_id, class_id, decision.fits
-
-
-class Start(msgspec.Struct, frozen=True):
-    """How a machine stands to a lane: for how long it leaves the jobs to others, ms, and what it takes longer than others.
-
-    `cost_ms` are fetch and load, and by how much longer the run itself takes there than on the fastest GPU of the fleet.
-    """
-
-    cost_ms: float
-    wait_ms: int
 
 
 def _holds(machine: MachineState, anchors: Anchors) -> bool:
@@ -174,7 +166,8 @@ def candidates(
     """At most 64 lanes that the machine may take, best first.
 
     Lanes where somebody waits come before the others, those it can start soonest before later ones, and among these the first
-    head in order; where nobody waits, the fuller. Half the places go to the first heads in order before that. For a whole cell
+    head in order; where nobody waits, the fuller. Half the places go to the first heads in order before that. Those of the chosen that
+    it would have to fetch for stand back behind work of its own (`own_work`). For a whole cell
     `plan.plan_candidates` gives the same at a fraction of the work.
     """
     holders: dict[tuple[str, Anchors], Holders] = {}
@@ -204,7 +197,10 @@ def candidates(
     heads = heapq.nsmallest(HEAD_PLACES, (lane for lane in lanes if lane.waits), key=lane_order)
     kept = {lane.id for lane in heads}
     others = (lane for lane in lanes if lane.id not in kept)
-    best = sorted([*heads, *heapq.nsmallest(MAX_CANDIDATES - len(heads), others, key=rank)], key=rank)
+    chosen = [*heads, *heapq.nsmallest(MAX_CANDIDATES - len(heads), others, key=rank)]
+    own = OwnWork(machine, chosen)
+    starts |= {lane.id: own.held_back(starts[lane.id], lane, now_ms=snapshot.now_ms, rule=rule) for lane in chosen}
+    best = sorted(chosen, key=rank)
     return [
         Choice(
             starts[lane.id].wait_ms,

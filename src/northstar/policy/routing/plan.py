@@ -18,7 +18,6 @@ from northstar.policy.routing.candidates import (
     HEAD_PLACES,
     MAX_CANDIDATES,
     Choice,
-    Start,
     better_than,
     fastest_pace,
     lane_order,
@@ -28,6 +27,7 @@ from northstar.policy.routing.candidates import (
 from northstar.policy.routing.lane_needs import lane_needs
 from northstar.policy.routing.model_supply import may_have, supply_key
 from northstar.policy.routing.own_choices import OwnChoices, Ranking
+from northstar.policy.routing.own_work import OwnWork
 from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import (
     First,
@@ -39,6 +39,7 @@ from northstar.policy.routing.ready_after import (
     patience_ms,
     queue_s,
 )
+from northstar.policy.routing.start import Start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -148,9 +149,19 @@ class _Plan:
             place: starts[place] if place in warm else self._cold_start(machine, place, cold)
             for place in [*heads, *islice(others, MAX_CANDIDATES - len(heads))]
         }
+        found = self._held_back(machine, found)
         best = sorted(self._rank_of(place, start.wait_ms) for place, start in found.items())
         places = (rank & _PLACE for rank in best)
         return [(found[place].wait_ms, found[place].cost_ms, self._lanes[place].id) for place in places]
+
+    def _held_back(self, machine: MachineState, found: dict[int, Start]) -> dict[int, Start]:
+        """As in `candidates`: what would have to be fetched for stands back behind work of the machine's own."""
+        own, now_ms, rule = OwnWork(machine, (self._lanes[place] for place in found)), self._now_ms, self._rule
+        if not own:
+            return found
+        return {
+            place: own.held_back(start, self._lanes[place], now_ms=now_ms, rule=rule) for place, start in found.items()
+        }
 
     def _rank_of(self, place: int, wait_ms: int) -> int:
         return (wait_class(wait_ms) << _PLACE_BITS) + self._asked[place].base

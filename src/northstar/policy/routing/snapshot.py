@@ -91,6 +91,8 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     running: int = 0
     waits: bool = False
     head: str = ""
+    #: When the oldest of its waiting jobs was submitted, ms since epoch; 0 where none waits.
+    oldest_ms: int = 0
     #: Seconds that one of its jobs is expected to take.
     run_s: float = ASSUMED_RUN_S
 
