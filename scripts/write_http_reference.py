@@ -42,6 +42,8 @@ _ANSWERING: Final = (
     "northstar.store.",
     "northstar.surfaces.http.",
 )
+#: And parts of those that only simulations use.
+_SIMULATING: Final = "northstar.policy.baselines."
 
 #: Told once for all routes.
 _USUAL: Final = frozenset({*OF_BODIES, *OF_KEYS, *OF_THE_STORE, "NS_FAULT"})
@@ -86,8 +88,12 @@ def application() -> Litestar:
 def load_answering() -> None:
     """Load whatever takes part in an answer, so that all its errors are known, whoever else has been loaded."""
     for module in pkgutil.walk_packages(northstar.__path__, "northstar."):
-        if f"{module.name}.".startswith(_ANSWERING) and "command_launcher" not in module.name:
+        if _takes_part(f"{module.name}.") and "command_launcher" not in module.name:
             importlib.import_module(module.name)
+
+
+def _takes_part(module: str) -> bool:
+    return module.startswith(_ANSWERING) and not module.startswith(_SIMULATING)
 
 
 def page() -> str:
@@ -227,7 +233,7 @@ def statuses() -> dict[str, tuple[int, bool]]:
     found = {code: (status, False) for status, (code, _) in OF_THE_FRONT.items()}
     load_answering()
     for kind in all_kinds():
-        if not kind.__module__.startswith(_ANSWERING) or kind is Refused:  # a root that nothing raises as it is
+        if not _takes_part(f"{kind.__module__}.") or kind is Refused:  # a root that nothing raises as it is
             continue
         if "code" in vars(kind) and kind.code not in found:
             status = status_of_kind(kind)

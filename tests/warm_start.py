@@ -34,6 +34,7 @@ LOADED = (
     "northstar.surfaces.cli",
     "northstar.assembly",
     "northstar.broker",
+    "northstar.simulation.scenario",
     "northstar.store",
     "rich.console",
     "rich.progress",

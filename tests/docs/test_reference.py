@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any, get_args
+
+import msgspec
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -41,6 +45,31 @@ def test_the_page_of_commands_has_every_command_and_nothing_hidden() -> None:
     assert "supervis" not in page
     assert "`--json`" in page
     assert "`--yes, -y`" in page
+
+
+def test_the_page_of_scenarios_is_what_the_script_writes() -> None:
+    writer = script("write_scenario_reference")
+    assert writer.PAGE.read_text() == writer.page(), "run: python scripts/write_scenario_reference.py"
+
+
+def test_the_page_of_scenarios_has_every_key_that_a_scenario_may_have() -> None:
+    """Whatever a struct below `Scenario` is reached by, the page has a section for it."""
+    writer = script("write_scenario_reference")
+    shown = {kind for section in writer.SECTIONS for kind in section.kinds} | {writer.faults.ValkeyRestart}
+    below, waiting = set(), [writer.Scenario]
+    while waiting:
+        kind = waiting.pop()
+        if kind not in below:
+            below.add(kind)
+            waiting += [found for field in msgspec.structs.fields(kind) for found in structs_in(field.type)]
+    assert below == shown
+
+
+def structs_in(kind: Any) -> Iterator[type[msgspec.Struct]]:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind
+    for part in get_args(kind):
+        yield from structs_in(part)
 
 
 def test_the_page_of_http_is_what_the_script_writes() -> None:

@@ -20,7 +20,7 @@ LOCKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "demo": (("demo", "speed"), ("build",)),
     "agent": (("speed", "s3"), ()),
     "production": (("serve", "speed", "postgres", "s3"), ()),
-    "dev": (("serve", "speed", "postgres", "s3", "demo"), ("build", "images", "dev")),
+    "dev": (("serve", "speed", "postgres", "s3", "demo", "simulation"), ("build", "images", "dev")),
 }
 
 

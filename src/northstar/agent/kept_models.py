@@ -18,21 +18,12 @@ if TYPE_CHECKING:
     from northstar.domain.models import ModelHeld, ModelOrder
 
 
-class KeptModels(Protocol):
-    """As `agent.models.store.ModelStore` does it; its docstrings say what is raised."""
+class ShownModels(Protocol):
+    """What there is, as the broker is told of it."""
 
     @property
     def bytes_per_s(self) -> float:
         """How fast models came lately; 0 before the first."""
-        ...
-
-    @property
-    def disk_bytes(self) -> int:
-        """What models may have of the disk; 0: none are kept."""
-        ...
-
-    def cap_disk(self, most_bytes: int) -> None:
-        """Let models take no more than this; 0: what the settings allow."""
         ...
 
     def held(self) -> tuple[ModelHeld, ...]:
@@ -43,12 +34,25 @@ class KeptModels(Protocol):
         """What is being fetched now."""
         ...
 
-    def changes(self) -> AsyncIterator[ModelChange]:
-        """What comes, goes and is fetched from now on."""
-        ...
-
     def set_resident(self, names: Collection[str]) -> None:
         """These are in the engine's memory now."""
+        ...
+
+
+class KeptModels(ShownModels, Protocol):
+    """As `agent.models.store.ModelStore` does it; its docstrings say what is raised."""
+
+    @property
+    def disk_bytes(self) -> int:
+        """What models may have of the disk; 0: none are kept."""
+        ...
+
+    def cap_disk(self, most_bytes: int) -> None:
+        """Let models take no more than this; 0: what the settings allow."""
+        ...
+
+    def changes(self) -> AsyncIterator[ModelChange]:
+        """What comes, goes and is fetched from now on."""
         ...
 
     def set_kept(self, names: Collection[str]) -> None:

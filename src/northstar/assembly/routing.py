@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -79,10 +79,31 @@ def pools_of(settings: Settings) -> Pools | None:
 
 
 async def routing_parts(settings: Settings, cell: Cell, *, estimates: Estimates) -> RoutingParts:
-    """The parts, with what holds in the cell now; where jobs may wait by it is declared by `declare_places`.
+    """The parts by these settings, with what holds in the cell now; where jobs may wait by it is declared by `declare_places`.
 
     Raises:
         InvalidPools: the file of pools cannot be used. Unavailable: the cell does not answer.
+    """
+    return await parts_in_force(
+        cell,
+        estimates=estimates,
+        pools=pools_of(settings),
+        hear_terms=lambda terms: tell_difference(terms, settings),
+    )
+
+
+async def parts_in_force(
+    cell: Cell,
+    *,
+    estimates: Estimates,
+    pools: Pools | None,
+    hear_terms: Callable[[TermsInForce], None] = lambda _: None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> RoutingParts:
+    """The parts, where `pools` hold as long as none are applied; None: those that come with North Star. `hear_terms` is told of terms that hold now.
+
+    Raises:
+        Unavailable: the cell does not answer.
     """
 
     async def declare_pools(_changed: Pools) -> None:
@@ -90,19 +111,19 @@ async def routing_parts(settings: Settings, cell: Cell, *, estimates: Estimates)
 
     async def declare_terms(_changed: Tenants) -> None:
         await declare_places(cell, parts, by="tenants")
-        tell_difference(parts.terms, settings)
+        hear_terms(parts.terms)
 
     parts = RoutingParts(
-        pools=PoolsInForce(cell, otherwise=pools_of(settings), changed=declare_pools),
+        pools=PoolsInForce(cell, otherwise=pools, changed=declare_pools),
         terms=TermsInForce(cell, changed=declare_terms),
-        catalogue=CatalogueView(cell, monotonic=time.monotonic),
+        catalogue=CatalogueView(cell, monotonic=monotonic),
         estimates=estimates,
         stops=BudgetNotes(cell),
     )
     await parts.stops.look()
     await parts.pools.look()
     await parts.terms.look()
-    tell_difference(parts.terms, settings)
+    hear_terms(parts.terms)
     return parts
 
 

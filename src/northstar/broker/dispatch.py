@@ -18,6 +18,7 @@ from northstar.telemetry import logger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from northstar.broker.planning import ChoosesCandidates
     from northstar.policy.routing.ranking_terms import RankingTerms
     from northstar.policy.routing.snapshot import CellSnapshot
     from northstar.store.cell import Cell
@@ -52,14 +53,16 @@ class Dispatcher:
         plan_every_s: float = 0.8,
         tick_at_least_every_s: float = 0.8,
         reader: CellReader | None = None,
+        choose: ChoosesCandidates = changed_candidates,
     ) -> None:
-        """`reader` may be shared with others that look at the cell."""
+        """`reader` may be shared with others that look at the cell; `choose` says what machines may take."""
         self._cell = cell
         self._reader = reader or CellReader(cell.client, cell.keys)
         self._machines = AlikeMachines()
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()
         self._terms = terms
+        self._choose = choose
         # What candidates in the cell are taken to be ranked by that were written before this dispatcher came.
         self._ranked_by = NO_TERMS
         self._plan_every_s = plan_every_s
@@ -131,7 +134,7 @@ class Dispatcher:
         by_others = not terms.rank_as(self._ranked_by)
         if by_others:
             known = {}  # of waits alone it could not be seen that other machines are preferred by now: near users, or faster
-        changed = await _aside(snapshot, lambda: changed_candidates(snapshot, known, self._rule, self._machines, terms))
+        changed = await _aside(snapshot, lambda: self._choose(snapshot, known, self._rule, self._machines, terms))
         for first in range(0, len(changed), MACHINES_PER_CALL):
             await self._cell.set_candidates(changed[first : first + MACHINES_PER_CALL], nonce=self._new_nonce())
         if by_others:  # and not at every plan: what moves a little each time has moved far by and by

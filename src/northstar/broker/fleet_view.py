@@ -38,11 +38,17 @@ class FleetView:
     """Of one cell. With a `router`, that one decides by the same view from then on."""
 
     def __init__(
-        self, cell: Cell, *, monotonic: Callable[[], float], every_s: float = 1.0, router: Router | None = None
+        self,
+        cell: Cell,
+        *,
+        monotonic: Callable[[], float],
+        every_s: float = 1.0,
+        router: Router | None = None,
+        reader: CellReader | None = None,
     ) -> None:
-        """The fleet is read at most every `every_s` seconds; 0: anew for each who asks."""
+        """The fleet is read at most every `every_s` seconds; 0: anew for each who asks. `reader` may be shared."""
         self.every_s = every_s
-        self._reader = CellReader(cell.client, cell.keys)
+        self._reader = reader or CellReader(cell.client, cell.keys)
         self._monotonic = monotonic
         self._router = router
         self._seen: SeenFleet | None = None
@@ -64,6 +70,11 @@ class FleetView:
             return self._seen
         # Whoever gives up takes the look from nobody else.
         return await asyncio.shield(self._looking)
+
+    async def settled(self) -> None:
+        """Once no look is under way, as on a clock that stands still meanwhile; whether it succeeded shows in the next `now`."""
+        if self._looking is not None:
+            await asyncio.wait([self._looking])
 
     def terms(self) -> RankingTerms:
         """What machines are ranked by beside what they are."""

@@ -5,7 +5,7 @@ Pure, and made to run in a thread: a large cell takes a while, and bells, ticks 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from northstar.policy.routing.alike import AlikeMachines
 from northstar.policy.routing.candidates import undecided_fits
@@ -29,6 +29,21 @@ SAME_WITHIN = 0.1
 def open_fits(snapshot: CellSnapshot) -> list[Fit]:
     """Pairs of profile and class that nobody has decided yet, with policy's answer."""
     return [Fit(*fit) for fit in undecided_fits(snapshot)]
+
+
+class ChoosesCandidates(Protocol):
+    """Says what machines may take, as `changed_candidates` does. Another one is another policy."""
+
+    def __call__(
+        self,
+        snapshot: CellSnapshot,
+        known: Mapping[str, Collection[Candidate]],
+        rule: PatienceRule,
+        machines: AlikeMachines | None = None,
+        terms: RankingTerms = NO_TERMS,
+    ) -> list[tuple[str, list[Candidate]]]:
+        """Machines whose candidates shall be others than those in the cell, with these."""
+        ...
 
 
 def changed_candidates(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.broker.routed import Routed
-from northstar.broker.wanted_lanes import wanted_lane
+from northstar.broker.wanted_lanes import PlacesLane, wanted_lane
 from northstar.domain.refusals import UnknownWord
 from northstar.domain.requirements import LaneKey
 from northstar.policy.routing.ready_after import PatienceRule
@@ -58,12 +58,15 @@ class RerouteMoves:
         new_nonce: Callable[[], str],
         rule: PatienceRule | None = None,
         deployer: Deployer | None = None,
+        place: PlacesLane = wanted_lane,
     ) -> None:
+        """`place` ranks machines for lanes."""
         self._cell = cell
         self._router = router
         self._new_nonce = new_nonce
         self._rule = rule or PatienceRule()
         self._deployer = deployer
+        self._place = place
 
     async def commit(self, lane: LaneState, moves: Sequence[Move], index: FleetIndex) -> int:
         """Have the jobs moved, those of one reason with one call: the reason is what whoever watches a job is told. Gives how many moved.
@@ -124,7 +127,7 @@ class RerouteMoves:
 
     def _wanted_lane(self, move: Move, lane: LaneState, index: FleetIndex) -> WantedLane:
         routed = move.routed
-        return wanted_lane(
+        return self._place(
             move.lane,
             index.snapshot,
             self._rule,

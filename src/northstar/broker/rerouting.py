@@ -21,6 +21,7 @@ from northstar.broker.decisions import read_decision
 from northstar.broker.narrowed_terms import NarrowedTerms
 from northstar.broker.reroute_moves import Move, RerouteMoves
 from northstar.broker.reroute_turns import ProcessorTime, Turns
+from northstar.broker.wanted_lanes import PlacesLane, wanted_lane
 from northstar.domain.decisions import NAMED
 from northstar.domain.errors import NorthstarError
 from northstar.domain.jobs import UNROUTED, JobBody, JobStatus
@@ -92,15 +93,16 @@ class Rerouter:
         processor_s: Callable[[], float] = time.thread_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         reader: CellReader | None = None,
+        place: PlacesLane = wanted_lane,
     ) -> None:
         """`router` is this object's own: its view of the fleet is the one of the round. `deployer` has models brought to where jobs go.
 
-        `processor_s` is the processor time of this thread, of which one round may take `budget_s`. `reader` may be shared.
+        `processor_s` is the processor time of this thread, of which one round may take `budget_s`. `reader` may be shared; `place` ranks machines for lanes.
         """
         self._cell = cell
         self._reader = reader or CellReader(cell.client, cell.keys)
         self._router = router
-        self._moves = RerouteMoves(cell, router, new_nonce=new_nonce, rule=rule, deployer=deployer)
+        self._moves = RerouteMoves(cell, router, new_nonce=new_nonce, rule=rule, deployer=deployer, place=place)
         self._catalogue = catalogue
         self._every_s = every_s
         self._budget_s = budget_s

@@ -12,7 +12,7 @@ from northstar.broker.deployment import Deployer
 from northstar.broker.fleet_view import FleetView
 from northstar.broker.needs import ResolvedRequest, resolve_requests
 from northstar.broker.requests import check_batch
-from northstar.broker.wanted_lanes import wanted_lane
+from northstar.broker.wanted_lanes import PlacesLane, wanted_lane
 from northstar.domain.errors import InvalidRequest, Refused
 from northstar.domain.refusals import UnknownWord
 from northstar.policy.routing.explain_remedies import for_held
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from northstar.domain.requirements import LaneKey
     from northstar.policy.routing.given_slots import GivenBatch
     from northstar.store.cell import Cell
+    from northstar.store.snapshots import CellReader
 
 #: So long a lane's ranking of machines holds, however many jobs it gets: links, paces and holders move meanwhile. A lane that got a job so
 #: recently is still there: an idle one is kept for a minute (`CellLimits.lane_ttl_ms`).
@@ -115,11 +116,17 @@ class Submitter:
         router: Router | None = None,
         catalogue: CatalogueView | None = None,
         missing: MissingMachinesReader | None = None,
+        reader: CellReader | None = None,
+        place: PlacesLane = wanted_lane,
+        deploys: bool = True,
     ) -> None:
+        """`reader` may be shared with others that look at the cell; `place` ranks machines for lanes; without `deploys` no models are ordered."""
         self._router = router
         self._missing = missing
+        self._place = place
+        self._deploys = deploys
         self._deployer = Deployer(cell, new_id=new_id, monotonic=monotonic)
-        self.view = FleetView(cell, monotonic=monotonic, every_s=view_s, router=router)
+        self.view = FleetView(cell, monotonic=monotonic, every_s=view_s, router=router, reader=reader)
         self._cell = cell
         self._new_id = new_id
         self._monotonic = monotonic
@@ -129,6 +136,12 @@ class Submitter:
         #: Lane -> when its machines were ranked here; not when it was last used, or a lane with a job every few seconds would go by its first ranking for ever.
         self._ranked: dict[str, float] = {}
         self._forgot_s = -math.inf
+
+    @property
+    def has_rankings(self) -> bool:
+        """Whether some lane was ranked so lately that a job of it would go by that."""
+        since_s = self._monotonic() - PLACED_S
+        return any(at_s > since_s for at_s in self._ranked.values())
 
     async def submit(self, requests: Sequence[JobRequest]) -> list[Submitted]:
         """Accept all of them or none. Raises as `submit_and_tell`."""
@@ -203,8 +216,8 @@ class Submitter:
     ) -> WantedLane:
         run_s = resolved.request.expected_s
         if view is None:
-            return wanted_lane(lane, None, self._rule, run_s=run_s)
-        return wanted_lane(
+            return self._place(lane, None, self._rule, run_s=run_s)
+        return self._place(
             lane,
             view.snapshot,
             self._rule,
@@ -216,7 +229,7 @@ class Submitter:
 
     async def _deploy(self, routed: Sequence[Routed], lanes: Sequence[WantedLane], view: SeenFleet | None) -> None:
         """Have models brought for lanes that were placed just now; one job speaks for all of its lane."""
-        if view is None:
+        if view is None or not self._deploys:
             return
         ranked = {lane.key: [placement.machine for placement in lane.placements] for lane in lanes}
         for one in routed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.routing.candidates import ranking
@@ -17,6 +17,24 @@ if TYPE_CHECKING:
     from northstar.policy.routing.ranking_terms import RankingTerms
     from northstar.policy.routing.ready_after import PatienceRule
     from northstar.policy.routing.snapshot import CellSnapshot
+
+
+class PlacesLane(Protocol):
+    """Ranks machines for a lane, as `wanted_lane` does. Another one is another policy."""
+
+    def __call__(
+        self,
+        lane: LaneKey,
+        snapshot: CellSnapshot | None,
+        rule: PatienceRule,
+        *,
+        index: FleetIndex | None = None,
+        run_s: float | None = None,
+        terms: RankingTerms = NO_TERMS,
+        paces: GpuPaces | None = None,
+    ) -> WantedLane:
+        """The lane, with which machines may take its jobs after how long."""
+        ...
 
 
 def wanted_lane(

@@ -15,7 +15,7 @@ REPORT_BYTES: Final = 1_024
 MAX_MODELS: Final = 8
 #: Characters of a hash: enough to tell versions of one file apart.
 HASH_CHARS: Final = 16
-_MOST_S: Final = 30 * 86_400.0
+_MOST_S: Final = 30 * 86_400
 _MOST: Final = 10**15
 _MOST_VRAM_MB: Final = 10_000_000
 _PARTS: Final = ("fetching_s", "loading_s", "running_s", "storing_s", "waiting_s")

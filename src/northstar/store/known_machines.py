@@ -76,7 +76,7 @@ class KnownMachines:
             self._run_s = run_s
         if self._changed:
             states = {name: state for name, state in self._states.items() if name not in self._changed}
-            states.update((name, self._state(name, records[name])) for name in self._changed if name in records)
+            states.update((name, self._state(name, records[name])) for name in sorted(self._changed) if name in records)
             self._states = states
             self._changed = set()
         return self._states

@@ -14,6 +14,8 @@ import pytest
 from northstar.broker.cost_reports import report_of
 from northstar.domain.budgets import FLEET, BudgetNow
 from northstar.domain.machine_time import Bill
+from northstar.simulation.workload.own_jobs import OwnJobs
+from northstar.simulation.workload.own_trace import traced_jobs
 from northstar.store.history import Attempt, Costs
 from northstar.surfaces.attempt_csv import header, lines
 from northstar.surfaces.cli.costs import By, _show, _show_budgets
@@ -88,6 +90,23 @@ def test_an_export_is_whole_and_replaces_nothing_without_being_told(ran: Northst
     assert ran.run("export", "--out", str(out), "--json").err.startswith("NS_CONFIRMATION_NEEDED")
     assert ran.run("export", "--out", str(out), "--yes").code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["attempts.csv"]
+
+
+def test_an_export_for_a_simulation_is_read_as_jobs(ran: Northstar, tmp_path: Path) -> None:
+    """Issue: "a documented CSV of the user's own history (`northstar export` writes it from a running system)"."""
+    out = tmp_path / "mine.csv"
+    answer = ran.run("export", "--for", "simulation", "--since", "1h", "--out", str(out), "--json")
+    assert answer.code == 0, answer.err
+    traced = list(traced_jobs(out))
+    assert answer.json == {"file": str(out), "jobs": len(traced), "bytes": out.stat().st_size}
+    assert [one.submitted_s for one in traced] == sorted(one.submitted_s for one in traced)
+    mine = [one for one in traced if one.user == "u7"]
+    assert [(one.service, one.outcome, (one.ran_s or 0) > 0) for one in mine] == [("copy", "succeeded", True)] * 2
+    jobs = list(OwnJobs(traced))
+    assert {"u7"} <= {job.request.user for job in jobs}
+    # What people wrote stays where it is.
+    assert "hi" not in out.read_text(encoding="utf-8").split(",")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
 
 
 def test_an_export_to_a_place_that_is_not_there_leaves_nothing(ran: Northstar, tmp_path: Path) -> None:

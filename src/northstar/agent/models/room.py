@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from northstar.policy.models.eviction import EvictionRule, plan_eviction
 from northstar.telemetry import logger
 
 if TYPE_CHECKING:
-    from northstar.agent.models.evictor import Evictor
+    from collections.abc import Sequence
+
     from northstar.agent.models.inventory import ModelFile
+    from northstar.agent.models.layout import ModelKey
     from northstar.agent.models.shelf import Shelf
+    from northstar.policy.models.eviction import Candidate, EvictionPlan
 
 log = logger(__name__)
 
@@ -20,17 +23,34 @@ _ROUNDS: Final = 4
 _REASONS_TOLD: Final = 5
 
 
+class Removes(Protocol):
+    """Carries out what was decided, as `agent.models.evictor.Evictor` does."""
+
+    def drop(self, model: ModelFile, *, is_kept: Callable[[ModelKey], bool]) -> bool:
+        """Remove a model; False if it may not go any more."""
+        ...
+
+
+class PlansEviction(Protocol):
+    """Chooses what goes, as `policy.models.eviction.plan_eviction` does."""
+
+    def __call__(self, candidates: Sequence[Candidate], *, need_bytes: int, rule: EvictionRule) -> EvictionPlan:
+        """What to drop so that at least `need_bytes` become free."""
+        ...
+
+
 class Room:
     """Called from threads; blocks."""
 
     def __init__(
         self,
         shelf: Shelf,
-        evictor: Evictor,
+        evictor: Removes,
         *,
         bytes_per_s: Callable[[], float],
         may_drop_found: bool,
         gone: Callable[[ModelFile], None],
+        plan: PlansEviction = plan_eviction,
     ) -> None:
         """`gone` is told, in the thread, of each model that was removed."""
         self._shelf = shelf
@@ -38,6 +58,7 @@ class Room:
         self._bytes_per_s = bytes_per_s
         self._may_drop_found = may_drop_found
         self._gone = gone
+        self._plan = plan
 
     def make(self, lacking_bytes: int) -> str:
         """Free so many bytes if that is possible without touching what is in use; what stays and why."""
@@ -45,7 +66,7 @@ class Room:
         for _ in range(_ROUNDS):
             candidates = self._shelf.candidates(bytes_per_s=self._bytes_per_s(), may_drop_found=self._may_drop_found)
             free = [one for one in candidates if one.name not in busy]
-            plan = plan_eviction(free, need_bytes=lacking_bytes, rule=EvictionRule())
+            plan = self._plan(free, need_bytes=lacking_bytes, rule=EvictionRule())
             files = {file.key.id: file for file in self._shelf.files()}
             if not plan.is_enough:
                 told = [f"{files[keep.name].key.name}: {keep.reason}" for keep in plan.keeps if keep.name in files]

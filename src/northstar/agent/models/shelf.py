@@ -25,8 +25,8 @@ _ASSUMED_BYTES_PER_S: Final = 50_000_000.0
 class Shelf:
     """What is there. Used from the loop; `candidates` also from threads."""
 
-    def __init__(self, layout: Layout, *, now: Callable[[], float]) -> None:
-        """`now` is wall-clock time in seconds."""
+    def __init__(self, layout: Layout | None, *, now: Callable[[], float]) -> None:
+        """`now` is wall-clock time in seconds. Without a `layout` no other process looks after the same folder, so nothing is locked."""
         self._layout = layout
         self._now = now
         self._files: dict[ModelKey, ModelFile] = {}
@@ -127,15 +127,23 @@ class Shelf:
         with self.wanting(keys), ExitStack() as locks:
             kept = set()
             for key in keys:
-                if key in self._files and (fd := self._shared_lock(key)) is not None:
+                if key not in self._files:
+                    continue
+                if self._layout is not None:
+                    fd = self._shared_lock(key, self._layout)
+                    if fd is None:
+                        continue
                     locks.callback(os.close, fd)
-                    kept.add(key)
+                kept.add(key)
             yield kept == set(keys)
 
     def is_let_go(self, keys: Collection[ModelKey]) -> bool:
         """Whether nobody holds one of these alone, to drop or to fetch it."""
+        layout = self._layout
+        if layout is None:
+            return True
         for key in keys:
-            fd = self._shared_lock(key)
+            fd = self._shared_lock(key, layout)
             if fd is None:
                 return False
             os.close(fd)
@@ -171,8 +179,9 @@ class Shelf:
             if file.is_ours_to_change
         ]
 
-    def _shared_lock(self, key: ModelKey) -> int | None:
-        return self._layout.files.lock(self._layout.lock(key), shared=True)
+    @staticmethod
+    def _shared_lock(key: ModelKey, layout: Layout) -> int | None:
+        return layout.files.lock(layout.lock(key), shared=True)
 
     def _mark(self, keys: Iterable[ModelKey]) -> None:
         now_s = self._now()

@@ -66,8 +66,8 @@ class EvictionPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan_eviction(candidates: Sequence[Candidate], *, need_bytes: int, rule: EvictionRule) -> EvictionPlan:
     """Choose what to drop so that at least `need_bytes` become free."""
-    keeps = [Keep(one.name, reason) for one in candidates if (reason := _why_kept(one))]
-    free = sorted((one for one in candidates if not _why_kept(one)), key=lambda one: (worth(one, rule), one.name))
+    keeps = [Keep(one.name, reason) for one in candidates if (reason := why_kept(one))]
+    free = sorted((one for one in candidates if not why_kept(one)), key=lambda one: (worth(one, rule), one.name))
     chosen: list[Candidate] = []
     freed = 0
     for one in free:
@@ -91,7 +91,8 @@ def worth(one: Candidate, rule: EvictionRule) -> float:
     return uses_per_h * one.fetch_s / max(1, one.size_bytes) * 1e9
 
 
-def _why_kept(one: Candidate) -> str:
+def why_kept(one: Candidate) -> str:
+    """Why a model may not go, whatever the rule; empty where it may."""
     if one.in_use:
         return "in use"
     if one.reserved:

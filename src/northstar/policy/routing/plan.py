@@ -78,11 +78,15 @@ class _Asked(NamedTuple):
 
 
 class _Ranked(msgspec.Struct, frozen=True):
-    """Fitting lanes as a machine that holds nothing sees them over its link: ranks in order, and waits of places, 0 if not named."""
+    """Fitting lanes as a machine that holds nothing sees them over its link: ranks in order, and waits of places, 0 if not named.
+
+    `starts` are those that were asked for.
+    """
 
     link: _Link
     ranks: list[int]
     waits_ms: dict[int, int]
+    starts: dict[int, Start] = {}
 
 
 def plan_rankings(
@@ -133,21 +137,18 @@ class _Plan:
         return [(group, self._rank(group.example)) for group in in_order]
 
     def _rank(self, machine: MachineState) -> Ranking:
-        """(wait, lane) of the best 64, best first: the first heads in order, and the best of the others."""
+        """Of the lanes that fit the machine at most 64, best first."""
         fitting = self._fitting.get(machine.profile, {})
         cold = self._ranked_cold(machine)
         known = [*machine.held, *machine.fetching]
         warm = {place for name in known for place in self._asking.get(name, ()) if place in fitting}
         starts = {place: self._judge(machine, place) for place in warm}
-        # The places beyond the first 64 of these cannot be chosen, whatever the machine holds.
-        rest = islice((rank for rank in cold.ranks if rank & _PLACE not in warm), MAX_CANDIDATES)
-        ranked = sorted([*rest, *(self._rank_of(place, start.wait_ms) for place, start in starts.items())])
-        heads = [place for place in islice(fitting, HEAD_PLACES) if self._lanes[place].waits]
-        chosen = set(heads)
-        others = (rank & _PLACE for rank in ranked if rank & _PLACE not in chosen)
+        if len(fitting) <= MAX_CANDIDATES:
+            chosen: Iterable[int] = fitting
+        else:
+            chosen = self._chosen(fitting, cold, starts)
         found = {
-            place: starts[place] if place in warm else self._cold_start(machine, place, cold)
-            for place in [*heads, *islice(others, MAX_CANDIDATES - len(heads))]
+            place: starts[place] if place in starts else self._cold_start(machine, place, cold) for place in chosen
         }
         found = self._held_back(machine, found)
         best = sorted(self._rank_of(place, start.wait_ms) for place, start in found.items())
@@ -162,6 +163,16 @@ class _Plan:
         return {
             place: own.held_back(start, self._lanes[place], now_ms=now_ms, rule=rule) for place, start in found.items()
         }
+
+    def _chosen(self, fitting: Iterable[int], cold: _Ranked, starts: Mapping[int, Start]) -> list[int]:
+        """Of more lanes than a machine may have: the first heads in order, and the best of the others."""
+        # The places beyond the first 64 of these cannot be chosen, whatever the machine holds.
+        rest = islice((rank for rank in cold.ranks if rank & _PLACE not in starts), MAX_CANDIDATES)
+        ranked = sorted([*rest, *(self._rank_of(place, start.wait_ms) for place, start in starts.items())])
+        heads = [place for place in islice(fitting, HEAD_PLACES) if self._lanes[place].waits]
+        first = set(heads)
+        others = (rank & _PLACE for rank in ranked if rank & _PLACE not in first)
+        return [*heads, *islice(others, MAX_CANDIDATES - len(heads))]
 
     def _rank_of(self, place: int, wait_ms: int) -> int:
         return (wait_class(wait_ms) << _PLACE_BITS) + self._asked[place].base
@@ -209,10 +220,12 @@ class _Plan:
     def _cold_start(self, machine: MachineState, place: int, cold: _Ranked) -> Start:
         if not machine.description.keeps_models:
             return self._judge(machine, place)
-        all_bytes = self._asked[place].bytes
-        lacking = Lacking(absent=True, left_ms=0.0, missing=all_bytes, unloaded=all_bytes)
-        cost_ms = lacking.start_ms(machine.download_bytes_per_s) + self._lag_ms(machine, place)
-        return Start(cost_ms, cold.waits_ms.get(place, 0))
+        if place not in cold.starts:
+            all_bytes = self._asked[place].bytes
+            lacking = Lacking(absent=True, left_ms=0.0, missing=all_bytes, unloaded=all_bytes)
+            cost_ms = lacking.start_ms(machine.download_bytes_per_s) + self._lag_ms(machine, place)
+            cold.starts[place] = Start(cost_ms, cold.waits_ms.get(place, 0))
+        return cold.starts[place]
 
     def _lag_ms(self, machine: MachineState, place: int) -> float:
         """By how much longer the run takes there than on the fastest GPU of the fleet."""

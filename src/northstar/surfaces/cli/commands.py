@@ -49,6 +49,8 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
     "history": "history.history",
     "costs": "costs.costs",
     "export": "export.export",
+    "simulate": "simulate.simulate",
+    "evaluate": "evaluate.evaluate",
     "doctor": "doctor.doctor",
     "backup": "backup.backup",
     "restore": "restore.restore",

@@ -38,6 +38,11 @@ _COLOURS: Final = {
     "open": "green",
     "waiting": "magenta",
     "revoked": "red",
+    "pass": "green",
+    "short": "red",
+    "better": "green",
+    "worse": "red",
+    "gone": "yellow",
 }
 
 

@@ -1,0 +1,103 @@
+"""A simulation's outcome as a run that is measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from northstar.evaluation.outcomes import FetchTotals, JobOutcome, MachineOutcome, RunOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from northstar.evaluation.outcomes import JobEnd
+    from northstar.simulation.inputs import SimulatedMachine
+    from northstar.simulation.outcome import Ending, Outcome
+    from northstar.simulation.outcome import JobOutcome as SimulatedOutcome
+
+_ENDS: Final[dict[Ending, JobEnd]] = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "expired": "expired",
+    "canceled": "canceled",
+    "waiting": "unfinished",
+    "running": "unfinished",
+    "refused": "refused",
+}
+
+
+def run_of(
+    outcome: Outcome,
+    fleet: Sequence[SimulatedMachine],
+    *,
+    from_ms: int = 0,
+    until_ms: int | None = None,
+    failing: Collection[int] = (),
+    optimal: Callable[[SimulatedOutcome], tuple[str, tuple[str, ...]]] | None = None,
+) -> RunOutcome:
+    """What is measured of a simulation whose jobs are part of its outcome.
+
+    Args:
+        outcome: what came of it.
+        fleet: its machines, with their lives.
+        from_ms: where the window begins that is measured.
+        until_ms: where it ends; None: with the simulation.
+        failing: numbers of the jobs whose work fails however often it is tried.
+        optimal: of a job that ran, the pool that the matrix gives for what it really took, and those within the tolerance; None: not judged.
+    """
+    end_ms = outcome.ended_ms if until_ms is None else until_ms
+    busy = _busy_s(outcome, fleet, from_ms, end_ms)
+    return RunOutcome(
+        policy=outcome.policy,
+        seed=outcome.seed,
+        from_ms=from_ms,
+        until_ms=end_ms,
+        jobs=tuple(_job(job, failing, optimal) for job in outcome.jobs),
+        fetched=FetchTotals(fetched_bytes=outcome.fetched_bytes, redundant_bytes=outcome.redundant_bytes),
+        machines=tuple(
+            MachineOutcome(
+                id=machine.id,
+                pool="+".join(machine.pools),
+                paid_ms=tuple(
+                    (life.from_ms, outcome.ended_ms if life.until_ms is None else life.until_ms)
+                    for life in machine.lives
+                    if life.from_ms < outcome.ended_ms
+                ),
+                busy_s=busy.get(machine.id, 0.0),
+                price_usd_per_hour=machine.price_usd_per_hour,
+            )
+            for machine in fleet
+        ),
+    )
+
+
+def _job(
+    job: SimulatedOutcome,
+    failing: Collection[int],
+    optimal: Callable[[SimulatedOutcome], tuple[str, tuple[str, ...]]] | None,
+) -> JobOutcome:
+    has_ended = job.ending not in {"waiting", "running"}
+    # 0 stands for "not", and is a moment too: what was on a machine and came to its work says so by the time that it ran.
+    has_run = bool(job.machine)
+    judged = optimal(job) if optimal is not None and has_run else ("", ())
+    return JobOutcome(
+        pool=job.pool,
+        at_ms=job.submitted_ms,
+        began_ms=job.began_ms if has_run else None,
+        ended_ms=job.ended_ms if has_ended else None,
+        ended=_ENDS[job.ending],
+        was_cold=job.is_cold,
+        fails_itself=job.number in failing,
+        optimal_pool=judged[0],
+        tolerated_pools=judged[1],
+    )
+
+
+def _busy_s(outcome: Outcome, fleet: Sequence[SimulatedMachine], from_ms: int, until_ms: int) -> dict[str, float]:
+    """Machine -> seconds of its slots, in parts of the machine, with jobs' last runs within the window; fetch and load are work too."""
+    slots = {machine.id: machine.slots for machine in fleet}
+    found: dict[str, float] = {}
+    for job in outcome.jobs:
+        if job.machine and job.ended_ms:
+            inside = max(0, min(job.ended_ms, until_ms) - max(job.taken_ms, from_ms))
+            found[job.machine] = found.get(job.machine, 0.0) + inside / 1_000 / slots[job.machine]
+    return found

@@ -1,0 +1,1 @@
+"""What the whole fleet would do: the deployed broker on a virtual clock."""

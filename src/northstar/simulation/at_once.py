@@ -1,0 +1,25 @@
+"""Work that a broker that serves does beside its loop is done at once here: nobody waits meanwhile, and a thread only costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class AtOnce(ThreadPoolExecutor):
+    """An event loop takes only a pool of threads for its own; this one never starts any."""
+
+    def submit(
+        self, work: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Future[Result]:
+        """Do it now."""
+        done: Future[Result] = Future()
+        try:
+            done.set_result(work(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 -- whoever asks for the result gets it
+            done.set_exception(error)
+        return done

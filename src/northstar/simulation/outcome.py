@@ -1,0 +1,86 @@
+"""What came of a simulation: every job's way, and what the fleet cost. Moments are ms from the beginning; the same inputs give the same bytes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+#: waiting: it had not begun when the simulation ended · refused: the broker did not take it.
+Ending = Literal["succeeded", "failed", "expired", "canceled", "waiting", "running", "refused"]
+
+
+class JobOutcome(msgspec.Struct, frozen=True, array_like=True):
+    """One job. 0 and empty are "not": it never came so far."""
+
+    number: int
+    tenant: str
+    ending: Ending
+    submitted_ms: int
+    #: When its last machine took it, when the work itself began there (models fetched and loaded), and when it ended.
+    taken_ms: int = 0
+    began_ms: int = 0
+    ended_ms: int = 0
+    machine: str = ""
+    gpu_class: str = ""
+    #: Where it ran, and which pool the matrix wanted.
+    pool: str = ""
+    optimal: str = ""
+    #: Bytes that had to come before its last run could begin, and whether an anchor model was among them.
+    fetched_bytes: int = 0
+    is_cold: bool = False
+    #: Machines that took it.
+    claims: int = 0
+    #: What its work was expected to take when it was submitted, and took, seconds.
+    expected_s: float = 0.0
+    ran_s: float = 0.0
+    #: Of one that failed or was refused.
+    code: str = ""
+
+    @property
+    def waited_s(self) -> float:
+        """From submit to the beginning of the work."""
+        return (self.began_ms - self.submitted_ms) / 1000
+
+
+class PoolUse(msgspec.Struct, frozen=True, kw_only=True):
+    """Machines of the pool: a machine that serves several counts for each in equal parts. Seconds of slots."""
+
+    busy_s: float
+    paid_s: float
+    cost_usd: float
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole simulation. `jobs` is empty where they were told one by one."""
+
+    policy: str
+    seed: int
+    submitted: int
+    endings: dict[str, int]
+    ended_ms: int
+    fetches: int
+    fetched_bytes: int
+    #: Of these, fetches and bytes of files that the fleet had fetched before.
+    redundant: int
+    redundant_bytes: int
+    machines_lost: int
+    pools: dict[str, PoolUse]
+    jobs: tuple[JobOutcome, ...] = ()
+
+    def encoded(self) -> bytes:
+        """The same bytes for the same outcome."""
+        return msgspec.json.encode(self, order="deterministic")
+
+
+class Effort(msgspec.Struct, frozen=True, kw_only=True):
+    """What it took to simulate; not part of the outcome, since no two runs take the same."""
+
+    wall_s: float
+    #: Waiting for the server, which runs the cell's function library.
+    server_s: float
+    #: Inside the broker's own code, the server's time included: taking jobs in, plans, ticks, rerouting, learning.
+    broker_s: float
+    calls: int
+    plans: int
+    looks: int

@@ -1,0 +1,1 @@
+"""Other systems' policies as a simulation takes them: thin, around `northstar.policy.baselines`."""

@@ -1,0 +1,1 @@
+"""Scenarios: files that say what is simulated, read strictly, and run."""

@@ -1,0 +1,126 @@
+"""A whole simulation: a server of its own, a cell on the virtual clock, and the engine until its end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple, cast
+from urllib.parse import unquote, urlsplit
+
+from northstar.simulation.at_once import AtOnce
+from northstar.simulation.engine import Engine
+from northstar.simulation.outcome import Effort, JobOutcome, Outcome
+from northstar.simulation.server_line import ServerLine
+from northstar.simulation.settings import SimulationSettings
+from northstar.simulation.world import World
+from northstar.store.cell import Cell
+from northstar.store.embedded import EmbeddedValkey, ServerOptions
+from northstar.store.valkey import connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+    from northstar.simulation.engine import Progress
+    from northstar.simulation.inputs import Fault, SimulatedJob, SimulatedMachine
+    from northstar.simulation.policy import FleetPolicy
+    from northstar.store.valkey import ValkeyClient
+
+_CELL = "simulation"
+
+
+class Simulated(NamedTuple):
+    """What came of it, and what it took."""
+
+    outcome: Outcome
+    effort: Effort
+
+
+async def run(
+    workload: Iterable[SimulatedJob],
+    fleet: Sequence[SimulatedMachine],
+    policy: FleetPolicy,
+    settings: SimulationSettings | None = None,
+    *,
+    seed: int = 0,
+    faults: Sequence[Fault] = (),
+    hears: Callable[[JobOutcome], None] | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Simulated:
+    """Simulate the fleet under this policy. The same arguments give the same outcome, byte for byte.
+
+    Args:
+        workload: jobs in the order of their times; it is read as they come, and may be as long as it likes.
+        fleet: the machines, with their lives.
+        policy: who ranks machines and lanes, and chooses what goes from disks.
+        settings: how the deployed parts are set; their own defaults where nothing is said.
+        seed: of what is random in a run.
+        faults: what befalls machines beside the ends of their lives.
+        hears: is told of each job as it ends; without it, all of them are part of the outcome.
+        progress: is told now and then how far it is.
+
+    Raises:
+        WorkloadUnsorted, FleetInvalid: what is wrong with the input. ValkeyStartFailed and the like: the server.
+    """
+    settings = settings or SimulationSettings()
+    kept: list[JobOutcome] = []
+    began_s = time.perf_counter()
+    async with world_of_its_own(settings, seed=seed) as world:
+        engine = Engine(
+            world,
+            fleet,
+            policy,
+            settings,
+            faults=faults,
+            hears=kept.append if hears is None else hears,
+            progress=progress,
+        )
+        await engine.run(workload)
+    effort = Effort(
+        wall_s=time.perf_counter() - began_s,
+        server_s=world.line.waited_s,
+        broker_s=engine.broker.elapsed_s,
+        calls=world.line.calls,
+        plans=engine.broker.plans,
+        looks=engine.broker.reader.looks,
+    )
+    return Simulated(_outcome_of(engine, policy, seed=seed, kept=kept), effort)
+
+
+@asynccontextmanager
+async def world_of_its_own(settings: SimulationSettings, *, seed: int) -> AsyncIterator[World]:
+    """A server that keeps nothing, and an empty cell on the virtual clock. Raises ValkeyStartFailed and the like."""
+    async with EmbeddedValkey(options=ServerOptions(append_only=False)) as server:
+        client, line = connect(server.url), ServerLine(unquote(urlsplit(server.url).path))
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(AtOnce())
+        try:
+            cell = Cell(client, _CELL)
+            world = World(cell, line, seed=seed)
+            await cell.open(settings.limits(), clock="virtual", new_id=world.new_id)
+            cell.client = cast("ValkeyClient", line)  # from here on, nothing overlaps
+            line.listen(cell.keys.bell("tick"), "tick")
+            yield world
+        finally:
+            loop.set_default_executor(ThreadPoolExecutor())
+            line.close()
+            await client.aclose()
+
+
+def _outcome_of(engine: Engine, policy: FleetPolicy, *, seed: int, kept: list[JobOutcome]) -> Outcome:
+    ledger, books = engine.ledger, engine.stations.books
+    return Outcome(
+        policy=policy.name,
+        seed=seed,
+        submitted=ledger.submitted,
+        endings={name: ledger.endings[name] for name in sorted(ledger.endings)},
+        ended_ms=engine.world.clock.now_ms,
+        fetches=books.fetches,
+        fetched_bytes=books.fetched_bytes,
+        redundant=books.redundant,
+        redundant_bytes=books.redundant_bytes,
+        machines_lost=engine.stations.lost,
+        pools=ledger.pools(),
+        jobs=tuple(kept),
+    )

@@ -1,0 +1,84 @@
+"""Machines that are lost, leave, fall silent or whose engines die: what they had runs elsewhere, and counts once."""
+
+from __future__ import annotations
+
+from northstar.simulation.inputs import Fault
+from tests.simulation.rig import FETCH_MS, GB, LOAD_MS, in_order, job, life, machine, model, simulated
+
+A = model("a.safetensors")
+
+
+async def test_the_job_of_a_lost_machine_runs_on_another_once_it_counts_as_lost() -> None:
+    fleet = [machine("m1", lives=(life(0, 5, ends="lost"),)), machine("m2", lives=(life(2),))]
+
+    found = await simulated([job(0)], fleet)
+
+    (only,) = found.outcome.jobs
+    assert (only.machine, only.claims, only.ending) == ("m2", 2, "succeeded")
+    # The connection broke at 5 s, and whoever held it waits 4 s for the machine to dial again.
+    assert (only.taken_ms, only.ended_ms) == (9_000, 19_000)
+    assert found.outcome.machines_lost == 1
+
+
+async def test_a_machine_that_leaves_hands_its_job_back_at_once() -> None:
+    fleet = [machine("m1", lives=(life(0, 5),)), machine("m2", lives=(life(2),))]
+
+    found = await simulated([job(0)], fleet)
+
+    (only,) = found.outcome.jobs
+    assert (only.machine, only.taken_ms, only.claims) == ("m2", 5_000, 2)
+    assert found.outcome.machines_lost == 0
+
+
+async def test_a_machine_that_drains_finishes_what_it_has_and_takes_no_more() -> None:
+    fleet = [machine("m1", lives=(life(0, 20, drains_ms=15_000),)), machine("m2", lives=(life(2, boots_ms=38_000),))]
+
+    found = await simulated([job(0), job(6)], fleet)
+
+    first, second = in_order(found)
+    assert (first.machine, first.ended_ms, first.claims) == ("m1", 10_000, 1)
+    assert (second.machine, second.taken_ms) == ("m2", 40_000)
+
+
+async def test_a_disk_that_is_kept_saves_the_fetch_and_one_that_is_not_does_not() -> None:
+    def fleet(*, keeps_disk: bool) -> list[object]:
+        return [machine("m1", lives=(life(0, 30), life(60, keeps_disk=keeps_disk)))]
+
+    jobs = [job(0, A), job(100, A)]
+    kept = await simulated(jobs, fleet(keeps_disk=True))  # type: ignore[arg-type]
+    new = await simulated(jobs, fleet(keeps_disk=False))  # type: ignore[arg-type]
+
+    assert in_order(kept)[1].began_ms == 100_000 + LOAD_MS
+    assert in_order(new)[1].began_ms == 100_000 + FETCH_MS + LOAD_MS
+    assert (kept.outcome.redundant_bytes, new.outcome.redundant_bytes) == (0, GB)
+
+
+async def test_a_machine_that_is_cut_off_loses_its_job_and_its_late_result_counts_for_nothing() -> None:
+    fleet = [machine("m1"), machine("m2", lives=(life(2),))]
+    cut = Fault(at_ms=5_000, machine="m1", kind="cut_off", for_ms=60_000)
+
+    found = await simulated([job(0, run_s=20.0), job(80)], fleet, faults=[cut])
+
+    first, second = in_order(found)
+    assert (first.machine, first.taken_ms, first.ended_ms) == ("m2", 9_000, 29_000)
+    assert found.outcome.endings == {"succeeded": 2}
+    assert second.ended_ms == 90_000
+
+
+async def test_a_short_cut_costs_nothing() -> None:
+    cut = Fault(at_ms=5_000, machine="m1", kind="cut_off", for_ms=3_000)
+
+    found = await simulated([job(0, run_s=20.0)], [machine("m1"), machine("m2", lives=(life(2),))], faults=[cut])
+
+    (only,) = found.outcome.jobs
+    assert (only.machine, only.claims, only.ended_ms) == ("m1", 1, 20_000)
+
+
+async def test_work_whose_engine_died_is_tried_again_and_the_machine_rests_meanwhile() -> None:
+    death = Fault(at_ms=5_000, machine="m1", kind="engine", for_ms=30_000)
+
+    found = await simulated([job(0, A, run_s=10.0)], [machine("m1")], faults=[death])
+
+    (only,) = found.outcome.jobs
+    assert (only.ending, only.claims) == ("succeeded", 2)
+    assert only.taken_ms == 35_000
