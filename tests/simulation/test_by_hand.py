@@ -56,6 +56,7 @@ async def test_what_a_full_disk_drops_is_fetched_again_and_counts_as_redundant()
     assert [one.waited_s for one in in_order(found)] == [9.125, 9.125, 8.5]
     assert (found.outcome.fetches, found.outcome.fetched_bytes) == (3, 3 * GB)
     assert (found.outcome.redundant, found.outcome.redundant_bytes) == (1, GB)
+    assert [one.redundant_bytes for one in in_order(found)] == [0, 0, GB]
 
 
 async def test_what_lies_on_the_disk_or_in_the_image_is_only_loaded() -> None:

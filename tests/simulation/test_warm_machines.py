@@ -46,3 +46,14 @@ async def test_durations_are_learned_from_what_ran() -> None:
 
     first, *_, last = in_order(found)
     assert abs(last.expected_s - 17.0) < 2.0 < abs(first.expected_s - 17.0)
+
+
+async def test_models_are_brought_to_a_machine_that_is_busy_before_their_job_comes_there() -> None:
+    wanted = model("b.safetensors")
+
+    found = await simulated([job(0, A, run_s=60.0), job(20, wanted)], [machine("m1")])
+
+    first, second = in_order(found)
+    # Fetched on the broker's order while the first job worked; the second has only to load.
+    assert (second.began_ms, second.fetched_bytes) == (first.ended_ms + 625, 0)
+    assert found.outcome.fetches == 2

@@ -63,17 +63,21 @@ def changed_candidates(
     changed = []
     own = OwnChoices(snapshot, terms)
     for group, ranking in plan_rankings(snapshot, rule, machines or AlikeMachines(), terms):
-        # Of a thousand machines most are alike, in what they may take and in what they should: each such pair is compared once.
+        # Of a thousand machines most are alike, in what they may take and in what they should: each such pair is compared once, and written
+        # down once for those that are as busy.
         same: dict[int, bool] = {}
+        written: dict[tuple[int, int, float], list[Candidate]] = {}
         for machine_id in group.ids:
             taken = known.get(machine_id, ())
             if id(taken) not in same:
                 same[id(taken)] = says_the_same(taken, ranking)
             if not same[id(taken)]:
-                choices = own.of(snapshot.machines[machine_id], ranking)
-                changed.append(
-                    (machine_id, [Candidate(one.subject, one.ready_after_ms, one.preference) for one in choices])
-                )
+                machine = snapshot.machines[machine_id]
+                busy = (machine.slots, machine.used, machine.work_ahead_s)
+                if busy not in written:
+                    choices = own.of(machine, ranking)
+                    written[busy] = [Candidate(one.subject, one.ready_after_ms, one.preference) for one in choices]
+                changed.append((machine_id, written[busy]))
     # Whoever is written first looks first for what waits already.
     return sorted(changed, key=_soonest)
 

@@ -23,7 +23,7 @@ from northstar.store.messages import Submitted, WantedJob, WantedLane
 from northstar.store.words import known_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from northstar.broker.catalogue_view import CatalogueView
     from northstar.broker.fleet_view import SeenFleet
@@ -119,12 +119,17 @@ class Submitter:
         reader: CellReader | None = None,
         place: PlacesLane = wanted_lane,
         deploys: bool = True,
+        before_ranked: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`reader` may be shared with others that look at the cell; `place` ranks machines for lanes; without `deploys` no models are ordered."""
+        """`reader` may be shared with others that look at the cell; `place` ranks machines for lanes; without `deploys` no models are ordered.
+
+        `before_ranked` comes before jobs are brought to lanes that go by an earlier ranking, which plans keep true meanwhile.
+        """
         self._router = router
         self._missing = missing
         self._place = place
         self._deploys = deploys
+        self._before_ranked = before_ranked
         self._deployer = Deployer(cell, new_id=new_id, monotonic=monotonic)
         self.view = FleetView(cell, monotonic=monotonic, every_s=view_s, router=router, reader=reader)
         self._cell = cell
@@ -136,12 +141,6 @@ class Submitter:
         #: Lane -> when its machines were ranked here; not when it was last used, or a lane with a job every few seconds would go by its first ranking for ever.
         self._ranked: dict[str, float] = {}
         self._forgot_s = -math.inf
-
-    @property
-    def has_rankings(self) -> bool:
-        """Whether some lane was ranked so lately that a job of it would go by that."""
-        since_s = self._monotonic() - PLACED_S
-        return any(at_s > since_s for at_s in self._ranked.values())
 
     async def submit(self, requests: Sequence[JobRequest]) -> list[Submitted]:
         """Accept all of them or none. Raises as `submit_and_tell`."""
@@ -168,7 +167,10 @@ class Submitter:
         lane_keys = [
             self._where(one.request.lane(), request.tenant) for (one, _), request in zip(whole, requests, strict=True)
         ]
-        unranked = self._unranked({lane.key for lane in lane_keys})
+        keys = {lane.key for lane in lane_keys}
+        unranked = self._unranked(keys)
+        if self._before_ranked is not None and keys != unranked:
+            await self._before_ranked()
         view = await self.view.now() if unranked else None
         numbers: dict[str, int] = {}
         lanes: list[WantedLane] = []

@@ -13,12 +13,13 @@ class FetchBooks:
         self.redundant = 0
         self.redundant_bytes = 0
 
-    def fetched(self, name: str, size_bytes: int) -> None:
-        """A machine has fetched a file."""
+    def fetched(self, name: str, size_bytes: int) -> bool:
+        """A machine has fetched a file; gives whether the fleet had fetched it before."""
         self.fetches += 1
         self.fetched_bytes += size_bytes
-        if name in self._known:
-            self.redundant += 1
-            self.redundant_bytes += size_bytes
-        else:
+        if name not in self._known:
             self._known.add(name)
+            return False
+        self.redundant += 1
+        self.redundant_bytes += size_bytes
+        return True

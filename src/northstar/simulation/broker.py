@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from northstar.assembly.routing import declare_places, parts_in_force
 from northstar.broker.deployment import Deployer
-from northstar.broker.dispatch import PLAN_APART_S, Dispatcher
+from northstar.broker.dispatch import Dispatcher
 from northstar.broker.durations import Durations
 from northstar.broker.rerouting import Rerouter
 from northstar.broker.submission import Submitter
@@ -21,7 +21,7 @@ from northstar.simulation.finished_runs import RunsSeen
 from northstar.store.snapshots import CellReader, read_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from northstar.assembly.routing import RoutingParts
     from northstar.broker.submission import Accepted
@@ -81,8 +81,11 @@ class BrokerOnClock:
         self._planned_ms = -in_ms(settings.plan_every_s)
         self._planned = -1
 
-    async def open(self, words: Sequence[str]) -> None:
-        """Put the parts together, and declare where jobs may wait; `words` are those of machines that have been here or will be."""
+    async def open(self, words: Sequence[str], *, before_ranked: Callable[[], Awaitable[None]]) -> None:
+        """Put the parts together, and declare where jobs may wait; `words` are those of machines that have been here or will be.
+
+        `before_ranked` makes the plan that is due, if one is, before a submission that goes by an earlier ranking.
+        """
         world, policy, settings = self._world, self._policy, self._settings
         cell, seconds = world.cell, world.clock.seconds
         self.durations = Durations(self.runs, every_s=settings.learn_every_s, past=0)
@@ -107,6 +110,7 @@ class BrokerOnClock:
             reader=self.reader,
             place=policy.place,
             deploys=policy.orders_models,
+            before_ranked=before_ranked,
         )
         self.dispatcher = Dispatcher(
             cell,
@@ -138,18 +142,13 @@ class BrokerOnClock:
             return accepted
 
     @property
-    def has_rankings(self) -> bool:
-        """Whether a submission now may go by machines that were ranked for its lane at an earlier one."""
-        return self.submitter.has_rankings
-
-    @property
     def has_changed(self) -> bool:
         """Whether something that a plan goes by was changed since the last one."""
         return self._world.line.changes != self._planned
 
     def next_plan_ms(self, *, wanted: bool) -> int:
         """When the next plan may be made: soon where somebody asked for one, else when its time has come."""
-        apart_ms = in_ms(PLAN_APART_S if wanted else self._settings.plan_every_s)
+        apart_ms = in_ms(self._settings.plan_apart_s if wanted else self._settings.plan_every_s)
         return max(self._world.clock.now_ms, self._planned_ms + apart_ms)
 
     async def plan(self) -> None:

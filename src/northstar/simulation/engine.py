@@ -84,7 +84,7 @@ class Engine:
     async def run(self, workload: Iterable[SimulatedJob]) -> None:
         """Until all jobs have ended, nothing will happen any more, or the settings' end."""
         world, until_ms = self.world, self._settings.until_ms
-        await self.broker.open(self.stations.words())
+        await self.broker.open(self.stations.words(), before_ranked=self._plan_if_due)
         self.stations.expect()
         self._workload = iter(workload)
         self._expect_next_job()
@@ -148,9 +148,6 @@ class Engine:
             await self._submit(batch)
 
     async def _submit(self, jobs: Sequence[SimulatedJob]) -> None:
-        # While nobody waits a plan changes nothing that happens, but for a lane that goes by an earlier ranking at this submission.
-        if self.broker.has_rankings and self._is_plan_due():
-            await self._make_plan()
         requests = []
         for job in jobs:
             job_id = f"j{self.ledger.submitted + 1}"
@@ -235,9 +232,11 @@ class Engine:
         self._tick = None
         await self.broker.tick()
 
-    def _is_plan_due(self) -> bool:
+    async def _plan_if_due(self) -> None:
+        """While nobody waits a plan changes nothing that happens, but for a lane that goes by an earlier ranking at a submission."""
         changed = self._wants_plan or self.broker.has_changed
-        return changed and self.broker.next_plan_ms(wanted=self._wants_plan) <= self.world.clock.now_ms
+        if changed and self.broker.next_plan_ms(wanted=self._wants_plan) <= self.world.clock.now_ms:
+            await self._make_plan()
 
     async def _make_plan(self) -> None:
         if self._plan is not None:

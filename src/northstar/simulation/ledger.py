@@ -244,6 +244,7 @@ def _outcome(live: _Live, ending: Ending, *, ended_ms: int, code: str) -> JobOut
             "machine": machine.id,
             "gpu_class": machine.gpu_class,
             "fetched_bytes": run.fetched_bytes,
+            "redundant_bytes": run.redundant_bytes,
             "is_cold": run.is_cold,
             "ran_s": live.job.seconds_on(machine.gpu_class),
         }

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from northstar.domain.jobs import ClaimedJob
     from northstar.simulation.inputs import SimulatedJob, SimulatedMachine
-    from northstar.simulation.model_store import SimulatedStore
+    from northstar.simulation.model_store import Came, SimulatedStore
     from northstar.simulation.world import World
     from northstar.store.bells import Ring
     from northstar.store.messages import StoredOrder
@@ -257,8 +257,8 @@ class MachineAtWork:
         for order in missing:
             run.note_fetch(order)
 
-        async def ended(error: NorthstarError | None, came_bytes: int) -> None:
-            await self._fetched(run, error, came_bytes)
+        async def ended(error: NorthstarError | None, came: Came) -> None:
+            await self._fetched(run, error, came)
 
         for order in missing:
             if not run.is_over:
@@ -267,11 +267,12 @@ class MachineAtWork:
             self._load(run)
         self._mind_news()
 
-    async def _fetched(self, run: Run, error: NorthstarError | None, came_bytes: int) -> None:
+    async def _fetched(self, run: Run, error: NorthstarError | None, came: Came) -> None:
         self._mind_news()
         if run.is_over:
             return
-        run.fetched_bytes += came_bytes
+        run.fetched_bytes += came.fetched_bytes
+        run.redundant_bytes += came.redundant_bytes
         run.missing -= 1
         if error is not None:
             self._end(run)
@@ -376,7 +377,7 @@ class MachineAtWork:
         keeps = self.store.shelf.reserving([wanted.name])
         keeps.__enter__()
 
-        async def ended(error: NorthstarError | None, _: int) -> None:
+        async def ended(error: NorthstarError | None, came: Came) -> None:  # noqa: ARG001 -- no job waited for it
             keeps.__exit__(None, None, None)
             self._mind_news()
             await self._answer(order, error)

@@ -7,7 +7,7 @@ may be evicted and what is chosen for it is the agent's own code: `Shelf`, `Room
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from northstar.agent.models.changes import ModelChange
 from northstar.agent.models.errors import ModelMissing, ModelNotOurs, ModelStoreFull
@@ -41,16 +41,35 @@ _TELLING_BYTES: Final = 1_000_000
 _NO_PLACE: Final = Path()
 
 
+class Came(NamedTuple):
+    """What a fetch brought to whoever asked first: bytes, and those of them that the fleet had fetched before."""
+
+    fetched_bytes: int = 0
+    redundant_bytes: int = 0
+
+
+NOTHING: Final = Came()
+
+
+class Ended(Protocol):
+    """Hears of the end of a fetch: what went wrong, if anything, and what came."""
+
+    def __call__(self, error: NorthstarError | None, came: Came) -> Awaitable[None]:
+        """It is over."""
+        ...
+
+
 class _Flight:
     """One fetch, and who waits for its end."""
 
-    __slots__ = ("key", "order", "transfer", "waiting")
+    __slots__ = ("came", "key", "order", "transfer", "waiting")
 
     def __init__(self, key: ModelKey, order: ModelOrder) -> None:
         self.key = key
         self.order = order
         self.transfer: Transfer | None = None
-        self.waiting: list[Callable[[NorthstarError | None, int], Awaitable[None]]] = []
+        self.came = NOTHING
+        self.waiting: list[Ended] = []
 
 
 class _Removes:
@@ -141,8 +160,8 @@ class SimulatedStore:
         """Those that are not there yet."""
         return [order for order in orders if self.shelf.get(key_of(order)) is None]
 
-    async def fetch(self, order: ModelOrder, ended: Callable[[NorthstarError | None, int], Awaitable[None]]) -> None:
-        """Bring a model that is not there; `ended` hears of what went wrong, if anything, and how many bytes came for whoever asked first."""
+    async def fetch(self, order: ModelOrder, ended: Ended) -> None:
+        """Bring a model that is not there; `ended` hears of its end."""
         key = key_of(order)
         flight = self._flights.get(key)
         if flight is not None:
@@ -163,7 +182,7 @@ class SimulatedStore:
         full = self._make_room(order)
         if full is not None:
             self._tell(ModelChange(what="fetch_ended", name=order.name, outcome="failed", code=full.code))
-            await self._end(flight, full, 0)
+            await self._end(flight, full)
             return
         self._reserved_bytes += order.size_bytes
         flight.transfer = self.link.begin(order.size_bytes, lambda: self._arrive(flight))
@@ -185,7 +204,8 @@ class SimulatedStore:
         order, transfer = flight.order, flight.transfer
         if transfer is None or self._flights.get(flight.key) is not flight:
             return
-        self._books.fetched(order.name, order.size_bytes)
+        again = order.size_bytes if self._books.fetched(order.name, order.size_bytes) else 0
+        flight.came = Came(flight.came.fetched_bytes + order.size_bytes, flight.came.redundant_bytes + again)
         if self._corrupt:
             self._corrupt -= 1
             flight.transfer = self.link.begin(order.size_bytes, lambda: self._arrive(flight))
@@ -197,12 +217,12 @@ class SimulatedStore:
         self._put(flight.key, order.size_bytes, fetch_s=took_s)
         self._tell(ModelChange(what="fetch_ended", name=order.name, outcome="fetched", size_bytes=order.size_bytes))
         self._tell(ModelChange(what="came", name=order.name, size_bytes=order.size_bytes))
-        await self._end(flight, None, order.size_bytes)
+        await self._end(flight, None)
 
-    async def _end(self, flight: _Flight, error: NorthstarError | None, came_bytes: int) -> None:
+    async def _end(self, flight: _Flight, error: NorthstarError | None) -> None:
         del self._flights[flight.key]
         for ended in flight.waiting:
-            await ended(error, came_bytes)
+            await ended(error, flight.came)
         await self._turns.leave()
 
     def evict(self, name: str) -> None:
@@ -252,12 +272,12 @@ class SimulatedStore:
 
 
 def _for_a_companion(
-    ended: Callable[[NorthstarError | None, int], Awaitable[None]],
-) -> Callable[[NorthstarError | None, int], Awaitable[None]]:
+    ended: Ended,
+) -> Ended:
     """The bytes of one fetch are counted for whoever asked first."""
 
-    async def without_bytes(error: NorthstarError | None, _: int) -> None:
-        await ended(error, 0)
+    async def without_bytes(error: NorthstarError | None, came: Came) -> None:  # noqa: ARG001 -- told to the first
+        await ended(error, NOTHING)
 
     return without_bytes
 

@@ -26,8 +26,10 @@ class JobOutcome(msgspec.Struct, frozen=True, array_like=True):
     #: Where it ran, and which pool the matrix wanted.
     pool: str = ""
     optimal: str = ""
-    #: Bytes that had to come before its last run could begin, and whether an anchor model was among them.
+    #: Bytes that had to come before its last run could begin, those of them that the fleet had fetched before, and whether an anchor
+    #: model was among what came.
     fetched_bytes: int = 0
+    redundant_bytes: int = 0
     is_cold: bool = False
     #: Machines that took it.
     claims: int = 0

@@ -24,6 +24,7 @@ class Run:
         self.began_ms = 0
         self.missing = 0
         self.fetched_bytes = 0
+        self.redundant_bytes = 0
         self.is_cold = False
         self.is_over = False
         self.next: Entry | None = None

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from northstar.broker.dispatch import PLAN_APART_S
 from northstar.domain.limits import CellLimits
 from northstar.domain.pools import Pools
 from northstar.policy.routing.ready_after import PatienceRule
@@ -23,6 +24,8 @@ class SimulationSettings(msgspec.Struct, frozen=True, kw_only=True):
     rule: PatienceRule = PatienceRule()
     #: `dispatch.plan_every_s`: where jobs wait, what machines may take is looked at again so often.
     plan_every_s: _Seconds = 0.8
+    #: Plans are at least so far apart, however often a new lane or machine asks for one.
+    plan_apart_s: _Seconds = PLAN_APART_S
     #: How old a submission's view of the fleet may be.
     view_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 1.0
     #: `routing.reroute_every_s`.
