@@ -26,8 +26,29 @@ _HEAD: Final = """# Commands
 This page is written by `scripts/write_command_reference.py` from the program; change it there. `northstar COMMAND --help` says the same.
 
 The standard output is for results, the standard error for everything else: errors as `NS_CODE: sentence` ([all of them](errors.md)),
-and logs. Exit codes: 0 done, 1 failed, 2 invalid request, 3 refused by the present state, 4 unavailable, 5 doctor found a fault, 130 interrupted.
+and logs. With `--json` a command prints JSON alone and never asks: what would ask is refused (`NS_CONFIRMATION_NEEDED`) without `--yes`.
 Lengths of time are a whole number and a unit: `90s`, `15m`, `12h`, `30d`.
+
+| exit code | says |
+| --- | --- |
+| 0 | done |
+| 1 | failed: a job did not succeed, or something that has no number of its own |
+| 2 | the command or the request can never work as it is |
+| 3 | refused by the present state |
+| 4 | unavailable: something that is needed is missing, full, broken or of the wrong version |
+| 5 | `northstar doctor` found a fault |
+| 130, 143 | ended by Ctrl-C, by SIGTERM |
+| 141 | whoever read the output has gone |
+
+## Completion
+
+`northstar completion SHELL` prints what makes bash, zsh or fish complete commands, options and their choices:
+
+```console
+$ northstar completion bash > ~/.local/share/bash-completion/completions/northstar
+$ northstar completion zsh > "${fpath[1]}/_northstar"
+$ northstar completion fish > ~/.config/fish/completions/northstar.fish
+```
 
 ## Options of many commands
 

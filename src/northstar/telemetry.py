@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
@@ -117,6 +118,14 @@ def show_plainly(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     return event
 
 
+def show_time_of_day(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The time of the line as who looks on has it: this host's, to the second."""
+    said = event.get("timestamp")
+    if isinstance(said, str):
+        event["timestamp"] = f"{datetime.fromisoformat(said).astimezone():%H:%M:%S}"
+    return event
+
+
 def configure(*, level: str = "info", json: bool = False, stream: TextIO | None = None, **bound: str) -> None:
     """Set up logging for this process, once, at its start. `bound` is said on every line (for example machine="m1").
 
@@ -125,30 +134,14 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
     import structlog  # noqa: PLC0415 - as in `logger`
 
     out = stream or sys.stderr
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
-        structlog.processors.StackInfoRenderer(),
-    ]
-    last: list[Any] = (
-        [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(serializer=_as_json)]
-        if json
-        # As a traceback in plain text: the renderer's own way would print the variables of every frame.
-        else [structlog.processors.format_exc_info, hide_secrets, show_plainly, _for_people(colors=out.isatty())]
-    )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*_begun(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(out)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last], foreign_pre_chain=shared
-        )
-    )
+    handler.setFormatter(_formatter(_as_json_line() if json else _as_text_line(colors=out.isatty())))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[level])
@@ -157,6 +150,87 @@ def configure(*, level: str = "info", json: bool = False, stream: TextIO | None 
     logging.getLogger(_FLOODED).setLevel(logging.ERROR)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**bound)
+
+
+def also_to(handler: logging.Handler) -> None:
+    """Give every line to this handler too, always as JSON. After `configure`."""
+    handler.setFormatter(_formatter(_as_json_line()))
+    logging.getLogger().addHandler(handler)
+
+
+def _begun() -> list[Any]:
+    """What every line gets, wherever it goes."""
+    import structlog  # noqa: PLC0415 - as in `logger`
+
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _as_json_line() -> list[Any]:
+    import structlog  # noqa: PLC0415 - as in `logger`
+
+    return [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(serializer=_as_json)]
+
+
+def _as_text_line(*, colors: bool) -> list[Any]:
+    import structlog  # noqa: PLC0415 - as in `logger`
+
+    # As a traceback in plain text: the renderer's own way would print the variables of every frame.
+    plain = [structlog.processors.format_exc_info, hide_secrets, show_plainly, show_time_of_day]
+    return [*plain, _for_people(colors=colors)]
+
+
+def _formatter(last: list[Any]) -> logging.Formatter:
+    import structlog  # noqa: PLC0415 - as in `logger`
+
+    processors = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+    return structlog.stdlib.ProcessorFormatter(processors=processors, foreign_pre_chain=_begun())
+
+
+def say_on_every_line(**bound: str) -> None:
+    """Have every line of this task, and of those that it begins from now on, say this too, such as the job that it is about."""
+    import structlog  # noqa: PLC0415 - as in `logger`
+
+    structlog.contextvars.bind_contextvars(**bound)
+
+
+class RationedLines:
+    """Lines of which there may be thousands in a second: so many are written, and of the others how many there were.
+
+    `clock` counts seconds; `per_s` 0 writes none and counts none.
+    """
+
+    def __init__(self, lines: Any, *, per_s: int, clock: Callable[[], float]) -> None:
+        self._lines = lines
+        self._per_s = per_s
+        self._clock = clock
+        self._second = -1
+        self._written = 0
+        self._left_out = 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether none is written, so that none need be made."""
+        return not self._per_s
+
+    def info(self, event: str, **said: Any) -> None:
+        """One line, if this second has room for it."""
+        if self.silent:
+            return
+        second = int(self._clock())
+        if second != self._second:
+            if self._left_out:
+                self._lines.warning("job_lines_left_out", lines=self._left_out, hint="log.job_lines_per_s")
+            self._second, self._written, self._left_out = second, 0, 0
+        if self._written >= self._per_s:
+            self._left_out += 1
+            return
+        self._written += 1
+        self._lines.info(event, **said)
 
 
 def _for_people(*, colors: bool) -> structlog.dev.ConsoleRenderer:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from northstar.broker.troubles import Seen, troubles
+from northstar.broker.webhooks.failing import FailingWebhook
 from northstar.domain.machines import MachineDescription, MachineProfile
 from northstar.domain.requirements import Requirements, lane_of
 from northstar.domain.troubles import Trouble
@@ -42,6 +43,7 @@ def seen(
     failed: int = 0,
     first_waiting: dict[str, str] | None = None,
     given_up: Sequence[ComingMachine] = (),
+    webhooks: Sequence[FailingWebhook] = (),
 ) -> list[Trouble]:
     profiles = {"p": MachineProfile(pools=("standard",), services=("picture",))}
     return troubles(
@@ -57,8 +59,21 @@ def seen(
             waiting_machines=waiting_machines,
             first_waiting=first_waiting or {},
             given_up=given_up,
+            webhooks=webhooks,
         )
     )
+
+
+def test_receivers_that_take_nothing_are_named_and_those_that_were_switched_off_for_it() -> None:
+    fails = FailingWebhook(id="w1", url="https://a.example/hook", since_ms=1_000)
+    off = FailingWebhook(id="w2", url="https://b.example/hook", off="it has taken nothing for 5 days")
+    first, second = seen(machine("m"), webhooks=[fails, off])
+    assert first == Trouble(
+        "webhook w1 fails: https://a.example/hook takes nothing since 1970-01-01 00:00:01+00:00",
+        "northstar webhooks deliveries w1",
+    )
+    assert (off.off in second.what, second.command) == (True, "northstar webhooks change w2 --on")
+    assert seen(machine("m"), webhooks=[fails] * 9)[-1].what == "and 6 webhooks more that fail"
 
 
 def test_a_cell_in_which_all_is_well_has_none() -> None:

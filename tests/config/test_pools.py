@@ -50,8 +50,20 @@ def test_a_file_is_read_as_its_text_is(tmp_path: Path) -> None:
             "is no setting; take it out; known are",
         ),
         ("[routing]", "[rooting]", "", "rooting", "is no setting; did you mean `routing`?"),
-        ("min_gb = 10\n", 'min_gb = "ten"\n', "pools.lightning.storage", "min_gb", "Expected `float`, got `str`"),
-        ("max_machines = 20\n", "max_machines = -1\n", "pools.research.scaling", "max_machines", "Expected `int` >= 0"),
+        (
+            "min_gb = 10\n",
+            'min_gb = "ten"\n',
+            "pools.lightning.storage",
+            "min_gb",
+            "a number is wanted, and this is text",
+        ),
+        (
+            "max_machines = 20\n",
+            "max_machines = -1\n",
+            "pools.research.scaling",
+            "max_machines",
+            "a whole number of at least 0",
+        ),
         (
             'takes = ["text", "embedding"]',
             'takes = ["texts"]',
@@ -130,9 +142,12 @@ def test_what_is_wrong_is_told_with_file_table_and_key(old: str, new: str, table
     ("text", "sentence"),
     [
         ("", "`pools` is missing; add it"),
-        ("pools = 3", "`pools` is not possible: Expected `object`, got `int`"),
-        ("[pools]", "`pools` is not possible: Expected `object` of length >= 1"),
-        ("[pools]\nlightning = 3", "[pools.lightning] is not possible: Expected `object`, got `int`"),
+        ("pools = 3", "`pools` is not possible: an object is wanted, and this is a whole number"),
+        ("[pools]", "`pools` is not possible: an object of at least 1 entries"),
+        (
+            "[pools]\nlightning = 3",
+            "[pools.lightning] is not possible: an object is wanted, and this is a whole number",
+        ),
         ("[pools.a]\nparent = ['x']", "[pools.a]"),
         ("= nonsense", "is not valid TOML"),
     ],

@@ -55,9 +55,9 @@ def test_the_words_that_jobs_may_ask_for_are_those_of_all_terms() -> None:
     [
         ("[tenants.acme]\nenterprize = true\n", "tenants.acme", "enterprize", "did you mean `enterprise`?"),
         ("[tenants.acme]\nzone = 1\n", "tenants.acme", "zone", "take it out; known are enterprise, regions,"),
-        ("[tenants.acme]\nweight = 0\n", "tenants.acme", "weight", "Expected `float` >= 0.001"),
-        ('[tenants.acme]\nregions = "eu"\n', "tenants.acme", "regions", "is not possible: Expected `array`"),
-        ("[tenants]\nacme = true\n", "tenants.acme", "", "Expected `object`, got `bool`"),
+        ("[tenants.acme]\nweight = 0\n", "tenants.acme", "weight", "a number of at least 0.001"),
+        ('[tenants.acme]\nregions = "eu"\n', "tenants.acme", "regions", "is not possible: a list is wanted"),
+        ("[tenants]\nacme = true\n", "tenants.acme", "", "an object is wanted, and this is true or false"),
         ('[tenants."a b"]\n', "tenants.a b", "", "is no name for a tenant"),
         ("[acme]\nenterprise = true\n", "acme", "", "if acme is a tenant, write [tenants.acme]"),
         ('["acme.eu"]\nenterprise = true\n', "acme.eu", "", 'write [tenants."acme.eu"]'),

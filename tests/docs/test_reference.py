@@ -77,6 +77,13 @@ def test_the_page_of_http_is_what_the_script_writes() -> None:
     assert writer.PAGE.read_text() == writer.page(), "run: python scripts/write_http_reference.py"
 
 
+def test_every_field_of_the_page_of_http_has_a_meaning() -> None:
+    page = script("write_http_reference").page()
+    assert [row for row in page.splitlines() if row.endswith("| - |")] == [], (
+        "say it beside the field, or in field_words"
+    )
+
+
 def test_every_code_that_a_route_can_answer_with_has_its_status_in_the_page_of_http() -> None:
     writer = script("write_http_reference")
     page, known = writer.page(), writer.statuses()

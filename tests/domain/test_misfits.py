@@ -37,11 +37,11 @@ def of(given: Any) -> Misfit:
         ({"name": "n", "needs": {"zzz": 1}}, "needs.zzz", "is no field; take it out; known are vram_mb, colour"),
         ({"name": "n", "parts": [{}, {"vrem_mb": 1}]}, "parts[1].vrem_mb", "is no field; did you mean `vram_mb`?"),
         ({}, "name", "is missing; add it"),
-        ({"name": 3}, "name", "is not possible: Expected `str`, got `int`"),
+        ({"name": 3}, "name", "is not possible: text is wanted, and this is a whole number"),
         (
             {"name": "n", "needs": {"colour": "blue"}},
             "needs.colour",
-            "is not possible: Invalid enum value 'blue'; it is one of red, green",
+            "is not possible: 'blue' is no choice; it is one of red, green",
         ),
     ],
 )

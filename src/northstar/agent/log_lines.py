@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from northstar.domain.errors import Unavailable
-from northstar.telemetry import logger
+from northstar.domain.traces import trace_in
+from northstar.telemetry import RationedLines, logger, say_on_every_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from northstar.domain.jobs import ClaimedJob
     from northstar.domain.machines import MachineProfile
 
 log = logger(__name__)
 
 #: The same trouble is told again after so long, with how often it was met meanwhile.
 AGAIN_S: Final = 60.0
+#: Letters of an error in a line.
+_MOST_SAID: Final = 500
 
 
 class ApprovalAwaited(Unavailable):
@@ -31,8 +35,10 @@ class ApprovalAwaited(Unavailable):
 class LogLines:
     """One worker's news. `clock` counts seconds."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], *, jobs_per_s: int = 0) -> None:
+        """`jobs_per_s` lines about single jobs are written in a second; 0: none."""
         self._clock = clock
+        self._of_jobs = RationedLines(log, per_s=jobs_per_s, clock=clock)
         self._trouble = ""
         self._told_s = 0.0
         self._times = 0
@@ -68,6 +74,13 @@ class LogLines:
             log.info("broker_answers_again", after=self._trouble, times=self._times)
         self._trouble = ""
 
+    def begins(self, job: ClaimedJob) -> RunLines:
+        """A run begins; whatever is logged in its task from now on, also by its connector, names the job and its trace."""
+        trace = trace_in(job.body)
+        say_on_every_line(job=job.id, **({"trace": trace} if trace else {}))
+        self._of_jobs.info("job_begins", attempt=job.attempt, recoveries=job.recoveries)
+        return RunLines(self._of_jobs, self._clock)
+
     def drains(self, jobs: int, *, up_to_s: float) -> None:
         """The machine takes no more work."""
         log.info("machine_drains", jobs=jobs, up_to_s=up_to_s)
@@ -75,3 +88,28 @@ class LogLines:
     def left(self, *, handed_back: int) -> None:
         """The machine is no more; `handed_back` of its jobs go on elsewhere, uncharged."""
         log.info("machine_left", jobs_handed_back=handed_back)
+
+
+class RunLines:
+    """What is said of one run, which begins now. What the broker makes of its end is the broker's to say."""
+
+    def __init__(self, lines: RationedLines, clock: Callable[[], float]) -> None:
+        self._lines = lines
+        self._clock = clock
+        self._began_s = clock()
+
+    def done(self) -> None:
+        """The work is done."""
+        self._lines.info("job_done", took_s=self._took_s)
+
+    def failed(self, code: str, message: str, *, retryable: bool) -> None:
+        """The work failed."""
+        self._lines.info("job_failed", code=code, error=message[:_MOST_SAID], retryable=retryable, took_s=self._took_s)
+
+    def stopped(self) -> None:
+        """The run was stopped: its job was canceled, its lease lost, or the machine goes."""
+        self._lines.info("job_stopped", took_s=self._took_s)
+
+    @property
+    def _took_s(self) -> float:
+        return round(self._clock() - self._began_s, 3)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from northstar.agent.held_jobs import HeldJobs
-from northstar.agent.log_lines import LogLines
+from northstar.agent.log_lines import LogLines, RunLines
 from northstar.agent.outbox import Outbox
 from northstar.agent.readiness import EngineNotReady
 from northstar.agent.renewal import Renewal, RenewalEvents
@@ -79,7 +79,7 @@ class Worker:
         self._refused: list[Held] = []
         self._offered = profile.services
         self._offer_changed = False
-        self._telling = LogLines(time.monotonic)
+        self._telling = LogLines(time.monotonic, jobs_per_s=settings.job_lines_per_s)
 
     def offer(self, services: Sequence[str], *, trouble: str = "") -> None:
         """Take work for these services of the profile from now on; for none, take no work until told again.
@@ -197,29 +197,33 @@ class Worker:
             self._meters.hear(job.token, progress)
             self._held.tell(self._link, job, progress)
 
+        said = self._telling.begins(job)
         self._meters.begin(job.token)
         try:
             result = await self._runner.run(job, report)
+            said.done()
             self._outbox.add_result(Done(job.id, job.token, result, self._meters.end(job.token)))
         except EngineNotReady as exc:
-            log.info("job_handed_back", job=job.id, code=exc.code, reason=exc.reason)
+            log.info("job_handed_back", code=exc.code, reason=exc.reason)
             self._refused.append(Held(job.id, job.token, self._meters.end(job.token)))
         except asyncio.CancelledError:
+            said.stopped()
             if not self._stopping:
                 self._meters.end(
                     job.token
                 )  # the run is nobody's any more; one that is handed back at the end is asked for
             raise
         except NorthstarError as exc:
-            self._failed(job, exc.code, str(exc), retryable=exc.retryable)
+            self._failed(job, exc.code, str(exc), retryable=exc.retryable, said=said)
         except Exception as exc:
-            log.exception("job_raised", job=job.id)
-            self._failed(job, "NS_WORKER_FAULT", f"{type(exc).__name__}: {exc}", retryable=True)
+            log.exception("job_raised")
+            self._failed(job, "NS_WORKER_FAULT", f"{type(exc).__name__}: {exc}", retryable=True, said=said)
         finally:
             self._held.tell_rest(self._link, job)
             self._held.remove(job.id, job.token)
 
-    def _failed(self, job: ClaimedJob, code: str, message: str, *, retryable: bool) -> None:
+    def _failed(self, job: ClaimedJob, code: str, message: str, *, retryable: bool, said: RunLines) -> None:
+        said.failed(code, message, retryable=retryable)
         took = self._meters.end(job.token)
         self._outbox.add_failure(
             Failure(job.id, job.token, code, message[:2048], retryable, self._jitter(), report=took)

@@ -22,3 +22,5 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry_s: float = 0.2
     #: Results and claims per call.
     batch: int = 500
+    #: Lines about single jobs in a second; 0: none.
+    job_lines_per_s: int = 0

@@ -16,6 +16,7 @@ from northstar.broker.dead_letters import DeadLetters
 from northstar.broker.explaining import Explainer
 from northstar.broker.job_desk import JobDesk
 from northstar.broker.job_files import JobFiles
+from northstar.broker.job_log import JobLog
 from northstar.broker.job_past import JobPast
 from northstar.broker.known_models import known_in
 from northstar.broker.live import live_over
@@ -43,6 +44,7 @@ def api_parts(
     assets: AssetStore,
     join_url: str,
     budgets: Callable[[], BudgetsSeen],
+    job_log: JobLog,
 ) -> Api:
     """What a broker answers clients with; its submitter decides as `northstar submit` does.
 
@@ -71,6 +73,8 @@ def api_parts(
         past=past,
         dead_letters=DeadLetters(cell, new_nonce=new_id, router=router, view=submitter.view),
         cursors=SealedCursors(cell, random_bytes=secrets.token_bytes),
+        new_trace=lambda: secrets.token_hex(16),
+        job_log=job_log,
     )
 
     def pools_in_force() -> Collection[str]:
@@ -86,6 +90,7 @@ def api_parts(
         reader=reader,
         join_url=join_url,
         budgets=budgets,
+        webhooks=webhooks,
     )
     return Api(
         keys=keys,

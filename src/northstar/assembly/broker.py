@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -17,6 +18,7 @@ from northstar.assembly.routing import RoutingParts, keep_routing
 from northstar.assembly.session import new_id
 from northstar.assembly.webhook_keeping import keep_webhooks
 from northstar.broker.dispatch import Dispatcher
+from northstar.broker.job_log import JobLog
 from northstar.config import Settings
 from northstar.store.bells import Ring
 from northstar.store.cell import Cell
@@ -38,6 +40,7 @@ async def start_broker(
     stack: AsyncExitStack,
     *,
     cell_id: str,
+    broker: str,
     listening: socket.socket,
     open_door: OpenDoor,
     take_history: bool,
@@ -46,6 +49,8 @@ async def start_broker(
     """Start the history, what time makes due, who may take what, outputs whose time is over, and last of all the front.
 
     All of it ends with `stack`; `failure` is done, with an error, when a part has ended that must not.
+
+    `broker` is the id by which it has announced itself in the cell.
 
     Raises:
         Unavailable: the cell or its history cannot be used.
@@ -65,6 +70,7 @@ async def start_broker(
     await stack.enter_async_context(part("the retention of outputs", retire_outputs(settings, cell), failure=failure))
     budgets = await keep_budgets(settings, cell, history, routing, stack, reader=reader, failure=failure)
     webhooks = await keep_webhooks(settings, cell, history, stack, failure=failure)
+    job_log = JobLog(per_s=settings.log.job_lines_per_s, clock=time.monotonic)
     api = api_parts(
         cell,
         history,
@@ -74,6 +80,7 @@ async def start_broker(
         assets=asset_store(settings),
         join_url=settings.join.url,
         budgets=lambda: budgets.seen,
+        job_log=job_log,
     )
 
     def hear(ring: Ring) -> None:
@@ -90,6 +97,8 @@ async def start_broker(
         catalogue=lambda: routing.catalogue.latest,
         also_hear=hear,
         api=api,
+        job_log=job_log,
+        broker=broker,
     )
     front = await stack.enter_async_context(opening)
     # Before the front: whoever listens is told that this broker stops.

@@ -22,6 +22,7 @@ from northstar.broker.model_desk import ModelDesk
 from northstar.broker.order_past import OrderPast
 from northstar.broker.record_desk import RecordDesk
 from northstar.broker.sealed_cursors import SealedCursors
+from northstar.broker.webhooks.desk import WebhookDesk
 from northstar.store.cell import Cell
 from northstar.store.history import AttemptReader, CostReader, HistoryDatabase, HistoryReader
 from northstar.store.history.kind_reader import KindReader
@@ -38,12 +39,13 @@ def desks_of(
     reader: CellReader,
     join_url: str,
     budgets: Callable[[], BudgetsSeen],
+    webhooks: WebhookDesk,
 ) -> Desks:
     """What answers for the cell, by the pools and the catalogue that the broker routes by; `budgets` are as they were looked at last."""
     past = HistoryReader(history, cell=cell.name)
     return Desks(
         explain=ExplainDesk(explainer),
-        cell=CellDesk(cell, pools=routing.pools, missing=missing, reader=reader),
+        cell=CellDesk(cell, pools=routing.pools, missing=missing, reader=reader, webhooks=webhooks),
         machines=MachineDesk(cell, past=OrderPast(cell, past), reader=reader, new_id=new_id),
         admission=AdmissionDesk(cell, admission_to(cell), join_url=join_url, new_id=new_id),
         models=ModelDesk(cell, reader=reader),

@@ -24,6 +24,7 @@ from northstar.broker.gateway.gateway import Gateway, GatewayOptions
 from northstar.broker.gateway.local_tokens import LocalTokens
 from northstar.broker.gateway.outputs import Outputs
 from northstar.broker.gateway.pulse import Pulse
+from northstar.broker.job_log import UNSAID, JobLog
 from northstar.config import ServeSettings, Settings
 from northstar.domain.errors import Unavailable
 from northstar.domain.pools import Pools
@@ -63,6 +64,10 @@ class BrokerStops(Unavailable):
 _NO_CATALOGUE: Final = CatalogueIndex()
 
 
+#: By which a broker says, beside whether it lives, under which id its cell knows it; to whoever cannot ask the cell that tells nothing.
+BROKER_HEADER: Final = "X-Northstar-Broker"
+
+
 class AppParts(msgspec.Struct, frozen=True, kw_only=True):
     """What the application of a front is made of."""
 
@@ -73,6 +78,8 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
     joining: CellAdmission
     pulse: Pulse
     cell: str
+    #: Its id among the brokers of the cell; empty: it is none of them.
+    broker: str = ""
     max_output_bytes: int
     #: How long the body of a request may take, and each pause in a long one.
     body_within_s: float
@@ -106,6 +113,8 @@ async def running_front(
     catalogue: Callable[[], CatalogueIndex] = lambda: _NO_CATALOGUE,
     also_hear: Callable[[Ring], None],
     api: Api | None = None,
+    job_log: JobLog = UNSAID,
+    broker: str = "",
 ) -> AsyncIterator[Front]:
     """Serve whoever dials the socket until the block ends; then machines are told to dial another.
 
@@ -127,6 +136,7 @@ async def running_front(
         pools=pools,
         catalogue=catalogue,
         hear=_heard_by(admission.hear, also_hear),
+        job_log=job_log,
     )
     tokens = LocalTokens(new_secret, others=admission)
     parts = AppParts(
@@ -137,6 +147,7 @@ async def running_front(
         joining=admission,
         pulse=Pulse(cell, monotonic=time.monotonic),
         cell=cell.name,
+        broker=broker,
         max_output_bytes=max_bytes,
         body_within_s=wanted.body_within_s,
         api=api,
@@ -172,6 +183,7 @@ def _gateway(
     pools: Callable[[], Pools],
     catalogue: Callable[[], CatalogueIndex],
     hear: Callable[[Ring], None],
+    job_log: JobLog,
 ) -> Gateway:
     return Gateway(
         cell,
@@ -181,6 +193,7 @@ def _gateway(
         catalogue=catalogue,
         new_nonce=lambda: new_id()[-16:],
         hear=hear,
+        job_log=job_log,
         options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
     )
 

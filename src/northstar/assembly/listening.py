@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Final
+from urllib.parse import urlsplit
 
 from northstar.config import ServeSettings
 from northstar.domain.errors import InvalidRequest, Unavailable
@@ -16,6 +17,8 @@ from northstar.domain.errors import InvalidRequest, Unavailable
 #: Connections that ask at one moment; a fleet that lost its broker comes back all at once.
 _BACKLOG: Final = 4_096
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- compared, not listened on
+#: Names of this host that no other host reaches.
+_LOOPBACK: Final = ("127.", "localhost", "::1")
 
 
 class AddressUnavailable(Unavailable):
@@ -66,6 +69,19 @@ def reachable(host: str) -> str:
     """
     host = _EVERYWHERE.get(host, host)
     return f"[{host}]" if ":" in host else host
+
+
+def dialled_from_elsewhere(url: str) -> str:
+    """The address that machines on other hosts dial, of one by which this host reaches the broker; empty: others do not reach that one.
+
+    >>> dialled_from_elsewhere("https://10.0.0.7:8443"), dialled_from_elsewhere("http://127.0.0.1:8080")
+    ('wss://10.0.0.7:8443', '')
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not host or host.startswith(_LOOPBACK):
+        return ""
+    return parts._replace(scheme={"https": "wss"}.get(parts.scheme, "ws")).geturl()
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -45,7 +45,14 @@ def incoming(settings: Settings) -> Incoming:
 def this_broker(settings: Settings, cell: Cell, kind: Literal["up", "serve"]) -> Broker:
     """What this process says of itself to the others. Raises an asset store's error."""
     place = asset_store(settings).url
-    return Broker(kind=kind, id=new_id(), cell=cell.name, host=socket.gethostname(), outputs=place)
+    return Broker(
+        kind=kind,
+        id=new_id(),
+        cell=cell.name,
+        host=socket.gethostname(),
+        outputs=place,
+        reaches=settings.webhooks.allow_private,
+    )
 
 
 async def expect_one_place(cell: Cell, mine: Broker, *, alone: bool) -> None:

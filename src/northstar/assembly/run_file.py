@@ -42,6 +42,8 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     cell: str
     pid: int
     version: str
+    #: The file from which its settings come; empty: it has none, or is of a version that does not say so.
+    settings_file: str = ""
     #: What it runs here, as it will be when it is ready.
     machines: tuple[ComingMachine, ...] = ()
 

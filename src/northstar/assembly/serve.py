@@ -66,6 +66,7 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
             cell,
             stack,
             cell_id=opened.id,
+            broker=mine.id,
             listening=listening,
             open_door=open_door,
             take_history=take_history,

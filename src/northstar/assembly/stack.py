@@ -66,10 +66,11 @@ async def running_stack(
     restart_machines: RestartPolicy | None,
     no_machines: bool = False,
     take_history: bool = False,
+    settings_file: str = "",
 ) -> AsyncIterator[Stack]:
     """Run everything until the block ends. `settings.machines` run on this host, or, with `no_machines`, on others.
 
-    `take_history` moves the cell's history to the one of the settings.
+    `take_history` moves the cell's history to the one of the settings. `settings_file` is where the settings come from, for whoever backs up.
 
     Machines dial the front like any other; their tokens live as long as this process.
 
@@ -86,7 +87,7 @@ async def running_stack(
         # Before anything is started or bound: a start that cannot listen changes nothing.
         listening = stack.enter_context(listening_on(settings.serve))
         url = settings.valkey.url or await _embedded(settings, stack, failure=failure)
-        facts, cell, cell_id = await _opened(url, settings, stack)
+        facts, cell, cell_id, mine = await _opened(url, settings, stack)
         if no_machines:
             settings = msgspec.structs.replace(settings, machines=())
         make_webhook_key(settings)
@@ -95,13 +96,16 @@ async def running_stack(
             cell,
             stack,
             cell_id=cell_id,
+            broker=mine,
             listening=listening,
             open_door=open_door,
             take_history=take_history,
             failure=failure,
         )
         front = broker.front
-        running = KeptRunFile(settings.data_path, _run_file(settings, front, cell, url=url))
+        running = KeptRunFile(
+            settings.data_path, _run_file(settings, front, cell, url=url, settings_file=settings_file)
+        )
         machines = _started_machines(settings, front, stack, restart=restart_machines, given_up=running.gives_up)
         running.write()
         stack.callback(remove_run_file, settings.data_path)
@@ -128,7 +132,7 @@ async def _take_data_directory(settings: Settings, stack: AsyncExitStack) -> Non
     remove_run_file(settings.data_path)
 
 
-def _run_file(settings: Settings, front: Front, cell: Cell, *, url: str) -> RunFile:
+def _run_file(settings: Settings, front: Front, cell: Cell, *, url: str, settings_file: str) -> RunFile:
     """What commands on this host find."""
     return RunFile(
         url=url,
@@ -136,12 +140,13 @@ def _run_file(settings: Settings, front: Front, cell: Cell, *, url: str) -> RunF
         cell=cell.name,
         pid=os.getpid(),
         version=__version__,
+        settings_file=settings_file,
         machines=tuple(expected(machine) for machine in settings.machines),
     )
 
 
-async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[ServerFacts, Cell, str]:
-    """What the server is, the cell on it with the settings' limits and words, and the cell's id."""
+async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[ServerFacts, Cell, str, str]:
+    """What the server is, the cell on it with the settings' limits and words, the cell's id, and ours among its brokers."""
     client = connect(url)
     stack.push_async_callback(client.aclose)
     facts = await check_server(client)
@@ -153,7 +158,7 @@ async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     await retire_unused(client, cell.library)
     await check_machine_pools(cell, settings, settings.machines)  # before jobs are welcome in a pool that is none
     await _declare_services(cell, settings)
-    return facts, cell, opened.id
+    return facts, cell, opened.id, mine.id
 
 
 def _started_machines(

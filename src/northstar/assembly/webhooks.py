@@ -12,6 +12,7 @@ from northstar.broker.webhooks.registry import WebhookRegistry
 from northstar.broker.webhooks.signing_key import VARIABLE, KeyHolder
 from northstar.config import Settings
 from northstar.policy.admission.addresses import Network, network
+from northstar.store.brokers import reached_by_all, read_brokers
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase
 from northstar.store.history.webhook_log import DeliveryLog
@@ -33,12 +34,22 @@ def make_webhook_key(settings: Settings) -> None:
     key_holder(settings).make_file(random_bytes=secrets.token_bytes)
 
 
-def registry_of(cell: Cell, settings: Settings) -> WebhookRegistry:
-    """The webhooks of a cell, by this host's clock and its randomness."""
+async def registry_as_sent(cell: Cell, settings: Settings) -> WebhookRegistry:
+    """The webhooks of a cell for a command: what may be reached is for those to say who send, and only without them for these settings.
+
+    Raises:
+        Unavailable: the cell does not answer.
+    """
+    reached = reached_by_all(await read_brokers(cell))
+    return registry_of(cell, settings, allowed=None if reached is None else tuple(network(text) for text in reached))
+
+
+def registry_of(cell: Cell, settings: Settings, *, allowed: tuple[Network, ...] | None = None) -> WebhookRegistry:
+    """The webhooks of a cell, by this host's clock and its randomness; `allowed` networks, or those of the settings, may be reached."""
     return WebhookRegistry(
         cell,
         key_holder(settings),
-        allowed=allowed_networks(settings),
+        allowed=allowed_networks(settings) if allowed is None else allowed,
         random_bytes=secrets.token_bytes,
         now_ms=wall_clock_ms,
     )

@@ -241,6 +241,7 @@ def _worker_of(
             reclaim_every_s=way.reclaim_every_s,
             drain_s=settings.agent.drain_s,
             batch=way.batch,
+            job_lines_per_s=settings.log.job_lines_per_s,
         ),
         jitter=random.random,
         node_set=said.node_set,

@@ -16,13 +16,16 @@ from northstar.broker.lane_rows import lane_page
 from northstar.config.pool_errors import NoSuchPool
 from northstar.config.pools import PACKAGED
 from northstar.domain.api_keys import Scope
+from northstar.domain.errors import NorthstarError
 from northstar.domain.pool_resources import PoolInForce, PoolsInForceNow, PoolsOrigin, ScopeChanged
 from northstar.domain.pools import EngineSettings
 from northstar.store.pauses import Pause, read_pauses
+from northstar.telemetry import logger
 
 if TYPE_CHECKING:
     from northstar.broker.missing_machines import MissingMachinesReader
     from northstar.broker.pools_in_force import PoolsInForce
+    from northstar.broker.webhooks.desk import WebhookDesk
     from northstar.domain.api_keys import Caller
     from northstar.domain.lane_rows import LanePage
     from northstar.domain.pool_resources import WantedPause
@@ -30,12 +33,23 @@ if TYPE_CHECKING:
     from northstar.store.cell import Cell
     from northstar.store.snapshots import CellReader
 
+log = logger(__name__)
+
 
 class CellDesk:
     """One cell as keys see it."""
 
-    def __init__(self, cell: Cell, *, pools: PoolsInForce, missing: MissingMachinesReader, reader: CellReader) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        pools: PoolsInForce,
+        missing: MissingMachinesReader,
+        reader: CellReader,
+        webhooks: WebhookDesk,
+    ) -> None:
         self._cell = cell
+        self._webhooks = webhooks
         self._pools = pools
         self._missing = missing
         self._reader = reader
@@ -78,7 +92,12 @@ class CellDesk:
     async def status(self, caller: Caller, *, lanes: int) -> CellStatus:
         """What `northstar status` says. Raises KeyOfOneTenant, Unavailable."""
         caller.expect_all_tenants()
-        return await read_status(self._cell, self._missing, lanes=lanes, reader=self._reader)
+        try:
+            failing = await self._webhooks.failing()
+        except NorthstarError as exc:  # what else is wrong is worth more than that nobody knows of these
+            log.info("webhooks_not_looked_at", code=exc.code, error=str(exc))
+            failing = ()
+        return await read_status(self._cell, self._missing, lanes=lanes, reader=self._reader, webhooks=failing)
 
     async def pauses(self) -> tuple[Pause, ...]:
         """What is paused, by scope. Raises Unavailable."""

@@ -22,9 +22,10 @@ from northstar.store.pauses import Pause, read_pauses
 from northstar.store.snapshots import CellReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from northstar.broker.missing_machines import MissingMachinesReader
+    from northstar.broker.webhooks.failing import FailingWebhook
     from northstar.store.cell import Cell
 
 #: Lanes that are looked at for jobs that nobody can do, however many are shown; and as many as one look counts.
@@ -84,9 +85,17 @@ class CellStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read_status(
-    cell: Cell, missing: MissingMachinesReader, *, lanes: int, reader: CellReader | None = None
+    cell: Cell,
+    missing: MissingMachinesReader,
+    *,
+    lanes: int,
+    reader: CellReader | None = None,
+    webhooks: Sequence[FailingWebhook] = (),
 ) -> CellStatus:
-    """The cell now, with at most `lanes` (of 0 to 500) of its lanes; read by a `reader` that may know most of it. Raises Unavailable."""
+    """The cell now, with at most `lanes` (of 0 to 500) of its lanes; read by a `reader` that may know most of it. Raises Unavailable.
+
+    `webhooks` are those that are known to fail.
+    """
     reader = reader or CellReader(cell.client, cell.keys)
     reply = await cell.statistics(lanes=max(lanes, MOST_LANES))
     counts = reply.counts
@@ -112,6 +121,7 @@ async def read_status(
         stops=stops.all,
         warnings=warnings.all,
         waiting_machines=waiting,
+        webhooks=webhooks,
         first_waiting=await _first_waiting(cell) if counts["waiting_size"] else {},
         given_up=[one for one in of_this_host if one.given_up and one.name not in view.machines],
     )

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from northstar.broker.explaining import NothingKnown
+from northstar.domain.action_calls import with_calls
 from northstar.domain.explained import ExplainedJob, ExplainedMachine, ExplainedModel, explained
 
 if TYPE_CHECKING:
@@ -26,12 +29,14 @@ class ExplainDesk:
 
     async def job(self, caller: Caller, job_id: str) -> ExplainedJob:
         """Why a job is where it is; also one that only the history knows. Raises NoSuchJob: it is none, or none of this key's business; Unavailable."""
-        return explained(await self._explainer().job_for(caller, job_id))
+        told = await self._explainer().job_for(caller, job_id)
+        return explained(msgspec.structs.replace(told, actions=with_calls(told.actions)))
 
     async def machine(self, caller: Caller, name: str) -> ExplainedMachine:
         """What a machine does, or why it does nothing or is not here. Raises KeyOfOneTenant, NoSuchMachine, Unavailable."""
         caller.expect_all_tenants()
-        return explained(await self._explainer().machine(name))
+        told = await self._explainer().machine(name)
+        return explained(msgspec.structs.replace(told, actions=with_calls(told.actions)))
 
     async def model(self, caller: Caller, name: str) -> ExplainedModel:
         """Where a model is, and why not elsewhere. Raises KeyOfOneTenant, NothingKnown, Unavailable."""
@@ -39,4 +44,5 @@ class ExplainDesk:
         explainer = self._explainer()
         if not await explainer.is_model(name):
             raise NothingKnown(name)
-        return explained(await explainer.model(name))
+        told = await explainer.model(name)
+        return explained(msgspec.structs.replace(told, actions=with_calls(told.actions)))

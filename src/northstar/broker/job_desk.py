@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
+from northstar.broker.batch_refusals import about_job
 from northstar.broker.job_lists import JobLists
 from northstar.broker.job_views import view_of
 from northstar.broker.requests import InvalidJob
+from northstar.domain.action_calls import with_calls
 from northstar.domain.errors import InvalidRequest, Unavailable
 from northstar.domain.job_resources import (
     BulkChange,
@@ -26,9 +28,10 @@ from northstar.domain.refusals import JobCanceled, NoSuchJob, refusal
 from northstar.store.idempotency import job_of_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from northstar.broker.dead_letters import DeadLetters
+    from northstar.broker.job_log import JobLog
     from northstar.broker.job_past import JobPast
     from northstar.broker.queue_places import QueuePlaces
     from northstar.broker.sealed_cursors import SealedCursors
@@ -89,29 +92,41 @@ class JobDesk:
         past: JobPast,
         dead_letters: DeadLetters,
         cursors: SealedCursors,
+        new_trace: Callable[[], str],
+        job_log: JobLog,
     ) -> None:
+        """`new_trace` gives the id of a trace, for a submission that brings none."""
         self._cell = cell
         self._submitter = submitter
         self._places = places
         self._past = past
         self._dead_letters = dead_letters
         self._cursors = cursors
+        self._new_trace = new_trace
+        self._job_log = job_log
         self._lists = JobLists(cell)
 
-    async def submit(self, caller: Caller, requests: Sequence[JobRequest]) -> list[SubmittedJob]:
+    async def submit(self, caller: Caller, requests: Sequence[JobRequest], *, trace: str = "") -> list[SubmittedJob]:
         """Accept all of them or none. A key of one tenant submits for that one, whatever a request leaves out.
+
+        `trace` is the id of the trace to which they belong; without one they get one of their own, all of them the same.
 
         Raises:
             TenantForeign: a request names another tenant. InvalidJob: its id is a word of an address, so that it could not be asked for.
             And as `Submitter.submit_and_tell`.
         """
-        for request in requests:
-            if request.id in NOT_IDS:
-                raise InvalidJob(
-                    "the body", detail=f"`id` {request.id!r} is a word of an address here; give it another one"
-                )
-        theirs = [_of_tenant(caller, request) for request in requests]
-        return [_submitted(one) for one in await self._submitter.submit_and_tell(theirs)]
+        theirs = []
+        for place, request in enumerate(requests):
+            with about_job(requests, place):
+                if request.id in NOT_IDS:
+                    raise InvalidJob(
+                        "the body", detail=f"`id` {request.id!r} is a word of an address here; give it another one"
+                    )
+                theirs.append(_of_tenant(caller, request))
+        trace = trace or self._new_trace()
+        taken = [_submitted(one) for one in await self._submitter.submit_and_tell(theirs, trace=trace)]
+        self._job_log.accepted(theirs, taken, trace=trace, by=caller.by)
+        return taken
 
     async def get(self, caller: Caller, job_id: str) -> JobResource:
         """A job as it stands, with its place in the queue. Raises NoSuchJob."""
@@ -257,8 +272,9 @@ def _submitted(one: Accepted) -> SubmittedJob:
         replayed=one.job.replayed,
         pool="" if decision is None else decision.pool,
         because="" if decision is None else decision.because,
-        unservable="" if decision is None else decision.unservable,
-        actions=one.actions,
+        # Of a job that was known it says what was so then.
+        unservable="" if decision is None or one.job.replayed else decision.unservable,
+        actions=with_calls(one.actions),
         urls=links(one.job.id),
     )
 

@@ -13,6 +13,7 @@ from northstar.broker.catalogue import forget, read_catalogue, say, version_to_f
 from northstar.broker.catalogue_errors import CatalogueEntryInvalid, NoSuchModel
 from northstar.broker.model_rows import holders_of, row_of, sheet_of
 from northstar.broker.pages import page_of
+from northstar.domain.misfits import misfit_told
 from northstar.domain.model_rows import ModelDeclared, ModelForgotten, ModelPage, ModelRow, ModelSheet
 from northstar.policy.models.catalogue_index import CatalogueIndex
 from northstar.policy.models.manifest import ManifestModel
@@ -38,7 +39,9 @@ class WantedModel(ManifestModel, frozen=True, kw_only=True, forbid_unknown_field
         given = {field: getattr(self, field) for field in ManifestModel.__struct_fields__}
         try:
             return msgspec.convert(msgspec.to_builtins(given) | {"name": name}, ManifestModel).model()
-        except (msgspec.ValidationError, ValueError) as exc:
+        except msgspec.ValidationError as exc:
+            raise CatalogueEntryInvalid(name, reason=misfit_told(exc, ManifestModel)) from exc
+        except ValueError as exc:
             raise CatalogueEntryInvalid(name, reason=str(exc)) from exc
 
 

@@ -12,7 +12,7 @@ from northstar.broker.secret_addresses import expect_no_secret
 from northstar.domain.amounts import exactly
 from northstar.domain.errors import InvalidRequest
 from northstar.domain.jobs import JobRequest
-from northstar.domain.misfits import misfit
+from northstar.domain.misfits import misfit_told
 
 #: Jobs in one submission; as the function library bounds its batches.
 MAX_BATCH = 500
@@ -118,8 +118,7 @@ def _told(exc: msgspec.ValidationError, body: bytes) -> str:
     "job 2 ('j'): `prioritty` is no field; did you mean `priority`?"
     """
     text = str(exc)
-    found = misfit(msgspec.ValidationError(_OF_BATCH.sub("`$", text)), JobRequest, what="field")
-    said = f"`{found.path}` {found.problem}" if found.path else found.words
+    said = misfit_told(msgspec.ValidationError(_OF_BATCH.sub("`$", text)), JobRequest)
     of_batch = _OF_BATCH.search(text)
     return said if of_batch is None else f"{_called(body, int(of_batch[1]))}: {said}"
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.broker.batch_refusals import about_a_job_of, about_job
+from northstar.broker.decisions import read_decision
 from northstar.broker.deployment import Deployer
 from northstar.broker.fleet_view import FleetView
 from northstar.broker.needs import ResolvedRequest, resolve_requests
 from northstar.broker.requests import check_batch
 from northstar.broker.wanted_lanes import PlacesLane, wanted_lane
-from northstar.domain.errors import InvalidRequest, Refused
-from northstar.domain.refusals import UnknownWord
+from northstar.domain.errors import InvalidRequest, Refused, Unavailable
+from northstar.domain.refusals import QueueRefusal, UnknownWord
 from northstar.policy.routing.explain_remedies import for_held
 from northstar.policy.routing.given_slots import GivenSlots
 from northstar.policy.routing.ready_after import PatienceRule
@@ -59,6 +61,7 @@ def wanted_job(
     weight: float,
     resolved: ResolvedRequest | None = None,
     decision: str = "",
+    trace: str = "",
 ) -> WantedJob:
     """A request as the function library takes it; `resolved` is what its machine gets, where that is more than was sent.
 
@@ -82,7 +85,7 @@ def wanted_job(
         retention_ms=_ms(request.retention_s),
         idempotency_key=request.idempotency_key or "",
         digest=sent.digest(),
-        body=request.body(declared=declared).decode(),
+        body=request.body(declared=declared, trace=trace).decode(),
         decision=decision,
     )
 
@@ -146,8 +149,8 @@ class Submitter:
         """Accept all of them or none. Raises as `submit_and_tell`."""
         return [one.job for one in await self.submit_and_tell(requests)]
 
-    async def submit_and_tell(self, requests: Sequence[JobRequest]) -> list[Accepted]:
-        """Accept all of them or none, and say of each where it waits and why.
+    async def submit_and_tell(self, requests: Sequence[JobRequest], *, trace: str = "") -> list[Accepted]:
+        """Accept all of them or none, and say of each where it waits and why; `trace` goes with them, so that logs can name it.
 
         Safe to repeat after an Unavailable when the requests carry ids or idempotency keys.
 
@@ -158,9 +161,9 @@ class Submitter:
         """
         check_batch(list(requests))
         with GivenSlots().batch() if self._router is None else self._router.giving() as given:
-            return await self._submit(requests, given)
+            return await self._submit(requests, given, trace)
 
-    async def _submit(self, requests: Sequence[JobRequest], given: GivenBatch) -> list[Accepted]:
+    async def _submit(self, requests: Sequence[JobRequest], given: GivenBatch, trace: str) -> list[Accepted]:
         ids = [request.id or f"job_{self._new_id()}" for request in requests]
         routed = await self._routed(requests, ids, given)
         whole = await self._whole(requests, routed)
@@ -182,24 +185,40 @@ class Submitter:
                 seen = view if lane.key in unranked else None
                 lanes.append(self._wanted_lane(lane, seen, resolved, routed[place] if routed else None))
                 numbers[lane.key] = len(lanes)
-            number, weight = numbers[lane.key], self._weight(request.tenant)
             jobs.append(
-                wanted_job(request, job_id=job_id, lane=number, weight=weight, resolved=resolved, decision=decision)
+                wanted_job(
+                    request,
+                    job_id=job_id,
+                    lane=numbers[lane.key],
+                    weight=self._weight(request.tenant),
+                    resolved=resolved,
+                    decision=decision,
+                    trace=trace,
+                )
             )
         try:
             accepted = await self._cell.submit(jobs=jobs, lanes=lanes, nonce=self._new_id()[-16:])
         except UnknownWord as exc:
-            raise await self._with_known_words(exc) from exc
+            raise about_a_job_of(await self._with_known_words(exc), requests, ids) from exc
+        except QueueRefusal as exc:
+            about_a_job_of(exc, requests, ids)
+            raise
         if routed:
             given.taken([not job.replayed for job in accepted])
         if view is not None and view.snapshot.machines:
             self._ranked.update(dict.fromkeys(unranked, self._monotonic()))
         await self._deploy(routed, lanes, view)
-        if not routed:
+        if self._router is None:
             return [Accepted(job=job) for job in accepted]
-        # Of a job that is known already the decision of its first time counts, and stands with it.
-        pairs = zip(accepted, routed, strict=True)
-        return [Accepted(job=job) if job.replayed else self._told(job, one) for job, one in pairs]
+        # Of a job that is known already the decision that stands with it counts, whatever would be decided now.
+        known = await self._standing([job.id for job in accepted if job.replayed])
+        decided: dict[str, Routed] = dict(zip(ids, routed, strict=True)) if routed else {}
+        return [
+            Accepted(job=job, decision=known.get(job.id))
+            if job.replayed or job.id not in decided
+            else self._told(job, decided[job.id])
+            for job in accepted
+        ]
 
     def _where(self, lane: LaneKey, tenant: str) -> LaneKey:
         return lane if self._router is None else self._router.stops.where(lane, tenant)
@@ -212,6 +231,16 @@ class Submitter:
             return Accepted(job=job, decision=routed.decision, actions=routed.actions)
         held = msgspec.structs.replace(routed.decision, unservable=stop.because[:400], coming="")
         return Accepted(job=job, decision=held, actions=for_held(tenant))
+
+    async def _standing(self, job_ids: Sequence[str]) -> dict[str, RoutingDecision]:
+        """What was decided last for jobs that the cell has. They were taken in, so nothing is wrong where it cannot be asked now."""
+        if not job_ids:
+            return {}
+        try:
+            found = (await self._cell.inspect(job_ids, decisions=True)).jobs
+        except Unavailable:
+            return {}
+        return {job.id: told for job in found if (told := read_decision(job.decision)) is not None}
 
     def _wanted_lane(
         self, lane: LaneKey, view: SeenFleet | None, resolved: ResolvedRequest, routed: Routed | None
@@ -254,7 +283,10 @@ class Submitter:
         fleet = await self.view.now()
         router, keys = self._router, [one.idempotency_key or job_id for one, job_id in zip(requests, ids, strict=True)]
         try:
-            routed = [self._given(router, request, key, given) for request, key in zip(requests, keys, strict=True)]
+            routed = []
+            for place, (request, key) in enumerate(zip(requests, keys, strict=True)):
+                with about_job(requests, place):
+                    routed.append(self._given(router, request, key, given))
         except (InvalidRequest, Refused):
             # What was accepted once stays accepted, whatever pools, terms or the catalogue say by now.
             if all([await self._is_known(request, job_id) for request, job_id in zip(requests, ids, strict=True)]):

@@ -17,6 +17,7 @@ from northstar.policy.routing.nobody_works import NobodyWorks, unserved, why_nob
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from northstar.broker.webhooks.failing import FailingWebhook
     from northstar.domain.budgets import BudgetNote
     from northstar.policy.routing.coming import ComingMachine
     from northstar.policy.routing.snapshot import CellSnapshot
@@ -47,6 +48,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     warnings: Mapping[str, BudgetNote] = {}
     #: Machines that `northstar up` started on this host and does not start again.
     given_up: Sequence[ComingMachine] = ()
+    #: Webhooks whose receivers take nothing.
+    webhooks: Sequence[FailingWebhook] = ()
 
 
 def troubles(seen: Seen) -> list[Trouble]:
@@ -58,6 +61,7 @@ def troubles(seen: Seen) -> list[Trouble]:
         *_of_budgets(seen),
         *_of_waiting_jobs(seen),
         *_of_machines(seen),
+        *_of_webhooks(seen),
         *_of_failed_jobs(seen),
     ]
 
@@ -184,6 +188,21 @@ def _of_machines(seen: Seen) -> Iterator[Trouble]:
         yield Trouble(
             waiting_line(list(seen.waiting_machines)), f"northstar machines approve {seen.waiting_machines[0]}"
         )
+
+
+def _of_webhooks(seen: Seen) -> Iterator[Trouble]:
+    for one in seen.webhooks[:_MOST]:
+        if one.off:
+            yield Trouble(
+                f"webhook {one.id} sends nothing to {one.url}: {one.off}", f"northstar webhooks change {one.id} --on"
+            )
+        else:
+            since = f"since {moment(one.since_ms)}"
+            yield Trouble(
+                f"webhook {one.id} fails: {one.url} takes nothing {since}", f"northstar webhooks deliveries {one.id}"
+            )
+    if len(seen.webhooks) > _MOST:
+        yield Trouble(f"and {counted(len(seen.webhooks) - _MOST, 'webhook')} more that fail", "northstar webhooks list")
 
 
 def _of_failed_jobs(seen: Seen) -> Iterator[Trouble]:

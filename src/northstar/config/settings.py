@@ -19,10 +19,14 @@ from northstar.domain.tenancy import TenantTerms
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is written to the standard error."""
+    """What is written to the standard error, and kept beside it in files."""
 
     level: Literal["debug", "info", "warning", "error"]
     json: bool
+    folder: str
+    max_mib: Annotated[float, msgspec.Meta(ge=0.01, le=10_000)]
+    keep: Annotated[int, msgspec.Meta(ge=0, le=100)]
+    job_lines_per_s: Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 
 class ValkeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

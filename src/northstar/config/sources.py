@@ -18,6 +18,7 @@ from northstar.config.settings import MachineSettings, Settings
 from northstar.domain.amounts import exactly, length
 from northstar.domain.errors import InvalidRequest
 from northstar.domain.misfits import Misfit, misfit
+from northstar.domain.plain_words import plain_words
 from northstar.policy.admission.addresses import network
 
 #: Variables that begin like settings and are none: options of commands, where clients find a server, and what the tests read.
@@ -174,7 +175,7 @@ def _set_from_text(merged: dict[str, Any], variable: str, text: str) -> None:
         value = [part for part in text.split(",") if part] if isinstance(default, list) else text
         _set(merged, key, msgspec.convert(value, type(default), strict=False))
     except msgspec.ValidationError as exc:
-        raise InvalidSettings(f"`{key}`: {exc}", source=source) from exc
+        raise InvalidSettings(f"`{key}`: {plain_words(str(exc))}", source=source) from exc
     _check(merged, source=source)
 
 

@@ -55,6 +55,8 @@ class Action(msgspec.Struct, frozen=True):
 
     what: str
     command: str
+    #: The call of the HTTP interface that does the same, with its body; empty: there is none, or nobody asked by HTTP.
+    http: str = ""
 
 
 class JobExplanation(msgspec.Struct, frozen=True, kw_only=True):

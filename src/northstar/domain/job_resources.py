@@ -69,7 +69,7 @@ class SubmittedJob(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     #: It was known already, by its id or idempotency key, and nothing new has come into being.
     replayed: bool
-    #: The pool in which it waits, and why; empty of one that was known.
+    #: The pool in which it waits, or waited last, and why; empty: a later version decided it, or it cannot be told at present.
     pool: str
     because: str
     #: Why nobody can run it as things are; empty: somebody can.

@@ -97,8 +97,11 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """The lane in which it waits; of one that nobody has routed, that of the Standard pool."""
         return lane_of(pool=self.pool or UNROUTED, service=self.service, requires=self.requires)
 
-    def body(self, *, declared: tuple[ModelName, ...] = ()) -> bytes:
-        """What the machine gets. `declared` names the models whose sources are the operator's word and not the sender's."""
+    def body(self, *, declared: tuple[ModelName, ...] = (), trace: str = "") -> bytes:
+        """What the machine gets. `declared` names the models whose sources are the operator's word and not the sender's.
+
+        `trace` is the id of the trace to which the submission belongs (`domain.traces`).
+        """
         return msgspec.json.encode(
             JobBody(
                 service=self.service,
@@ -111,6 +114,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 parent=self.parent,
                 speciality=self.speciality,
                 declared=declared,
+                trace=trace,
             )
         )
 
@@ -135,6 +139,8 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Models that are required, and whose sources the broker has from the catalogue: a machine may use its tokens, buckets and folders
     #: for them. A request has no such field, so no client can say it.
     declared: tuple[ModelName, ...] = ()
+    #: The trace to which its submission belongs, for logs; empty: to none. What was sent has no such field, and its digest does not know it.
+    trace: str = ""
 
     def lane(self) -> LaneKey:
         """The lane of the request that this is a part of."""

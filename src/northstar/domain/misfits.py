@@ -6,6 +6,7 @@ The library that reads TOML and JSON says `Object contains unknown field `x` - a
 from __future__ import annotations
 
 import difflib
+import enum
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal, get_args, get_origin
@@ -13,6 +14,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 import msgspec
 
 from northstar.domain.amounts import length, memory, size
+from northstar.domain.plain_words import plain_words
 
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`")
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`")
@@ -32,7 +34,7 @@ class Misfit(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     key: str
     sort: Literal["unknown", "missing", "name", "value"]
-    #: What the library says of it.
+    #: What is wrong with it.
     words: str
     #: What to write instead; empty where nobody can tell.
     hint: str = ""
@@ -78,11 +80,17 @@ def misfit(exc: msgspec.ValidationError, kind: Any, *, what: str = "setting") ->
     if missing := _MISSING.fullmatch(words):
         return Misfit(place=path, key=missing[1], sort="missing", words=words, what=what)
     if is_key:
-        return Misfit(place=path, key="", sort="name", words=words, what=what)
+        return Misfit(place=path, key="", sort="name", words=plain_words(words), what=what)
     inner, _, key = path.rpartition(".")
-    choices = _words_of(_at(kind, path))
+    choices = choices_of(_at(kind, path))
     hint = f"it is one of {', '.join(choices)}" if choices else ""
-    return Misfit(place=inner, key=key, sort="value", words=_with_unit(words, key), hint=hint, what=what)
+    return Misfit(place=inner, key=key, sort="value", words=plain_words(_with_unit(words, key)), hint=hint, what=what)
+
+
+def misfit_told(exc: msgspec.ValidationError, kind: Any, *, what: str = "field") -> str:
+    """The same as a sentence: the path, and what is wrong there."""
+    found = misfit(exc, kind, what=what)
+    return f"`{found.path}` {found.problem}" if found.path else found.words
 
 
 def alike(name: str, known: list[str]) -> str | None:
@@ -140,8 +148,10 @@ def _keys_of(kind: Any) -> list[str]:
     return list(structs[0].__struct_fields__) if structs else []
 
 
-def _words_of(kind: Any) -> list[str]:
-    return [str(word) for literal in _parts(kind, _is_literal) for word in get_args(literal)]
+def choices_of(kind: Any) -> list[str]:
+    """The words of which a value of this type is one; none where it is no such choice."""
+    words = [str(word) for literal in _parts(kind, _is_literal) for word in get_args(literal)]
+    return words + [str(choice.value) for choices in _parts(kind, _is_enum) for choice in choices]
 
 
 def _is_struct(kind: Any) -> bool:
@@ -151,6 +161,10 @@ def _is_struct(kind: Any) -> bool:
 def _is_literal(kind: Any) -> bool:
     origin: Any = get_origin(kind)
     return origin is Literal
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
 def _parts(kind: Any, wanted: Callable[[Any], bool]) -> list[Any]:

@@ -26,6 +26,8 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     cell: str
     host: str
     outputs: str
+    #: Private networks in which receivers of its webhooks may lie; empty (`null`): its version does not say so.
+    reaches: tuple[str, ...] | None = None
 
     @property
     def process(self) -> str:
@@ -42,6 +44,17 @@ async def read_brokers(cell: Cell) -> list[Broker]:
     found = (_broker(process) for process in await announced_processes(cell.client))
     of_cell = [broker for broker in found if broker is not None and broker.cell == cell.name]
     return sorted(of_cell, key=lambda broker: (broker.host, broker.kind, broker.id))
+
+
+def reached_by_all(brokers: Iterable[Broker]) -> tuple[str, ...] | None:
+    """Private networks in which all of these brokers send webhooks, since any of them may send the next; None: none of them says so.
+
+    >>> b = Broker(kind="up", id="1", cell="c", host="h", outputs="o", reaches=("10.0.0.0/8", "192.168.0.0/16"))
+    >>> reached_by_all([b, msgspec.structs.replace(b, reaches=("10.0.0.0/8",))]), reached_by_all([])
+    (('10.0.0.0/8',), None)
+    """
+    said = [broker.reaches for broker in brokers if broker.reaches is not None]
+    return tuple(one for one in said[0] if all(one in other for other in said)) if said else None
 
 
 def with_other_outputs(brokers: Iterable[Broker], mine: Broker, *, alone: bool) -> Broker | None:

@@ -88,6 +88,23 @@ async def test_a_broker_that_listens_already_is_no_fault(doctor: Doctor, setting
     assert found["history"].verdict == found["assets"].verdict == found["clock"].verdict == "ok"
 
 
+async def test_a_broker_of_another_installation_is_a_fault_and_it_is_said_whose(
+    doctor: Doctor, settings: Making
+) -> None:
+    async with servers.embedded_valkey() as server:
+        theirs, ours = settings(valkey__url=server.url, cell="theirs"), settings(valkey__url=server.url, cell="ours")
+        async with running_serve(theirs, open_door=open_door) as running, running_serve(ours, open_door=open_door):
+            port = int(running.front.url.rpartition(":")[2])
+            of_another_cell = (await doctor(settings=with_serve(ours, port=port)))["listen"]
+            of_nobody_here = (await doctor(settings=with_serve(settings(), port=port)))["listen"]
+            cannot_ask = with_serve(settings(valkey__url="valkey://127.0.0.1:1"), port=port)
+            cannot_be_told = (await doctor(settings=cannot_ask))["listen"]
+    for found in (of_another_cell, of_nobody_here):
+        assert (found.verdict, found.facts["held_by"]) == ("fault", "another_northstar")
+        assert f"process {os.getpid()} of user " in found.what
+    assert (cannot_be_told.verdict, cannot_be_told.facts["held_by"]) == ("warning", "some_northstar")
+
+
 async def test_an_address_that_this_host_has_not_is_named(doctor: Doctor, settings: Making) -> None:
     found = (await doctor(settings=with_serve(settings(), host="192.0.2.1")))["listen"]
     assert found.verdict == "fault"

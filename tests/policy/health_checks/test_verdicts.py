@@ -166,6 +166,12 @@ def test_addresses_and_limits_are_judged() -> None:
     taken = AddressFacts(host="127.0.0.1", port=8443, reason="it is in use", held_by="others")
     assert judge_address(taken).cure == "ss -ltnp 'sport = :8443'"
     assert judge_address(msgspec.structs.replace(taken, held_by="northstar")).verdict == "ok"
+    other = judge_address(msgspec.structs.replace(taken, held_by="another_northstar", holder="process 7 of user bob"))
+    assert (other.verdict, other.facts["holder"]) == ("fault", "process 7 of user bob")
+    assert other.what.startswith(
+        "another North Star, of another installation, listens on 127.0.0.1:8443: process 7 of user bob;"
+    )
+    assert judge_address(msgspec.structs.replace(taken, held_by="some_northstar")).verdict == "warning"
     assert judge_address(AddressFacts(host="192.0.2.1", port=80, reason="Permission denied")).verdict == "fault"
     enough = files(5_512, 5_512)
     assert judge_file_limit(enough).verdict == "ok"

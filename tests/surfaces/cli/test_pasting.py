@@ -86,6 +86,12 @@ def test_an_invite_says_that_it_wants_an_address_where_the_settings_tell_none(
     remember_join("wss://h")
 
 
+def test_an_invite_says_the_address_that_machines_dial_where_it_is_known() -> None:
+    remember_join("", dialled=lambda: "wss://10.0.0.7:8443")
+    assert pasteable("northstar machines invite") == "northstar machines invite --url wss://10.0.0.7:8443"
+    remember_join("wss://h")
+
+
 def test_an_address_that_may_hold_a_password_is_not_repeated() -> None:
     remember(config=None, data_dir=None, valkey="valkeys://me:hunter2@host", cell=None)
     assert pasteable("northstar status") == "northstar status --valkey URL"

@@ -69,7 +69,12 @@ def test_of_two_kinds_of_pools_one_must_be_chosen(northstar: Northstar) -> None:
 
 def test_pools_that_are_off_are_said_to_be(northstar: Northstar, tmp_path: Path) -> None:
     file = changed(tmp_path, ('mode = "pools"', 'mode = "uniform"'))
-    assert "pools are switched off" in northstar.run("pools", "list", "--file", file).out
+    told = northstar.run("pools", "list", "--file", file).out
+    assert "pools are switched off" in told
+    assert "100%" not in told
+    assert told.splitlines()[0].split()[-2:] == ["TRAFFIC", "PURPOSE"]
+    (heavy,) = [row for row in told.splitlines() if row.startswith("heavy ")]
+    assert " off " in heavy
 
 
 def test_a_pool_is_shown_with_everything_it_promises(northstar: Northstar) -> None:

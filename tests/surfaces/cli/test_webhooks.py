@@ -83,6 +83,28 @@ def test_a_receiver_that_answers_badly_is_the_exit_code_and_the_log_says_why(
     eventually(lambda: len(receiver.heard) == 2, what="it is sent again")
 
 
+def test_what_a_receiver_may_be_is_judged_by_those_who_send_and_not_by_this_commands_settings(
+    running: Northstar, receiver: Receiver, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.toml").write_text(SETTINGS.replace("COPY", "x"))
+    added = running.run("webhooks", "add", receiver.url, "--config", str(tmp_path / "mine.toml"))
+    assert added.code == 0, added
+    (tmp_path / "wide.toml").write_text('[webhooks]\nallow_private = ["10.0.0.0/8"]\n' + SETTINGS.replace("COPY", "x"))
+    refused = running.run("webhooks", "add", "https://10.0.0.1/", "--config", str(tmp_path / "wide.toml"))
+    assert (refused.code, "webhooks.allow_private does not list it" in refused.err) == (2, True)
+
+
+def test_a_receiver_that_takes_nothing_is_told_by_the_status(running: Northstar, receiver: Receiver) -> None:
+    webhook = running.good("webhooks", "add", receiver.url, "--description", "ill")["webhook"]["id"]
+    assert not [one for one in running.good("status")["troubles"] if webhook in one["what"]]
+    receiver.answer = saying(500)
+    assert running.run("webhooks", "test", webhook, "--wait").code == 1
+    (trouble,) = [one for one in running.good("status")["troubles"] if webhook in one["what"]]
+    assert trouble["what"].startswith(f"webhook {webhook} fails: {receiver.url} takes nothing since ")
+    assert trouble["command"] == f"northstar webhooks deliveries {webhook}"
+    running.good("webhooks", "remove", webhook, "--yes")
+
+
 def test_changes_are_told_and_what_deletes_asks_first(running: Northstar, receiver: Receiver) -> None:
     webhook = running.good("webhooks", "add", receiver.url, "--tenant", "acme", "--event", "job.failed")["webhook"]
     assert (webhook["tenant"], webhook["events"]) == ("acme", ["job.failed"])
@@ -107,12 +129,14 @@ def test_changes_are_told_and_what_deletes_asks_first(running: Northstar, receiv
         (("add", "https://example.com/", "--event", "job.suceeded"), "NS_WEBHOOK_INVALID"),
         (("add", "https://example.com/", "--event", "machine"), "NS_WEBHOOK_INVALID"),
         (("add", "https://example.com/", "--tenant", "a", "--all-tenants"), "NS_WEBHOOK_INVALID"),
+        (("add", "https://example.com/", "--tenant", "no name"), "NS_WEBHOOK_INVALID"),
         (("redeliver", "0123456789abcdef"), "NS_REDELIVERY_UNCLEAR"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(running: Northstar, arguments: tuple[str, ...], code: str) -> None:
     answer = running.run("webhooks", *arguments)
     assert (answer.code, answer.err.split(":")[0]) == (2, code)
+    assert "Expected `" not in answer.err
 
 
 def test_what_was_not_delivered_is_sent_by_the_broker_that_comes_after_a_killed_one(

@@ -27,7 +27,15 @@ async def test_a_job_says_why_it_waits_by_the_address_that_its_submit_gave(own_s
     )
     assert told["explanation"]["decision"]["because"] == taken["because"]
     assert told["explanation"]["place"]["position"] == 1
-    assert told["explanation"]["actions"][0]["command"].startswith("northstar ")
+    action = told["explanation"]["actions"][0]
+    assert action["command"].startswith("northstar machines invite --pool ")
+    assert action["http"].startswith('POST /v1/invites {"pools":["')
+    assert taken["actions"][0]["http"] == action["http"]
+    admin = await own_site.client(Scope.ADMIN)
+    body = msgspec.json.decode(action["http"].partition(" {")[2].join(["{", ""]))
+    assert (await admin.post("/v1/invites", body | {"url": "wss://north.example"})).status == 201, (
+        "it can be sent as it is"
+    )
     lines = explain(msgspec.convert(told["explanation"], JobExplanation))
     assert told["lines"] == [{"about": line.about, "text": line.text} for line in lines]
     again = (await client.get(f"/v1/explain/job/{taken['id']}")).body

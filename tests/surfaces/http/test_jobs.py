@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -58,7 +59,76 @@ async def test_a_batch_is_taken_in_whole_or_not_at_all(client: Client) -> None:
     assert [one["id"] for one in answer.body["jobs"]] == ["j0", "j1", "j2"]
     refused = await client.post("/v1/jobs/batch", [{"service": SERVICE, "id": "j9"}, {"service": "unknown-one"}])
     assert (refused.status, refused.code) == (422, "NS_UNKNOWN_WORD")
+    assert refused.body["detail"].startswith("job 2: no machine here has offered service:unknown-one yet")
     assert (await client.get("/v1/jobs/j9")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "said"),
+    [
+        ({"id": "there", "priority": 7}, "NS_JOB_EXISTS", "job 2 ('there'): job there exists already"),
+        ({"id": "big", "payload": {"a": "x" * 70_000}}, "NS_BODY_TOO_LARGE", "job 2 ('big'): the body of job big has"),
+        ({"id": "none", "pool": "nowhere"}, "NS_UNKNOWN_WORD", "job 2 ('none'): "),
+        (
+            {"id": "batch"},
+            "NS_INVALID_JOB",
+            "job 2 ('batch'): the body does not describe a job: `id` 'batch' is a word",
+        ),
+        ({"id": "theirs", "tenant": "somebody-else"}, "NS_TENANT_FOREIGN", "job 2 ('theirs'): "),
+        (
+            {"id": "old", "idempotency_key": "used"},
+            "NS_IDEMPOTENCY_REUSED",
+            "job 2 ('old'): idempotency key used belongs",
+        ),
+    ],
+)
+async def test_a_refused_batch_says_which_job_it_is_and_why(client: Client, wrong: Any, code: str, said: str) -> None:
+    if wrong["id"] == "there":
+        await client.submit(id="there")
+    if "idempotency_key" in wrong:
+        await client.submit(idempotency_key="used", priority=3)
+    refused = await client.post("/v1/jobs/batch", [{"service": SERVICE}, {"service": SERVICE} | wrong])
+    assert refused.code == code
+    assert refused.body["detail"].startswith(said)
+    alone = await client.post("/v1/jobs", {"service": SERVICE} | wrong)
+    assert "job 2" not in alone.body["detail"]
+
+
+async def test_a_job_that_is_sent_again_is_answered_with_where_it_waits_and_why(client: Client) -> None:
+    first, second = [(await client.post("/v1/jobs", {"service": SERVICE, "id": "same"})).body for _ in range(2)]
+    assert (second["replayed"], second["pool"], second["because"]) == (True, first["pool"], first["because"])
+    assert first["pool"]
+    assert second["unservable"] == "", "that was so when it came first"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "said"),
+    [
+        (
+            "/v1/jobs?status=lost",
+            422,
+            "`status` is not possible: 'lost' is no choice; it is one of queued, offered, running",
+        ),
+        ("/v1/jobs?limit=0", 400, "`limit` is not possible: a whole number of at least 1 is wanted"),
+        ("/v1/jobs?limit=many", 400, "`limit` is not possible: a whole number is wanted, and this is text"),
+        ("/v1/history?outcome=lots", 422, "succeeded, failed"),
+        ("/v1/costs?by=colour", 400, "'colour' is no choice; it is one of job, tenant, user"),
+    ],
+)
+async def test_what_cannot_be_asked_is_told_in_plain_words_with_the_choices(
+    site: Site, asked: str, status: int, said: str
+) -> None:
+    refused = await (await site.client(Scope.READ, Scope.ADMIN)).get(asked)
+    assert refused.status == status, refused.body
+    assert said in refused.body["detail"]
+    assert "Expected `" not in refused.body["detail"]
+    assert "enum" not in refused.body["detail"]
+
+
+async def test_a_trace_that_cannot_be_read_is_passed_over(client: Client) -> None:
+    for traceparent in ("nonsense", "00-" + "0" * 32 + "-00f067aa0ba902b7-01", "x" * 5_000):
+        taken = await client.post("/v1/jobs", {"service": SERVICE}, headers={"traceparent": traceparent})
+        assert taken.status == 202
 
 
 async def test_a_batch_that_is_sent_again_under_its_key_is_the_same_jobs(client: Client) -> None:

@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import aiohttp
 import msgspec
@@ -20,9 +20,11 @@ from northstar.assembly.examination.host_probe import (
     interrupted_restore,
 )
 from northstar.assembly.examination.machine_probe import engine_facts, members, membership_facts, offered
+from northstar.assembly.examination.port_holder import holder_of
 from northstar.assembly.examination.server_probe import server_vitals
 from northstar.assembly.examination.store_probe import assets_trouble, history_facts
 from northstar.assembly.examination.troubles import trouble_of
+from northstar.assembly.front import BROKER_HEADER
 from northstar.assembly.listening import reachable
 from northstar.assembly.run_file import NotRunning
 from northstar.assembly.session import find_place, new_id
@@ -39,6 +41,7 @@ from northstar.policy.health_checks.host import (
 from northstar.policy.health_checks.machine import judge_engine, judge_membership
 from northstar.policy.health_checks.server import CHECKS, ServerVitals, judge_reach, judge_server
 from northstar.policy.health_checks.stores import judge_assets, judge_history
+from northstar.store.brokers import read_brokers
 from northstar.store.cell import Cell
 from northstar.store.valkey import ClientOptions, check_server, connect
 
@@ -47,6 +50,7 @@ Answer = TypeVar("Answer")
 #: A question that takes longer is not answered.
 WITHIN_S: Final = 10.0
 _HEALTH_WITHIN_S: Final = 3.0
+_MOST_ID_LETTERS: Final = 128
 _QUICK: Final = ClientOptions(
     connect_timeout_s=5.0, answer_timeout_s=5.0, max_connections=4, client_name="northstar-doctor"
 )
@@ -61,7 +65,7 @@ async def examine(settings: Settings, *, environment: Mapping[str, str]) -> list
         on_host = asyncio.gather(
             _bounded("data_dir", _in_thread(lambda: judge_folder(folder_facts(settings.data_path)))),
             _bounded("restore", _in_thread(lambda: judge_restore(interrupted_restore(settings)))),
-            _bounded("listen", _listening(settings)),
+            _bounded("listen", _listening(settings, cell)),
             _bounded(
                 "tls",
                 _in_thread(lambda: judge_certificate(certificate_facts(settings.serve), now_s=int(time.time()))),
@@ -144,15 +148,33 @@ def _unasked(why: str) -> list[Finding]:
 # The others -----------------------------------------------------------------------------------------------------------
 
 
-async def _listening(settings: Settings) -> Finding:
+async def _listening(settings: Settings, cell: Cell | None) -> Finding:
     facts = await asyncio.to_thread(address_facts, settings.serve)
-    if facts.held_by == "others" and await _is_northstar(settings):
-        facts = msgspec.structs.replace(facts, held_by="northstar")
+    if facts.held_by == "others":
+        holder = await asyncio.to_thread(holder_of, facts.port)
+        facts = msgspec.structs.replace(facts, held_by=await _held_by(settings, cell), holder=holder)
     return judge_address(facts)
 
 
-async def _is_northstar(settings: Settings) -> bool:
-    """Whether what has the address answers as a broker does."""
+async def _held_by(
+    settings: Settings, cell: Cell | None
+) -> Literal["northstar", "some_northstar", "another_northstar", "others"]:
+    """What has the address. Each broker says by which id its cell knows it; one of another cell says an id that ours does not know."""
+    said = await _broker_there(settings)
+    if said is None:
+        return "others"
+    if cell is not None:
+        try:
+            known = {broker.id for broker in await read_brokers(cell)}
+        except NorthstarError:
+            return "some_northstar"
+        return "northstar" if said in known else "another_northstar" if said else "some_northstar"
+    # Without a server nothing of this installation runs, unless that is somewhere else and does not answer.
+    return "some_northstar" if settings.valkey.url or not said else "another_northstar"
+
+
+async def _broker_there(settings: Settings) -> str | None:
+    """The id of the broker that has the address, empty where its version tells none; None: what has it does not answer as a broker does."""
     wanted = settings.serve
     scheme = "https" if wanted.tls_certificate else "http"
     url = f"{scheme}://{reachable(wanted.host)}:{wanted.port}/health/live"
@@ -160,9 +182,12 @@ async def _is_northstar(settings: Settings) -> bool:
         timeout = aiohttp.ClientTimeout(total=_HEALTH_WITHIN_S)
         # Nothing secret is sent, and whose certificate it is does not matter here.
         async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url, ssl=False) as answer:
-            return answer.status == 200 and (await answer.content.read(100)).replace(b" ", b"") == b'{"status":"ok"}'
+            is_broker = (
+                answer.status == 200 and (await answer.content.read(100)).replace(b" ", b"") == b'{"status":"ok"}'
+            )
+            return answer.headers.get(BROKER_HEADER, "")[:_MOST_ID_LETTERS] if is_broker else None
     except (aiohttp.ClientError, ssl.SSLError, OSError, TimeoutError, ValueError):
-        return False
+        return None
 
 
 async def _history(settings: Settings, cell: Cell | None) -> Finding:

@@ -10,6 +10,7 @@ from northstar.broker.gateway.enrolment import Enrolment
 from northstar.broker.gateway.machine_terms import Told
 from northstar.broker.gateway.model_calls import MODEL_CALLS, ModelCalls
 from northstar.broker.gateway.socket import FrameInvalid
+from northstar.broker.job_log import UNSAID, JobLog
 from northstar.domain.errors import NorthstarError, Unavailable
 from northstar.domain.refusals import NoSuchMachine
 from northstar.domain.run_reports import believed
@@ -18,12 +19,13 @@ from northstar.store.messages import Failure, Held
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from northstar.broker.gateway.machine_terms import MachineTerms
     from northstar.broker.gateway.outputs import Outputs
     from northstar.broker.gateway.pool_door import PoolDoor
     from northstar.domain.admission import Admitted
+    from northstar.domain.jobs import ClaimedJob
     from northstar.domain.pools import Pools
     from northstar.store.cell import Cell
     from northstar.store.messages import ClaimReply, Done, Outcome, RenewReply
@@ -45,6 +47,7 @@ class Calls:
         door: PoolDoor,
         joining: asyncio.Semaphore,
         new_nonce: Callable[[], str],
+        job_log: JobLog = UNSAID,
         registered: Callable[[wire.Registration], None],
         refused: Callable[[NorthstarError], None],
     ) -> None:
@@ -63,6 +66,7 @@ class Calls:
         #: What the machine was told to follow from its pools.
         self.terms = Told(terms)
         self._new_nonce = new_nonce
+        self._job_log = job_log
         self._registered = registered
         self._refused = refused
         #: Leases of this machine as this connection knows them: what progress may be told of. Bounded by its slots.
@@ -86,10 +90,11 @@ class Calls:
             raise FrameInvalid(f"body of {call.name}: {exc}") from exc
         return await method(self if owner is Calls else self._models, body)
 
-    def offered(self, jobs: dict[str, str]) -> None:
+    def offered(self, jobs: Sequence[ClaimedJob]) -> None:
         """Jobs that a bell brought."""
         self.parked = False
-        self._remember(jobs)
+        self._job_log.given(self._admitted.machine, jobs)
+        self._remember({job.id: job.token for job in jobs})
 
     def _remember(self, jobs: dict[str, str]) -> None:
         self.leases.update(jobs)
@@ -135,6 +140,7 @@ class Calls:
     def _claimed(self, reply: ClaimReply, credits_: int) -> ClaimReply:
         # What a bell brought before takes no slot of those that were asked for: a machine that does not ask again is found by the sweep.
         new = [job for job in reply.jobs if self.leases.get(job.id) != job.token]
+        self._job_log.given(self._admitted.machine, new)
         self._remember({job.id: job.token for job in reply.jobs})
         self.parked = credits_ > len(new)
         return reply
@@ -190,6 +196,7 @@ class Calls:
             failed = await self._cell.fail(machine=self._admitted.machine, session=self._session, failures=bad)
             outcomes |= {outcome.id: outcome for outcome in failed}
         self._forget(list(outcomes.values()))
+        self._job_log.ended(self._admitted.machine, outcomes.values(), how="job_succeeded", failures=bad)
         return [outcomes[one.id] for one in done]
 
     async def fail(self, body: wire.Fail) -> wire.Outcomes:
@@ -197,6 +204,7 @@ class Calls:
         failures = [msgspec.structs.replace(one, report=believed(one.report)) for one in body.failures]
         outcomes = await self._cell.fail(machine=self._admitted.machine, session=self._session, failures=failures)
         self._forget(outcomes)
+        self._job_log.ended(self._admitted.machine, outcomes, how="job_failed", failures=failures)
         return wire.Outcomes(tuple(outcomes))
 
     async def release(self, body: wire.Release) -> wire.Outcomes:
@@ -209,6 +217,7 @@ class Calls:
             nonce=self._new_nonce(),
         )
         self._forget(outcomes)
+        self._job_log.ended(self._admitted.machine, outcomes, how="job_handed_back")
         return wire.Outcomes(tuple(outcomes))
 
     async def renew(self, body: wire.Renew) -> RenewReply:

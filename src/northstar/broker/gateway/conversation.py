@@ -125,7 +125,7 @@ class Conversation:
     def ring(self, ring: Offered | Canceled | MachineChanged | Ordered | Connected) -> None:
         """Something happened to the machine."""
         if isinstance(ring, Offered):
-            self.calls.offered({job.id: job.token for job in ring.jobs})
+            self.calls.offered(ring.jobs)
         self._say(wire.Rung(word_of(ring)))
 
     def tell_terms(self, terms: PoolTerms) -> None:

@@ -18,6 +18,7 @@ from northstar.broker.gateway.machine_terms import MachineTerms
 from northstar.broker.gateway.pool_door import PoolDoor
 from northstar.broker.gateway.refusal_log import RefusalLog
 from northstar.broker.gateway.socket import ConnectionReplaced, GatewayCrowded, GatewayFull, SocketClosed
+from northstar.broker.job_log import UNSAID, JobLog
 from northstar.domain.errors import NorthstarError
 from northstar.domain.refusals import MachineReplaced, QueueRefusal, TokenRevoked
 from northstar.store import wire
@@ -71,6 +72,7 @@ class Gateway:
         new_nonce: Callable[[], str],
         hear: Callable[[Ring], None],
         options: GatewayOptions | None = None,
+        job_log: JobLog = UNSAID,
     ) -> None:
         """`pools` and `catalogue` give those that hold now. `hear` is told of every ring: admission forgets what is true no more."""
         self._cell = cell
@@ -83,6 +85,7 @@ class Gateway:
         self._door = PoolDoor(cell, pools)
         self._new_nonce = new_nonce
         self._hear = hear
+        self._job_log = job_log
         self._options = options or GatewayOptions()
         self._conversations: dict[str, Conversation] = {}
         self._machines = 0
@@ -168,6 +171,7 @@ class Gateway:
             door=self._door,
             joining=self._joining,
             new_nonce=self._new_nonce,
+            job_log=self._job_log,
             registered=lambda body: self._settle(conversation, hello, body),
             refused=lambda error: self.refusals.refused(error, machine=admitted.machine),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from northstar.broker.webhooks.failing import failing_webhooks
 from northstar.domain.events import EventId
 from northstar.domain.webhooks import TEST_KIND, NoSuchDelivery, WebhookOff
 from northstar.policy.webhooks.body import trial_body
@@ -12,6 +13,7 @@ from northstar.store.history.webhook_making import NewDelivery
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from northstar.broker.webhooks.failing import FailingWebhook
     from northstar.broker.webhooks.registry import WebhookRegistry
     from northstar.domain.webhooks import (
         Delivery,
@@ -54,6 +56,10 @@ class Deliveries:
     async def health(self, webhook_id: str) -> WebhookHealth:
         """How the receiver behaves. Raises Unavailable."""
         return await self._log.health(webhook_id)
+
+    async def failing(self) -> tuple[FailingWebhook, ...]:
+        """Receivers that take nothing, whosever they are. Raises Unavailable."""
+        return await failing_webhooks(self._registry, self._log)
 
     async def test(self, webhook_id: str) -> Delivery:
         """Send something that tells of nothing. Raises NoSuchWebhook, WebhookOff, WebhookFull, Unavailable."""

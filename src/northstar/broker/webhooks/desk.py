@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from northstar.broker.webhooks.deliveries import Deliveries
+    from northstar.broker.webhooks.failing import FailingWebhook
     from northstar.broker.webhooks.registry import WebhookRegistry
     from northstar.domain.api_keys import Caller
     from northstar.domain.webhooks import (
@@ -44,6 +45,10 @@ class WebhookDesk:
         _expect_may_read(caller, terms.events)
         theirs = msgspec.structs.replace(terms, tenant=caller.tenant_for(terms.tenant))
         return await self._registry.make(theirs, by=caller.by)
+
+    async def failing(self) -> tuple[FailingWebhook, ...]:
+        """Receivers that take nothing, of all tenants: for whoever may see the whole cell. Raises Unavailable."""
+        return await self._deliveries.failing()
 
     async def all(self, caller: Caller) -> Webhooks:
         """The webhooks that the key reaches, the oldest first."""

@@ -52,11 +52,13 @@ if TYPE_CHECKING:
 KIND: Final = "webhook"
 _KEY_KIND: Final = "webhook_key"
 _KEY_NAME: Final = "fingerprint"
-_BY_HAND: Final = "switched off by hand"
 
 
 class WebhookRegistry:
     """Webhooks of one cell. `random_bytes` gives secret random bytes, `now_ms` wall-clock time."""
+
+    #: Why one is off that nobody but an operator has switched off.
+    BY_HAND: Final = "switched off by hand"
 
     def __init__(
         self,
@@ -115,7 +117,7 @@ class WebhookRegistry:
         if change.enabled and stored.off:
             changed = msgspec.structs.replace(changed, off="", since=str(await self.latest_event()))
         elif change.enabled is False and not stored.off:
-            changed = msgspec.structs.replace(changed, off=_BY_HAND)
+            changed = msgspec.structs.replace(changed, off=self.BY_HAND)
         await self._put(webhook_id, changed, expected=document.version, by=by)
         return await self.view(webhook_id)
 

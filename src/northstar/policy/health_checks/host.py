@@ -33,12 +33,17 @@ class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AddressFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a broker of these settings would listen. `reason` is why it could not; `held_by`, who has it."""
+    """Where a broker of these settings would listen. `reason` is why it could not; `held_by`, who has it.
+
+    `northstar` is a broker of the cell that was asked, `another_northstar` one of another installation, and `some_northstar` one of which that
+    could not be told. `holder` says more of the process, as far as this user may know.
+    """
 
     host: str
     port: int
     reason: str = ""
-    held_by: Literal["", "northstar", "others"] = ""
+    held_by: Literal["", "northstar", "some_northstar", "another_northstar", "others"] = ""
+    holder: str = ""
 
 
 class FileLimitFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,19 +92,25 @@ def judge_folder(facts: FolderFacts) -> Finding:
 def judge_address(facts: AddressFacts) -> Finding:
     """Check `listen`: a broker can listen where it should, or one of ours does."""
     check, where = "listen", f"{facts.host}:{facts.port}"
+    known: dict[str, str | int] = {"host": facts.host, "port": facts.port, "held_by": facts.held_by}
+    whose = f": {facts.holder}" if facts.holder else ""
+    if facts.holder:
+        known["holder"] = facts.holder
     if not facts.reason:
         port = "any port that is free" if facts.port == 0 else f"port {facts.port}"
         return fine(check, f"a broker can listen on {facts.host}, {port}", host=facts.host, port=facts.port)
     if facts.held_by == "northstar":
-        return fine(check, f"North Star listens on {where}", host=facts.host, port=facts.port, held_by=facts.held_by)
-    if facts.held_by == "others":
+        return fine(check, f"this North Star listens on {where}", **known)
+    if facts.held_by == "some_northstar":
+        words = f"a North Star listens on {where}{whose}; whether it is this one cannot be told until its server can be asked"
+        return warned(check, words, cure="northstar doctor", **known)
+    if facts.held_by in {"another_northstar", "others"}:
+        who = "another program" if facts.held_by == "others" else "another North Star, of another installation,"
         return faulty(
             check,
-            f"another program listens on {where}; end it, or set serve.port to another",
+            f"{who} listens on {where}{whose}; end it, or set serve.port to another",
             cure=f"ss -ltnp 'sport = :{facts.port}'",
-            host=facts.host,
-            port=facts.port,
-            held_by=facts.held_by,
+            **known,
         )
     return faulty(
         check,

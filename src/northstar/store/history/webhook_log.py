@@ -88,6 +88,16 @@ class DeliveryLog:
             failed=counts.get(FAILED, 0),
         )
 
+    async def failing(self) -> dict[str, int]:
+        """Webhooks to which no delivery has got through lately, although some were tried, each with since when. Raises Unavailable."""
+        return await self._database.read(self._failing)
+
+    def _failing(self, connection: Connection) -> dict[str, int]:
+        found = select(states.c.webhook, states.c.failing_since_ms).where(
+            states.c.cell == self._cell, states.c.failing_since_ms > 0
+        )
+        return {row.webhook: row.failing_since_ms for row in connection.execute(found)}
+
     async def forgive(self, webhook: str) -> None:
         """A receiver that failed begins anew."""
         await self._database.write(partial(self._forgive, webhook=webhook))

@@ -10,7 +10,7 @@ import typer
 
 from northstar.domain.errors import InvalidRequest, Unavailable
 from northstar.surfaces.cli.options import Config, DataDir, run, settings_of
-from northstar.surfaces.cli.up import LogJson, LogLevel, _with_log
+from northstar.surfaces.cli.up import LogFolder, LogJson, LogLevel, configure_log, keep_log, with_log
 from northstar.surfaces.cli.worker import be_machine, with_machine
 
 if TYPE_CHECKING:
@@ -81,20 +81,24 @@ def agent(
     service: ServiceNames = None,
     log_json: LogJson = False,
     log_level: LogLevel = None,
+    log_folder: LogFolder = None,
 ) -> None:
     """Be one machine: dial the broker, take work, run it on the set engines, hand results back. SIGTERM drains it.
 
     With --join the same command may be run at every start: a machine that has joined goes on as the one it is. With --service a
     machine that is not in the settings can be made on the spot.
     """
-    from northstar import telemetry
     from northstar.assembly.template import tell_what_holds, template_for
 
-    settings = _with_log(
-        settings_of(config, data_dir, None, None, of_a_cell=False), log_json=log_json, log_level=log_level
+    settings = with_log(
+        settings_of(config, data_dir, None, None, of_a_cell=False),
+        log_json=log_json,
+        log_level=log_level,
+        log_folder=log_folder,
     )
     name = name or _usual_name(settings, joins=join is not None)
-    telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
+    configure_log(settings, machine=name)
+    keep_log(settings, f"agent-{name}")
     plan = _Plan(
         name=name,
         template=template_for(settings, name),

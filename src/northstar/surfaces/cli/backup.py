@@ -46,23 +46,27 @@ def backup(
     A history in PostgreSQL is not in it: it is named, with the command that copies it. Only its owner may read the file.
     """
     settings = settings_of(config, data_dir, valkey, cell)
+    if config is None and (of_up := _file_of_up(settings)) is not None:
+        config = of_up
+        settings = settings_of(config, data_dir, valkey, cell)
     from northstar.assembly.backups.backup import back_up
     from northstar.assembly.session import new_id
 
+    files, missing = _settings_files(settings, config)
     made = run(
         back_up(
             settings,
             _file_at(path, settings),
             outputs=outputs,
             history=not without_history,
-            files=tuple(_settings_files(settings, config)),
+            files=tuple(files),
             new_id=new_id,
         )
     )
     if as_json:
-        print_json(as_document(made))
+        print_json(as_document(made) | {"settings": {"files": [str(file) for file in files], "missing": missing}})
     else:
-        _show(made)
+        _show(made, files, missing)
 
 
 def _file_at(path: Path, settings: Settings) -> Path:
@@ -71,11 +75,33 @@ def _file_at(path: Path, settings: Settings) -> Path:
     return path / f"northstar-{settings.cell_name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip"
 
 
-def _settings_files(settings: Settings, config: Path | None) -> list[Path]:
-    from northstar.config import file_in_force
+def _file_of_up(settings: Settings) -> Path | None:
+    """The file of settings of the `up` that runs on the data directory, by whatever settings this command was started."""
+    from northstar.assembly.run_file import NotRunning, read_run_file
 
+    if settings.valkey.url:  # it is another cell, or another server, that is meant
+        return None
+    try:
+        said = read_run_file(settings.data_path).settings_file
+    except NotRunning:
+        return None
+    return Path(said) if said and Path(said).is_file() else None
+
+
+def _settings_files(settings: Settings, config: Path | None) -> tuple[list[Path], list[str]]:
+    """The files of settings that go along, and what of the settings is in none of them, in sentences."""
+    from northstar.config import file_in_force, variables
+
+    file = file_in_force(os.environ, config)
     pools = Path(settings.routing.pools_file) if settings.routing.pools_file else None
-    return [file for file in (file_in_force(os.environ, config), pools) if file is not None and file.is_file()]
+    missing = []
+    if file is None:
+        missing.append("no file of settings is known here; where a broker runs by one, name it with --config FILE")
+    missing += [f"{one} is not there" for one in (file, pools) if one is not None and not one.is_file()]
+    said = sorted(name for name in variables() if name in os.environ)
+    if said:
+        missing.append(f"what the environment says: {', '.join(said)}")
+    return [one for one in (file, pools) if one is not None and one.is_file()], missing
 
 
 def as_document(made: BackUp) -> dict[str, Any]:
@@ -106,13 +132,17 @@ def contents(manifest: Manifest) -> list[str]:
     return lines
 
 
-def _show(made: BackUp) -> None:
+def _show(made: BackUp, files: list[Path], missing: list[str]) -> None:
     from northstar.domain.amounts import size
 
     out = console()
     out.print(f"backed up to {made.path}, {size(made.size_bytes)}", style="bold", markup=False, soft_wrap=True)
     for line in contents(made.manifest):
         out.print(f"  {line}", markup=False, soft_wrap=True)
+    if files:
+        out.print(f"  settings  {', '.join(map(str, files))}", markup=False, soft_wrap=True)
+    for what in missing:
+        out.print(f"  settings  NOT in it: {what}", style="yellow", markup=False, soft_wrap=True)
     if made.outputs_gone:
         gone = counted(made.outputs_gone, "file")
         out.print(f"  {gone} of finished jobs went meanwhile, as their time was over", markup=False)

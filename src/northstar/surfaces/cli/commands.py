@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from typer.core import TyperGroup
 
 _HERE: Final = __name__.rpartition(".")[0]
+#: By this variable a shell asks for what can be typed next; see `completion`.
+COMPLETE_VARIABLE: Final = "_NORTHSTAR_COMPLETE"
 
 
 class Group(NamedTuple):
@@ -46,6 +48,10 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
     "submit": "submit.submit",
     "status": "status.status",
     "explain": "explain.explain",
+    "logs": "logs.logs",
+    "events": "job_events.events",
+    "cancel": "jobs.cancel",
+    "retry": "dead.replay",
     "history": "history.history",
     "costs": "costs.costs",
     "export": "export.export",
@@ -56,6 +62,7 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
     "restore": "restore.restore",
     "pause": "pauses.pause",
     "resume": "pauses.resume",
+    "completion": "completion.completion",
     "jobs": Group(
         "Look at jobs and change what becomes of them.",
         {

@@ -12,6 +12,7 @@ import typer
 
 from northstar.domain.api_keys import KeyInvalid, KeyTerms, Scope
 from northstar.domain.errors import InvalidRequest
+from northstar.domain.misfits import misfit_told
 from northstar.surfaces.cli.durations import milliseconds
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
 from northstar.surfaces.cli.printing import moment, print_aside, print_hint, print_json, print_table, print_text, span
@@ -89,7 +90,7 @@ def _terms(name: str, scopes: list[Scope], *, tenant: str | None, all_tenants: b
     try:
         terms = msgspec.convert(given, KeyTerms)
     except msgspec.ValidationError as exc:
-        raise KeyInvalid(str(exc)) from exc
+        raise KeyInvalid(misfit_told(exc, KeyTerms)) from exc
     terms.check()
     return terms
 

@@ -115,6 +115,7 @@ def _model(said: dict[str, Any], place: str) -> CatalogueModel:
     import msgspec
 
     from northstar.broker.catalogue_errors import CatalogueEntryInvalid
+    from northstar.domain.misfits import misfit_told
     from northstar.policy.models.addresses import shown
     from northstar.policy.models.manifest import ManifestModel
 
@@ -123,7 +124,9 @@ def _model(said: dict[str, Any], place: str) -> CatalogueModel:
         raise CatalogueEntryInvalid(shown(place), reason="its address tells no name; say --name")
     try:
         return msgspec.convert(said, ManifestModel).model()
-    except (msgspec.ValidationError, ValueError) as exc:
+    except msgspec.ValidationError as exc:
+        raise CatalogueEntryInvalid(name, reason=misfit_told(exc, ManifestModel)) from exc
+    except ValueError as exc:
         raise CatalogueEntryInvalid(name, reason=str(exc)) from exc
 
 

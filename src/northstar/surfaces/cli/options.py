@@ -57,8 +57,19 @@ def settings_of(
     options = {"data_dir": None if data_dir is None else str(data_dir), "valkey.url": valkey, "cell": cell}
     settings = load(environment=os.environ, file=config, options=options)
     if of_a_cell:
-        remember_join(settings.join.url)
+        remember_join(settings.join.url, dialled=lambda: _dialled(settings))
     return settings
+
+
+def _dialled(settings: Settings) -> str:
+    """Where machines elsewhere reach the North Star that runs on the data directory; empty: none does, or only this host reaches it."""
+    from northstar.assembly.listening import dialled_from_elsewhere
+    from northstar.assembly.run_file import NotRunning, read_run_file
+
+    try:
+        return dialled_from_elsewhere(read_run_file(settings.data_path).front)
+    except NotRunning:
+        return ""
 
 
 def run(work: Coroutine[Any, Any, Result], *, fast: bool = False) -> Result:

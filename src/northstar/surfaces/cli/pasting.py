@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
@@ -22,10 +22,14 @@ GROUPS: Final = frozenset({"dead", "jobs", "keys", "machines", "models", "pools"
 TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     # Typed on the host of a machine, where none of this was said.
     "agent": (),
+    "completion": (),
     "demo": (),
+    "evaluate": (),
+    "logs": ("--config", "--data-dir"),
     "pools print": (),
     "pools workflow": (),
     "pools workflows": (),
+    "simulate": (),
     "tenants check": (),
     "version": (),
 }
@@ -33,11 +37,12 @@ _COMMAND: Final = re.compile(r"(?<![\w./-])northstar ([a-z]+)(?: ([a-z]+))?")
 #: In place of an address that may hold a password: what is printed ends in logs and on other people's screens.
 _HIDDEN_URL: Final = "URL"
 
-#: What invites machines, and its option with the address that these dial.
+#: What invites machines, and what stands for the address that these dial where nobody can tell it.
 _INVITES: Final = "machines invite"
-_URL: Final = "--url URL"
+_PLACE: Final = "URL"
 
-_wants_url: ContextVar[bool] = ContextVar("wants_url", default=False)
+#: Where machines dial, as far as it can be found out, for commands that must say it; None: they need not.
+_dialled: ContextVar[Callable[[], str] | None] = ContextVar("dialled", default=None)
 _said: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("said", default=())
 
 
@@ -48,9 +53,12 @@ def remember(*, config: Path | None, data_dir: Path | None, valkey: str | None, 
     _said.set(tuple((option, str(value)) for option, value in given if value is not None))
 
 
-def remember_join(url: str) -> None:
-    """Note the address that machines dial, `join.url`; empty: whoever invites must say it."""
-    _wants_url.set(not url)
+def remember_join(url: str, *, dialled: Callable[[], str] = str) -> None:
+    """Note the address that machines dial, `join.url`; empty: whoever invites must say it.
+
+    `dialled` then finds out where they can dial, or that nobody can tell (empty); it is asked when such a command is printed.
+    """
+    _dialled.set(None if url else dialled)
 
 
 def pasteable(text: str) -> str:
@@ -66,7 +74,7 @@ def pasteable(text: str) -> str:
     said = dict(_said.get())
     if "--config" in said:
         text = text.replace(" --config FILE", "")  # it is known which
-    return _COMMAND.sub(_completed, text) if said or _wants_url.get() else text
+    return _COMMAND.sub(_completed, text) if said or _dialled.get() is not None else text
 
 
 def _completed(found: re.Match[str]) -> str:
@@ -75,8 +83,9 @@ def _completed(found: re.Match[str]) -> str:
         return found[0]  # the group as such is named, and takes no options
     command, rest = (f"{first} {second}", "") if first in GROUPS else (first, f" {second}" if second else "")
     options = _options_of(command)
-    if command == _INVITES and _wants_url.get() and not _says_url(found):
-        options = f"{options} {_URL}".strip()
+    dialled = _dialled.get()
+    if command == _INVITES and dialled is not None and not _says_url(found):
+        options = f"{options} --url {shlex.quote(dialled() or _PLACE)}".strip()
     return " ".join(filter(None, (f"northstar {command}", options))) + rest
 
 

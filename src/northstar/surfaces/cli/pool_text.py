@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from northstar.domain.pools import PoolSpec, StorageRange
 
-POOL_COLUMNS: Final = ("POOL", "WORK", "TAKES", "DISK GB", "GPU", "MACHINES", "IN USE", "PURPOSE")
+POOL_COLUMNS: Final = ("POOL", "WORK", "TAKES", "DISK GB", "GPU", "MACHINES", "TRAFFIC", "PURPOSE")
 
 
-def pool_cells(name: str, spec: PoolSpec) -> tuple[object, ...]:
-    """A pool's row of the table."""
+def pool_cells(name: str, spec: PoolSpec, *, is_off: bool = False) -> tuple[object, ...]:
+    """A pool's row of the table: TRAFFIC is the part of its work that goes there; `is_off`: pools are switched off, and none does."""
     takes = "anything" if len(spec.models.takes) == 6 else " ".join(spec.models.takes)
-    share = f"{spec.traffic_share:.0%}"
+    share = "off" if is_off else f"{spec.traffic_share:.0%}"
     machines = f"at most {spec.scaling.max_machines}" if spec.scaling.max_machines else "any number"
     return name, band(spec), takes, storage(spec.storage), gpu(spec), machines, share, spec.purpose
 

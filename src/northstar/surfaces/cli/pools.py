@@ -59,8 +59,9 @@ def list_(
         whole = {name: shown(spec) for name, spec in pools.pools.items()}
         print_json({"mode": pools.routing.mode, "pools": whole} | said.as_json())
         return
-    print_table(POOL_COLUMNS, (pool_cells(name, spec) for name, spec in pools.pools.items()))
-    if pools.routing.mode == "uniform":
+    is_off = pools.routing.mode == "uniform"
+    print_table(POOL_COLUMNS, (pool_cells(name, spec, is_off=is_off) for name, spec in pools.pools.items()))
+    if is_off:
         console().print("pools are switched off: any machine that is not kept for others takes any job", style="yellow")
     _say_whose(said)
 

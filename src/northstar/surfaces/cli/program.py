@@ -11,7 +11,7 @@ import typer
 
 from northstar import __version__
 from northstar.domain.errors import NorthstarError
-from northstar.surfaces.cli.commands import COMMANDS, plain, with_commands
+from northstar.surfaces.cli.commands import COMMANDS, COMPLETE_VARIABLE, plain, with_commands
 from northstar.surfaces.cli.exit_codes import exit_code_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,11 @@ def main() -> None:
     """Run the command line; leaves by SystemExit with the command's status."""
     _end_as_first_process()
     try:
-        program()()
+        if COMPLETE_VARIABLE in os.environ:
+            from northstar.surfaces.cli.completion import answer_as_the_scripts_expect
+
+            answer_as_the_scripts_expect()
+        program()(complete_var=COMPLETE_VARIABLE)
     except NorthstarError as error:
         from northstar.surfaces.cli.printing import print_error
 

@@ -12,7 +12,16 @@ import typer
 from northstar.surfaces.cli.options import CellName, Config, DataDir, Valkey, run, settings_of
 from northstar.surfaces.cli.printing import console
 from northstar.surfaces.cli.staying import settled
-from northstar.surfaces.cli.up import LogJson, LogLevel, TakeHistory, _configure_log, _with_log, front_door
+from northstar.surfaces.cli.up import (
+    LogFolder,
+    LogJson,
+    LogLevel,
+    TakeHistory,
+    configure_log,
+    front_door,
+    keep_log,
+    with_log,
+)
 
 if TYPE_CHECKING:
     from northstar.assembly.serve import Serve
@@ -31,6 +40,7 @@ def serve(
     take_history: TakeHistory = False,
     log_json: LogJson = False,
     log_level: LogLevel = None,
+    log_folder: LogFolder = None,
 ) -> None:
     """Serve machines and clients over a Valkey that runs elsewhere; keeps nothing, so start as many as you want.
 
@@ -38,12 +48,15 @@ def serve(
     """
     import msgspec
 
-    settings = _with_log(settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level)
+    settings = with_log(
+        settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level, log_folder=log_folder
+    )
     wanted = settings.serve
     wanted = msgspec.structs.replace(
         wanted, host=wanted.host if host is None else host, port=wanted.port if port is None else port
     )
-    _configure_log(settings)
+    configure_log(settings)
+    keep_log(settings, "serve")
     run(_serve(msgspec.structs.replace(settings, serve=wanted), take_history=take_history), fast=True)
 
 

@@ -13,7 +13,9 @@ from northstar.surfaces.cli.printing import console, counted, harmless, moment, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from northstar.assembly.session import Session
     from northstar.broker.cell_status import CellStatus, NotedBudget
+    from northstar.broker.webhooks.failing import FailingWebhook
     from northstar.config import Settings
     from northstar.domain.machine_rows import MachineRow
     from northstar.store.brokers import Broker
@@ -45,7 +47,25 @@ async def _status(settings: Settings, *, lanes: int) -> CellStatus:
     from northstar.broker.cell_status import read_status
 
     async with session(settings) as broker:
-        return await read_status(broker.cell, missing_machines(broker), lanes=lanes)
+        failing = await _failing_webhooks(broker)
+        return await read_status(broker.cell, missing_machines(broker), lanes=lanes, webhooks=failing)
+
+
+async def _failing_webhooks(broker: Session) -> tuple[FailingWebhook, ...]:
+    """As far as they can be told from here: who has no history of the cell knows those that were switched off."""
+    from northstar.assembly.job_past import HistoryUnreadable, history_of
+    from northstar.assembly.webhooks import registry_of
+    from northstar.broker.webhooks.failing import failing_webhooks
+    from northstar.store.history.webhook_log import DeliveryLog
+
+    registry = registry_of(broker.cell, broker.settings)
+    if not await registry.all():  # most have none, and need no database
+        return ()
+    try:
+        async with history_of(broker) as history:
+            return await failing_webhooks(registry, DeliveryLog(history, cell=broker.cell.name))
+    except HistoryUnreadable:
+        return await failing_webhooks(registry, None)
 
 
 def _show(seen: CellStatus) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
@@ -55,7 +57,8 @@ def submit(
 ) -> None:
     """Submit one job or a batch of up to 500, all or none.
 
-    Safe to repeat when the jobs carry an `id` or an `idempotency_key`.
+    Safe to repeat when the jobs carry an `id` or an `idempotency_key`. Where the environment has a W3C TRACEPARENT, its trace goes with the
+    jobs into all logs.
     """
     from northstar.broker.requests import MAX_SUBMISSION_BYTES, read_requests
 
@@ -107,7 +110,7 @@ def _why_it_waits(one: Accepted, pauses: list[Pause]) -> Iterator[str]:
     from northstar.policy.routing.explain_remedies import end_of_pause
 
     decision = one.decision
-    if decision is None:
+    if decision is None or one.job.replayed:  # of one that was known the decision says what was so then
         return
     if decision.unservable:
         yield f"nobody can run it as things are: {decision.unservable}"
@@ -135,11 +138,13 @@ async def _submit(
     settings: Settings, requests: list[JobRequest], *, wait_s: float | None
 ) -> tuple[list[Accepted], list[JobView]]:
     from northstar.assembly.submitting import routing_session
+    from northstar.domain.traces import trace_of
     from northstar.store.pauses import read_pauses
     from northstar.surfaces.cli.waiting import say_it_goes_on, wait_until_final
 
     async with routing_session(settings) as broker:
-        accepted = await broker.submitter.submit_and_tell(requests)
+        trace = trace_of(os.environ.get("TRACEPARENT", "")) or secrets.token_hex(16)
+        accepted = await broker.submitter.submit_and_tell(requests, trace=trace)
         # Before anybody waits for what does not come.
         _warn(accepted, await read_pauses(broker.cell.client, broker.cell.keys))
         if wait_s is None:
@@ -156,12 +161,9 @@ async def _submit(
 
 def _show_accepted(accepted: list[Accepted]) -> None:
     for one in accepted:
-        if one.job.replayed:
-            said = "known already"
-        elif one.decision is None:
-            said = "queued"
-        else:
-            said = f"queued in {one.decision.pool}: {one.decision.because}"
+        said = "known already" if one.job.replayed else "queued"
+        if one.decision is not None:
+            said += f"{', in' if one.job.replayed else ' in'} {one.decision.pool}: {one.decision.because}"
         print_text(f"{one.job.id}  {said}")
     print_hint(f"next: northstar explain {accepted[0].job.id}")
 

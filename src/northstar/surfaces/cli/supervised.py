@@ -13,13 +13,13 @@ from typing import Final
 
 import msgspec
 
-from northstar import telemetry
 from northstar.assembly.lifeline import die_with
 from northstar.config import Settings
 from northstar.connectors.secret import Secret
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.cli.exit_codes import INVALID, exit_code_of
 from northstar.surfaces.cli.options import run
+from northstar.surfaces.cli.up import configure_log, keep_log
 from northstar.surfaces.cli.worker import be_machine
 
 #: Bytes of inherited settings, and of the token.
@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> int:
     die_with(supervisor)
     settings = msgspec.json.decode(sys.stdin.buffer.readline(_MAX_BYTES), type=Settings)
     secret = Secret(sys.stdin.buffer.readline(_MAX_BYTES).decode().strip())
-    telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
+    configure_log(settings, machine=name)
+    keep_log(settings, f"machine-{name}", by_default=True)
     try:
         run(be_machine(settings, name, token=secret), fast=True)
     except NorthstarError as error:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,12 @@ TakeHistory = Annotated[
     ),
 ]
 LogLevel = Annotated[str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")]
+LogFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-folder", metavar="DIR", help="Keep what is logged there too, for `northstar logs`. Default: log.folder."
+    ),
+]
 
 
 def up(
@@ -38,36 +45,61 @@ def up(
     take_history: TakeHistory = False,
     log_json: LogJson = False,
     log_level: LogLevel = None,
+    log_folder: LogFolder = None,
 ) -> None:
     """Run everything on this machine: server, dispatcher, history, local machines.
 
     Ctrl-C or SIGTERM stops it in order; a second one ends running work at once, to be done again at the next start.
     """
-    settings = _with_log(settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level)
-    _configure_log(settings)
-    run(_up(settings, no_machines=no_machines, take_history=take_history), fast=True)
+    settings = with_log(
+        settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level, log_folder=log_folder
+    )
+    configure_log(settings)
+    run(_up(settings, _file_of(config), no_machines=no_machines, take_history=take_history), fast=True)
 
 
-def _with_log(settings: Settings, *, log_json: bool, log_level: str | None) -> Settings:
+def _file_of(config: Path | None) -> str:
+    """Where the settings come from, as it is found from anywhere; empty: from no file."""
+    from northstar.config import file_in_force
+
+    file = file_in_force(os.environ, config)
+    return "" if file is None else str(file.absolute())
+
+
+def with_log(settings: Settings, *, log_json: bool, log_level: str | None, log_folder: Path | None) -> Settings:
+    """The settings with what the options say of the log. Raises InvalidSettings."""
     import msgspec
 
     from northstar.config import InvalidSettings, LogSettings
+    from northstar.domain.misfits import misfit_told
 
-    wanted = {"level": log_level or settings.log.level, "json": log_json or settings.log.json}
+    known = msgspec.to_builtins(settings.log)
+    said = {"level": log_level, "json": log_json or None, "folder": None if log_folder is None else str(log_folder)}
     try:
-        log = msgspec.convert(wanted, LogSettings)
+        log = msgspec.convert(known | {key: value for key, value in said.items() if value is not None}, LogSettings)
     except msgspec.ValidationError as exc:
-        raise InvalidSettings(str(exc), source="option --log-level") from exc
+        raise InvalidSettings(misfit_told(exc, LogSettings), source="option --log-level") from exc
     return msgspec.structs.replace(settings, log=log)
 
 
-def _configure_log(settings: Settings) -> None:
+def configure_log(settings: Settings, **bound: str) -> None:
+    """Set up what a process that stays logs, for people or programs; `bound` is said on every line."""
     from northstar import telemetry
 
-    telemetry.configure(level=settings.log.level, json=settings.log.json)
+    telemetry.configure(level=settings.log.level, json=settings.log.json, stream=None, **bound)
 
 
-async def _up(settings: Settings, *, no_machines: bool, take_history: bool) -> None:
+def keep_log(settings: Settings, process: str, *, by_default: bool = False) -> None:
+    """Keep it in a file too, where one is kept; after `configure_log`, and once it is clear that the process can begin."""
+    from northstar import telemetry
+    from northstar.assembly.log_files import kept_log
+
+    kept = kept_log(settings, process, by_default=by_default)
+    if kept is not None:
+        telemetry.also_to(kept)
+
+
+async def _up(settings: Settings, settings_file: str, *, no_machines: bool, take_history: bool) -> None:
     import msgspec
 
     from northstar.assembly.connectors import check_services
@@ -77,6 +109,7 @@ async def _up(settings: Settings, *, no_machines: bool, take_history: bool) -> N
     open_door = front_door()
     of_this_host = msgspec.structs.replace(settings, machines=()) if no_machines else settings
     check_services(of_this_host, environment=os.environ)
+    keep_log(settings, "up", by_default=True)
     stop = asyncio.Event()
     orders = _Orders(stop)
     async with running_stack(
@@ -85,6 +118,7 @@ async def _up(settings: Settings, *, no_machines: bool, take_history: bool) -> N
         restart_machines=RestartPolicy(),
         no_machines=no_machines,
         take_history=take_history,
+        settings_file=settings_file,
     ) as stack:
         orders.stack = stack
         settled()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import msgspec
 import typer
 
+from northstar.domain.misfits import misfit_told
 from northstar.domain.webhooks import RotateTerms, WebhookChange, WebhookInvalid, WebhookTerms
 from northstar.surfaces.cli.durations import milliseconds
 from northstar.surfaces.cli.options import AsJson, CellName, Config, DataDir, Valkey, Yes, confirm, me, run, settings_of
@@ -176,20 +177,21 @@ def remove(
 async def with_webhooks(settings: Settings, work: Callable[[WebhookRegistry], Awaitable[Result]]) -> Result:
     """Do something with the webhooks of the cell."""
     from northstar.assembly.session import session
-    from northstar.assembly.webhooks import registry_of
+    from northstar.assembly.webhooks import registry_as_sent
 
     async with session(settings) as broker:
-        return await work(registry_of(broker.cell, settings))
+        return await work(await registry_as_sent(broker.cell, settings))
 
 
 async def with_deliveries(settings: Settings, work: Callable[[Deliveries], Awaitable[Result]]) -> Result:
     """Do something with what was sent, which the history has. Raises HistoryUnreadable."""
     from northstar.assembly.job_past import history_of
     from northstar.assembly.session import session
-    from northstar.assembly.webhooks import deliveries_of, registry_of
+    from northstar.assembly.webhooks import deliveries_of, registry_as_sent
 
     async with session(settings) as broker, history_of(broker) as history:
-        return await work(deliveries_of(broker.cell, registry_of(broker.cell, settings), history))
+        registry = await registry_as_sent(broker.cell, settings)
+        return await work(deliveries_of(broker.cell, registry, history))
 
 
 _Asked = TypeVar("_Asked", WebhookTerms, WebhookChange, RotateTerms)
@@ -200,7 +202,7 @@ def _read(given: Mapping[str, object], kind: type[_Asked]) -> _Asked:
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as exc:
-        raise WebhookInvalid(str(exc)) from exc
+        raise WebhookInvalid(misfit_told(exc, kind)) from exc
 
 
 def _print_secret(made: NewWebhook, *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from northstar.surfaces.cli.options import CellName, Config, DataDir, Valkey, run, settings_of
-from northstar.surfaces.cli.up import LogJson, LogLevel, _with_log
+from northstar.surfaces.cli.up import LogFolder, LogJson, LogLevel, configure_log, keep_log, with_log
 
 if TYPE_CHECKING:
     from northstar.config import Settings
@@ -32,6 +32,7 @@ def worker(
     ] = None,
     log_json: LogJson = False,
     log_level: LogLevel = None,
+    log_folder: LogFolder = None,
 ) -> None:
     """Be one trusted machine that reaches Valkey itself: take work, run it on the set engines, hand results back. SIGTERM drains it.
 
@@ -39,13 +40,14 @@ def worker(
     """
     import msgspec
 
-    from northstar import telemetry
-
-    settings = _with_log(settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level)
+    settings = with_log(
+        settings_of(config, data_dir, valkey, cell), log_json=log_json, log_level=log_level, log_folder=log_folder
+    )
     settings = with_machine(settings, name, slots=slots, pools=pool, services=service)
     # A machine that reaches Valkey itself dials nobody.
     settings = msgspec.structs.replace(settings, agent=msgspec.structs.replace(settings.agent, broker=""))
-    telemetry.configure(level=settings.log.level, json=settings.log.json, machine=name)
+    configure_log(settings, machine=name)
+    keep_log(settings, f"worker-{name}")
     run(be_machine(settings, name), fast=True)
 
 
@@ -56,6 +58,7 @@ def with_machine(
     import msgspec
 
     from northstar.config import InvalidSettings, MachineSettings
+    from northstar.domain.misfits import misfit_told
 
     given = {"slots": slots, "pools": pools, "services": services}
     options = {key: value for key, value in given.items() if value is not None}
@@ -68,7 +71,7 @@ def with_machine(
     try:
         machine = msgspec.convert(fields | options | {"name": name}, MachineSettings)
     except msgspec.ValidationError as exc:
-        raise InvalidSettings(str(exc), source="options of the machine") from exc
+        raise InvalidSettings(misfit_told(exc, MachineSettings), source="options of the machine") from exc
     for wanted in machine.services:
         if wanted not in settings.services:
             known_ones = ", ".join(sorted(settings.services)) or "none"

@@ -11,7 +11,7 @@ from northstar.domain.errors import NorthstarError
 from northstar.surfaces.http.agents import link_route, output_route
 from northstar.surfaces.http.callers import Door
 from northstar.surfaces.http.description.shown import description_routes
-from northstar.surfaces.http.health import live, ready_route
+from northstar.surfaces.http.health import live_route, ready_route
 from northstar.surfaces.http.joining import join_route
 from northstar.surfaces.http.live.pages import dashboard_routers
 from northstar.surfaces.http.metrics import HttpMeasures, metrics_route
@@ -55,7 +55,7 @@ def make_app(parts: AppParts) -> Litestar:
             *v1_routers(parts.api, door, http),
             *live_routes(parts.api, door),
             *description_routes(),
-            live,
+            live_route(parts.broker),
             ready_route(parts.pulse),
             link_route(parts.gateway, door),
             output_route(parts.outputs, door),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from litestar import get
+from litestar import Response, get
 
+from northstar.assembly.front import BROKER_HEADER
 from northstar.broker.gateway.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -15,10 +16,15 @@ LIVE_PATHS = ["/health", "/health/live"]
 READY_PATHS = ["/health/ready", "/ready"]
 
 
-@get(LIVE_PATHS, sync_to_thread=False)
-def live() -> dict[str, str]:
-    """The process answers. A server that is gone does not change that: to start the process anew would bring nothing."""
-    return {"status": "ok"}
+def live_route(broker: str) -> HTTPRouteHandler:
+    """200 while the process answers; by the id beside it `northstar doctor` knows which broker it is."""
+
+    @get(LIVE_PATHS, sync_to_thread=False)
+    def live() -> Response[dict[str, str]]:
+        """The process answers. A server that is gone does not change that: to start the process anew would bring nothing."""
+        return Response({"status": "ok"}, headers={BROKER_HEADER: broker} if broker else {})
+
+    return live
 
 
 def ready_route(pulse: Pulse) -> HTTPRouteHandler:

@@ -11,6 +11,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from northstar.domain.errors import InvalidRequest, NorthstarError, Refused, Unavailable
+from northstar.domain.misfits import choices_of
+from northstar.domain.plain_words import plain_words
 from northstar.telemetry import logger
 
 log = logger(__name__)
@@ -132,14 +134,29 @@ def http_problem(request: Request[Any, Any, Any], error: HTTPException) -> Respo
         return fault(request, error)
     # The library says in `extra` which parameter was wrong, and how.
     wrong = [one for one in error.extra if isinstance(one, dict)] if isinstance(error.extra, list) else []
-    told = "; ".join(": ".join(filter(None, (str(one.get("key", "")), str(one.get("message", ""))))) for one in wrong)
-    detail = f"{error.detail}: {told}" if told else error.detail
+    told = "; ".join(_wrong(request, str(one.get("key", "")), str(one.get("message", ""))) for one in wrong)
+    detail = f"the call is not what this takes: {told}" if told else error.detail
     answer = _answer(
         error.status_code, code_of_front(error.status_code), detail, retryable=error.status_code in {429, 503}
     )
     if allowed := (error.headers or {}).get("allow"):
         answer.headers["Allow"] = ", ".join(sorted(allowed.split(", ")))
     return answer
+
+
+def _wrong(request: Request[Any, Any, Any], key: str, words: str) -> str:
+    said = plain_words(words.partition(" - at `")[0])
+    if choices := _choices(request, key):
+        said += f"; it is one of {', '.join(choices)}"
+    return f"`{key}` is not possible: {said}" if key else said
+
+
+def _choices(request: Request[Any, Any, Any], key: str) -> list[str]:
+    """The words that a parameter of the route takes, where it takes only some."""
+    handler: Any = request.scope.get("route_handler")
+    told = {} if handler is None else handler.parsed_fn_signature.parameters
+    found = (field for name, field in told.items() if (getattr(field.kwarg_definition, "name", None) or name) == key)
+    return [choice for field in found for choice in choices_of(field.annotation)]
 
 
 def fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -13,6 +13,7 @@ from litestar import Litestar
 from northstar import __version__
 from northstar.surfaces.http.description.answers import codes_of
 from northstar.surfaces.http.description.examples import EXAMPLES
+from northstar.surfaces.http.description.field_words import words_for
 from northstar.surfaces.http.description.routes import Parameter, Route, http_routes
 from northstar.surfaces.http.problems import MEDIA_TYPE, Problem
 
@@ -179,12 +180,13 @@ def _examples(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _tell_fields(kinds: list[Any], components: dict[str, Any]) -> None:
-    """Give each field the comment that stands beside it in the code; where the code is not there to be read, it has none."""
+    """Give each field the comment that stands beside it in the code, else what fields of its name are (`field_words`)."""
     for kind in {known.__name__: known for known in _structs(kinds)}.values():
         properties = components.get(kind.__name__, {}).get("properties", {})
-        for name, words in _comments(kind):
-            if name in properties:
-                properties[name] = {**properties[name], "description": words}
+        beside = dict(_comments(kind))
+        for name, told in properties.items():
+            if words := beside.get(name) or words_for(kind.__name__, name):
+                properties[name] = {**told, "description": words}
 
 
 def _structs(kinds: list[Any]) -> list[type[msgspec.Struct]]:

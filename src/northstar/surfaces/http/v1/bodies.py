@@ -9,7 +9,7 @@ import msgspec
 
 from northstar.broker.requests import MalformedBody
 from northstar.domain.errors import InvalidRequest
-from northstar.domain.misfits import misfit
+from northstar.domain.misfits import misfit_told
 
 Asked = TypeVar("Asked")
 
@@ -43,7 +43,7 @@ def read_body(body: bytes, kind: type[Asked]) -> Asked:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as exc:
-        raise BodyInvalid(_told(exc, kind)) from exc
+        raise BodyInvalid(misfit_told(exc, kind)) from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise MalformedBody("the body", detail=f"is not valid JSON: {exc}") from exc
 
@@ -54,13 +54,8 @@ def read_query(given: dict[str, str | int | float | bool | None], kind: type[Ask
     try:
         found = msgspec.convert(said, kind, strict=False)
     except msgspec.ValidationError as exc:
-        raise QueryInvalid(_told(exc, kind)) from exc
+        raise QueryInvalid(misfit_told(exc, kind)) from exc
     for name in said:
         if getattr(found, name) is None:  # the word `null` is read so where no text is wanted, and would mean any
             raise QueryInvalid(f"`{name}` is not possible: it is left out where any is meant")
     return found
-
-
-def _told(exc: msgspec.ValidationError, kind: type[Asked]) -> str:
-    found = misfit(exc, kind, what="field")
-    return f"`{found.path}` {found.problem}" if found.path else found.words

@@ -25,6 +25,7 @@ from northstar.domain.job_resources import (
     SubmittedJobs,
 )
 from northstar.domain.jobs import JobRequest
+from northstar.domain.traces import trace_of
 from northstar.surfaces.http.v1.access import caller_of
 from northstar.surfaces.http.v1.bodies import MAX_BODY_BYTES, read_body, read_query
 from northstar.surfaces.http.v1.preferences import applied, preferred_wait_s
@@ -68,6 +69,8 @@ _CHANGING: Final = (
 _Asked = Request[Any, Any, Any]
 #: Longer ones, and such with blanks, are refused by `_with_key`, in words.
 _IdempotencyKey = Annotated[str | None, HeaderParameter(name=_KEY_HEADER, max_length=256)]
+#: One that cannot be read is passed over, as W3C Trace Context asks.
+_Traceparent = Annotated[str | None, HeaderParameter(name="traceparent")]
 _Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
 _Text = Annotated[str | None, QueryParameter(max_length=256)]
 _Cursor = Annotated[str, QueryParameter(max_length=2_048)]
@@ -83,16 +86,17 @@ def submit_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
         opt={"scope": Scope.SUBMIT, "body": JobRequest, "codes": _SUBMITTING, "also": (200,)},
     )
     async def submit_job(
-        request: _Asked, body: RawBody, idempotency_key: _IdempotencyKey = None
+        request: _Asked, body: RawBody, idempotency_key: _IdempotencyKey = None, traceparent: _Traceparent = None
     ) -> Response[SubmittedJob | JobResource]:
         """Submit one job. With an `Idempotency-Key`, or an id, the call may be repeated: it is answered with the same job.
 
+        The `trace` of a W3C `traceparent` goes with the job into all logs; without one it gets a trace of its own.
         With `Prefer: wait=N` it is answered with 200 and the job as it ended, if it ends within N seconds (0 to 60) and its end can be told.
         """
         (wanted,) = _one(read_requests(body))
         if idempotency_key is not None:
             wanted = _with_key(wanted, idempotency_key)
-        (taken,) = await desk.submit(caller_of(request), [wanted])
+        (taken,) = await desk.submit(caller_of(request), [wanted], trace=trace_of(traceparent or ""))
         headers = {"Location": taken.urls.self}
         if taken.replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -108,7 +112,9 @@ def submit_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
         request_max_body_size=MAX_SUBMISSION_BYTES,
         opt={"scope": Scope.SUBMIT, "body": list[JobRequest], "codes": _SUBMITTING},
     )
-    async def submit_batch(request: _Asked, body: RawBody, idempotency_key: _IdempotencyKey = None) -> SubmittedJobs:
+    async def submit_batch(
+        request: _Asked, body: RawBody, idempotency_key: _IdempotencyKey = None, traceparent: _Traceparent = None
+    ) -> SubmittedJobs:
         """Submit 1 to 500 jobs, all or none.
 
         With an `Idempotency-Key`, jobs without an id or a key of their own get that key with `.` and their place from 1 on, so the same
@@ -117,7 +123,8 @@ def submit_routes(desk: JobDesk, waits: JobWaits) -> list[HTTPRouteHandler]:
         wanted = read_requests(body)
         if idempotency_key is not None:
             wanted = [_with_place(one, idempotency_key, place) for place, one in enumerate(wanted, start=1)]
-        return SubmittedJobs(jobs=tuple(await desk.submit(caller_of(request), wanted)))
+        trace = trace_of(traceparent or "")
+        return SubmittedJobs(jobs=tuple(await desk.submit(caller_of(request), wanted, trace=trace)))
 
     return [submit_job, submit_batch]
 
