@@ -19,7 +19,9 @@ from northstar.config import load
 from northstar.domain.api_keys import KeyTerms, Scope
 from northstar.surfaces.http.server import open_door
 from tests.servers import RunningServer
+from tests.surfaces.http.documented import expect_documented
 
+PROBLEM = "application/problem+json"
 #: Jobs of this service are welcome, and nobody runs them.
 SERVICE = "waits"
 
@@ -53,6 +55,8 @@ class Client:
         async with self.http.request(method, self.url + path, json=json, headers=headers, **options) as answer:
             text = await answer.read()
             body = msgspec.json.decode(text) if "json" in answer.content_type else text
+            if answer.content_type == PROBLEM:
+                expect_documented(method, answer.url.path, status=answer.status, code=str(msgspec.json.decode(text)["title"]))
             return Answer(answer.status, answer.headers, body)
 
     async def get(self, path: str, **options: Any) -> Answer:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from northstar.domain.api_keys import Scope
 from northstar.domain.errors import NorthstarError
 from northstar.surfaces.http.description.routes import Route
 from northstar.surfaces.http.problems import OF_THE_FRONT, status_of_kind
@@ -34,6 +35,8 @@ _OF_PATHS: Final = {
     "key": "NS_NO_SUCH_KEY",
     "machine": "NS_NO_SUCH_MACHINE",
     "model": "NS_NO_SUCH_MODEL",
+    "webhook": "NS_NO_SUCH_WEBHOOK",
+    "delivery": "NS_NO_SUCH_DELIVERY",
 }
 #: What the store may say to any call.
 OF_THE_STORE: Final = (
@@ -48,6 +51,18 @@ OF_THE_STORE: Final = (
     "NS_VALKEY_READ_ONLY",
     "NS_VALKEY_REFUSED",
     "NS_VALKEY_TIMEOUT",
+)
+#: What whoever reads the history may be told of it.
+OF_THE_HISTORY: Final = (
+    "NS_HISTORY_BUSY",
+    "NS_HISTORY_DAMAGED",
+    "NS_HISTORY_DISK_FULL",
+    "NS_HISTORY_GONE",
+    "NS_HISTORY_LOCKED",
+    "NS_HISTORY_MISMATCH",
+    "NS_HISTORY_REFUSED",
+    "NS_HISTORY_TOO_NEW",
+    "NS_HISTORY_UNREADABLE",
 )
 _OF_FRONT_CODE: Final = {code: status for status, (code, _) in OF_THE_FRONT.items()}
 
@@ -69,14 +84,22 @@ def _codes(route: Route) -> Iterator[str]:
     yield "NS_FAULT"
     if route.parameters or route.body is not None:
         yield "NS_INVALID_REQUEST"
-    if any(one.place == "query" for one in route.parameters):
-        yield "NS_QUERY_INVALID"
+    if any(one.name == "cursor" for one in route.parameters):
+        yield "NS_CURSOR_INVALID"
     if route.body is not None:
         yield from OF_BODIES
-    if route.scope is None:
-        return
+    if route.reads_history:
+        yield from OF_THE_HISTORY
+    if route.scope is not None:
+        yield from _codes_behind_a_key(route)
+
+
+def _codes_behind_a_key(route: Route) -> Iterator[str]:
     yield from OF_KEYS
     yield from OF_THE_STORE
+    yield "NS_QUERY_INVALID"  # whatever it takes, of what it does not know it says so
+    if route.scope is Scope.MACHINE:
+        yield "NS_KEY_OF_ONE_TENANT"
     if _names_tenant(route):
         yield "NS_TENANT_FOREIGN"
     for one in route.parameters:

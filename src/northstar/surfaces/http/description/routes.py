@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -66,8 +67,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     #: The types of its answer as JSON, one of them; none: `media_types` says what comes.
     answers: tuple[Any, ...]
     media_types: tuple[str, ...]
-    #: Codes of errors beside those that every route of its kind has.
+    #: Codes of errors beside those that every route of its kind has: those that its options list, and those that its words name.
     codes: tuple[str, ...]
+    #: It cannot answer without the history.
+    reads_history: bool
     #: Somebody looks at who asks: by the key, or by the cookie of a page.
     is_guarded: bool
     #: It is for programs, and promised to them; pages and what machines speak are not.
@@ -132,10 +135,16 @@ def _route(path: str, parts: list[Any], method: str, handler: HTTPRouteHandler) 
         also=tuple(handler.opt.get("also", ())),
         answers=answers,
         media_types=media_types,
-        codes=tuple(handler.opt.get("codes", ())),
+        codes=tuple(dict.fromkeys([*handler.opt.get("codes", ()), *_named_codes(handler)])),
+        reads_history=bool(handler.opt.get("history", False)),
         is_guarded=bool(handler.resolve_guards()),
         is_described=handler.resolve_include_in_schema() and not path.startswith(_OF_MACHINES),
     )
+
+
+def _named_codes(handler: Any) -> list[str]:
+    """What its docstring says that it answers, so that the words and the document are one."""
+    return re.findall(r"\bNS_[A-Z0-9_]+\b", handler.fn.__doc__ or "")
 
 
 def _words(handler: Any) -> dict[str, str]:

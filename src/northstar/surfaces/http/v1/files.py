@@ -29,7 +29,14 @@ _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 #: For the description of routes.
 _OUTPUTS: Final = ("NS_JOB_UNREADABLE", "NS_NO_OUTPUTS", "NS_RESULT_MALFORMED")
 _A_FILE: Final = {
-    "codes": (*_OUTPUTS, "NS_ASSET_MISSING", "NS_ASSET_RETIRED", "NS_FILE_NAME_INVALID", "NS_NO_SUCH_FILE"),
+    "codes": (
+        *_OUTPUTS,
+        "NS_ASSET_DAMAGED",
+        "NS_ASSET_MISSING",
+        "NS_ASSET_RETIRED",
+        "NS_FILE_NAME_INVALID",
+        "NS_NO_SUCH_FILE",
+    ),
     "media_type": "*/*",
     "also": (206, 304, 416),
 }

@@ -33,7 +33,7 @@ def record_routes(desk: RecordDesk) -> list[HTTPRouteHandler]:
 
 
 def _history_routes(desk: RecordDesk) -> list[HTTPRouteHandler]:
-    @get("/v1/history", opt={"scope": Scope.READ})
+    @get("/v1/history", opt={"scope": Scope.READ, "history": True})
     async def list_attempts(
         *,
         request: _Asked,
@@ -70,7 +70,7 @@ def _history_routes(desk: RecordDesk) -> list[HTTPRouteHandler]:
         )
         return await desk.attempts(caller_of(request), wanted, limit=limit, cursor=cursor)
 
-    @get("/v1/costs", opt={"scope": Scope.READ})
+    @get("/v1/costs", opt={"scope": Scope.READ, "history": True})
     async def get_costs(
         *,
         request: _Asked,
@@ -110,7 +110,7 @@ def _letter_routes(desk: RecordDesk) -> list[HTTPRouteHandler]:
         wanted = read_query({"code": code, "pool": pool, "service": service, "tenant": tenant}, Filter)
         return await desk.dead_letters(caller_of(request), wanted, limit=limit, cursor=cursor)
 
-    @get("/v1/audit", opt={"scope": Scope.ADMIN})
+    @get("/v1/audit", opt={"scope": Scope.ADMIN, "history": True})
     async def list_acts(limit: Limit = 50, cursor: Cursor = "") -> AuditPage:
         """Who did what, the latest first, whether by a key of this interface or from the command line.
 

@@ -32,6 +32,15 @@ if TYPE_CHECKING:
 WEBHOOKS: Final = "/v1/webhooks"
 _ONE: Final = f"{WEBHOOKS}/{{webhook:str}}"
 _DELIVERIES: Final = f"{_ONE}/deliveries"
+#: For the description of routes: of what makes or changes a webhook, and of what sends.
+_MAKING: Final = (
+    "NS_DOCUMENT_CHANGED",
+    "NS_TOO_MANY_WEBHOOKS",
+    "NS_WEBHOOK_INVALID",
+    "NS_WEBHOOK_KEY_FOREIGN",
+    "NS_WEBHOOK_KEY_MISSING",
+)
+_SENDING: Final = ("NS_WEBHOOK_FULL", "NS_WEBHOOK_OFF")
 _Asked = Request[Any, Any, Any]
 _Status = Annotated[Literal["waiting", "delivered", "failed"] | None, QueryParameter()]
 _Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]
@@ -45,7 +54,7 @@ def keeping_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
         WEBHOOKS,
         status_code=201,
         request_max_body_size=MAX_BODY_BYTES,
-        opt={"scope": Scope.SUBMIT, "body": WebhookTerms},
+        opt={"scope": Scope.SUBMIT, "body": WebhookTerms, "codes": _MAKING},
     )
     async def make_webhook(request: _Asked, body: RawBody) -> Response[NewWebhook]:
         """Make a webhook. Its secret is in this answer, and nowhere else. Takes the scope `read` too."""
@@ -62,7 +71,9 @@ def keeping_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
         """One webhook, and how its receiver behaves."""
         return await desk.get(caller_of(request), webhook)
 
-    @patch(_ONE, request_max_body_size=MAX_BODY_BYTES, opt={"scope": Scope.SUBMIT, "body": WebhookChange})
+    @patch(
+        _ONE, request_max_body_size=MAX_BODY_BYTES, opt={"scope": Scope.SUBMIT, "body": WebhookChange, "codes": _MAKING}
+    )
     async def change_webhook(request: _Asked, webhook: FromPath[str], body: RawBody) -> WebhookView:
         """Change where it leads, what it tells of, or switch it on or off. Takes the scope `read` too."""
         return await desk.change(caller_of(request), webhook, read_body(body, WebhookChange))
@@ -76,7 +87,7 @@ def keeping_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
         f"{_ONE}/rotate",
         status_code=200,
         request_max_body_size=MAX_BODY_BYTES,
-        opt={"scope": Scope.SUBMIT, "body": RotateTerms},
+        opt={"scope": Scope.SUBMIT, "body": RotateTerms, "codes": _MAKING},
     )
     async def rotate_webhook(request: _Asked, webhook: FromPath[str], body: RawBody) -> NewWebhook:
         """Give a webhook another secret; for a time of grace both sign. Takes the scope `read` too."""
@@ -88,7 +99,7 @@ def keeping_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
 def delivery_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
     """What was sent, and sending again."""
 
-    @post(f"{_ONE}/test", status_code=202, opt={"scope": Scope.SUBMIT})
+    @post(f"{_ONE}/test", status_code=202, opt={"scope": Scope.SUBMIT, "codes": _SENDING})
     async def test_webhook(request: _Asked, webhook: FromPath[str]) -> Delivery:
         """Send something that tells of nothing; its delivery says what became of it."""
         return await desk.test(caller_of(request), webhook)
@@ -109,7 +120,7 @@ def delivery_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
         """One delivery, with what its receiver answered last."""
         return await desk.delivery(caller_of(request), webhook, delivery)
 
-    @post(f"{_DELIVERIES}/{{delivery:str}}/redeliver", status_code=202, opt={"scope": Scope.SUBMIT})
+    @post(f"{_DELIVERIES}/{{delivery:str}}/redeliver", status_code=202, opt={"scope": Scope.SUBMIT, "codes": _SENDING})
     async def redeliver_one(request: _Asked, webhook: FromPath[str], delivery: FromPath[str]) -> Delivery:
         """Send one again, under the same `webhook-id`."""
         return await desk.redeliver(caller_of(request), webhook, delivery)
@@ -118,7 +129,7 @@ def delivery_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
         f"{_ONE}/redeliver",
         status_code=202,
         request_max_body_size=MAX_BODY_BYTES,
-        opt={"scope": Scope.SUBMIT, "body": RedeliverTerms},
+        opt={"scope": Scope.SUBMIT, "body": RedeliverTerms, "codes": _SENDING},
     )
     async def redeliver_failed(request: _Asked, webhook: FromPath[str], body: RawBody) -> Redelivered:
         """Send all that was given up since then again, the oldest first, at most 1,000 a call."""
