@@ -36,6 +36,7 @@ from northstar.surfaces.http.problems import OF_THE_FRONT, status_of_kind
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "http.md"
 #: Modules that take part in an answer; what only commands and machines raise leaves by no HTTP.
 _ANSWERING: Final = (
+    "northstar.config.pool_errors.",
     "northstar.broker.",
     "northstar.domain.",
     "northstar.policy.",

@@ -62,7 +62,6 @@ OF_THE_HISTORY: Final = (
     "NS_HISTORY_MISMATCH",
     "NS_HISTORY_REFUSED",
     "NS_HISTORY_TOO_NEW",
-    "NS_HISTORY_UNREADABLE",
 )
 _OF_FRONT_CODE: Final = {code: status for status, (code, _) in OF_THE_FRONT.items()}
 

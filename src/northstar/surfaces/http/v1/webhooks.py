@@ -99,12 +99,12 @@ def keeping_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
 def delivery_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
     """What was sent, and sending again."""
 
-    @post(f"{_ONE}/test", status_code=202, opt={"scope": Scope.SUBMIT, "codes": _SENDING})
+    @post(f"{_ONE}/test", status_code=202, opt={"scope": Scope.SUBMIT, "history": True, "codes": _SENDING})
     async def test_webhook(request: _Asked, webhook: FromPath[str]) -> Delivery:
         """Send something that tells of nothing; its delivery says what became of it."""
         return await desk.test(caller_of(request), webhook)
 
-    @get(_DELIVERIES, opt={"scope": Scope.READ})
+    @get(_DELIVERIES, opt={"scope": Scope.READ, "history": True, "codes": ("NS_HISTORY_QUERY_INVALID",)})
     async def list_deliveries(
         request: _Asked,
         webhook: FromPath[str],
@@ -115,12 +115,16 @@ def delivery_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
         """What was sent, page by page, the latest first."""
         return await desk.deliveries(caller_of(request), webhook, status=status or "", cursor=cursor, count=limit)
 
-    @get(f"{_DELIVERIES}/{{delivery:str}}", opt={"scope": Scope.READ})
+    @get(f"{_DELIVERIES}/{{delivery:str}}", opt={"scope": Scope.READ, "history": True})
     async def get_delivery(request: _Asked, webhook: FromPath[str], delivery: FromPath[str]) -> Delivery:
         """One delivery, with what its receiver answered last."""
         return await desk.delivery(caller_of(request), webhook, delivery)
 
-    @post(f"{_DELIVERIES}/{{delivery:str}}/redeliver", status_code=202, opt={"scope": Scope.SUBMIT, "codes": _SENDING})
+    @post(
+        f"{_DELIVERIES}/{{delivery:str}}/redeliver",
+        status_code=202,
+        opt={"scope": Scope.SUBMIT, "history": True, "codes": _SENDING},
+    )
     async def redeliver_one(request: _Asked, webhook: FromPath[str], delivery: FromPath[str]) -> Delivery:
         """Send one again, under the same `webhook-id`."""
         return await desk.redeliver(caller_of(request), webhook, delivery)
@@ -129,7 +133,7 @@ def delivery_routes(desk: WebhookDesk) -> list[HTTPRouteHandler]:
         f"{_ONE}/redeliver",
         status_code=202,
         request_max_body_size=MAX_BODY_BYTES,
-        opt={"scope": Scope.SUBMIT, "body": RedeliverTerms, "codes": _SENDING},
+        opt={"scope": Scope.SUBMIT, "body": RedeliverTerms, "history": True, "codes": _SENDING},
     )
     async def redeliver_failed(request: _Asked, webhook: FromPath[str], body: RawBody) -> Redelivered:
         """Send all that was given up since then again, the oldest first, at most 1,000 a call."""
