@@ -44,6 +44,7 @@ Lengths of time are a whole number and a unit: `90s`, `15m`, `12h`, `30d`.
 
 `northstar completion SHELL` prints what makes bash, zsh or fish complete commands, options and their choices:
 
+<!-- tested: tests/surfaces/cli/test_whole_program.py -->
 ```console
 $ northstar completion bash > ~/.local/share/bash-completion/completions/northstar
 $ northstar completion zsh > "${fpath[1]}/_northstar"

@@ -23,7 +23,9 @@ PAGES: Final = sorted(
     page for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")) if page.parent.name != "decisions"
 )
 #: What commands may need that no test has.
-NEEDS: Final = frozenset({"a GPU", "a cloud", "a container engine", "a proxy", "root", "another host", "PostgreSQL"})
+NEEDS: Final = frozenset(
+    {"a GPU", "a cloud", "a container engine", "a proxy", "root", "another host", "PostgreSQL", "a cluster"}
+)
 
 _BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>[a-z]+)(?:: (?P<about>[^>\n]+))? -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",

@@ -56,7 +56,9 @@ class Client:
             text = await answer.read()
             body = msgspec.json.decode(text) if "json" in answer.content_type else text
             if answer.content_type == PROBLEM:
-                expect_documented(method, answer.url.path, status=answer.status, code=str(msgspec.json.decode(text)["title"]))
+                expect_documented(
+                    method, answer.url.path, status=answer.status, code=str(msgspec.json.decode(text)["title"])
+                )
             return Answer(answer.status, answer.headers, body)
 
     async def get(self, path: str, **options: Any) -> Answer:
