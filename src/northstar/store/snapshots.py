@@ -107,15 +107,21 @@ class CellReader:
     async def snapshot(self) -> CellSnapshot:
         """The cell now; records that this version cannot read are left out. Raises Unavailable when the server does not answer."""
         client, keys = self._client, self._keys
-        others = [("ZRANGE", keys["parked"], 0, -1), ("HKEYS", keys["node_sets"]), ("HGET", keys["meta"], "hot")]
+        others = [
+            ("ZRANGE", keys["parked"], 0, -1),
+            ("HKEYS", keys["node_sets"]),
+            ("HKEYS", keys["pauses"]),
+            ("HGET", keys["meta"], "hot"),
+        ]
         try:
-            *parts, parked, digests, hot = await read_at_once(
+            *parts, parked, digests, pauses, hot = await read_at_once(
                 client, [*(("HGETALL", keys[name]) for name in _READ), *others]
             )
             node_sets = await read_node_sets(client, keys, digests)
         except FAULTS as exc:
             raise translate(exc) from exc
-        seen = _Seen(dict(zip(_READ, parts, strict=True)), frozenset(parked), node_sets, _now_ms(hot))
+        paused = frozenset(scope.decode() for scope in pauses)
+        seen = _Seen(dict(zip(_READ, parts, strict=True)), frozenset(parked), node_sets, paused, _now_ms(hot))
         return await self._in_turn(self._read, seen, fields=sum(map(len, parts)))
 
     async def candidates(self) -> dict[str, frozenset[Candidate]]:
@@ -152,6 +158,7 @@ class CellReader:
         self._classes.see(dict(numbered(parts["classes"])))
         return CellSnapshot(
             now_ms=seen.now_ms,
+            paused=seen.paused,
             machines=self._machines.states({lane.id: lane.run_s for lane in lanes.values()}),
             lanes=lanes,
             profiles=self._profiles.values,
@@ -187,6 +194,7 @@ class _Seen(NamedTuple):
     parts: dict[str, dict[bytes, bytes]]
     parked: frozenset[bytes]
     node_sets: dict[str, frozenset[str]]
+    paused: frozenset[str]
     now_ms: int
 
 

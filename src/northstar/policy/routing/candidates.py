@@ -198,8 +198,8 @@ def candidates(
     kept = {lane.id for lane in heads}
     others = (lane for lane in lanes if lane.id not in kept)
     chosen = [*heads, *heapq.nsmallest(MAX_CANDIDATES - len(heads), others, key=rank)]
-    own = OwnWork(machine, chosen)
-    starts |= {lane.id: own.held_back(starts[lane.id], lane, now_ms=snapshot.now_ms, rule=rule) for lane in chosen}
+    own = OwnWork(machine, ((lane, starts[lane.id].wait_ms) for lane in chosen), snapshot)
+    starts |= {lane.id: own.held_back(starts[lane.id], lane, rule) for lane in chosen}
     best = sorted(chosen, key=rank)
     return [
         Choice(
@@ -264,6 +264,7 @@ def ranking(
         start = start_of(
             machine, lane, holders, rule, service=wanted.service, now_ms=snapshot.now_ms, pace=pace, fastest=fastest
         )
+        start = index.waiting.own_work_of(machine).held_back(start, lane, rule)
         preference = preference_of(
             machine,
             start.cost_ms,

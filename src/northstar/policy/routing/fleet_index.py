@@ -26,6 +26,7 @@ from northstar.policy.routing.machine_choice import (
     expected_completion,
 )
 from northstar.policy.routing.machine_order import Order, ordered
+from northstar.policy.routing.own_work import WaitingLanes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -76,6 +77,7 @@ class FleetIndex:
     def __init__(self, snapshot: CellSnapshot, before: FleetIndex | None = None, *, paces: GpuPaces = NO_PACES) -> None:
         self.snapshot = snapshot
         self.paces = paces
+        self._waiting: WaitingLanes | None = None
         self._working = [one for one in snapshot.machines.values() if one.takes_work]
         # Only machines that have a slot free and something running can be short of memory.
         self._tight = sorted({one.vram_free_mb for one in self._working if 0 < one.used < one.slots})
@@ -87,6 +89,13 @@ class FleetIndex:
         )
         #: Class -> profiles that fit it, as far as anybody has asked.
         self.fits: dict[RequirementClass, tuple[str, ...]] = before.fits if before is not None and same else {}
+
+    @property
+    def waiting(self) -> WaitingLanes:
+        """The lanes where somebody waits; sorted when the first asks."""
+        if self._waiting is None:
+            self._waiting = WaitingLanes(self.snapshot)
+        return self._waiting
 
     def order(self, vram_mb: int) -> Order:
         """The machines as a job sees them that needs so much memory; needs that no machine tells apart share one."""

@@ -116,6 +116,7 @@ class _Plan:
 
     def __init__(self, snapshot: CellSnapshot, rule: PatienceRule, groups: list[Alike], terms: RankingTerms) -> None:
         self._groups = groups
+        self._snapshot = snapshot
         self._paces = terms.paces
         self._fastest = fastest_pace(snapshot, terms.paces)
         self._now_ms = snapshot.now_ms
@@ -157,12 +158,10 @@ class _Plan:
 
     def _held_back(self, machine: MachineState, found: dict[int, Start]) -> dict[int, Start]:
         """As in `candidates`: what would have to be fetched for stands back behind work of the machine's own."""
-        own, now_ms, rule = OwnWork(machine, (self._lanes[place] for place in found)), self._now_ms, self._rule
-        if not own:
+        lanes = ((self._lanes[place], start.wait_ms) for place, start in found.items())
+        if not (own := OwnWork(machine, lanes, self._snapshot)):
             return found
-        return {
-            place: own.held_back(start, self._lanes[place], now_ms=now_ms, rule=rule) for place, start in found.items()
-        }
+        return {place: own.held_back(start, self._lanes[place], self._rule) for place, start in found.items()}
 
     def _chosen(self, fitting: Iterable[int], cold: _Ranked, starts: Mapping[int, Start]) -> list[int]:
         """Of more lanes than a machine may have: the first heads in order, and the best of the others."""

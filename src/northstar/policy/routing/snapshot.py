@@ -112,5 +112,7 @@ class CellSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     fits: dict[tuple[str, str], bool] = {}
     #: Node classes by the digest that profiles name.
     node_sets: dict[str, frozenset[str]] = {}
+    #: What is paused: `cell`, or `pool:NAME`.
+    paused: frozenset[str] = frozenset()
     #: When the cell was last called, ms since epoch by its own clock.
     now_ms: int = 0
