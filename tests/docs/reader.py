@@ -37,7 +37,7 @@ _OF_A_SHELL = re.compile(r"[$|><;&`*~]|^[A-Z_]+=")
 
 def own_environment(home: Path) -> dict[str, str]:
     """Nothing of whoever runs the tests."""
-    kept = {n: v for n, v in os.environ.items() if not n.startswith(("NORTHSTAR_", "XDG_"))}
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("NORTHSTAR_", "XDG_", "MAKE", "MFLAGS"))}
     return kept | {"HOME": str(home)}
 
 

@@ -91,7 +91,7 @@ def wanted_job(
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that was taken in, and where it waits and why; of one that was known already, and without a router, nobody says."""
+    """A job that was taken in, and where it waits and why; of one that was known already by what stands with it. Without a router nobody says."""
 
     job: Submitted
     decision: RoutingDecision | None = None

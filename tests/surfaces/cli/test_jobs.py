@@ -404,6 +404,7 @@ def test_status_joins_jobs_lanes_and_machines(running: Northstar) -> None:
             "pauses",
             "troubles",
             "brokers",
+            "budgets",
         )
     }
     assert (seen["machines"][0]["id"], seen["machines"][0]["services"]) == ("local", ["copy"])
