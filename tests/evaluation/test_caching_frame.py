@@ -39,7 +39,9 @@ def test_the_frame_follows_who_took_which_job_in_which_order() -> None:
     # m1 takes a, b, a (its disk holds one): 3 GB; m2 has b in its image and takes b and c: 1 GB.
     taken = {1: ("m1", 10), 2: ("m1", 20), 3: ("m1", 30), 4: ("m2", 5), 5: ("m2", 40)}
     jobs = tuple(
-        JobOutcome(number=number, tenant="t", ending="succeeded", submitted_ms=0, taken_ms=at_ms, machine=name)
+        JobOutcome(
+            number=number, tenant="t", ending="succeeded", submitted_ms=0, taken_ms=at_ms, began_ms=at_ms, machine=name
+        )
         for number, (name, at_ms) in taken.items()
     )
     outcome = Outcome(

@@ -78,3 +78,15 @@ def test_pools_are_judged_where_the_matrix_said_one() -> None:
 def test_a_window_without_jobs_is_refused() -> None:
     with pytest.raises(NothingToMeasure, match="no job of north-star with seed 1 came within the window"):
         summary_of(run([job(0)], from_ms=10_000))
+
+
+def test_a_job_that_was_cancelled_waited_for_nothing_and_one_that_never_began_for_ever() -> None:
+    jobs = [job(0), job(1, wait_s=None), job(2, wait_s=None, ended="canceled"), job(3, wait_s=50.0, ended="canceled")]
+    found = summary_of(run(jobs))
+    assert (found.jobs, found.figures["wait-10s"]) == (4, 0.5)
+    assert [(pool.jobs, pool.below_10_s) for pool in found.pools] == [(2, 0.5)]
+
+
+def test_where_all_were_cancelled_nothing_is_said_of_waits() -> None:
+    found = summary_of(run([job(0, ended="canceled")]))
+    assert ("wait-10s" in found.figures, found.pools) == (False, ())

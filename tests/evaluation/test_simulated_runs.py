@@ -17,14 +17,21 @@ GB = 1_000_000_000
 
 
 def simulated(
-    number: int, *, at_s: float = 0.0, taken_s: float = 0.0, began_s: float = 0.0, ended_s: float = 10.0, **facts: Any
+    number: int,
+    *,
+    at_s: float = 0.0,
+    taken_s: float = 0.0,
+    began_s: float | None = 0.0,
+    ended_s: float = 10.0,
+    **facts: Any,
 ) -> JobOutcome:
     usual: dict[str, Any] = {"tenant": "t", "ending": "succeeded", "machine": "m1", "pool": "fast-lane"}
     times = {
         "submitted_ms": int(1_000 * at_s),
         "taken_ms": int(1_000 * taken_s),
-        "began_ms": int(1_000 * began_s),
+        "began_ms": None if began_s is None else int(1_000 * began_s),
         "ended_ms": int(1_000 * ended_s),
+        "left_ms": int(1_000 * ended_s),
     }
     return JobOutcome(number=number, **(usual | times | facts))
 
@@ -57,10 +64,10 @@ FLEET = (
 
 def test_jobs_machines_and_bytes_are_those_of_the_simulation() -> None:
     jobs = [
-        simulated(1, taken_s=0, began_s=9, ended_s=29, is_cold=True),
+        simulated(1, taken_s=0, began_s=9, ended_s=29, is_cold=True, fetched_bytes=3 * GB, redundant_bytes=GB),
         simulated(2, at_s=10, taken_s=29, began_s=29, ended_s=49),  # waits 19 s
-        simulated(3, at_s=90, ending="waiting", machine="", ended_s=0),
-        simulated(4, at_s=91, ending="refused", machine="", ended_s=91),
+        simulated(3, at_s=90, began_s=None, ending="waiting", machine="", ended_s=0),
+        simulated(4, at_s=91, began_s=None, ending="refused", machine="", ended_s=91),
         simulated(5, at_s=1, ending="failed", began_s=2, taken_s=2, ended_s=4),
     ]
     found = summary_of(run_of(outcome(*jobs), FLEET, failing={5}))
@@ -79,6 +86,35 @@ def test_a_job_that_begins_at_the_beginning_waits_no_time() -> None:
     assert summary_of(run_of(outcome(simulated(1)), FLEET)).figures["wait-10s"] == 1.0
 
 
+def test_a_job_that_failed_while_its_models_came_waited_for_ever() -> None:
+    jobs = [simulated(1), simulated(2, at_s=5, began_s=None, ending="failed", ended_s=20)]
+    asked: list[int] = []
+
+    def never_asked_of_it(job: JobOutcome) -> tuple[str, tuple[str, ...]]:
+        asked.append(job.number)
+        return ("fast-lane", ())
+
+    assert summary_of(run_of(outcome(*jobs), FLEET, optimal=never_asked_of_it)).figures["wait-10s"] == 0.5
+    assert asked == [1]
+
+
+def test_bytes_are_those_of_the_window_and_what_came_for_no_job_is_apart() -> None:
+    warm_up = simulated(1, at_s=0, fetched_bytes=40 * GB, redundant_bytes=20 * GB)
+    counted = simulated(2, at_s=50, began_s=52, ended_s=60, fetched_bytes=2 * GB, redundant_bytes=GB)
+    whole = outcome(warm_up, counted, fetched_bytes=50 * GB, redundant_bytes=24 * GB)
+    found = summary_of(run_of(whole, FLEET, from_ms=50_000))
+    assert (found.fetched_bytes, found.redundant_bytes) == (2 * GB, GB)
+    assert (found.apart_bytes, found.apart_redundant_bytes) == (8 * GB, 3 * GB)
+
+
+def test_a_machine_is_busy_until_it_is_done_with_a_job_or_the_simulation_is_over() -> None:
+    still = simulated(1, ending="running", ended_s=0, left_ms=100_000)
+    # Its run failed at 10 s; that it expired much later, while it waited, was no work.
+    late = simulated(2, ending="expired", ended_s=90, left_ms=10_000)
+    run = run_of(outcome(still, late), FLEET)
+    assert [machine.busy_s for machine in run.machines] == [(100 + 10) / 2, 0.0]
+
+
 def test_pools_are_judged_by_what_the_work_really_took() -> None:
     def by_duration(job: JobOutcome) -> tuple[str, tuple[str, ...]]:
         return ("fast-lane", ()) if job.ran_s < 30 else ("standard", ("fast-lane",))
@@ -89,7 +125,8 @@ def test_pools_are_judged_by_what_the_work_really_took() -> None:
 
 
 def summary(policy: str, seed: int, **facts: Any) -> RunSummary:
-    return summary_of(run_of(outcome(simulated(1), policy=policy, seed=seed, **facts), FLEET))
+    again = {"redundant_bytes": facts.get("redundant_bytes", GB)}
+    return summary_of(run_of(outcome(simulated(1, **again), policy=policy, seed=seed, **facts), FLEET))
 
 
 def test_two_policies_are_compared_seed_by_seed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from northstar.simulation.inputs import Fault, FileOnDisk
 from northstar.simulation.settings import SimulationSettings
 from tests.simulation.rig import FETCH_MS, GB, LOAD_MS, in_order, job, life, machine, model, simulated
@@ -65,7 +67,7 @@ async def test_what_lies_on_the_disk_or_in_the_image_is_only_loaded() -> None:
 
     found = await simulated([job(0, A), job(100, B)], [machine("m1", disk=(baked, kept))])
 
-    assert [one.began_ms - one.submitted_ms for one in in_order(found)] == [LOAD_MS] * 2
+    assert [one.waited_s for one in in_order(found)] == [LOAD_MS / 1000] * 2
     assert found.outcome.fetches == 0
 
 
@@ -83,7 +85,7 @@ async def test_memory_too_small_for_two_models_loads_each_anew() -> None:
 
     found = await simulated([job(0, A), job(100, B), job(200, A)], fleet)
 
-    assert [one.began_ms - one.submitted_ms for one in in_order(found)] == [LOAD_MS] * 3
+    assert [one.waited_s for one in in_order(found)] == [LOAD_MS / 1000] * 3
 
 
 async def test_a_job_waits_for_a_machine_that_comes_boots_and_registers() -> None:
@@ -131,3 +133,54 @@ async def test_jobs_that_no_machine_is_left_for_are_told_as_waiting_and_the_simu
     found = await simulated([job(0), job(100)], [machine("m1", lives=(life(0, 50),))])
 
     assert [one.ending for one in in_order(found)] == ["succeeded", "waiting"]
+
+
+async def test_a_job_whose_models_never_come_has_never_begun() -> None:
+    # Room for one of the two, and the first is in use for longer than the second is tried.
+    fleet = [machine("m1", slots=2, disk_bytes=int(1.5 * GB))]
+
+    found = await simulated([job(0, A, run_s=3_000.0), job(20, B)], fleet)
+
+    _, failed = in_order(found)
+    assert (failed.ending, failed.code, failed.machine) == ("failed", "NS_MODEL_STORE_FULL", "m1")
+    assert (failed.began_ms, failed.ran_s) == (None, 0.0)
+    assert failed.waited_s == math.inf
+
+
+async def test_what_runs_when_the_simulation_ends_has_begun_and_kept_its_machine_busy() -> None:
+    settings = SimulationSettings(until_ms=5_000)
+
+    found = await simulated([job(1, run_s=60.0)], [machine("m1", pools=("fast-lane",))], settings=settings)
+
+    (only,) = found.outcome.jobs
+    assert (only.ending, only.machine, only.began_ms, only.left_ms) == ("running", "m1", 1_000, 5_000)
+    assert found.outcome.pools["fast-lane"].busy_s == 4.0
+
+
+async def test_what_is_still_fetched_or_loaded_when_the_simulation_ends_has_not_begun() -> None:
+    settings = SimulationSettings(until_ms=FETCH_MS + LOAD_MS - 1)
+
+    found = await simulated([job(0, A)], [machine("m1")], settings=settings)
+
+    (only,) = found.outcome.jobs
+    assert (only.ending, only.began_ms) == ("running", None)
+
+
+async def test_a_line_with_two_faults_is_as_slow_as_both_make_it_until_both_are_over() -> None:
+    # 4 s of the fetch are left: 1 s of it comes in 4 s at a quarter, and the rest at half the rate.
+    both = [
+        Fault(at_ms=4_500, machine="m1", kind="link", for_ms=60_000, factor=0.5),
+        Fault(at_ms=4_500, machine="m1", kind="link", for_ms=4_000, factor=0.5),
+    ]
+
+    found = await simulated([job(0, A)], [machine("m1")], faults=both)
+
+    assert found.outcome.jobs[0].began_ms == 4_500 + 4_000 + 6_000 + LOAD_MS
+
+
+async def test_a_line_is_slow_after_a_reboot_too() -> None:
+    slow = Fault(at_ms=1_000, machine="m1", kind="link", for_ms=60_000, factor=0.5)
+
+    found = await simulated([job(20, A)], [machine("m1", lives=(life(0, 5), life(10)))], faults=[slow])
+
+    assert found.outcome.jobs[0].began_ms == 20_000 + 500 + 16_000 + LOAD_MS

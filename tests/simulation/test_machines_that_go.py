@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from northstar.simulation.inputs import Fault
+from northstar.domain.jobs import RetryRule
+from northstar.simulation.inputs import Fault, FileOnDisk
 from tests.simulation.rig import FETCH_MS, GB, LOAD_MS, in_order, job, life, machine, model, simulated
 
 A = model("a.safetensors")
@@ -82,3 +83,25 @@ async def test_work_whose_engine_died_is_tried_again_and_the_machine_rests_meanw
     (only,) = found.outcome.jobs
     assert (only.ending, only.claims) == ("succeeded", 2)
     assert only.taken_ms == 35_000
+
+
+async def test_work_whose_engine_died_while_its_model_was_loaded_has_never_begun() -> None:
+    # 10 s of loading, of which the engine lives to see 5.
+    disk = (FileOnDisk(name="a.safetensors", size_bytes=GB),)
+    fleet = [machine("m1", disk=disk, load_bytes_per_s=1e8)]
+    death = Fault(at_ms=5_000, machine="m1", kind="engine", for_ms=30_000)
+
+    found = await simulated([job(0, A, retry=RetryRule(max_attempts=1))], fleet, faults=[death])
+
+    (only,) = found.outcome.jobs
+    assert (only.ending, only.machine, only.began_ms, only.left_ms) == ("failed", "m1", None, 5_000)
+
+
+async def test_bytes_of_a_job_are_those_of_all_its_runs() -> None:
+    fleet = [machine("m1", lives=(life(0, 15, ends="lost"),)), machine("m2", lives=(life(16),))]
+
+    found = await simulated([job(0, A)], fleet)
+
+    (only,) = found.outcome.jobs
+    assert (only.machine, only.fetched_bytes, only.redundant_bytes) == ("m2", 2 * GB, GB)
+    assert only.fetched_bytes == found.outcome.fetched_bytes

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def caching_frame(
     outcome: Outcome, workload: Iterable[SimulatedJob], fleet: Sequence[SimulatedMachine]
 ) -> tuple[Optimum, Optimum]:
-    """The frame for each machine with the jobs that it took, in their order; and for one disk as large as all together.
+    """The frame for each machine with the jobs that began there, in their order; and for one disk as large as all together.
 
     Disks count as kept: what is lost with a machine makes both larger. Files that every engine has, or that lie in images, cost nothing.
 
@@ -26,7 +26,7 @@ def caching_frame(
     """
     baked = {machine.id: {file.name for file in machine.disk if file.baked} for machine in fleet}
     files = {number: _files(job) for number, job in enumerate(workload, start=1)}
-    ran = sorted((job for job in outcome.jobs if job.machine), key=lambda job: (job.taken_ms, job.number))
+    ran = sorted((job for job in outcome.jobs if job.began_ms is not None), key=lambda job: (job.taken_ms, job.number))
     given = [
         Assigned(job.machine, tuple(file for file in files[job.number] if file[0] not in baked[job.machine]))
         for job in ran

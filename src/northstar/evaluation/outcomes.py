@@ -71,10 +71,14 @@ class MachineOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FetchTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """What the fleet fetched, where single fetches are not kept."""
+    """What the fleet fetched."""
 
+    #: In a simulation, for jobs that were submitted within the window; where single fetches are known, within the window.
     fetched_bytes: int
     redundant_bytes: int
+    #: For no job: what was ordered, and what came when the run that it was for was over. Of the whole run, its warm-up included.
+    apart_bytes: int = 0
+    apart_redundant_bytes: int = 0
 
 
 class RunOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +90,6 @@ class RunOutcome(msgspec.Struct, frozen=True, kw_only=True):
     until_ms: _Ms
     jobs: tuple[JobOutcome, ...]
     fetches: tuple[FetchOutcome, ...] = ()
-    #: In place of `fetches`: those of the whole run, its warm-up included.
+    #: In place of `fetches`, where single ones are not kept.
     fetched: FetchTotals | None = None
     machines: tuple[MachineOutcome, ...] = ()

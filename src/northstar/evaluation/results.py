@@ -92,7 +92,7 @@ def paired(
 
 
 def redundant_cut(own: RunSummary, other: RunSummary) -> float:
-    """By how much fewer bytes were fetched again."""
+    """By how much fewer bytes were fetched again; of simulations, for jobs (what was ordered for none is told apart)."""
     return cut(own.redundant_bytes, other.redundant_bytes, "redundant bytes")
 
 

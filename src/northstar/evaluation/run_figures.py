@@ -18,11 +18,12 @@ from northstar.evaluation.measures import (
     share_below,
     utilisation,
 )
+from northstar.evaluation.outcomes import FetchTotals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from northstar.evaluation.outcomes import JobOutcome, MachineOutcome, RunOutcome
+    from northstar.evaluation.outcomes import FetchOutcome, JobOutcome, MachineOutcome, RunOutcome
 
 #: Shares of jobs at which a curve of waits has its points.
 CURVE_AT: Final = (0.01, 0.05, *(round(tenth / 20, 2) for tenth in range(2, 20)), 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
@@ -33,7 +34,7 @@ MOST_POINTS: Final = 400
 
 
 class PoolWaits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the jobs of a pool waited: the wait (s) that each share of CURVE_AT does not exceed; null: for ever."""
+    """How long the jobs of a pool waited that were not cancelled: the wait (s) that each share of CURVE_AT does not exceed; null: for ever."""
 
     pool: str
     jobs: int
@@ -52,6 +53,9 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     cold_starts: int
     fetched_bytes: int
     redundant_bytes: int
+    #: Beside these, of a simulation: for no job of it, warm-up included (`FetchTotals`).
+    apart_bytes: int = 0
+    apart_redundant_bytes: int = 0
     baked_bytes: int
     machine_hours: float
     usd: float
@@ -68,11 +72,9 @@ def summary_of(run: RunOutcome) -> RunSummary:
         raise NothingToMeasure(f"no job of {run.policy} with seed {run.seed} came within the window")
     before = {one.name for one in run.fetches if one.at_ms < run.from_ms}
     inside = [one for one in run.fetches if run.from_ms <= one.at_ms < run.until_ms]
-    books = run.fetched or redundant(
-        (Fetched(one.name, one.size_bytes) for one in inside if not one.baked), known=before
-    )
+    books = run.fetched or _totals(inside, known=before)
     by_pool: dict[str, list[JobOutcome]] = {}
-    for job in jobs:
+    for job in _awaited(jobs):
         by_pool.setdefault(job.pool, []).append(job)
     return RunSummary(
         policy=run.policy,
@@ -82,6 +84,8 @@ def summary_of(run: RunOutcome) -> RunSummary:
         cold_starts=sum(job.was_cold for job in jobs),
         fetched_bytes=books.fetched_bytes,
         redundant_bytes=books.redundant_bytes,
+        apart_bytes=books.apart_bytes,
+        apart_redundant_bytes=books.apart_redundant_bytes,
         baked_bytes=sum(one.size_bytes for one in inside if one.baked),
         machine_hours=sum(_paid_s(machine, run) for machine in run.machines) / 3_600,
         usd=sum(_paid_s(machine, run) / 3_600 * machine.price_usd_per_hour for machine in run.machines),
@@ -91,9 +95,10 @@ def summary_of(run: RunOutcome) -> RunSummary:
 
 
 def _figures(jobs: Sequence[JobOutcome], run: RunOutcome) -> dict[str, float]:
-    found = {"wait-10s": share_below([job.wait_s for job in jobs], 10.0)}
-    # Those that were cancelled have no result to wait for.
-    told = [job for job in jobs if job.ended != "canceled"]
+    found: dict[str, float] = {}
+    told = _awaited(jobs)
+    if told:
+        found["wait-10s"] = share_below([job.wait_s for job in told], 10.0)
     for figure, pool, share in (
         ("lightning-p95", "lightning", 0.95),
         ("fast-lane-p95", "fast-lane", 0.95),
@@ -120,6 +125,17 @@ def _figures(jobs: Sequence[JobOutcome], run: RunOutcome) -> dict[str, float]:
         busy = _by_pool((machine.pool, machine.busy_s) for machine in run.machines)
         found["utilisation"], found["utilisation-lowest"] = utilisation(busy, paid)
     return {figure: min(value, NEVER_S) for figure, value in found.items()}
+
+
+def _awaited(jobs: Iterable[JobOutcome]) -> list[JobOutcome]:
+    """Those that were cancelled had neither a beginning nor a result to wait for; one that never began waited for ever."""
+    return [job for job in jobs if job.ended != "canceled"]
+
+
+def _totals(fetches: Iterable[FetchOutcome], *, known: Collection[str]) -> FetchTotals:
+    """Of single fetches, whoever they were for."""
+    found = redundant((Fetched(one.name, one.size_bytes) for one in fetches if not one.baked), known=known)
+    return FetchTotals(fetched_bytes=found.fetched_bytes, redundant_bytes=found.redundant_bytes)
 
 
 def _waits(pool: str, jobs: Sequence[JobOutcome]) -> PoolWaits:

@@ -52,7 +52,7 @@ def run_of(
         from_ms=from_ms,
         until_ms=end_ms,
         jobs=tuple(_job(job, failing, optimal) for job in outcome.jobs),
-        fetched=FetchTotals(fetched_bytes=outcome.fetched_bytes, redundant_bytes=outcome.redundant_bytes),
+        fetched=_fetched(outcome, from_ms, end_ms),
         machines=tuple(
             MachineOutcome(
                 id=machine.id,
@@ -76,13 +76,11 @@ def _job(
     optimal: Callable[[SimulatedOutcome], tuple[str, tuple[str, ...]]] | None,
 ) -> JobOutcome:
     has_ended = job.ending not in {"waiting", "running"}
-    # 0 stands for "not", and is a moment too: what was on a machine and came to its work says so by the time that it ran.
-    has_run = bool(job.machine)
-    judged = optimal(job) if optimal is not None and has_run else ("", ())
+    judged = optimal(job) if optimal is not None and job.began_ms is not None else ("", ())
     return JobOutcome(
         pool=job.pool,
         at_ms=job.submitted_ms,
-        began_ms=job.began_ms if has_run else None,
+        began_ms=job.began_ms,
         ended_ms=job.ended_ms if has_ended else None,
         ended=_ENDS[job.ending],
         was_cold=job.is_cold,
@@ -92,12 +90,27 @@ def _job(
     )
 
 
+def _fetched(outcome: Outcome, from_ms: int, until_ms: int) -> FetchTotals:
+    """What came for the jobs of the window, and beside it what came for no job at all."""
+    inside = [job for job in outcome.jobs if from_ms <= job.submitted_ms < until_ms]
+    return FetchTotals(
+        fetched_bytes=sum(job.fetched_bytes for job in inside),
+        redundant_bytes=sum(job.redundant_bytes for job in inside),
+        apart_bytes=outcome.fetched_bytes - sum(job.fetched_bytes for job in outcome.jobs),
+        apart_redundant_bytes=outcome.redundant_bytes - sum(job.redundant_bytes for job in outcome.jobs),
+    )
+
+
 def _busy_s(outcome: Outcome, fleet: Sequence[SimulatedMachine], from_ms: int, until_ms: int) -> dict[str, float]:
-    """Machine -> seconds of its slots, in parts of the machine, with jobs' last runs within the window; fetch and load are work too."""
+    """Machine -> seconds of its slots, in parts of the machine, with jobs' last runs within the window; fetch and load are work too.
+
+    A run that was still going on when the simulation ended counts until then. Runs before a job's last one are not kept, so a machine that lost
+    its work, or failed at it, looks idler than it was; `Outcome.pools` has the busy time of all runs, for the whole simulation.
+    """
     slots = {machine.id: machine.slots for machine in fleet}
     found: dict[str, float] = {}
     for job in outcome.jobs:
-        if job.machine and job.ended_ms:
-            inside = max(0, min(job.ended_ms, until_ms) - max(job.taken_ms, from_ms))
+        if job.machine:
+            inside = max(0, min(job.left_ms, until_ms) - max(job.taken_ms, from_ms))
             found[job.machine] = found.get(job.machine, 0.0) + inside / 1_000 / slots[job.machine]
     return found

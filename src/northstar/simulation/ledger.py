@@ -9,12 +9,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from northstar.domain.estimates import FinishedRun
-from northstar.domain.models import ADAPTERS
 from northstar.simulation.clock import BEGINNING_MS
 from northstar.simulation.outcome import JobOutcome, PoolUse
+from northstar.store.history.attempts import main_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from northstar.domain.decisions import RoutingDecision
     from northstar.domain.events import Event
@@ -36,7 +36,18 @@ _ENDINGS: Final[dict[str, Ending]] = {
 class _Live:
     """A job that has not ended."""
 
-    __slots__ = ("decision", "is_running", "job", "number", "pool", "run", "submitted_ms", "taken")
+    __slots__ = (
+        "decision",
+        "fetched_bytes",
+        "is_running",
+        "job",
+        "number",
+        "pool",
+        "redundant_bytes",
+        "run",
+        "submitted_ms",
+        "taken",
+    )
 
     def __init__(self, job: SimulatedJob, number: int, *, submitted_ms: int, decision: RoutingDecision | None) -> None:
         self.job = job
@@ -46,8 +57,10 @@ class _Live:
         self.pool = "" if decision is None else decision.pool
         self.taken = 0
         self.is_running = False
-        #: Its latest run that did not end for nothing, and where.
+        #: Its latest run, and where; and what came for those before it.
         self.run: tuple[Run, SimulatedMachine] | None = None
+        self.fetched_bytes = 0
+        self.redundant_bytes = 0
 
     @property
     def is_dated(self) -> bool:
@@ -116,9 +129,14 @@ class Ledger:
         """What the job really is."""
         return self._live[job_id].job
 
-    def taken(self, job_id: str, machine: SimulatedMachine) -> None:  # noqa: ARG002 -- which one is known when it has run
+    def taken(self, run: Run, machine: SimulatedMachine) -> None:
         """A machine has begun a run of it."""
-        live = self._live[job_id]
+        live = self._live[run.job.id]
+        if live.run is not None:
+            before, _ = live.run
+            live.fetched_bytes += before.fetched_bytes
+            live.redundant_bytes += before.redundant_bytes
+        live.run = (run, machine)
         live.taken += 1
         self._runs_now(live, is_running=True)
 
@@ -126,14 +144,11 @@ class Ledger:
         """Its work is done."""
         self._ended_here(run, machine)
         self.has_run = True
-        if (live := self._live.get(run.job.id)) is not None:
-            live.run = (run, machine)
 
     def failed(self, run: Run, machine: SimulatedMachine, code: str) -> None:  # noqa: ARG002 -- the event names it
         """A run of it failed."""
         self._ended_here(run, machine)
         if (live := self._live.get(run.job.id)) is not None:
-            live.run = (run, machine)
             self._runs_now(live, is_running=False)
 
     def stopped(self, run: Run, machine: SimulatedMachine) -> None:
@@ -195,11 +210,13 @@ class Ledger:
         self.restless -= live.is_restless
         self.dated -= live.is_dated
         self.endings[ending] += 1
-        self._hears(_outcome(live, ending, ended_ms=ended_ms, code=code))
+        self._hears(_outcome(live, ending, ended_ms=ended_ms, code=code, now_ms=self._world.clock.now_ms))
 
     def close(self) -> None:
         """The simulation is over: what has not ended is told as it stands, in the order of submit."""
         for job_id, live in list(self._live.items()):
+            if live.run is not None and not live.run[0].is_over:
+                self._ended_here(*live.run)
             self._end(job_id, "running" if live.is_running else "waiting", ended_ms=0)
 
     # Money and time ---------------------------------------------------------------------------------------------------
@@ -224,13 +241,12 @@ class Ledger:
         }
 
 
-def _main_model(needs: tuple[ModelNeed, ...]) -> str:
-    """As `store.history.attempt_reader.main_model`: the largest that is no adapter."""
-    ordered = sorted(needs, key=lambda need: (-need.size_bytes, need.name))
-    return next((need.name for need in ordered if need.kind not in ADAPTERS), ordered[0].name if ordered else "")
+def _main_model(needs: Iterable[ModelNeed]) -> str:
+    """As the history has them: the largest first."""
+    return main_model(sorted(needs, key=lambda need: (-need.size_bytes, need.name)))
 
 
-def _outcome(live: _Live, ending: Ending, *, ended_ms: int, code: str) -> JobOutcome:
+def _outcome(live: _Live, ending: Ending, *, ended_ms: int, code: str, now_ms: int) -> JobOutcome:
     decision = live.decision
     of_decision: dict[str, Any] = {}
     if decision is not None:
@@ -238,15 +254,18 @@ def _outcome(live: _Live, ending: Ending, *, ended_ms: int, code: str) -> JobOut
     of_run: dict[str, Any] = {}
     if live.run is not None:
         run, machine = live.run
+        # One that waits again has not begun, whatever became of its runs before.
+        began_ms = None if ending == "waiting" else run.began_by(now_ms)
         of_run = {
             "taken_ms": run.taken_ms,
-            "began_ms": run.began_ms,
+            "began_ms": began_ms,
+            "left_ms": now_ms if run.left_ms is None else run.left_ms,
             "machine": machine.id,
             "gpu_class": machine.gpu_class,
-            "fetched_bytes": run.fetched_bytes,
-            "redundant_bytes": run.redundant_bytes,
+            "fetched_bytes": live.fetched_bytes + run.fetched_bytes,
+            "redundant_bytes": live.redundant_bytes + run.redundant_bytes,
             "is_cold": run.is_cold,
-            "ran_s": live.job.seconds_on(machine.gpu_class),
+            "ran_s": 0.0 if began_ms is None else live.job.seconds_on(machine.gpu_class),
         }
     return JobOutcome(
         number=live.number,

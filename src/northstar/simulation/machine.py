@@ -48,7 +48,7 @@ class Watches(Protocol):
         """What the job really is."""
         ...
 
-    def taken(self, job_id: str, machine: SimulatedMachine) -> None:
+    def taken(self, run: Run, machine: SimulatedMachine) -> None:
         """A machine has begun a run of it."""
         ...
 
@@ -244,7 +244,7 @@ class MachineAtWork:
             if known is not None:
                 self._stop(job.id, known.job.token)
             run = self.runs[job.id] = Run(job, self._watches.job(job.id), now_ms=self._world.clock.now_ms)
-            self._watches.taken(job.id, self.machine)
+            self._watches.taken(run, self.machine)
             await self._fetch(run)
 
     # A run ------------------------------------------------------------------------------------------------------------
@@ -294,8 +294,8 @@ class MachineAtWork:
         begins_ms = max(now_ms, self._loads_until_ms) if takes_ms else now_ms
         if takes_ms:
             self._loads_until_ms = begins_ms + takes_ms
-        run.began_ms = begins_ms + takes_ms
-        done_ms = run.began_ms + in_ms(run.simulated.seconds_on(self.machine.gpu_class))
+        run.begins_ms = begins_ms + takes_ms
+        done_ms = run.begins_ms + in_ms(run.simulated.seconds_on(self.machine.gpu_class))
 
         async def done() -> None:
             await self._done(run)
@@ -314,7 +314,7 @@ class MachineAtWork:
         self.attend()
 
     def _end(self, run: Run) -> None:
-        run.end()
+        run.end(now_ms=self._world.clock.now_ms)
         if self.runs.get(run.job.id) is run:
             del self.runs[run.job.id]
 

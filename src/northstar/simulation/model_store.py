@@ -18,6 +18,7 @@ from northstar.agent.models.journal import Known
 from northstar.agent.models.layout import ModelKey, key_of
 from northstar.agent.models.room import Room
 from northstar.agent.models.shelf import Shelf
+from northstar.agent.models.supply import ASSUMED_BYTES_PER_S, SMOOTHING, TELLING_BYTES
 from northstar.policy.models.folders import family_of, folder_for
 from northstar.simulation.link import Link, Turns
 
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
     from northstar.simulation.policy import FleetPolicy
     from northstar.simulation.world import World
 
-#: As the agent assumes before anything was measured.
-_ASSUMED_BYTES_PER_S: Final = 50_000_000.0
-#: As the agent smooths what it measures (`agent.models.supply`).
-_SMOOTHING: Final = 0.3
-_TELLING_BYTES: Final = 1_000_000
 _NO_PLACE: Final = Path()
 
 
@@ -175,7 +171,7 @@ class SimulatedStore:
         if self._flights.get(flight.key) is not flight:
             return  # the machine it was for is gone
         order = flight.order
-        expected_ms = int(1_000 * order.size_bytes / (self.bytes_per_s or _ASSUMED_BYTES_PER_S))
+        expected_ms = int(1_000 * order.size_bytes / (self.bytes_per_s or ASSUMED_BYTES_PER_S))
         self._tell(
             ModelChange(what="fetch_started", name=order.name, expected_ms=expected_ms, size_bytes=order.size_bytes)
         )
@@ -240,9 +236,9 @@ class SimulatedStore:
         return self._policy.evict(candidates, need_bytes=need_bytes, rule=rule, names=self._names)
 
     def _measure(self, size_bytes: int, flowed_s: float) -> None:
-        if size_bytes >= _TELLING_BYTES and flowed_s > 0:
+        if size_bytes >= TELLING_BYTES and flowed_s > 0:
             seen, known = size_bytes / flowed_s, self.bytes_per_s
-            self.bytes_per_s = seen if known == 0 else known + _SMOOTHING * (seen - known)
+            self.bytes_per_s = seen if known == 0 else known + SMOOTHING * (seen - known)
 
     def _lay_down(self, file: FileOnDisk) -> None:
         key = ModelKey(family_of(folder_for(file.kind)), file.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -17,32 +18,35 @@ class JobOutcome(msgspec.Struct, frozen=True, array_like=True):
     tenant: str
     ending: Ending
     submitted_ms: int
-    #: When its last machine took it, when the work itself began there (models fetched and loaded), and when it ended.
+    #: When its last machine took it, when the work itself began there (models fetched and loaded; None: it never did, or the job waits
+    #: again), and when it ended.
     taken_ms: int = 0
-    began_ms: int = 0
+    began_ms: int | None = None
     ended_ms: int = 0
     machine: str = ""
     gpu_class: str = ""
     #: Where it ran, and which pool the matrix wanted.
     pool: str = ""
     optimal: str = ""
-    #: Bytes that had to come before its last run could begin, those of them that the fleet had fetched before, and whether an anchor
-    #: model was among what came.
+    #: Bytes that had to come before its runs could begin, those of them that the fleet had fetched before, and whether an anchor model
+    #: had to come for its last run.
     fetched_bytes: int = 0
     redundant_bytes: int = 0
     is_cold: bool = False
     #: Machines that took it.
     claims: int = 0
-    #: What its work was expected to take when it was submitted, and took, seconds.
+    #: What its work was expected to take when it was submitted, and takes where it began, seconds.
     expected_s: float = 0.0
     ran_s: float = 0.0
     #: Of one that failed or was refused.
     code: str = ""
+    #: When its last machine was done with it, or the simulation over.
+    left_ms: int = 0
 
     @property
     def waited_s(self) -> float:
-        """From submit to the beginning of the work."""
-        return (self.began_ms - self.submitted_ms) / 1000
+        """From submit to the beginning of the work; infinity where it never began."""
+        return math.inf if self.began_ms is None else (self.began_ms - self.submitted_ms) / 1000
 
 
 class PoolUse(msgspec.Struct, frozen=True, kw_only=True):

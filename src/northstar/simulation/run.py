@@ -21,12 +21,14 @@ class Run:
         self.body = job.read_body()
         self.needs = self.body.requires.models
         self.taken_ms = now_ms
-        self.began_ms = 0
+        #: When its work begins, or will; None: its models are not all there yet.
+        self.begins_ms: int | None = None
+        #: When the machine was done with it, one way or the other; None: it has it still.
+        self.left_ms: int | None = None
         self.missing = 0
         self.fetched_bytes = 0
         self.redundant_bytes = 0
         self.is_cold = False
-        self.is_over = False
         self.next: Entry | None = None
         self.keeps = ExitStack()
 
@@ -41,9 +43,19 @@ class Run:
         anchors = {need.name for need in self.needs if need.is_anchor}
         self.is_cold = self.is_cold or order.name in anchors
 
-    def end(self) -> None:
+    @property
+    def is_over(self) -> bool:
+        """Whether the machine is done with it."""
+        return self.left_ms is not None
+
+    def began_by(self, now_ms: int) -> int | None:
+        """When its work began; None: it has not by now, or was over before its models were fetched and loaded."""
+        until_ms = now_ms if self.left_ms is None else self.left_ms
+        return self.begins_ms if self.begins_ms is not None and self.begins_ms <= until_ms else None
+
+    def end(self, *, now_ms: int) -> None:
         """It is over, one way or the other."""
-        self.is_over = True
+        self.left_ms = now_ms
         self.keeps.close()
         if self.next is not None:
             self.next.strike()

@@ -48,7 +48,7 @@ async def run(
     hears: Callable[[JobOutcome], None] | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Simulated:
-    """Simulate the fleet under this policy. The same arguments give the same outcome, byte for byte.
+    """Simulate the fleet under this policy. The same arguments give the same outcome, byte for byte on the same platform and C library.
 
     Args:
         workload: jobs in the order of their times; it is read as they come, and may be as long as it likes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from northstar.simulation.books import FetchBooks
@@ -35,7 +36,14 @@ class _Station:
         self.at_work: MachineAtWork | None = None
         self.store: SimulatedStore | None = None
         self.lives = 0
+        #: How many times as fast its line is, for each fault of it that lasts.
+        self.line_factors: list[float] = []
         self.paid_since_ms: int | None = None
+
+    def set_line(self) -> None:
+        """Its line is as all the faults that last make it, in this life and the next."""
+        if self.store is not None:
+            self.store.link.set_factor(math.prod(self.line_factors))
 
 
 class Stations:
@@ -133,6 +141,7 @@ class Stations:
             world.line.listen(world.cell.keys.bell(machine.id), machine.id)
         at_work = MachineAtWork(world, machine, life=station.lives, store=station.store, watches=self._ledger)
         station.at_work = at_work
+        station.set_line()
         self.moved_ms = world.clock.now_ms
         await at_work.come()
 
@@ -169,10 +178,12 @@ class Stations:
             return
         match fault.kind:
             case "link":
-                store.link.set_factor(fault.factor)
+                station.line_factors.append(fault.factor)
+                station.set_line()
 
                 async def heals() -> None:
-                    store.link.set_factor(1.0)
+                    station.line_factors.remove(fault.factor)
+                    station.set_line()
 
                 world.soon(heals, in_ms=fault.for_ms)
             case "corrupt":

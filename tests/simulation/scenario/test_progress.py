@@ -60,11 +60,25 @@ def test_a_job_that_never_began_has_no_wait_and_is_a_job_all_the_same() -> None:
         ("heavy", 1, 0),
         ("all", 3, 1),
     ]
-    assert found.soon == 1.0
+    # It did not begin within 10 s, so it counts against the share.
+    assert found.soon == pytest.approx(1 / 3)
+    assert [(one.soon, one.never) for one in found.pools()] == [(0.5, 1), (0.0, 1), (0.333333, 2)]
     assert found.pools()[1].wait_p50_s is None
 
 
-@pytest.mark.parametrize("jobs", [(), (job(wait_s=None, ending="refused"),)])
-def test_where_nothing_began_nothing_is_said_of_waits(jobs: tuple[JobOutcome, ...]) -> None:
+def test_a_job_whose_fetch_failed_waited_for_ever_and_one_that_was_cancelled_for_nothing() -> None:
+    found = tally(
+        job(),
+        job(wait_s=None, ending="failed", machine="m"),
+        job(wait_s=None, ending="canceled"),
+        job(wait_s=20.0, ending="canceled"),
+    )
+    (pool, _) = found.pools()
+    assert (pool.jobs, pool.soon, pool.never, pool.wait_p95_s) == (4, 0.5, 1, 1.0)
+    assert found.soon == 0.5
+
+
+@pytest.mark.parametrize("jobs", [(), (job(wait_s=None, ending="canceled"),)])
+def test_where_nobody_waited_nothing_is_said_of_waits(jobs: tuple[JobOutcome, ...]) -> None:
     assert tally(*jobs).soon is None
     assert tally(*jobs).pools()[-1].soon is None

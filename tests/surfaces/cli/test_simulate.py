@@ -17,7 +17,7 @@ from northstar.simulation.engine import Progress
 from northstar.simulation.outcome import JobOutcome
 from northstar.simulation.scenario.progress import Tally
 from northstar.simulation.scenario.run_file import RunKey, RunLine
-from northstar.surfaces.cli.simulate_progress import _Bar, live_summary
+from northstar.surfaces.cli.simulate_progress import _Bar, live_summary, summed_up
 from northstar.surfaces.cli.simulate_text import show_results
 from tests.northstar_command import Northstar
 
@@ -173,6 +173,18 @@ def test_of_several_seeds_the_median_and_the_spread_are_shown(capsys: pytest.Cap
     assert "25.0%" in shown, "busy"
     assert "1.50" in shown
     assert "4 (3 missed)" in shown
+
+
+def test_how_many_never_began_is_in_the_table_and_in_the_line_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    tally = waited(1, 2, 30)
+    tally.add(JobOutcome(number=4, tenant="t", ending="failed", submitted_ms=0, machine="m", pool="heavy"))
+    one = line(1)
+    stuck = msgspec.structs.replace(one, result=msgspec.structs.replace(one.result, pools=tally.pools()))
+    show_results("", [stuck])
+    heading, row = capsys.readouterr().out.splitlines()[:2]
+    assert heading.split()[4:7] == ["<", "10", "S"]
+    assert row.split()[2:6] == ["4", "3", "50.0%", "1"]
+    assert summed_up(stuck.result).startswith("4 jobs, 50.0% of them began within 10 s, 1 never began, ")
 
 
 def test_jobs_that_never_ended_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from northstar.domain.models import ModelOrder
 
 #: Assumed before anything was measured, as the broker's policy does.
-_ASSUMED_BYTES_PER_S: Final = 50_000_000.0
-_SMOOTHING: Final = 0.3
+ASSUMED_BYTES_PER_S: Final = 50_000_000.0
+#: How much a new measurement counts beside what was measured before.
+SMOOTHING: Final = 0.3
 #: Smaller files say more about the way to the source than about the line.
-_TELLING_BYTES: Final = 1_000_000
+TELLING_BYTES: Final = 1_000_000
 
 
 class Supply:
@@ -86,7 +87,7 @@ class Supply:
         order = flight.order
         download = Download(order, self._bench, make_room=self._room.make, on_bytes=flight.on_bytes)
         async with self._turn:
-            expected_ms = int(1_000 * order.size_bytes / (self.bytes_per_s or _ASSUMED_BYTES_PER_S))
+            expected_ms = int(1_000 * order.size_bytes / (self.bytes_per_s or ASSUMED_BYTES_PER_S))
             self._tell(order, ModelChange(what="fetch_started", expected_ms=expected_ms, size_bytes=order.size_bytes))
             try:
                 file = await download.run()
@@ -111,9 +112,9 @@ class Supply:
 
     def _measure(self, flight: Flight) -> None:
         seen = flight.progress.bytes_per_s
-        if flight.progress.received_bytes >= _TELLING_BYTES and seen > 0:
+        if flight.progress.received_bytes >= TELLING_BYTES and seen > 0:
             known = self.bytes_per_s
-            self.bytes_per_s = seen if known == 0 else known + _SMOOTHING * (seen - known)
+            self.bytes_per_s = seen if known == 0 else known + SMOOTHING * (seen - known)
 
     def _tell(self, order: ModelOrder, change: ModelChange) -> None:
         self._changes.tell(msgspec.structs.replace(change, name=order.name))

@@ -20,8 +20,11 @@ class PoolSummary(msgspec.Struct, frozen=True, kw_only=True):
     pool: str
     jobs: int
     succeeded: int
-    #: Of the jobs that began: share that waited less than 10 s, and the wait of half and of 95 % of them.
+    #: Of all that were not cancelled, the share that waited less than 10 s; one that never began did not. None: there are none.
     soon: float | None
+    #: Of those, how many never began.
+    never: int
+    #: Of those that began, the wait of half and of 95 % of them.
     wait_p50_s: float | None
     wait_p95_s: float | None
     #: Jobs for which a base model had to be fetched first.
@@ -35,6 +38,7 @@ class _Tally:
         self.succeeded = 0
         self.waits = array("d")
         self.soon = 0
+        self.never = 0
         self.cold = 0
         self.fetched_bytes = 0
 
@@ -43,14 +47,18 @@ class _Tally:
         self.succeeded += job.ending == "succeeded"
         self.cold += job.is_cold
         self.fetched_bytes += job.fetched_bytes
-        if has_begun(job):
+        if job.ending == "canceled":
+            return
+        if job.began_ms is None:
+            self.never += 1
+        else:
             self.waits.append(job.waited_s)
             self.soon += job.waited_s < SOON_S
 
-
-def has_begun(job: JobOutcome) -> bool:
-    """Whether its work began at all: then it is known how long it waited."""
-    return job.began_ms >= job.submitted_ms and job.ending not in {"waiting", "refused"} and bool(job.machine)
+    @property
+    def judged(self) -> int:
+        """Those that were not cancelled."""
+        return len(self.waits) + self.never
 
 
 class Tally:
@@ -75,9 +83,9 @@ class Tally:
 
     @property
     def soon(self) -> float | None:
-        """Of the counted jobs that began, the share that waited less than 10 s; None where none has begun."""
-        begun = sum(len(one.waits) for one in self._pools.values())
-        return sum(one.soon for one in self._pools.values()) / begun if begun else None
+        """Of the counted jobs that were not cancelled, the share that waited less than 10 s; None where there is none."""
+        judged = sum(one.judged for one in self._pools.values())
+        return sum(one.soon for one in self._pools.values()) / judged if judged else None
 
     @property
     def cold(self) -> int:
@@ -91,15 +99,19 @@ class Tally:
 
     def pools(self) -> tuple[PoolSummary, ...]:
         """Every pool, and at the end all of them together, by the name `all`."""
+        return (*(_summary(name, self._pools[name]) for name in sorted(self._pools)), _summary("all", self._whole()))
+
+    def _whole(self) -> _Tally:
         whole = _Tally()
         for one in self._pools.values():
             whole.jobs += one.jobs
             whole.succeeded += one.succeeded
             whole.waits.extend(one.waits)
             whole.soon += one.soon
+            whole.never += one.never
             whole.cold += one.cold
             whole.fetched_bytes += one.fetched_bytes
-        return (*(_summary(name, self._pools[name]) for name in sorted(self._pools)), _summary("all", whole))
+        return whole
 
 
 def _summary(pool: str, tally: _Tally) -> PoolSummary:
@@ -108,7 +120,8 @@ def _summary(pool: str, tally: _Tally) -> PoolSummary:
         pool=pool,
         jobs=tally.jobs,
         succeeded=tally.succeeded,
-        soon=round(tally.soon / len(waits), 6) if waits else None,
+        soon=round(tally.soon / tally.judged, 6) if tally.judged else None,
+        never=tally.never,
         wait_p50_s=_quantile(waits, 0.5),
         wait_p95_s=_quantile(waits, 0.95),
         cold=tally.cold,

@@ -10,8 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Text, and_, cast, or_, select
 
 from northstar.domain.estimates import FinishedRun
 from northstar.domain.events import EventId
-from northstar.domain.models import ADAPTERS
-from northstar.store.history.attempts import Attempt, AttemptOutcome, ModelInAttempt
+from northstar.store.history.attempts import Attempt, AttemptOutcome, main_model
 from northstar.store.history.continuity import BEGINNING
 from northstar.store.history.errors import HistoryQueryInvalid
 from northstar.store.history.tables import attempts
@@ -110,11 +109,6 @@ def conditions(wanted: AttemptFilter) -> list[ColumnElement[bool]]:
     if wanted.until_ms is not None:
         where.append(attempts.c.ended_ms < wanted.until_ms)
     return where
-
-
-def main_model(models: Sequence[ModelInAttempt]) -> str:
-    """The model that a run is told by: the largest that is no adapter, which the list has first; empty where there is none."""
-    return next((model.name for model in models if model.kind not in ADAPTERS), models[0].name if models else "")
 
 
 def _read(

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from northstar.domain.events import Event
-from northstar.domain.models import ModelKind
+from northstar.domain.models import ADAPTERS, ModelKind
 from northstar.domain.requirements import Requirements
 from northstar.domain.run_reports import RunReport, from_wire
 from northstar.domain.stored_decisions import read_stored
 from northstar.store.history.finished_jobs import place_of, storable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from northstar.domain.decisions import RoutingDecision
+    from northstar.domain.models import ModelNeed
     from northstar.store.machine_facts import MachineFacts
     from northstar.store.messages import InspectedJob
 
@@ -170,6 +171,11 @@ def decision_of(found: InspectedJob | None) -> RoutingDecision | None:
         return read_stored(found.decision)
     except msgspec.MsgspecError:
         return None
+
+
+def main_model(models: Sequence[ModelInAttempt | ModelNeed]) -> str:
+    """The model that a run is told by: the largest that is no adapter, which the list has first; empty where there is none."""
+    return next((model.name for model in models if model.kind not in ADAPTERS), models[0].name if models else "")
 
 
 def _outcome(event: Event) -> AttemptOutcome:

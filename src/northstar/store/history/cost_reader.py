@@ -9,8 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Row, or_, select, tuple_
 
 from northstar.domain.machine_time import Bill, SharedTime, Work
-from northstar.store.history.attempt_reader import main_model
-from northstar.store.history.attempts import ModelInAttempt
+from northstar.store.history.attempts import ModelInAttempt, main_model
 from northstar.store.history.errors import HistoryQueryInvalid
 from northstar.store.history.tables import attempts, presences
 

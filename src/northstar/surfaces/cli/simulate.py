@@ -35,8 +35,8 @@ def simulate(
 ) -> None:
     """Simulate a fleet: the deployed broker on a virtual clock, with the jobs, machines and faults of a scenario.
 
-    Each seed of the scenario is a run with each of its policies. The same seed gives the same results, byte for byte. Ctrl-C ends it; what is in the
-    file of --out stays, and --resume goes on from there.
+    Each seed of the scenario is a run with each of its policies. The same seed gives the same results, byte for byte on the same platform and
+    C library. Ctrl-C ends it; what is in the file of --out stays, and --resume goes on from there.
     """
     from northstar.domain.errors import InvalidRequest
     from northstar.simulation.scenario.policies import POLICIES

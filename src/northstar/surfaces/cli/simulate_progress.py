@@ -133,5 +133,6 @@ def virtual_time(at_ms: int) -> str:
 def summed_up(result: RunResult) -> str:
     """A run in a line."""
     whole = result.pools[-1]
-    soon = "none of them began" if whole.soon is None else f"{whole.soon:.1%} of them began within 10 s"
-    return f"{whole.jobs:,} jobs, {soon}, {whole.cold:,} cold, {result.fetched_gb:,.0f} GB fetched"
+    soon = "all of them cancelled" if whole.soon is None else f"{whole.soon:.1%} of them began within 10 s"
+    never = f", {whole.never:,} never began" if whole.never else ""
+    return f"{whole.jobs:,} jobs, {soon}{never}, {whole.cold:,} cold, {result.fetched_gb:,.0f} GB fetched"

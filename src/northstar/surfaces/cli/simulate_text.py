@@ -28,7 +28,7 @@ def show_results(about: str, lines: Sequence[RunLine]) -> None:
         for policy, results in by_policy.items()
         for pool in _pools_of(results)
     ]
-    print_table(("POLICY", "POOL", "JOBS", "OK", "< 10 S", "P50", "P95", "COLD", "GB"), rows)
+    print_table(("POLICY", "POOL", "JOBS", "OK", "< 10 S", "NEVER", "P50", "P95", "COLD", "GB"), rows)
     print_table(
         ("POLICY", "RUNS", "MACHINES", "LOST", "BUSY", "USD", "GB", "GB AGAIN", "FAULTS"),
         [(policy, len(results), *_fleet_row(results)) for policy, results in by_policy.items()],
@@ -61,6 +61,7 @@ def _pool_row(found: Sequence[PoolSummary]) -> tuple[str, ...]:
         spread([one.jobs for one in found], _count),
         spread([one.succeeded for one in found], _count),
         spread([one.soon for one in found], _share),
+        spread([one.never for one in found], _count),
         spread([one.wait_p50_s for one in found], _seconds),
         spread([one.wait_p95_s for one in found], _seconds),
         spread([one.cold for one in found], _count),
