@@ -16,9 +16,9 @@ from northstar.agent.models.flights import FetchProgress
 from northstar.agent.models.inventory import ModelFile
 from northstar.agent.models.journal import Known
 from northstar.agent.models.layout import ModelKey, key_of
+from northstar.agent.models.line_rate import ASSUMED_BYTES_PER_S, learned
 from northstar.agent.models.room import Room
 from northstar.agent.models.shelf import Shelf
-from northstar.agent.models.supply import ASSUMED_BYTES_PER_S, SMOOTHING, TELLING_BYTES
 from northstar.policy.models.folders import family_of, folder_for
 from northstar.simulation.link import Link, Turns
 
@@ -236,9 +236,8 @@ class SimulatedStore:
         return self._policy.evict(candidates, need_bytes=need_bytes, rule=rule, names=self._names)
 
     def _measure(self, size_bytes: int, flowed_s: float) -> None:
-        if size_bytes >= TELLING_BYTES and flowed_s > 0:
-            seen, known = size_bytes / flowed_s, self.bytes_per_s
-            self.bytes_per_s = seen if known == 0 else known + SMOOTHING * (seen - known)
+        if flowed_s > 0:
+            self.bytes_per_s = learned(self.bytes_per_s, size_bytes / flowed_s, size_bytes=size_bytes)
 
     def _lay_down(self, file: FileOnDisk) -> None:
         key = ModelKey(family_of(folder_for(file.kind)), file.name)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
+from northstar.agent.models.line_rate import ASSUMED_BYTES_PER_S
 from northstar.domain.models import ModelHeld
 from northstar.policy.models.eviction import Candidate
 from northstar.policy.models.names import folded
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 #: What one message to the broker may hold.
 MOST_HELD: Final = 500
-#: Assumed where nothing has been fetched yet, as the broker's policy does.
-_ASSUMED_BYTES_PER_S: Final = 50_000_000.0
 
 
 class Shelf:
@@ -193,7 +192,7 @@ class Shelf:
 def _fetch_s(file: ModelFile, bytes_per_s: float) -> float:
     if file.known is not None and file.known.fetch_s > 0:
         return file.known.fetch_s
-    return file.facts.size_bytes / (bytes_per_s or _ASSUMED_BYTES_PER_S)
+    return file.facts.size_bytes / (bytes_per_s or ASSUMED_BYTES_PER_S)
 
 
 def _folded(key: ModelKey) -> tuple[str, str]:

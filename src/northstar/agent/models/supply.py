@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from northstar.agent.models.changes import Changes, ModelChange
 from northstar.agent.models.download import Bench, Download
 from northstar.agent.models.errors import ModelNameTaken, ModelStoreUnavailable
+from northstar.agent.models.line_rate import ASSUMED_BYTES_PER_S, learned
 from northstar.agent.models.threads import to_its_end
 from northstar.domain.errors import NorthstarError
 
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
     from northstar.agent.models.shelf import Shelf
     from northstar.agent.models.upkeep import Upkeep
     from northstar.domain.models import ModelOrder
-
-#: Assumed before anything was measured, as the broker's policy does.
-ASSUMED_BYTES_PER_S: Final = 50_000_000.0
-#: How much a new measurement counts beside what was measured before.
-SMOOTHING: Final = 0.3
-#: Smaller files say more about the way to the source than about the line.
-TELLING_BYTES: Final = 1_000_000
 
 
 class Supply:
@@ -111,10 +105,8 @@ class Supply:
         self._tell(order, ModelChange(what="came", size_bytes=size_bytes))
 
     def _measure(self, flight: Flight) -> None:
-        seen = flight.progress.bytes_per_s
-        if flight.progress.received_bytes >= TELLING_BYTES and seen > 0:
-            known = self.bytes_per_s
-            self.bytes_per_s = seen if known == 0 else known + SMOOTHING * (seen - known)
+        progress = flight.progress
+        self.bytes_per_s = learned(self.bytes_per_s, progress.bytes_per_s, size_bytes=progress.received_bytes)
 
     def _tell(self, order: ModelOrder, change: ModelChange) -> None:
         self._changes.tell(msgspec.structs.replace(change, name=order.name))
