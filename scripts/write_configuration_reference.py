@@ -35,11 +35,11 @@ from northstar.config import (
     variables,
 )
 from northstar.domain.tenancy import TenantTerms
+from northstar.surfaces.http.description.field_comments import field_comments
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "configuration.md"
 _KEY = re.compile(r"^(\w+) = ")
 _TABLE = re.compile(r"^\[(\w+)\]$")
-_FIELD = re.compile(r"^    (\w+):")
 
 _HEAD = """# Configuration
 
@@ -124,20 +124,10 @@ def _machines_and_services() -> Iterator[str]:
         if title in _NOTES:
             yield from (_NOTES[title], "")
         yield from ("| key | default | type | meaning |", "| --- | --- | --- | --- |")
-        comments = dict(_comments(kind))
+        comments = field_comments(kind)
         for field in msgspec.structs.fields(kind):
             value = "required" if field.required else _shown(field.default)
             yield f"| `{field.name}` | {value} | {_type(field.type)} | {comments[field.name]} |"
-
-
-def _comments(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
-    comment = ""
-    for line in inspect.getsource(kind).splitlines():
-        if line.strip().startswith("#:"):
-            comment = f"{comment} {line.strip()[2:].strip()}".strip()
-        elif found := _FIELD.match(line):
-            yield found[1], comment
-            comment = ""
 
 
 def _shown(value: Any) -> str:

@@ -29,9 +29,9 @@ from northstar.domain.jobs import JobRequest, RetryRule
 from northstar.domain.models import ModelNeed
 from northstar.domain.refusals import QueueRefusal
 from northstar.domain.requirements import Requirements
+from northstar.surfaces.http.description.field_comments import field_comments
 
 _PAGES: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
-_FIELD: Final = re.compile(r"^    (\w+): (?!ClassVar)")
 #: The exit code of a command that ends with an error of this class.
 _EXIT_CODES: Final = ((InvalidRequest, "2"), (Refused, "3"), (Unavailable, "4"))
 #: What the names of fields do not say themselves.
@@ -201,7 +201,7 @@ _EXAMPLES: Final = {
 
 
 def _fields(kind: type[msgspec.Struct]) -> Iterator[str]:
-    comments = dict(_comments(kind))
+    comments = field_comments(kind)
     for field in msgspec.structs.fields(kind):
         words = _words(msgspec.inspect.type_info(field.type)).replace("|", "\\|")
         meaning = (
@@ -212,16 +212,6 @@ def _fields(kind: type[msgspec.Struct]) -> Iterator[str]:
         if not meaning:
             raise LookupError(f"{kind.__name__}.{field.name} has no comment that says what it means")
         yield f"| `{field.name}` | {words} | {_default(field)} | {meaning} |"
-
-
-def _comments(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
-    comment = ""
-    for line in inspect.getsource(kind).splitlines():
-        if line.strip().startswith("#:"):
-            comment = f"{comment} {line.strip()[2:].strip()}".strip()
-        elif found := _FIELD.match(line):
-            yield found[1], comment
-            comment = ""
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

@@ -7,7 +7,6 @@ is not what this writes, and when a key has no meaning.
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 import typing
 from collections.abc import Iterator, Mapping
@@ -24,9 +23,9 @@ from northstar.simulation.scenario.plan import PatiencePlan, Scenario, SettingsP
 from northstar.simulation.scenario.policies import POLICIES
 from northstar.simulation.scenario.workload_plan import TenantPart, WorkloadPlan
 from northstar.simulation.workload.regions import RegionClock
+from northstar.surfaces.http.description.field_comments import field_comments
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "scenario.md"
-_FIELD: Final = re.compile(r"^    (\w+): (?!ClassVar)")
 
 _HEAD: Final = """# The scenario file
 
@@ -113,23 +112,13 @@ def _rows(kind: type[msgspec.Struct]) -> Iterator[str]:
     comments: dict[str, str] = {}
     for one in reversed(kind.__mro__):
         if one.__module__.startswith("northstar."):
-            comments |= dict(_comments(one))
+            comments |= field_comments(one)
     for field in msgspec.structs.fields(kind):
         meaning = _MEANINGS.get(f"{kind.__name__}.{field.name}") or comments.get(field.name)
         if not meaning:
             raise LookupError(f"{kind.__name__}.{field.name} has no comment that says what it means")
         words = words_of(msgspec.inspect.type_info(field.type)).replace("|", "\\|")
         yield f"| `{field.encode_name}` | {words} | {_default(field)} | {meaning} |"
-
-
-def _comments(kind: type) -> Iterator[tuple[str, str]]:
-    comment = ""
-    for line in inspect.getsource(kind).splitlines():
-        if line.strip().startswith("#:"):
-            comment = f"{comment} {line.strip()[2:].strip()}".strip()
-        elif found := _FIELD.match(line):
-            yield found[1], comment
-            comment = ""
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

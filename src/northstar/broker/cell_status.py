@@ -22,11 +22,12 @@ from northstar.store.pauses import Pause, read_pauses
 from northstar.store.snapshots import CellReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from northstar.broker.missing_machines import MissingMachinesReader
     from northstar.broker.webhooks.failing import FailingWebhook
     from northstar.store.cell import Cell
+    from northstar.store.messages import LaneCount
 
 #: Lanes that are looked at for jobs that nobody can do, however many are shown; and as many as one look counts.
 MOST_LANES: Final = 500
@@ -131,26 +132,31 @@ async def read_status(
         cell=cell.name,
         now_ms=now_ms,
         troubles=told,
-        jobs=JobsNow(
-            waiting=counts["waiting_size"],
-            running=counts["leases_size"],
-            delayed=counts["delayed_size"],
-            finished=counts["finished_size"],
-            failed=counts["dead_size"],
-        ),
+        jobs=_jobs_now(counts),
         totals=JobsEver(**{name: counts[name] for name in JobsEver.__struct_fields__}),
         history_behind=counts["event"] - counts["committed_event"],
         history=history,
-        lanes=tuple(
-            LaneTally(id=one.id, key=one.key, pool=one.pool, waiting=one.waiting, live=one.live)
-            for one in reply.lanes[:lanes]
-        ),
+        lanes=tuple(_tally(one) for one in reply.lanes[:lanes]),
         machines=rows,
         machines_waiting=tuple(waiting),
         pauses=tuple(pauses),
         budgets=(*_noted(stops, "stopped"), *_noted(warnings, "warned")),
         brokers=tuple(brokers),
     )
+
+
+def _jobs_now(counts: Mapping[str, int]) -> JobsNow:
+    return JobsNow(
+        waiting=counts["waiting_size"],
+        running=counts["leases_size"],
+        delayed=counts["delayed_size"],
+        finished=counts["finished_size"],
+        failed=counts["dead_size"],
+    )
+
+
+def _tally(lane: LaneCount) -> LaneTally:
+    return LaneTally(id=lane.id, key=lane.key, pool=lane.pool, waiting=lane.waiting, live=lane.live)
 
 
 def _noted(notes: BudgetNotes, level: Level) -> Iterator[NotedBudget]:

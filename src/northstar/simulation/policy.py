@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 
 class FleetPolicy(Protocol):
-    """Pure: the same arguments give the same answer, apart from chance drawn from a seed of its own."""
+    """Deterministic: the same calls in the same order give the same answers, with chance drawn from a seed of its own.
+
+    It may remember what it was asked before; a run has a policy of its own.
+    """
 
     @property
     def name(self) -> str:

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from northstar.policy.baselines.ordered_eviction import plan_least_recent
 from northstar.policy.routing.candidates import MAX_CANDIDATES, Choice, lane_order
 from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.simulation.policies.copy_book import CopyBook, CopyRules
+from northstar.simulation.policies.least_recent import LeastRecentDisks
 from northstar.simulation.policies.speaking import COMING, coming, differing, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from northstar.domain.pools import Pools
     from northstar.domain.requirements import LaneKey
-    from northstar.policy.models.eviction import Candidate as OnDisk
-    from northstar.policy.models.eviction import EvictionPlan, EvictionRule
     from northstar.policy.routing.alike import AlikeMachines
     from northstar.policy.routing.fleet_index import FleetIndex
     from northstar.policy.routing.gpu_pace import GpuPaces
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from northstar.store.messages import Candidate, WantedLane
 
 
-class ModelCopies:
+class ModelCopies(LeastRecentDisks):
     """One run's: it remembers which copies were decided on."""
 
     name = "modelmesh-copies"
@@ -75,14 +73,3 @@ class ModelCopies:
             for one in self._book.choices(lane, snapshot):
                 found[one.subject].append(Choice(one.ready_after_ms, one.preference, lane.id))
         return differing({name: choices[:MAX_CANDIDATES] for name, choices in found.items()}, known)
-
-    def evict(
-        self,
-        candidates: Sequence[OnDisk],
-        *,
-        need_bytes: int,
-        rule: EvictionRule,  # noqa: ARG002
-        names: Mapping[str, str],  # noqa: ARG002
-    ) -> EvictionPlan:
-        """What was used longest ago."""
-        return plan_least_recent(candidates, need_bytes=need_bytes)

@@ -19,9 +19,9 @@ from northstar.policy.baselines.model_pressure import (
     loads_now,
     serving_backend,
 )
-from northstar.policy.baselines.ordered_eviction import plan_least_recent
 from northstar.policy.routing.candidates import MAX_CANDIDATES, Choice, lane_order
 from northstar.policy.routing.ranking_terms import NO_TERMS
+from northstar.simulation.policies.least_recent import LeastRecentDisks
 from northstar.simulation.policies.speaking import COMING, coming, differing, placed
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from northstar.domain.pools import Pools
     from northstar.domain.requirements import LaneKey
-    from northstar.policy.models.eviction import Candidate as OnDisk
-    from northstar.policy.models.eviction import EvictionPlan, EvictionRule
     from northstar.policy.routing.alike import AlikeMachines
     from northstar.policy.routing.fleet_index import FleetIndex
     from northstar.policy.routing.gpu_pace import GpuPaces
@@ -40,8 +38,11 @@ if TYPE_CHECKING:
     from northstar.store.messages import Candidate, WantedLane
 
 
-class ModelPressure:
-    """One run's: it remembers since when models are wanted, when machines were used last, and what loads."""
+class ModelPressure(LeastRecentDisks):
+    """One run's: it remembers since when models are wanted, when machines were used last, and what loads.
+
+    SwarmUI keeps all models on all disks, and has no rule for what goes from one: here it is what was used longest ago.
+    """
 
     name = "swarmui-pressure"
     orders_models = False
@@ -91,17 +92,6 @@ class ModelPressure:
     ) -> list[tuple[str, list[Candidate]]]:
         """For every machine the lanes whose models it has, and what it is to load now."""
         return differing(self._look(snapshot), known)
-
-    def evict(
-        self,
-        candidates: Sequence[OnDisk],
-        *,
-        need_bytes: int,
-        rule: EvictionRule,  # noqa: ARG002
-        names: Mapping[str, str],  # noqa: ARG002
-    ) -> EvictionPlan:
-        """What was used longest ago: SwarmUI keeps all models on all disks, and has no rule for it."""
-        return plan_least_recent(candidates, need_bytes=need_bytes)
 
     def _look(self, snapshot: CellSnapshot) -> dict[str, list[Choice]]:
         self._note_uses(snapshot)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from northstar.policy.baselines.lots import lot
-from northstar.policy.baselines.ordered_eviction import plan_least_recent
 from northstar.policy.baselines.uniform import uniform_candidates, uniform_ranking
 from northstar.policy.routing.candidates import Choice
 from northstar.policy.routing.ranking_terms import NO_TERMS
+from northstar.simulation.policies.least_recent import LeastRecentDisks
 from northstar.simulation.policies.speaking import COMING, coming, differing, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from northstar.domain.pools import Pools
     from northstar.domain.requirements import LaneKey
-    from northstar.policy.models.eviction import Candidate as OnDisk
-    from northstar.policy.models.eviction import EvictionPlan, EvictionRule
     from northstar.policy.routing.alike import AlikeMachines
     from northstar.policy.routing.fleet_index import FleetIndex
     from northstar.policy.routing.gpu_pace import GpuPaces
@@ -31,7 +29,7 @@ _DRAWN_EVERY_MS: Final = 10_000
 _PREFERENCES: Final = 65_535
 
 
-class UniformPull:
+class UniformPull(LeastRecentDisks):
     """An idle machine takes the head of the queue, whatever it holds; the disk drops what was used longest ago."""
 
     name = "uniform-lru"
@@ -87,14 +85,3 @@ class UniformPull:
 
     def _preference(self, *words: str | int) -> int:
         return int(_PREFERENCES * lot(self._seed, *words))
-
-    def evict(
-        self,
-        candidates: Sequence[OnDisk],
-        *,
-        need_bytes: int,
-        rule: EvictionRule,  # noqa: ARG002
-        names: Mapping[str, str],  # noqa: ARG002
-    ) -> EvictionPlan:
-        """What was used longest ago."""
-        return plan_least_recent(candidates, need_bytes=need_bytes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -13,12 +12,12 @@ from litestar import Litestar
 from northstar import __version__
 from northstar.surfaces.http.description.answers import codes_of
 from northstar.surfaces.http.description.examples import EXAMPLES
+from northstar.surfaces.http.description.field_comments import field_comments
 from northstar.surfaces.http.description.field_words import words_for
 from northstar.surfaces.http.description.routes import Parameter, Route, http_routes
 from northstar.surfaces.http.problems import MEDIA_TYPE, Problem
 
 _REF: Final = "#/components/schemas/{name}"
-_FIELD: Final = re.compile(r"^    (\w+):")
 _PHRASES: Final = {
     400: "The request cannot be read.",
     401: "A key is wanted, and none that counts was shown.",
@@ -183,7 +182,7 @@ def _tell_fields(kinds: list[Any], components: dict[str, Any]) -> None:
     """Give each field the comment that stands beside it in the code, else what fields of its name are (`field_words`)."""
     for kind in {known.__name__: known for known in _structs(kinds)}.values():
         properties = components.get(kind.__name__, {}).get("properties", {})
-        beside = dict(_comments(kind))
+        beside = field_comments(kind)
         for name, told in properties.items():
             if words := beside.get(name) or words_for(kind.__name__, name):
                 properties[name] = {**told, "description": words}
@@ -205,18 +204,3 @@ def _structs(kinds: list[Any]) -> list[type[msgspec.Struct]]:
         for parts in ("types", "item_types"):
             waiting += list(getattr(info, parts, ()))
     return list(found)
-
-
-def _comments(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
-    try:
-        lines = inspect.getsource(kind).splitlines()
-    except OSError:
-        return
-    comment = ""
-    for line in lines:
-        if line.strip().startswith("#:"):
-            comment = f"{comment} {line.strip()[2:].strip()}".strip()
-        elif found := _FIELD.match(line):
-            if comment:
-                yield found[1], comment
-            comment = ""
