@@ -83,11 +83,11 @@ def job(**changes: Any) -> JobExplanation:
         ({}, "asks: service picture in pool heavy; acme, priority 50"),
         (
             {"overdue_from_ms": NOW_MS + 18_000},
-            "overdue: not yet; in 18 s nothing younger may go before it on a machine that fits",
+            "overdue: not yet; nothing submitted in 18 s or later goes before it on a machine that fits",
         ),
         (
             {"overdue_from_ms": NOW_MS - 18_000},
-            "overdue: for 18 s: nothing younger goes before it on a machine that fits",
+            "overdue: nothing submitted in the last 18 s goes before it on a machine that fits",
         ),
         ({"start_by_ms": NOW_MS}, "deadline: is given up unless it starts by 2023-11-14 22:15:00 UTC"),
         ({"finish_by_ms": NOW_MS}, "deadline: is given up unless it ends by 2023-11-14 22:15:00 UTC"),

@@ -76,7 +76,7 @@ class JobExplanation(msgspec.Struct, frozen=True, kw_only=True):
     finished_ms: int = 0
     #: When its pause before the next attempt ends.
     due_ms: int = 0
-    #: From when on nothing younger may go before it.
+    #: What is submitted from then on does not go before it.
     overdue_from_ms: int = 0
     start_by_ms: int = 0
     finish_by_ms: int = 0

@@ -177,9 +177,14 @@ def _turn(job: JobExplanation) -> Iterator[Line]:
     if job.status in {JobStatus.QUEUED, JobStatus.DELAYED} and job.overdue_from_ms:
         left = (job.overdue_from_ms - job.now_ms) / 1000
         if left > 0:
-            yield Line("overdue", f"not yet; in {length(left)} nothing younger may go before it on a machine that fits")
+            yield Line(
+                "overdue",
+                f"not yet; nothing submitted in {length(left)} or later goes before it on a machine that fits",
+            )
         else:
-            yield Line("overdue", f"for {length(-left)}: nothing younger goes before it on a machine that fits")
+            yield Line(
+                "overdue", f"nothing submitted in the last {length(-left)} goes before it on a machine that fits"
+            )
     if job.start_by_ms and not job.started_ms and not job.finished_ms:
         yield Line("deadline", f"is given up unless it starts by {moment(job.start_by_ms)}")
     if job.finish_by_ms and not job.finished_ms:

@@ -19,9 +19,8 @@ class CellLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     offer_ms: _Ms = 2_000
     #: A machine that says nothing for so long is lost.
     alive_ms: _Ms = 30_000
-    #: A job is never overtaken by one submitted more than this later, on a machine that may serve both. What is overdue goes by age alone,
-    #: whatever must be fetched for it, so a fleet that is behind by this much does nothing but fetch (decision 17).
-    overdue_ms: _Ms = 300_000
+    #: A job is never overtaken by one submitted so much later, on a machine that may serve both.
+    overdue_ms: _Ms = 60_000
     #: A lane without unfinished jobs keeps its place for so long.
     lane_ttl_ms: _Ms = 60_000
     #: Jobs that were given up are kept for so long.

@@ -97,12 +97,14 @@ def test_a_machine_that_leaves_everything_to_others_is_blocked_and_says_so() -> 
 
 
 def test_room_that_is_kept_for_an_overdue_job_is_told() -> None:
-    """An overdue job fits the machine, but not what is free on it: nothing younger may take that room."""
+    """An overdue job fits the machine, but not what is free on it: nothing that much younger may take that room."""
     subject = machine("m", slots=2, used=1, vram_free_mb=16_000)
     big = lane("big", waits=True, head="9", requirement_class="big", unfinished=1)
     young = idle(subject, OURS, big)
     assert [lane.reason for lane in young.may_take] == [Reason(code="takes_it")]
-    lanes = {"ours": WAITING, "big": LaneWait(1, NOW_MS - 60_000)}
+    near = {"ours": WAITING, "big": LaneWait(1, NOW_MS - 60_999)}
+    assert [lane.reason for lane in idle(subject, OURS, big, lanes=near).may_take] == [Reason(code="takes_it")]
+    lanes = {"ours": WAITING, "big": LaneWait(1, NOW_MS - 61_000)}
     overdue = idle(subject, OURS, big, lanes=lanes)
     assert overdue.may_take == ()
     assert {blocked.reason.code for blocked in overdue.blocked} == {"overdue_first", "no_room"}

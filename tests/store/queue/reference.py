@@ -172,21 +172,22 @@ class ReferenceCell:
     # What comes next ---------------------------------------------------------------------------------------------
 
     def next_for(self, machine: Machine) -> Choice:
-        """Overdue work first, oldest first; else the first head, in order, of candidate lanes that waited long enough."""
+        """The first head, in order, of candidate lanes that waited long enough; before it what was submitted so much earlier, oldest first."""
         nothing = Choice(frozenset(), none_is_right=True)
         if machine.status != "active" or machine.room <= 0 or "cell" in self.pauses:
             return nothing
-        overdue = self.overdue_for(machine)
+        first = self.first_ready(machine)
+        overdue = self.overdue_for(machine, beside=first)
         if overdue:
             oldest = min(job.submitted_ms for job in overdue)
             tied = [job for job in overdue if job.submitted_ms == oldest]
             fitting = [job for job in tied if job.lane.vram_mb <= machine.vram_free]
             return Choice(frozenset(job.id for job in fitting), none_is_right=len(fitting) < len(tied))
-        first = self.first_ready(machine)
         return Choice(frozenset({first.id}), none_is_right=False) if first else nothing
 
-    def overdue_for(self, machine: Machine) -> list[Job]:
-        limit = self.now - self.limits["overdue_ms"]
+    def overdue_for(self, machine: Machine, beside: Job | None = None) -> list[Job]:
+        """What was submitted so long before `beside`, or before now, that it goes first."""
+        limit = (beside.submitted_ms if beside else self.now) - self.limits["overdue_ms"]
         return [job for job in self.waiting() if job.submitted_ms <= limit and self.could_run(machine, job.lane)]
 
     def first_ready(self, machine: Machine) -> Job | None:

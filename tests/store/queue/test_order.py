@@ -103,6 +103,33 @@ def test_an_overdue_job_goes_first_whatever_the_priority_of_others(shop: Shop) -
     assert shop.take(2) == ["old", "urgent"]
 
 
+def test_what_was_submitted_a_moment_less_apart_goes_in_order_however_long_all_of_it_has_waited(shop: Shop) -> None:
+    """The promise is about who was submitted when: a fleet that is behind keeps its order, and does not fall back to age alone."""
+    shop.submit(a_job("old", priority=0))
+    shop.later(59_999)
+    shop.submit(a_job("urgent", priority=255))
+    shop.later(600_000)
+    assert shop.take(2) == ["urgent", "old"]
+
+
+def test_what_policy_named_goes_before_older_work_that_it_did_not_name_for_no_longer_than_promised(shop: Shop) -> None:
+    shop.submit("forgotten", lane=shop.lane("forgotten", on=()))
+    shop.later(59_999)
+    shop.submit("warm", lane=shop.lane("warm"))
+    shop.later(1)
+    shop.submit("late", lane=shop.lane("warm"))
+    assert shop.take(3) == ["warm", "forgotten", "late"]
+
+
+def test_tenants_take_turns_though_everything_has_waited_for_ages(shop: Shop) -> None:
+    lanes = {name: shop.lane(f"lane of {name}") for name in ("ann", "bob")}
+    shop.submit(*(a_job(f"ann{number}", tenant="ann") for number in range(3)), lane=lanes["ann"])
+    shop.later(1_000)
+    shop.submit(*(a_job(f"bob{number}", tenant="bob") for number in range(3)), lane=lanes["bob"])
+    shop.later(3_600_000)
+    assert shop.take(6) == ["ann0", "bob0", "ann1", "bob1", "ann2", "bob2"]
+
+
 def test_an_overdue_job_reaches_a_machine_that_policy_has_forgotten(shop: Shop) -> None:
     shop.submit("old", lane=shop.lane("forgotten", on=()))
     assert shop.take() == []

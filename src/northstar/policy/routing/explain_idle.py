@@ -100,8 +100,8 @@ class _Judgement:
         self._rule = rule
         self._lacks: dict[str, tuple[Lack, ...]] = {}
         self._holders = HolderCounts(snapshot, demand.paces)
-        #: An overdue job fits the machine and not what is free there, so that nothing younger may take that room.
-        self._keeps_room = False
+        #: Since when the oldest overdue job waits that fits the machine and not what is free there: nothing that much younger may take that room.
+        self._keeps_room_since_ms: int | None = None
 
     def lanes(self) -> list[LaneDemand]:
         """All of them, with the reason why this machine does not take them, or that it does."""
@@ -109,10 +109,18 @@ class _Judgement:
         for name, counted in self._demand.lanes.items():
             lane = self._snapshot.lanes.get(name)
             if lane is not None and counted.waiting:
-                found.append(demand_of(lane, counted.waiting, self._snapshot, reason=self._reason(lane, counted)))
-        if not self._keeps_room:
-            return found
-        return [msgspec.structs.replace(lane, reason=_OVERDUE_FIRST) if _is_open(lane) else lane for lane in found]
+                told = demand_of(lane, counted.waiting, self._snapshot, reason=self._reason(lane, counted))
+                found.append((counted.oldest_ms, told))
+        return [
+            msgspec.structs.replace(told, reason=_OVERDUE_FIRST)
+            if _is_open(told) and self._is_kept_from(oldest_ms)
+            else told
+            for oldest_ms, told in found
+        ]
+
+    def _is_kept_from(self, oldest_ms: int) -> bool:
+        since_ms = self._keeps_room_since_ms
+        return since_ms is not None and oldest_ms - since_ms >= self._demand.overdue_ms
 
     def _reason(self, lane: LaneState, counted: LaneWait) -> Reason:
         name = lane.requirement_class
@@ -138,7 +146,9 @@ class _Judgement:
         if (paused := wait.paused) is not None:
             return paused
         if (no_room := no_room_for(self._machine, wanted)) is not None:
-            self._keeps_room |= counted.oldest_ms + self._demand.overdue_ms <= self._demand.now_ms
+            if counted.oldest_ms + self._demand.overdue_ms <= self._demand.now_ms:
+                since_ms = self._keeps_room_since_ms
+                self._keeps_room_since_ms = min(counted.oldest_ms, since_ms or counted.oldest_ms)
             return no_room
         holders = self._holders.of(lane)
         patience = patience_of(self._machine, wait, holders, self._rule)

@@ -48,7 +48,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     submitted_ms: int
     #: When the lane's oldest waiting job was submitted: patience counts from there.
     oldest_ms: int
-    #: How long a job waits until nothing younger may go before it, whatever is better placed.
+    #: What is submitted so much later than a job does not go before it, whatever is better placed.
     overdue_ms: int
     #: Jobs that come before it and can take the same machines.
     ahead: int = 0

@@ -1,7 +1,8 @@
 --[[ choosing: which waiting job a machine takes next.
   needs: records unit_of_work ordered_index lanes leases overdue
-  Overdue work first (oldest first), then the first head, in order, among the machine's candidates that have waited their
-  ready-after. The cost depends on the machine's at most 64 candidates, not on waiting jobs or other lanes. ]]
+  The first head, in order, among the machine's candidates that have waited their ready-after; but before it the oldest job here that was
+  submitted `overdue_ms` or longer before that one, and where no candidate is ready the oldest that is `overdue_ms` old.
+  The cost depends on the machine's at most 64 candidates, not on waiting jobs or other lanes. ]]
 local J, M, L = ns.J, ns.M, ns.L
 local BLOCKED_MS = 800 -- what blocks a machine may be taken or canceled elsewhere, and nobody tells the machine; with a late tick under 1 s
 
@@ -41,11 +42,12 @@ end
 -- A job id, or nil and when it is worth looking again, if the caller wants to know (nothing: only a change will help).
 function ns.choose(cell, machine_id, machine, wants_wake)
   if cell.pauses and cell.pauses['cell'] then return nil end
-  local lane = ns.overdue_lane(cell, machine)
+  local ready_lane, wake_ms = candidate_lane(cell, machine_id, machine)
+  local ready = ready_lane and ns.first_in_order(cell, ready_lane)
+  local lane = ns.overdue_lane(cell, machine, ready and cell:record('jobs', ready)[J.submitted_ms] or cell.now)
   if lane == 'blocked' then return nil, cell.now + BLOCKED_MS end
   if lane then return ns.oldest_in_lane(cell, lane) end
-  local ready_lane, wake_ms = candidate_lane(cell, machine_id, machine)
-  if ready_lane then return ns.first_in_order(cell, ready_lane) end
+  if ready then return ready end
   return nil, wants_wake and sooner(ns.next_overdue_ms(cell, machine), wake_ms)
 end
 

@@ -1,7 +1,8 @@
---[[ overdue: work that has waited so long that nothing younger may go before it.
+--[[ overdue: work that was submitted so long before what would go before it that it goes first.
   needs: records unit_of_work lanes
   `class_ages` is walked from its oldest, a page at a time, past classes that the machine's profile cannot serve. So a claim costs more
-  only while work is overdue that others must do: about 1 microsecond for each such class. ]]
+  only while work waits that others must do and that is so much older than what this machine would take: about 1 microsecond for each
+  such class. Of the work of a fleet that is behind but in order there is none, however old all of it is. ]]
 local M, C = ns.M, ns.C
 local PAGE = 64
 
@@ -29,7 +30,7 @@ end
 -- Stored classes by age from a score on; read once in a call.
 local function page_of(cell, profile, from, upto, number)
   cell.pages = cell.pages or {}
-  local name = from .. ' ' .. number
+  local name = from .. ' ' .. upto .. ' ' .. number
   local page = cell.pages[name]
   if not page then
     page = {}
@@ -45,6 +46,15 @@ local function page_of(cell, profile, from, upto, number)
   return page
 end
 
+-- The age of the oldest stored class, whoever serves it, or false; read once in a call. Most claims need no more.
+local function oldest_age(cell)
+  if cell.oldest_age == nil then
+    local oldest = cell:read('ZRANGE', 'class_ages', 0, 0, 'WITHSCORES')
+    cell.oldest_age = oldest[2] and tonumber(oldest[2]) or false
+  end
+  return cell.oldest_age
+end
+
 -- The oldest class with an age in (after, upto] that the machine serves: of those that this call changed, and of those stored.
 local function oldest_class(cell, machine, after, upto)
   local part, best = cell:part('class_ages'), nil
@@ -55,6 +65,8 @@ local function oldest_class(cell, machine, after, upto)
       if better(cell, machine, found, best) then best = found end
     end
   end
+  local stored = oldest_age(cell)
+  if not stored or stored > upto then return best end
   local number = 0
   while true do
     local page = page_of(cell, machine[M.profile], '(' .. after, upto, number)
@@ -67,10 +79,10 @@ local function oldest_class(cell, machine, after, upto)
   end
 end
 
--- The lane whose oldest job is overdue and may run here, or nil; or 'blocked': an overdue job fits the machine but not what is free on it
--- now, so nothing younger may take that room.
-function ns.overdue_lane(cell, machine)
-  local found = oldest_class(cell, machine, -1, cell.now - cell.limits.overdue_ms)
+-- The lane whose oldest job may run here and was submitted `overdue_ms` or longer before `than_ms`, or nil; or 'blocked': such a job fits
+-- the machine but not what is free on it now, so nothing that much younger may take that room.
+function ns.overdue_lane(cell, machine, than_ms)
+  local found = oldest_class(cell, machine, -1, than_ms - cell.limits.overdue_ms)
   if not found then return nil end
   if cell:record('classes', found.class)[C.vram_mb] > ns.vram_free(machine) then return 'blocked' end
   return string.sub(cell:first('backlog', found.class), 18)
