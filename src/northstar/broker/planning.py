@@ -69,9 +69,12 @@ def changed_candidates(
         written: dict[tuple[int, int, float], list[Candidate]] = {}
         for machine_id in group.ids:
             taken = known.get(machine_id, ())
-            if id(taken) not in same:
-                same[id(taken)] = says_the_same(taken, ranking)
-            if not same[id(taken)]:
+            compared = group.compared.get(machine_id)
+            if compared is None or compared[0] is not taken or compared[1] is not ranking:
+                if id(taken) not in same:
+                    same[id(taken)] = says_the_same(taken, ranking)
+                compared = group.compared[machine_id] = (taken, ranking, same[id(taken)])
+            if not compared[2]:
                 machine = snapshot.machines[machine_id]
                 busy = (machine.slots, machine.used, machine.work_ahead_s)
                 if busy not in written:

@@ -1,23 +1,28 @@
-"""What the lanes of a cell ask for, and who has it: machines are counted once for each class and set of anchors."""
+"""What the lanes of a cell ask for, and who has it: machines are counted once for each class and set of anchors.
+
+What was counted stays counted as long as nothing of those machines changes, from plan to plan.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
-from northstar.policy.routing.bit_sets import Bits, amounts, bits_by_name, bits_of
-from northstar.policy.routing.gpu_pace import NO_PACES
+from northstar.policy.routing.bit_sets import Amounts, Bits, amounts
 from northstar.policy.routing.holders import Holders, holders_among
 from northstar.policy.routing.ready_after import Better, First
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from northstar.policy.routing.alike import Alike
+    from northstar.policy.routing.alike import AlikeMachines
     from northstar.policy.routing.candidates import Anchors
     from northstar.policy.routing.gpu_pace import GpuPaces
-    from northstar.policy.routing.snapshot import LaneState, MachineState
+    from northstar.policy.routing.snapshot import LaneState
+
+#: Class and anchors.
+NeedKey: TypeAlias = "tuple[str, Anchors]"
 
 
 class LaneNeed(msgspec.Struct, frozen=True, gc=False):
@@ -28,42 +33,76 @@ class LaneNeed(msgspec.Struct, frozen=True, gc=False):
     holders: Holders
 
 
+class KnownNeed(NamedTuple):
+    """A need, the sets of groups that were counted for it, and whether the time at which they were counted is in it."""
+
+    need: LaneNeed
+    sets: tuple[Bits, Bits, Bits]
+    is_timed: bool
+
+
 def lane_needs(
     lanes: Iterable[LaneState],
-    groups: Iterable[Alike],
+    machines: AlikeMachines,
     fits: Mapping[tuple[str, str], bool],
     *,
     now_ms: int,
-    paces: GpuPaces = NO_PACES,
+    paces: GpuPaces,
 ) -> list[LaneNeed]:
-    """The need of each lane, in their order. Machines of a group are counted together: it has one bit."""
-    active = [group for group in groups if group.example.takes_work]
-    machines = amounts([len(group.ids) for group in active])
-    slots = amounts([group.slots for group in active])
-    used = amounts([group.used for group in active])
+    """The need of each lane, in their order. Machines of a group are counted together: it has one bit.
 
-    examples = [group.example for group in active]
-    by_pace = _bits_by_pace(examples, paces)
-
-    def better(bits: Bits, firsts: tuple[First, ...]) -> Better:
-        return Better(machines.over(bits), slots.over(bits), used.over(bits), firsts)
-
-    having, serving = _bits_by_model(examples), _bits_by_class(examples, fits)
-    known: dict[tuple[str, Anchors], LaneNeed] = {}
+    A need that is as it was at the last plan is the same object. `machines` have seen the fleet, and rank by `paces`.
+    """
+    counts = _Counts(machines, paces, now_ms)
+    serving: dict[str, Bits] = {}
+    before, known = machines.needs, {}
     found: list[LaneNeed] = []
     for lane in lanes:
         key = (lane.requirement_class, lane.anchors)
-        if key not in known:
-            fitting = serving.get(lane.requirement_class, 0)
-            sets = (
-                _all(fitting, lane.anchors, having[0]),
-                _all(fitting, lane.anchors, having[1]),
-                _all(fitting, lane.anchors, having[2]),
-            )
-            holders = holders_among(better, examples, lane.anchors, sets=sets, by_pace=by_pace, now_ms=now_ms)
-            known[key] = LaneNeed(lane.anchors, sum(size_bytes for _, size_bytes in lane.anchors), holders)
-        found.append(known[key])
+        one = known.get(key)
+        if one is None:
+            if lane.requirement_class not in serving:
+                serving[lane.requirement_class] = _fitting(lane.requirement_class, machines, fits)
+            one = known[key] = counts.need(lane.anchors, serving[lane.requirement_class], before.get(key))
+        found.append(one.need)
+    machines.needs = known
     return found
+
+
+class _Counts:
+    """Of one look at the fleet; machines are added up when the first need asks for it."""
+
+    def __init__(self, machines: AlikeMachines, paces: GpuPaces, now_ms: int) -> None:
+        self._machines = machines
+        self._examples = [group.example for group in machines.numbered]
+        self._by_pace = _bits_by_pace(machines.bits.gpus, paces)
+        self._now_ms = now_ms
+        self._amounts: tuple[Amounts, Amounts, Amounts] | None = None
+
+    def need(self, anchors: Anchors, fitting: Bits, before: KnownNeed | None) -> KnownNeed:
+        bits, moved = self._machines.bits, self._machines.moved
+        sets = (_all(fitting, anchors, bits.resident), _all(fitting, anchors, bits.anywhere), _all(fitting, anchors, bits.soon))
+        if before is not None and before.sets == sets and not before.is_timed and not sets[2] & moved:
+            return before
+        holders = holders_among(
+            self._better, self._examples, anchors, sets=sets, by_pace=self._by_pace, now_ms=self._now_ms
+        )
+        need = LaneNeed(anchors, sum(size_bytes for _, size_bytes in anchors), holders)
+        if before is not None and before.need == need:
+            need = before.need
+        # Only what is still on its way to somebody moves with the time.
+        return KnownNeed(need, sets, is_timed=sets[1] != sets[2])
+
+    def _better(self, bits: Bits, firsts: tuple[First, ...]) -> Better:
+        if self._amounts is None:
+            groups = self._machines.numbered
+            self._amounts = (
+                amounts([len(group.ids) for group in groups]),
+                amounts([group.slots for group in groups]),
+                amounts([group.used for group in groups]),
+            )
+        machines, slots, used = self._amounts
+        return Better(machines.over(bits), slots.over(bits), used.over(bits), firsts)
 
 
 def _all(fitting: Bits, anchors: Anchors, having: dict[str, Bits]) -> Bits:
@@ -73,37 +112,19 @@ def _all(fitting: Bits, anchors: Anchors, having: dict[str, Bits]) -> Bits:
     return fitting
 
 
-def _bits_by_model(machines: Iterable[MachineState]) -> tuple[dict[str, Bits], dict[str, Bits], dict[str, Bits]]:
-    """Model -> the machines that have it in memory, those that have it at all, and those that have it soon."""
-    resident: dict[str, list[int]] = {}
-    anywhere: dict[str, list[int]] = {}
-    soon: dict[str, list[int]] = {}
-    for number, machine in enumerate(machines):
-        for name, state in machine.held.items():
-            anywhere.setdefault(name, []).append(number)
-            soon.setdefault(name, []).append(number)
-            if state == "resident":
-                resident.setdefault(name, []).append(number)
-        for name in machine.fetching.keys() - machine.held.keys():
-            soon.setdefault(name, []).append(number)
-    return bits_by_name(resident), bits_by_name(anywhere), bits_by_name(soon)
-
-
-def _bits_by_pace(machines: Iterable[MachineState], paces: GpuPaces) -> list[tuple[float, Bits]]:
+def _bits_by_pace(gpus: Mapping[str, Bits], paces: GpuPaces) -> list[tuple[float, Bits]]:
     """The machines by the pace of their GPUs, the fastest first; nothing where no pace is known."""
-    found: dict[float, list[int]] = {}
-    for number, machine in enumerate(machines if paces.factors else ()):
-        found.setdefault(paces.of(machine.gpu_class), []).append(number)
-    return [(pace, bits_of(found[pace])) for pace in sorted(found)]
+    found: dict[float, Bits] = {}
+    for gpu_class, bits in gpus.items() if paces.factors else ():
+        pace = paces.of(gpu_class)
+        found[pace] = found.get(pace, 0) | bits
+    return sorted(found.items())
 
 
-def _bits_by_class(machines: Iterable[MachineState], fits: Mapping[tuple[str, str], bool]) -> dict[str, int]:
-    """Class -> the machines that fit it."""
-    by_profile: dict[str, int] = {}
-    for number, machine in enumerate(machines):
-        by_profile[machine.profile] = by_profile.get(machine.profile, 0) | 1 << number
-    serving: dict[str, int] = {}
-    for (profile_id, class_id), fit in fits.items():
-        if fit and profile_id in by_profile:
-            serving[class_id] = serving.get(class_id, 0) | by_profile[profile_id]
-    return serving
+def _fitting(class_id: str, machines: AlikeMachines, fits: Mapping[tuple[str, str], bool]) -> Bits:
+    """The machines that fit a class."""
+    found = 0
+    for profile_id, bits in machines.bits.profiles.items():
+        if fits.get((profile_id, class_id)):
+            found |= bits
+    return found

@@ -19,7 +19,6 @@ from northstar.policy.routing.candidates import (
     MAX_CANDIDATES,
     Choice,
     better_than,
-    fastest_pace,
     lane_order,
     service_of,
     wait_class,
@@ -61,20 +60,27 @@ _IDLE = 64
 _Link: TypeAlias = tuple[str, float, float, str]
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """What a machine that holds none of a lane's models must know of the lane.
 
-    Bytes, ms to load them, the rank without the wait, ms of a run, ms that the holders are busy (always, where there are none), ms until one is free
+    Bytes, ms to load them, ms of a run, ms that the holders are busy (always, where there are none), ms until one is free
     that has the models, and those of them that could begin first.
     """
 
     bytes: int
     load_ms: float
-    base: int
     run_ms: float
     queue_ms: float
     until_free_ms: float
     firsts: tuple[First, ...]
+
+
+class SeenLane(msgspec.Struct, frozen=True):
+    """A lane as a plan saw it. As long as lane and need are the same, so is this; and `asked` as long as it says the same."""
+
+    lane: LaneState
+    need: LaneNeed
+    asked: Asked
 
 
 class _Ranked(msgspec.Struct, frozen=True):
@@ -96,7 +102,7 @@ def plan_rankings(
 
     `machines` may know those of earlier snapshots; it sees these.
     """
-    return _Plan(snapshot, rule, machines.see(snapshot.machines), terms).all()
+    return _Plan(snapshot, rule, machines, terms).all()
 
 
 def plan_candidates(
@@ -114,54 +120,116 @@ def plan_candidates(
 class _Plan:
     """A lane's *place* is its number in the order in which every machine sees the lanes."""
 
-    def __init__(self, snapshot: CellSnapshot, rule: PatienceRule, groups: list[Alike], terms: RankingTerms) -> None:
-        self._groups = groups
+    def __init__(
+        self, snapshot: CellSnapshot, rule: PatienceRule, machines: AlikeMachines, terms: RankingTerms
+    ) -> None:
+        self._groups = machines.see(snapshot.machines)
         self._snapshot = snapshot
         self._paces = terms.paces
-        self._fastest = fastest_pace(snapshot, terms.paces)
+        self._fastest = terms.paces.fastest(machines.bits.gpus)
+        machines.rank_by(rule, terms.paces, self._fastest)
         self._now_ms = snapshot.now_ms
         self._rule = rule
         self._lanes = sorted(snapshot.lanes.values(), key=lane_order)
-        self._services = [service_of(lane, snapshot) for lane in self._lanes]
-        self._needs = lane_needs(self._lanes, self._groups, snapshot.fits, now_ms=snapshot.now_ms, paces=terms.paces)
-        self._asked = [
-            _asked(place, lane, need) for place, (lane, need) in enumerate(zip(self._lanes, self._needs, strict=True))
-        ]
-        self._asking = _lanes_by_model(self._lanes)
-        self._fitting = _places_by_profile(self._lanes, snapshot.fits, {group.example.profile for group in groups})
+        self._needs = lane_needs(self._lanes, machines, snapshot.fits, now_ms=snapshot.now_ms, paces=terms.paces)
+        self._seen = self._see_lanes(machines)
+        self._bases = [_base(place, lane) for place, lane in enumerate(self._lanes)]
+        self._waiting = [place for place, lane in enumerate(self._lanes) if lane.waits]
+        self._fitting = _places_by_profile(self._lanes, snapshot.fits, {group.example.profile for group in self._groups})
+        self._asking: dict[str, list[int]] | None = None
         self._by_side: dict[str, tuple[list[int], list[int]]] = {}
         self._cold: _Ranked | None = None
 
-    def all(self) -> list[tuple[Alike, Ranking]]:
-        # Groups with the same link follow each other, so one ranking of cold machines is kept at a time.
-        in_order = sorted(self._groups, key=lambda group: self._link(group.example))
-        return [(group, self._rank(group.example)) for group in in_order]
+    def _see_lanes(self, machines: AlikeMachines) -> list[SeenLane]:
+        before, now = machines.lanes, {}
+        for lane, need in zip(self._lanes, self._needs, strict=True):
+            seen = before.get(lane.id)
+            if seen is None:
+                seen = SeenLane(lane, need, _asked(lane, need))
+            elif seen.lane is not lane or seen.need is not need:
+                asked = _asked(lane, need)
+                seen = SeenLane(lane, need, seen.asked if asked == seen.asked else asked)
+            now[lane.id] = seen
+        machines.lanes = now
+        return list(now.values())
 
-    def _rank(self, machine: MachineState) -> Ranking:
-        """Of the lanes that fit the machine at most 64, best first."""
-        fitting = self._fitting.get(machine.profile, {})
+    def all(self) -> list[tuple[Alike, Ranking]]:
+        groups = self._groups
+        if any(len(places) > MAX_CANDIDATES for places in self._fitting.values()):
+            # Groups with the same link follow each other, so one ranking of cold machines is kept at a time.
+            groups = sorted(groups, key=lambda group: self._link(group.example))
+        return [(group, self._rank(group)) for group in groups]
+
+    def _rank(self, group: Alike) -> Ranking:
+        """Of the lanes that fit the machines at most 64, best first."""
+        fitting = self._fitting.get(group.example.profile, {})
+        found = self._all_starts(group, fitting) if len(fitting) <= MAX_CANDIDATES else self._best_starts(group, fitting)
+        found = self._held_back(group.example, found)
+        bases, lanes = self._bases, self._lanes
+        best = [
+            (wait_class(start.wait_ms) << _PLACE_BITS) + bases[place] if start.wait_ms else bases[place]
+            for place, start in found.items()
+        ]
+        best.sort()
+        places = [rank & _PLACE for rank in best]
+        ranking = [(found[place].wait_ms, found[place].cost_ms, lanes[place].id) for place in places]
+        if ranking != group.ranking:
+            group.ranking = ranking
+        return group.ranking
+
+    def _all_starts(self, group: Alike, fitting: Iterable[int]) -> dict[int, Start]:
+        """How machines stand to all lanes that fit; only what has changed since the last plan is looked at anew."""
+        all_seen, starts = self._seen, group.starts
+        found: dict[int, Start] = {}
+        for place in fitting:
+            seen = all_seen[place]
+            known = starts.get(seen.lane.id)
+            if known is not None and (known[0] is seen.asked or known[0] is seen):
+                found[place] = known[1]
+            else:
+                found[place] = self._start(group, place)
+        if len(starts) > 2 * len(found) + MAX_CANDIDATES:
+            here = {all_seen[place].lane.id for place in found}
+            group.starts = {lane_id: known for lane_id, known in starts.items() if lane_id in here}
+        return found
+
+    def _start(self, group: Alike, place: int) -> Start:
+        """How a group stands to a lane, remembered with what it follows from unless the time is in it."""
+        machine, seen, starts = group.example, self._seen[place], group.starts
+        held, fetching, anchors = machine.held, machine.fetching, seen.need.anchors
+        if fetching and any(name in fetching for name, _ in anchors):
+            starts.pop(seen.lane.id, None)
+            return self._judge(machine, place)
+        if not machine.description.keeps_models or not anchors or any(name in held for name, _ in anchors):
+            start = self._judge(machine, place)
+            starts[seen.lane.id] = (seen, start)
+            return start
+        asked, wait_ms = seen.asked, 0
+        if asked.until_free_ms < self._rule.cap_ms:
+            wait_ms = self._cold_wait_ms(asked, machine.download_bytes_per_s, self._paces.of(machine.gpu_class))
+        start = self._cold_cost(machine, place, wait_ms)
+        starts[seen.lane.id] = (asked, start)
+        return start
+
+    def _best_starts(self, group: Alike, fitting: dict[int, None]) -> dict[int, Start]:
+        """How machines stand to those that they shall have of more lanes than they may have."""
+        machine = group.example
         cold = self._ranked_cold(machine)
         known = [*machine.held, *machine.fetching]
-        warm = {place for name in known for place in self._asking.get(name, ()) if place in fitting}
+        warm = {place for name in known for place in self._places_asking(name) if place in fitting}
         starts = {place: self._judge(machine, place) for place in warm}
-        if len(fitting) <= MAX_CANDIDATES:
-            chosen: Iterable[int] = fitting
-        else:
-            chosen = self._chosen(fitting, cold, starts)
-        found = {
-            place: starts[place] if place in starts else self._cold_start(machine, place, cold) for place in chosen
-        }
-        found = self._held_back(machine, found)
-        best = sorted(self._rank_of(place, start.wait_ms) for place, start in found.items())
-        places = (rank & _PLACE for rank in best)
-        return [(found[place].wait_ms, found[place].cost_ms, self._lanes[place].id) for place in places]
+        chosen = self._chosen(fitting, cold, starts)
+        return {place: starts[place] if place in starts else self._cold_start(machine, place, cold) for place in chosen}
 
     def _held_back(self, machine: MachineState, found: dict[int, Start]) -> dict[int, Start]:
         """As in `candidates`: what would have to be fetched for stands back behind work of the machine's own."""
-        lanes = ((self._lanes[place], start.wait_ms) for place, start in found.items())
-        if not (own := OwnWork(machine, lanes, self._snapshot)):
+        waiting = [place for place in self._waiting if place in found]
+        if not waiting:
             return found
-        return {place: own.held_back(start, self._lanes[place], self._rule) for place, start in found.items()}
+        lanes = ((self._lanes[place], found[place].wait_ms) for place in waiting)
+        if own := OwnWork(machine, lanes, self._snapshot):
+            found |= {place: own.held_back(found[place], self._lanes[place], self._rule) for place in waiting}
+        return found
 
     def _chosen(self, fitting: Iterable[int], cold: _Ranked, starts: Mapping[int, Start]) -> list[int]:
         """Of more lanes than a machine may have: the first heads in order, and the best of the others."""
@@ -174,7 +242,7 @@ class _Plan:
         return [*heads, *islice(others, MAX_CANDIDATES - len(heads))]
 
     def _rank_of(self, place: int, wait_ms: int) -> int:
-        return (wait_class(wait_ms) << _PLACE_BITS) + self._asked[place].base
+        return (wait_class(wait_ms) << _PLACE_BITS) + self._bases[place]
 
     def _ranked_cold(self, machine: MachineState) -> _Ranked:
         """How a machine stands to each lane of whose models it holds none.
@@ -189,14 +257,8 @@ class _Plan:
             self._cold = self._ranked_by_engine(machine, link)
             return self._cold
         at_once, open_ = self._sides(machine.profile)
-        rule, asked, (_, bytes_per_s, pace, _) = self._rule, self._asked, link
-        waits_ms: dict[int, int] = {}
-        for place in open_:
-            missing, loads_ms, _, run_ms, queue_ms, _, firsts = asked[place]
-            cost_ms = fetch_ms(missing, bytes_per_s)
-            waits_ms[place] = left_to_ms(
-                cost_ms, queue_ms, firsts, run_ms=run_ms, rule=rule, pace=pace, loads_ms=loads_ms
-            )
+        _, bytes_per_s, pace, _ = link
+        waits_ms = {place: self._cold_wait_ms(self._seen[place].asked, bytes_per_s, pace) for place in open_}
         ranks = [self._rank_of(place, wait_ms) for place, wait_ms in waits_ms.items()]
         self._cold = _Ranked(link, sorted([*at_once, *ranks]), waits_ms)
         return self._cold
@@ -211,24 +273,43 @@ class _Plan:
         """Ranks of the lanes that no holder is free for before anybody could fetch, so that all take them at once; and the others' places."""
         if profile not in self._by_side:
             fitting = self._fitting.get(profile, ())
-            open_ = [place for place in fitting if self._asked[place].until_free_ms < self._rule.cap_ms]
+            open_ = [place for place in fitting if self._seen[place].asked.until_free_ms < self._rule.cap_ms]
             known = set(open_)
-            self._by_side[profile] = ([self._asked[place].base for place in fitting if place not in known], open_)
+            self._by_side[profile] = ([self._bases[place] for place in fitting if place not in known], open_)
         return self._by_side[profile]
 
     def _cold_start(self, machine: MachineState, place: int, cold: _Ranked) -> Start:
         if not machine.description.keeps_models:
             return self._judge(machine, place)
         if place not in cold.starts:
-            all_bytes = self._asked[place].bytes
-            lacking = Lacking(absent=True, left_ms=0.0, missing=all_bytes, unloaded=all_bytes)
-            cost_ms = lacking.start_ms(machine.download_bytes_per_s) + self._lag_ms(machine, place)
-            cold.starts[place] = Start(cost_ms, cold.waits_ms.get(place, 0))
+            cold.starts[place] = self._cold_cost(machine, place, cold.waits_ms.get(place, 0))
         return cold.starts[place]
+
+    def _cold_wait_ms(self, asked: Asked, bytes_per_s: float, pace: float) -> int:
+        return left_to_ms(
+            fetch_ms(asked.bytes, bytes_per_s),
+            asked.queue_ms,
+            asked.firsts,
+            run_ms=asked.run_ms,
+            rule=self._rule,
+            pace=pace,
+            loads_ms=asked.load_ms,
+        )
+
+    def _cold_cost(self, machine: MachineState, place: int, wait_ms: int) -> Start:
+        all_bytes = self._needs[place].bytes
+        lacking = Lacking(absent=True, left_ms=0.0, missing=all_bytes, unloaded=all_bytes)
+        return Start(lacking.start_ms(machine.download_bytes_per_s) + self._lag_ms(machine, place), wait_ms)
+
+    def _places_asking(self, model: str) -> list[int]:
+        """Of the lanes that ask for a model."""
+        if self._asking is None:
+            self._asking = _lanes_by_model(self._lanes)
+        return self._asking.get(model, [])
 
     def _lag_ms(self, machine: MachineState, place: int) -> float:
         """By how much longer the run takes there than on the fastest GPU of the fleet."""
-        return self._asked[place].run_ms * (self._paces.of(machine.gpu_class) - self._fastest)
+        return 1_000 * self._lanes[place].run_s * (self._paces.of(machine.gpu_class) - self._fastest)
 
     def _link(self, machine: MachineState) -> _Link:
         """Machines with the same see lanes alike whose models they do not have."""
@@ -237,7 +318,8 @@ class _Plan:
 
     def _judge(self, machine: MachineState, place: int) -> Start:
         """How a machine stands that holds some of the lane's models, or fetches them, or fetches none."""
-        need, held, service = self._needs[place], machine.held, self._services[place]
+        need, held, lane = self._needs[place], machine.held, self._lanes[place]
+        service = service_of(lane, self._snapshot)
         if all(held.get(name) == "resident" for name, _ in need.anchors):
             return Start(self._lag_ms(machine, place), 0)
         lacking = lacking_of(
@@ -247,7 +329,7 @@ class _Plan:
             now_ms=self._now_ms,
             may_have=may_have(machine, service),
         )
-        lane, better = self._lanes[place], better_than(machine, need.anchors, need.holders, service=service)
+        better = better_than(machine, need.anchors, need.holders, service=service)
         wait_ms = patience_ms(
             lacking.patience_cost_ms(machine.download_bytes_per_s),
             waiting=lane.waiting,
@@ -260,13 +342,12 @@ class _Plan:
         return Start(lacking.start_ms(machine.download_bytes_per_s) + self._lag_ms(machine, place), wait_ms)
 
 
-def _asked(place: int, lane: LaneState, need: LaneNeed) -> _Asked:
+def _asked(lane: LaneState, need: LaneNeed) -> Asked:
     better = need.holders.soon
     queue_ms = 1_000 * queue_s(lane.waiting, better, run_s=lane.run_s) if better.slots else math.inf
-    return _Asked(
+    return Asked(
         need.bytes,
         load_ms(need.bytes),
-        _base(place, lane),
         1_000 * lane.run_s,
         queue_ms,
         queue_ms + better.left_ms,
