@@ -17,7 +17,7 @@ from northstar.assembly.session import new_id
 from northstar.assembly.tenancy import seed_terms, tell_difference
 from northstar.broker.budget_notes import BudgetNotes
 from northstar.broker.budget_stops import BudgetStops
-from northstar.broker.catalogue_view import CatalogueView
+from northstar.broker.catalogue_view import FRESH_S, CatalogueView
 from northstar.broker.deployment import Deployer
 from northstar.broker.estimates import Estimates
 from northstar.broker.learned_summary import LearnedSummary
@@ -99,8 +99,11 @@ async def parts_in_force(
     pools: Pools | None,
     hear_terms: Callable[[TermsInForce], None] = lambda _: None,
     monotonic: Callable[[], float] = time.monotonic,
+    fresh_s: float = FRESH_S,
 ) -> RoutingParts:
     """The parts, where `pools` hold as long as none are applied; None: those that come with North Star. `hear_terms` is told of terms that hold now.
+
+    `fresh_s`: after so long it is looked whether the catalogue has changed although no bell has said so.
 
     Raises:
         Unavailable: the cell does not answer.
@@ -116,7 +119,7 @@ async def parts_in_force(
     parts = RoutingParts(
         pools=PoolsInForce(cell, otherwise=pools, changed=declare_pools),
         terms=TermsInForce(cell, changed=declare_terms),
-        catalogue=CatalogueView(cell, monotonic=monotonic),
+        catalogue=CatalogueView(cell, monotonic=monotonic, fresh_s=fresh_s),
         estimates=estimates,
         stops=BudgetNotes(cell),
     )

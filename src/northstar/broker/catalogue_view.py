@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from northstar.broker.catalogue import read_model
 from northstar.domain.catalogue import MODEL_DOCUMENTS
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from northstar.store.bells import Ring
     from northstar.store.cell import Cell
 
+#: A change of which no bell was heard counts after so long.
+FRESH_S: Final = 0.8
+
 
 class CatalogueView:
     """The catalogue of one cell. Whoever listens to the cell's bells passes them to `hear`, so that a change counts at once.
@@ -24,7 +27,7 @@ class CatalogueView:
     Without bells, or if one is lost, a change counts after `fresh_s` seconds; a look whether there is one costs one short read.
     """
 
-    def __init__(self, cell: Cell, *, monotonic: Callable[[], float], fresh_s: float = 0.8) -> None:
+    def __init__(self, cell: Cell, *, monotonic: Callable[[], float], fresh_s: float = FRESH_S) -> None:
         self._documents = DocumentsView(cell.client, cell.keys, MODEL_DOCUMENTS, decode=read_model)
         self._monotonic = monotonic
         self._fresh_s = fresh_s

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -16,10 +19,10 @@ class AtOnce(ThreadPoolExecutor):
     def submit(
         self, work: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Result]:
-        """Do it now."""
-        done: Future[Result] = Future()
+        """Do it now. The loop takes a future of its own as it is, so whoever waits for the result has it without another turn of the loop."""
+        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         try:
             done.set_result(work(*args, **kwargs))
         except BaseException as error:  # noqa: BLE001 -- whoever asks for the result gets it
             done.set_exception(error)
-        return done
+        return cast("Future[Result]", done)

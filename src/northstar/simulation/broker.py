@@ -6,6 +6,7 @@ a simulation calls the step itself when its time has come, and not at all where 
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Final, cast
 
@@ -92,7 +93,11 @@ class BrokerOnClock:
         if settings.tenants:
             await applied_tenants(cell).apply(settings.tenants, source="simulation", known=None, by="simulation")
         parts = await parts_in_force(
-            cell, estimates=self.durations, pools=policy.pools or settings.pools, monotonic=seconds
+            cell,
+            estimates=self.durations,
+            pools=policy.pools or settings.pools,
+            monotonic=seconds,
+            fresh_s=math.inf,  # no bell is lost here
         )
         await declare_places(cell, parts, by=_BY)
         for first in range(0, len(words), _WORDS_PER_CALL):

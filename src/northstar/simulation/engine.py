@@ -266,6 +266,7 @@ class Engine:
         """Finished jobs and lanes without work are forgotten."""
         self._keep = None
         await self._read_events()
+        await self._events.trim()
         await self.broker.tick()
         self._kept_calls = self.world.line.calls
 

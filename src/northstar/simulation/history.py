@@ -14,15 +14,18 @@ if TYPE_CHECKING:
     from northstar.simulation.world import World
 
 _BATCH: Final = 1_000
+#: So many events may have been read and not be trimmed yet.
+_MOST_KEPT: Final = 2_000
 
 
 class EventsRead:
-    """Of one run. What was read is trimmed, so that the cell can forget jobs that have ended."""
+    """Of one run. What was read is trimmed now and then, so that the cell can forget jobs that have ended."""
 
     def __init__(self, world: World, hear: Callable[[Event], None]) -> None:
         self._world = world
         self._hear = hear
         self._after = EventId(0, 0)
+        self._kept = 0
 
     async def read(self) -> int:
         """Everything up to now; gives how many events."""
@@ -32,7 +35,15 @@ class EventsRead:
                 self._hear(event)
             count += len(events)
             self._after = events[-1].id
-            await cell.events_committed(epoch=self._after.epoch, event=self._after.sequence)
+            self._kept += len(events)
+            if self._kept >= _MOST_KEPT:
+                await self.trim()
             if len(events) < _BATCH:
                 break
         return count
+
+    async def trim(self) -> None:
+        """Have the cell forget what was read."""
+        if self._kept:
+            self._kept = 0
+            await self._world.cell.events_committed(epoch=self._after.epoch, event=self._after.sequence)

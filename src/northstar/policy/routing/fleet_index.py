@@ -145,8 +145,8 @@ class FleetIndex:
         order = self.order(job.wanted.vram_mb)
         soon = anywhere = resident = self.fitting(job.wanted)
         for name, _ in job.models:
-            warm, coming = order.resident.get(name, 0), order.in_flight.get(name, 0)
-            here = warm | order.on_disk.get(name, 0)
+            warm, cold, coming = order.models.of(name)
+            here = warm | cold
             soon, anywhere, resident = soon & (here | coming), anywhere & here, resident & warm
         by_pace = sorted((job.pace_on(name), bits) for name, bits in order.gpus.items()) if job.run_s else ()
         return holders_among(
@@ -250,8 +250,7 @@ def _parted(order: Order, fitting: Bits, job: JobNeed) -> list[Part]:
     unnamed = order.folderless & order.naming.get(job.wanted.service, 0)
     may_have = order.folderless ^ unnamed
     for name, size in job.largest():
-        warm, cold = order.resident.get(name, 0), order.on_disk.get(name, 0)
-        flying = order.in_flight.get(name, 0)
+        warm, cold, flying = order.models.of(name)
         here = warm | cold | flying
         if len(parts) >= MAX_PARTS:
             break

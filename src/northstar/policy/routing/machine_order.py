@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -14,9 +14,49 @@ from northstar.policy.routing.ready_after import Better, First
 from northstar.policy.routing.snapshot import MachineState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from northstar.policy.routing.gpu_pace import GpuPaces
+
+
+#: Models of which it is remembered who has them; clients choose what they ask for.
+_MOST_MODELS: Final = 4_096
+
+
+class Having(NamedTuple):
+    """Machines that have a model in memory, on disk only, and that are fetching it."""
+
+    resident: Bits = 0
+    on_disk: Bits = 0
+    in_flight: Bits = 0
+
+
+class ModelBits:
+    """Who has which model, looked up when somebody asks for it: machines hold many models, and between two looks at a fleet few are asked for."""
+
+    def __init__(self, machines: Sequence[MachineState]) -> None:
+        self._machines = machines
+        self._known: dict[str, Having] = {}
+
+    def of(self, model: str) -> Having:
+        """The machines that have this one."""
+        if model not in self._known:
+            if len(self._known) >= _MOST_MODELS:
+                self._known.clear()
+            self._known[model] = self._look(model)
+        return self._known[model]
+
+    def _look(self, model: str) -> Having:
+        resident: list[int] = []
+        on_disk: list[int] = []
+        in_flight: list[int] = []
+        for place, one in enumerate(self._machines):
+            state = one.held.get(model)
+            if state is not None:
+                (resident if state == "resident" else on_disk).append(place)
+            elif model in one.fetching:
+                in_flight.append(place)
+        return Having(bits_of(resident), bits_of(on_disk), bits_of(in_flight))
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -28,10 +68,8 @@ class Order(msgspec.Struct, frozen=True):
     gpus: dict[str, Bits]
     #: The fastest links first.
     links: list[tuple[int, Bits]]
-    #: Model -> machines that have it in memory, on disk only, and that are fetching it.
-    resident: dict[str, Bits]
-    on_disk: dict[str, Bits]
-    in_flight: dict[str, Bits]
+    #: Who has which model.
+    models: ModelBits
     #: Machines that keep no models folder; of them, by service, those whose engine names the models that it has.
     folderless: Bits
     naming: dict[str, Bits]
@@ -48,8 +86,8 @@ def ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> 
     in_order = sorted(
         (next_slot_s(one, vram_mb, pace=paces.of(one.gpu_class)), one.used, one.id, one) for one in machines
     )
-    sets: list[dict[str, list[int]]] = [{} for _ in range(5)]
-    profiles, gpus, resident, on_disk, in_flight = sets
+    profiles: dict[str, list[int]] = {}
+    gpus: dict[str, list[int]] = {}
     links: dict[int, list[int]] = {}
     folderless: list[int] = []
     naming: dict[str, list[int]] = {}
@@ -57,23 +95,18 @@ def ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> 
         profiles.setdefault(one.profile, []).append(place)
         gpus.setdefault(one.gpu_class, []).append(place)
         links.setdefault(link_class(one.download_bytes_per_s), []).append(place)
-        for name, state in one.held.items():
-            (resident if state == "resident" else on_disk).setdefault(name, []).append(place)
-        for name in one.fetching.keys() - one.held.keys():
-            in_flight.setdefault(name, []).append(place)
         if not one.description.keeps_models:
             folderless.append(place)
             for service in naming_services(one):
                 naming.setdefault(service, []).append(place)
+    sorted_ones = [one for _, _, _, one in in_order]
     return Order(
-        [one for _, _, _, one in in_order],
+        sorted_ones,
         [wait_s for wait_s, _, _, _ in in_order],
         bits_by_name(profiles),
         bits_by_name(gpus),
         [(link, bits_of(links[link])) for link in sorted(links, reverse=True)],
-        bits_by_name(resident),
-        bits_by_name(on_disk),
-        bits_by_name(in_flight),
+        ModelBits(sorted_ones),
         bits_of(folderless),
         bits_by_name(naming),
         amounts([one.slots for _, _, _, one in in_order]),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Classes of GPU of which it is asked how long a job takes there; of a fleet of more the rarest are taken as the usual.
 _MOST_GPU_CLASSES: Final = 16
+#: Models of which it is remembered who holds them; clients choose what they ask for.
+_MOST_MODELS: Final = 4_096
 
 
 class ModelWanted(msgspec.Struct, frozen=True, order=True):
@@ -70,13 +72,9 @@ class FleetCapacity:
         self._node_sets = snapshot.node_sets
         there = _by_profile(snapshot)
         self._groups = _groups(there, snapshot)
+        self._idle = [machine for machines in there.values() for machine in machines if not machine.takes_work]
+        #: Model -> profile -> machines that hold it, of models that somebody asked for: machines hold many more.
         self._holding: dict[str, dict[str, set[str]]] = {}
-        idle = (machine for machines in there.values() for machine in machines if not machine.takes_work)
-        self._held_by_idle = {name for machine in idle for name in machine.held}
-        for profile_id, group in self._groups.items():
-            for machine in group.machines.values():
-                for name in machine.held:
-                    self._holding.setdefault(name, {}).setdefault(profile_id, set()).add(machine.id)
         self._telling = frozenset(
             service
             for profile in (snapshot.profiles[name] for name in there)
@@ -92,7 +90,7 @@ class FleetCapacity:
 
     def holds(self, model: str) -> bool:
         """Whether some machine that does not drain has this model, so that it is one that is known."""
-        return model in self._holding or model in self._held_by_idle
+        return bool(self._holders_of(model)) or any(model in machine.held for machine in self._idle)
 
     def tells_nodes(self, service: str) -> bool:
         """Whether some machine that offers the service says which node classes it knows."""
@@ -171,8 +169,21 @@ class FleetCapacity:
         )
 
     def _holders(self, profile_id: str, group: _Group, models: tuple[ModelWanted, ...]) -> Collection[str]:
-        sets = [self._holding.get(model.name, {}).get(profile_id, set()) for model in models]
+        sets = [self._holders_of(model.name).get(profile_id, set()) for model in models]
         return set.intersection(*sets) if sets else group.machines.keys()
+
+    def _holders_of(self, model: str) -> dict[str, set[str]]:
+        """Profile -> its machines that take work and hold the model; only profiles that have some."""
+        known = self._holding.get(model)
+        if known is None:
+            if len(self._holding) >= _MOST_MODELS:
+                self._holding.clear()
+            found = (
+                (profile_id, {name for name, machine in group.machines.items() if model in machine.held})
+                for profile_id, group in self._groups.items()
+            )
+            known = self._holding[model] = {profile_id: names for profile_id, names in found if names}
+        return known
 
 
 def _gpu_classes(groups: Iterable[_Group]) -> tuple[str, ...]:
