@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,6 +25,7 @@ from northstar.domain.models import ModelHeld, ModelNeed
 from northstar.domain.refusals import IdempotencyKeyReused, UnknownWord
 from northstar.domain.requirements import Requirements
 from northstar.policy.routing.ready_after import PatienceRule
+from northstar.store.messages import WantedLane
 from northstar.store.snapshots import read_candidates
 from tests.agent.rig import PROFILE, SOON_S, Rig, Runs, nonce, soon
 from tests.servers import eventually
@@ -83,6 +85,30 @@ async def test_a_lane_that_gets_jobs_all_the_time_is_ranked_again_by_and_by(rig:
         ranked.append("m" in await read_candidates(rig.cell.client, rig.cell.keys))
         await rig.cell.set_candidates([("m", [])], nonce=nonce())
     assert ranked == [True, False, False, True, False, False]
+
+
+async def test_a_lane_that_is_ranked_again_says_only_what_the_cell_does_not_have(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each placement has the cell write all candidates of its machine anew."""
+    now_s, said = 0.0, []
+    submit = rig.cell.submit
+
+    async def heard(*, jobs: Any, lanes: list[WantedLane], nonce: str) -> Any:
+        said.append([placement.machine for lane in lanes for placement in lane.placements])
+        return await submit(jobs=jobs, lanes=lanes, nonce=nonce)
+
+    monkeypatch.setattr(rig.cell, "submit", heard)
+    submitter = Submitter(rig.cell, new_id=lambda: nonce() + nonce(), monotonic=lambda: now_s, view_s=0)
+    for name in ("a", "b"):
+        await rig.joined(name)
+    for number in range(3):
+        now_s = number * PLACED_S
+        await submitter.submit([JobRequest(service="waits", id=f"job-{number}")])
+        if number == 1:
+            await rig.cell.set_candidates([("b", [])], nonce=nonce())
+    assert said == [["a", "b"], [], ["b"]]
+    assert set(await read_candidates(rig.cell.client, rig.cell.keys)) == {"a", "b"}
 
 
 async def test_a_batch_is_accepted_whole_or_not_at_all(rig: Rig) -> None:

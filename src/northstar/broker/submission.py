@@ -14,6 +14,7 @@ from northstar.broker.deployment import Deployer
 from northstar.broker.fleet_view import FleetView
 from northstar.broker.needs import ResolvedRequest, resolve_requests
 from northstar.broker.requests import check_batch
+from northstar.broker.said_placements import not_said_yet
 from northstar.broker.wanted_lanes import PlacesLane, wanted_lane
 from northstar.domain.errors import InvalidRequest, Refused, Unavailable
 from northstar.domain.refusals import QueueRefusal, UnknownWord
@@ -196,8 +197,9 @@ class Submitter:
                     trace=trace,
                 )
             )
+        told = lanes if view is None else await not_said_yet(self._cell, lanes, view.snapshot)
         try:
-            accepted = await self._cell.submit(jobs=jobs, lanes=lanes, nonce=self._new_id()[-16:])
+            accepted = await self._cell.submit(jobs=jobs, lanes=told, nonce=self._new_id()[-16:])
         except UnknownWord as exc:
             raise about_a_job_of(await self._with_known_words(exc), requests, ids) from exc
         except QueueRefusal as exc:

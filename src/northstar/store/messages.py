@@ -26,6 +26,15 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
     preference: int = 0
 
 
+class StoredChoice(msgspec.Struct, frozen=True, array_like=True):
+    """A candidate as the cell keeps it."""
+
+    lane: str
+    ready_after_ms: int
+    vram_mb: int
+    preference: int
+
+
 class Fit(msgspec.Struct, frozen=True, array_like=True):
     """Policy's answer whether a profile can serve a class (ids as the cell numbers them)."""
 

@@ -18,7 +18,7 @@ from northstar.domain.requirements import read_anchors, read_class
 from northstar.policy.routing.snapshot import ASSUMED_RUN_S, CellSnapshot, LaneState
 from northstar.store.known_machines import KnownMachines
 from northstar.store.known_records import KnownRecords, KnownTexts
-from northstar.store.messages import Candidate, ClassRecord, LaneRecord, ProfileRecord
+from northstar.store.messages import Candidate, ClassRecord, LaneRecord, ProfileRecord, StoredChoice
 from northstar.store.node_sets import read_node_sets
 from northstar.store.stored_records import StoredRecords, numbered
 from northstar.store.valkey import FAULTS, ValkeyClient, translate
@@ -230,16 +230,7 @@ def _class(_: str, value: bytes) -> RequirementClass:
     return read_class(_read_class_record(value).key)
 
 
-class _Choice(msgspec.Struct, frozen=True, array_like=True):
-    """A candidate as the cell keeps it."""
-
-    lane: str
-    ready_after_ms: int
-    vram_mb: int
-    preference: int
-
-
-_read_choices = msgspec.msgpack.Decoder(list[_Choice]).decode
+_read_choices = msgspec.msgpack.Decoder(list[StoredChoice]).decode
 
 
 def _candidates(value: bytes) -> frozenset[Candidate]:
