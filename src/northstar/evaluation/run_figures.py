@@ -63,6 +63,10 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     machines_on: tuple[tuple[float, float], ...]
     #: Figure -> value, of those that a run by itself has.
     figures: dict[str, float]
+    #: What is told beside figures, and judged by no target.
+    beside: dict[str, float] = {}
+    #: Of the agreed scenario that was run; empty: of another one.
+    scenario: str = ""
 
 
 def summary_of(run: RunOutcome) -> RunSummary:
@@ -102,6 +106,7 @@ def _figures(jobs: Sequence[JobOutcome], run: RunOutcome) -> dict[str, float]:
     for figure, pool, share in (
         ("lightning-p95", "lightning", 0.95),
         ("fast-lane-p95", "fast-lane", 0.95),
+        ("standard-p90", "standard", 0.90),
         ("response-p90", "", 0.90),
     ):
         some = [job.response_s for job in told if not pool or job.pool == pool]

@@ -19,12 +19,14 @@ from northstar.store.bells import Connected, DocumentsChanged, Due, PlanDue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from northstar.broker.submission import Accepted
     from northstar.domain.jobs import JobRequest
     from northstar.simulation.agenda import Entry
     from northstar.simulation.inputs import Fault, SimulatedJob, SimulatedMachine
     from northstar.simulation.outcome import JobOutcome
     from northstar.simulation.policy import FleetPolicy
     from northstar.simulation.settings import SimulationSettings
+    from northstar.simulation.watching import Watch
     from northstar.simulation.world import World
 
 #: Entries between two reports of progress, and between two looks whether somebody wants to stop the simulation.
@@ -33,6 +35,8 @@ _REPORT_EVERY: Final = 500
 _RETENTION_S: Final = 1.0
 #: After a machine came or went, waiting jobs are looked at again for so long.
 _UNSETTLED_MS: Final = 60_000
+#: Before a job's number in its id.
+_JOB: Final = "j"
 #: Events are read at the latest after so many calls.
 _CALLS_PER_READ: Final = 400
 
@@ -59,8 +63,11 @@ class Engine:
         faults: Sequence[Fault] = (),
         hears: Callable[[JobOutcome], None],
         progress: Callable[[Progress], None] = lambda _: None,
+        watch: Watch | None = None,
     ) -> None:
         self.world = world
+        self._watch = watch
+        self._watched_ms = 0
         self._settings = settings
         self._progress = progress
         self.broker = BrokerOnClock(world, policy, settings)
@@ -97,8 +104,10 @@ class Engine:
                 if next_ms is None or self._is_over():
                     break
                 if until_ms is not None and next_ms > until_ms:
+                    self._look_on(until_ms)
                     world.advance(until_ms)
                     break
+                self._look_on(next_ms)
                 world.advance(next_ms)
             await world.agenda.take().happens()
             await self._hear()
@@ -110,6 +119,15 @@ class Engine:
         self.stations.close()
         self.ledger.close()
         self._tell()
+
+    def _look_on(self, to_ms: int) -> None:
+        """Nothing changes until time has passed, so whoever looks on in between sees what is there now."""
+        if self._watch is None or self._watched_ms > to_ms:
+            return
+        held = self.stations.held()
+        while self._watched_ms <= to_ms:
+            self._watch.sees(self._watched_ms, held)
+            self._watched_ms += self._watch.every_ms
 
     def _is_over(self) -> bool:
         return self._next_job is None and not self.ledger.live
@@ -150,7 +168,7 @@ class Engine:
     async def _submit(self, jobs: Sequence[SimulatedJob]) -> None:
         requests = []
         for job in jobs:
-            job_id = f"j{self.ledger.submitted + 1}"
+            job_id = f"{_JOB}{self.ledger.submitted + 1}"
             self.ledger.submits(job_id, job)
             requests.append(msgspec.structs.replace(job.request, id=job_id, retention_s=_RETENTION_S))
         try:
@@ -159,7 +177,7 @@ class Engine:
             await self._one_by_one(requests, exc)
             return
         for one in accepted:
-            self.ledger.accepted(one.job.id, one.decision)
+            self._take_in(one)
 
     async def _one_by_one(self, requests: Sequence[JobRequest], error: NorthstarError) -> None:
         """One of them was refused, and all with it: each has a call of its own, as clients of their own would have made it."""
@@ -172,7 +190,13 @@ class Engine:
             except NorthstarError as exc:
                 self.ledger.refused(request.id or "", exc.code)
             else:
-                self.ledger.accepted(one.job.id, one.decision)
+                self._take_in(one)
+
+    def _take_in(self, accepted: Accepted) -> None:
+        job_id = accepted.job.id
+        self.ledger.accepted(job_id, accepted.decision)
+        if self._watch is not None:
+            self._watch.admits(int(job_id.removeprefix(_JOB)), accepted.decision)
 
     # What was rung ----------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from northstar.simulation.engine import Progress
     from northstar.simulation.inputs import Fault, SimulatedJob, SimulatedMachine
     from northstar.simulation.policy import FleetPolicy
+    from northstar.simulation.watching import Watch
     from northstar.store.valkey import ValkeyClient
 
 _CELL = "simulation"
@@ -47,6 +48,7 @@ async def run(
     faults: Sequence[Fault] = (),
     hears: Callable[[JobOutcome], None] | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
+    watch: Watch | None = None,
 ) -> Simulated:
     """Simulate the fleet under this policy. The same arguments give the same outcome, byte for byte on the same platform and C library.
 
@@ -59,6 +61,7 @@ async def run(
         faults: what befalls machines beside the ends of their lives.
         hears: is told of each job as it ends; without it, all of them are part of the outcome.
         progress: is told now and then how far it is.
+        watch: is told of decisions and of what machines hold; None: nobody looks on.
 
     Raises:
         WorkloadUnsorted, FleetInvalid: what is wrong with the input. ValkeyStartFailed and the like: the server.
@@ -75,6 +78,7 @@ async def run(
             faults=faults,
             hears=kept.append if hears is None else hears,
             progress=progress,
+            watch=watch,
         )
         await engine.run(workload)
     effort = Effort(

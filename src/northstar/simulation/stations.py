@@ -98,6 +98,14 @@ class Stations:
         """What jobs may ask for because one of these machines comes some time."""
         return sorted({word for one in self._stations.values() for word in one.machine.profile().words()})
 
+    def held(self) -> dict[str, dict[str, int]]:
+        """What each machine that is up holds: its models and their bytes."""
+        return {
+            name: {model.name: model.size_bytes for model in station.store.held()}
+            for name, station in self._stations.items()
+            if station.at_work is not None and station.store is not None
+        }
+
     def close(self) -> None:
         """The simulation is over; those that are still there are paid for until now."""
         for station in self._stations.values():

@@ -21,6 +21,7 @@ from northstar.simulation.scenario.checks import check_pools, check_scenario
 from northstar.simulation.scenario.errors import InvalidScenario
 from northstar.simulation.scenario.plan import Scenario
 from northstar.simulation.scenario.shape import DoesNotFit, shaped
+from northstar.simulation.scenario.workload_plan import GenTd26
 from northstar.simulation.scenario.yaml_text import Document, parts, read_document, written
 from northstar.simulation.workload.gpu_prices import cloud_prices
 
@@ -51,6 +52,16 @@ class ReadScenario:
             line = self._document.line_of(parts(exc.path))
             where = self._source if line is None else f"{self._source}:{line}"
             raise type(exc)(exc.problem, path=exc.path, where=f"{where}: ") from exc
+
+    def with_sizes(self, seed: int) -> ReadScenario:
+        """The same with other sizes of model files, where a trace does not say them (`sizes_seed`)."""
+        workload = self.scenario.workload
+        sources = tuple(
+            msgspec.structs.replace(source, sizes_seed=seed) if isinstance(source, GenTd26) else source
+            for source in workload.sources
+        )
+        scenario = msgspec.structs.replace(self.scenario, workload=msgspec.structs.replace(workload, sources=sources))
+        return ReadScenario(scenario, self._document, source=self._source, folder=self.folder)
 
     def pools(self) -> Pools:
         """The pools that hold, and how jobs are routed to them. Raises InvalidPools: the file that is named cannot be used."""
@@ -109,12 +120,16 @@ def read_scenario(file: Path, *, policies: Collection[str]) -> ReadScenario:
         InvalidScenario: it cannot be read, or is not what a scenario is. PlanImpossible: its parts contradict each other.
         ScenarioReaderMissing: nothing is installed that reads YAML. What the files that it names are wrong with.
     """
-    return read_scenario_text(_text(file), source=str(file), folder=file.parent, policies=policies)
+    return read_scenario_text(scenario_text(file), source=str(file), folder=file.parent, policies=policies)
 
 
 def read_scenario_text(text: str, *, source: str, folder: Path, policies: Collection[str]) -> ReadScenario:
     """The scenario of a text; `source` says in errors where it comes from, `folder` is where its files lie. Raises as `read_scenario`."""
-    document = read_document(text, source=source)
+    return scenario_of(read_document(text, source=source), source=source, folder=folder, policies=policies)
+
+
+def scenario_of(document: Document, *, source: str, folder: Path, policies: Collection[str]) -> ReadScenario:
+    """The scenario of a document that was read already. Raises as `read_scenario`."""
     try:
         scenario = shaped(document.data, Scenario)
     except DoesNotFit as exc:
@@ -130,7 +145,8 @@ def read_scenario_text(text: str, *, source: str, folder: Path, policies: Collec
     return found
 
 
-def _text(file: Path) -> str:
+def scenario_text(file: Path) -> str:
+    """The text of a scenario. Raises InvalidScenario: it cannot be read."""
     try:
         with file.open("rb") as stream:
             raw = stream.read(MAX_FILE_BYTES + 1)

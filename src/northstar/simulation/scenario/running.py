@@ -14,6 +14,7 @@ from northstar.simulation.engine import Progress
 from northstar.simulation.fleet.errors import PlanImpossible
 from northstar.simulation.fleet.timeline import Timeline, timeline
 from northstar.simulation.inputs import SimulatedJob
+from northstar.simulation.outcome import JobOutcome
 from northstar.simulation.scenario.checks import check_jobs
 from northstar.simulation.scenario.jobs import jobs_of
 from northstar.simulation.scenario.policies import compared
@@ -23,7 +24,8 @@ from northstar.simulation.scenario.results import RunResult, result_of
 from northstar.simulation.scenario.run_file import RunKey
 from northstar.simulation.scenario.survey import Survey, Surveyor
 from northstar.simulation.settings import SimulationSettings
-from northstar.simulation.simulate import run
+from northstar.simulation.simulate import Simulated, run
+from northstar.simulation.watching import Watch
 from northstar.simulation.workload.service_days import last_days
 
 #: After the last job has come, machines go on coming and going for so long; what has not ended by then waits for nothing any more.
@@ -71,7 +73,7 @@ class ScenarioRuns:
             return self._prepared
         read, scenario = self._read, self._read.scenario
         seen = Surveyor()
-        for job in jobs_of(scenario.workload, seed=seed, folder=read.folder):
+        for job in self.jobs(seed):
             seen.see(job)
             if seen.jobs % _LOOK_EVERY == 0:
                 await asyncio.sleep(0)
@@ -98,23 +100,35 @@ class ScenarioRuns:
     ) -> RunResult:
         """Make one run; `tally` is told of each job as it ends. Raises as `prepare`, and what the engine does."""
         prepared = await self.prepare(key.seed)
-        scenario = self._read.scenario
+        simulated = await self.simulate(key, hears=tally.add, progress=progress)
+        return result_of(simulated.outcome, tally, prepared.fleet, from_ms=prepared.from_ms, until_ms=prepared.until_ms)
 
-        def jobs() -> Iterator[SimulatedJob]:
-            return jobs_of(scenario.workload, seed=key.seed, folder=self._read.folder)
-
-        policy, coming = compared(key.policy, jobs, seed=key.seed, pools=self._pools)
-        simulated = await run(
+    async def simulate(
+        self,
+        key: RunKey,
+        *,
+        hears: Callable[[JobOutcome], None] | None = None,
+        progress: Callable[[Progress], None] = lambda _: None,
+        watch: Watch | None = None,
+    ) -> Simulated:
+        """Make one run, and give all that came of it: `simulation.simulate.run` tells the rest. Raises as `prepare`, and what the engine does."""
+        prepared = await self.prepare(key.seed)
+        policy, coming = compared(key.policy, lambda: self.jobs(key.seed), seed=key.seed, pools=self._pools)
+        return await run(
             coming,
             prepared.fleet.machines,
             policy,
             self._settings,
             seed=key.seed,
             faults=prepared.fleet.faults,
-            hears=tally.add,
+            hears=hears,
             progress=progress,
+            watch=watch,
         )
-        return result_of(simulated.outcome, tally, prepared.fleet, from_ms=prepared.from_ms, until_ms=prepared.until_ms)
+
+    def jobs(self, seed: int) -> Iterator[SimulatedJob]:
+        """The workload of a seed, from its beginning. Raises what the readers of its traces do."""
+        return jobs_of(self._read.scenario.workload, seed=seed, folder=self._read.folder)
 
     def _window(self, survey: Survey) -> tuple[int, int | None]:
         """Which jobs are counted, by when they come. Raises PlanImpossible: there are none such."""
