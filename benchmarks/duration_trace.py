@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import math
 import random
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
+from northstar.evaluation.duration_replay import Request, read_requests
+
+__all__ = ["DAY_S", "FILE", "Request", "made_up_trace", "read_trace"]
 
 FILE = "gentd26_requests.csv.gz"
 DAY_S = 86_400.0
@@ -18,47 +17,9 @@ _NOON_S = DAY_S / 2
 _MODELS, _USERS, _DAYS = 40, 300, 12
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that succeeded; `at_s` counts from an epoch at midnight."""
-
-    at_s: float
-    ran_s: float
-    kind: str
-    user: str
-    model: str
-    steps: int
-    images: int
-    shape: str
-
-    @property
-    def day(self) -> int:
-        """Service day: from noon to noon, since the trace is quiet then."""
-        return math.floor((self.at_s - _NOON_S) / DAY_S)
-
-
 def read_trace(folder: Path) -> list[Request]:
-    """Requests of the recorded trace that succeeded, by time. Raises OSError where the file is not there."""
-    with gzip.open(folder / FILE, "rt", newline="") as lines:
-        found = [_request(row) for row in csv.DictReader(lines) if row["predict_status"] == "SUCCEED"]
-    return sorted((request for request in found if request.ran_s > 0), key=lambda request: request.at_s)
-
-
-def _request(row: dict[str, str]) -> Request:
-    kind, steps, images = row["predict_type"], _count(row["num_inference_steps"]), _count(row["num_images_per_prompt"])
-    return Request(
-        at_s=datetime.fromisoformat(row["gmt_create"]).replace(tzinfo=UTC).timestamp(),
-        ran_s=float(row["exec_time_seconds"] or 0),
-        kind=kind,
-        user=row["groupId"],
-        model=row["checkpoint_model_version_id"],
-        steps=steps,
-        images=images,
-        shape=f"{kind}|{steps}|{images}|{row['loras']}|{row['style']}",
-    )
-
-
-def _count(text: str) -> int:
-    return int(float(text)) if text else 0
+    """Requests of the recorded trace that succeeded, by time. Raises what `read_requests` does."""
+    return read_requests(folder / FILE)
 
 
 def made_up_trace(*, seed: int, a_day: int) -> list[Request]:

@@ -7,10 +7,8 @@ evaluated days. The untimed history is not used. The trace names no GPU class an
 
 from __future__ import annotations
 
-import heapq
 import os
 import statistics
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,7 @@ import msgspec
 
 from benchmarks.contract import Options, Outcome
 from benchmarks.duration_trace import FILE, Request, made_up_trace, read_trace
-from northstar.domain.estimates import DurationEstimate, FinishedRun
-from northstar.domain.workloads import Workload
-from northstar.policy.routing.duration import DurationEstimator, JobToTime
+from northstar.evaluation.duration_replay import TOLERANCE, Score, foretell, score
 
 #: On the recorded trace: share whose band is right with 25 % at the borders, and WAPE.
 GOAL_BAND, GOAL_WAPE = 0.957, 0.24
@@ -29,20 +25,7 @@ GOAL_BAND, GOAL_WAPE = 0.957, 0.24
 AIM_WAPE, AIM_NEAR = 0.20, 0.68
 #: Service days at the end of a trace on which every way is judged.
 EVALUATED_DAYS = 5
-_BORDERS_S = (0.0, 3.0, 30.0, 300.0, float("inf"))
-_TOLERANCE = 0.25
 _SEED = 20_250_826
-
-
-class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """One method on the evaluated days."""
-
-    requests: int
-    band: float
-    band_tolerant: float
-    wape: float
-    near: float
-    mdape: float
 
 
 def run(options: Options) -> Outcome:
@@ -73,7 +56,7 @@ def _measure(trace: Sequence[Request], name: str, *, is_recorded: bool) -> Outco
         for number, ran_s in zip(evaluated, actual, strict=True)
     )
     around = _share(
-        abs(ran_s - estimates[number].p50_s) <= _TOLERANCE * estimates[number].p50_s
+        abs(ran_s - estimates[number].p50_s) <= TOLERANCE * estimates[number].p50_s
         for number, ran_s in zip(evaluated, actual, strict=True)
     )
     sure = statistics.fmean(estimates[number].confidence for number in evaluated)
@@ -90,38 +73,6 @@ def _measure(trace: Sequence[Request], name: str, *, is_recorded: bool) -> Outco
     )
 
 
-def foretell(trace: Sequence[Request]) -> tuple[list[DurationEstimate], float]:
-    """The estimate of each at its submit, by what had finished by then; and microseconds of processor time a request."""
-    estimator, running, found = DurationEstimator(), list[tuple[float, int]](), list[DurationEstimate]()
-    began_s = time.process_time()
-    for number, request in enumerate(trace):
-        while running and running[0][0] <= request.at_s:
-            ended_s, ended = heapq.heappop(running)
-            estimator.learn(_finished(trace[ended], ended_s))
-        found.append(estimator.estimate(_job(request)))
-        heapq.heappush(running, (request.at_s + request.ran_s, number))
-    return found, (time.process_time() - began_s) * 1e6 / max(len(trace), 1)
-
-
-def score(foretold: Sequence[float], actual: Sequence[float]) -> Score:
-    """Compare; WAPE is the sum of errors over the sum of actual seconds, near is within 25 % of the actual."""
-    pairs = list(zip(foretold, actual, strict=True))
-    return Score(
-        requests=len(pairs),
-        band=_share(_in_band(guess, ran_s, 0.0) for guess, ran_s in pairs),
-        band_tolerant=_share(_in_band(guess, ran_s, _TOLERANCE) for guess, ran_s in pairs),
-        wape=sum(abs(guess - ran_s) for guess, ran_s in pairs) / sum(actual),
-        near=_share(abs(guess - ran_s) <= _TOLERANCE * ran_s for guess, ran_s in pairs),
-        mdape=statistics.median(abs(guess - ran_s) / ran_s for guess, ran_s in pairs),
-    )
-
-
-def _in_band(guess_s: float, ran_s: float, tolerance: float) -> bool:
-    """Whether the actual time lies in the band that was foretold, its borders moved outwards by the tolerance."""
-    upper = next(number for number, border in enumerate(_BORDERS_S) if guess_s < border)
-    return _BORDERS_S[upper - 1] * (1 - tolerance) <= ran_s < _BORDERS_S[upper] * (1 + tolerance)
-
-
 def medians(trace: Sequence[Request], first_day: int) -> list[tuple[float, float]]:
     """For each evaluated request the median of all, and of its model, by what had finished when its day began."""
     found: list[tuple[float, float]] = []
@@ -135,24 +86,6 @@ def medians(trace: Sequence[Request], first_day: int) -> list[tuple[float, float
         models = {model: statistics.median(times) for model, times in by_model.items()}
         found += [(overall, models.get(request.model, overall)) for request in trace if request.day == day]
     return found
-
-
-def _job(request: Request) -> JobToTime:
-    workload = Workload(modalities=("image",), shape=request.shape, steps=request.steps, images=request.images)
-    return JobToTime(service=request.kind, workload=workload, model=request.model, user=request.user)
-
-
-def _finished(request: Request, ended_s: float) -> FinishedRun:
-    return FinishedRun(
-        shape=request.shape,
-        service=request.kind,
-        model=request.model,
-        user=request.user,
-        gpu_class="",
-        ran_s=request.ran_s,
-        work=float(max(request.steps, 1) * max(request.images, 1)),
-        finished_ms=int(ended_s * 1000),
-    )
 
 
 def _share(truths: Any) -> float:

@@ -20,12 +20,13 @@ import msgspec
 
 from benchmarks.contract import Outcome
 from benchmarks.duration_trace import FILE, Request, made_up_trace, read_trace
-from benchmarks.durations import EVALUATED_DAYS, foretell, medians, score
+from benchmarks.durations import EVALUATED_DAYS, medians
 from northstar.config.pools import packaged_pools
 from northstar.domain.estimates import DurationEstimate
 from northstar.domain.job_profiles import JobProfile
 from northstar.domain.pools import LIGHTNING
 from northstar.domain.workloads import Workload
+from northstar.evaluation.duration_replay import foretell, score
 from northstar.policy.routing.decision_matrix import choose_pool
 
 #: On the recorded trace; the specification's 95 % strict is beyond what that trace allows (its ceiling is about 94 %).

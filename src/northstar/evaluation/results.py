@@ -54,6 +54,11 @@ class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     baselines: dict[str, BaselineMeasured] = {}
     runs: Annotated[tuple[RunSummary, ...], msgspec.Meta(max_length=1_000)] = ()
     forecasts: Annotated[tuple[ForecastPoint, ...], msgspec.Meta(max_length=10_000)] = ()
+    #: Figure -> why nothing was measured of it, as far as somebody knows.
+    why_not: dict[str, _Text] = {}
+    #: Of agreed scenarios that were run: name -> digest of what is simulated; and the version of North Star that did it. What is not equal is not resumed.
+    scenarios: dict[str, str] = {}
+    northstar: str = ""
 
 
 def results_of(

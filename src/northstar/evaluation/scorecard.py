@@ -87,6 +87,8 @@ def scorecard_of(results: Results, *, version: str) -> Scorecard:
         _check(figure_of(name), measured.values)
     for name, baseline in results.baselines.items():
         _check(figure_of(name), baseline.values)
+    for name in results.why_not:
+        figure_of(name)
     rows = tuple(_row(target, results) for target in ALL_TARGETS)
     verdicts = [figure.verdict for row in rows for figure in row.figures]
     totals = Totals(
@@ -128,7 +130,7 @@ def _figure(figure: Figure, results: Results) -> ScoredFigure:
         baseline=baseline,
     )
     if told is None:
-        return blank
+        return msgspec.structs.replace(blank, note=results.why_not.get(figure.id, ""))
     spread = spread_of(figure.id, told.values)
     return msgspec.structs.replace(
         blank,

@@ -47,5 +47,9 @@ class EvaluationPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     takes: Length = Length(60_000)
     #: Sizes of model files, which the trace does not say, are drawn by the seed of each run, so that seeds differ in more than lots.
     sizes_by_seed: bool = False
+    #: Its machines hold every model that the workload ever asks for, in images without a bound: the uniform approach of the specification.
+    every_model: bool = False
+    #: Estimates of durations are judged by replaying the first GenTD26 trace that the scenario names, and not by its jobs: once, the same for all seeds.
+    replays_durations: bool = False
     #: What the policy's disks could have saved at best is worked out too, from the same jobs.
     caching_frame: bool = False

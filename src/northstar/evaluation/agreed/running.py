@@ -11,13 +11,16 @@ from northstar.domain.tenancy import Tenants
 from northstar.evaluation.agreed.judging import beside_of, figures_of, judged
 from northstar.evaluation.agreed.plan import EvaluationPlan
 from northstar.evaluation.caching_frame import caching_frame
+from northstar.evaluation.duration_replay import replayed
 from northstar.evaluation.run_figures import summary_of
 from northstar.evaluation.run_watch import DemandAhead, RunWatch
 from northstar.evaluation.simulated_runs import run_of
 from northstar.evaluation.true_pools import TruePools
+from northstar.evaluation.whole_disks import with_every_model
 from northstar.simulation.scenario.progress import Tally
 from northstar.simulation.scenario.run_file import RunKey
 from northstar.simulation.scenario.running import ScenarioRuns
+from northstar.simulation.scenario.workload_plan import GenTd26
 from northstar.simulation.workload.service_days import DAY_MS
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from northstar.simulation.scenario.running import Prepared
 
 _HOUR_MS: Final = 3_600_000
+#: Service days at the end of a trace on which estimates are judged where the window says no number of days.
+_DAYS: Final = 5
 
 
 class Hearer(Protocol):
@@ -120,6 +125,8 @@ class _Measured:
         self._prepared = prepared
         self._plan = plan
         survey = prepared.survey
+        machines = prepared.fleet.machines
+        self._machines = with_every_model(machines, runs.jobs(prepared.seed)) if plan.every_model else machines
         self._from_ms = prepared.from_ms
         self._until_ms = survey.last_ms + 1 if prepared.until_ms is None else prepared.until_ms
 
@@ -140,12 +147,12 @@ class _Measured:
             tally.add(job)
             ends.append(job)
 
-        simulated = await self._runs.simulate(key, hears=hears, progress=hear.goes, watch=watch)
+        simulated = await self._runs.simulate(key, fleet=self._machines, hears=hears, progress=hear.goes, watch=watch)
         outcome = msgspec.structs.replace(simulated.outcome, policy=key.policy, jobs=tuple(ends))
         return self._summary(outcome, watch)
 
     def _summary(self, outcome: Outcome, watch: RunWatch) -> RunSummary:
-        machines = self._prepared.fleet.machines
+        machines = self._machines
         jobs = judged(
             outcome,
             self._runs.jobs(outcome.seed),
@@ -173,11 +180,22 @@ class _Measured:
             **watch.figures(),
             "machines-simulated": float(sum(bool(machine.lives) for machine in machines)),
         }
+        if self._plan.replays_durations and outcome.policy == self._read.scenario.policies[0]:
+            figures |= self._durations()
         return msgspec.structs.replace(found, figures=figures, beside=beside)
+
+    def _durations(self) -> dict[str, float]:
+        """Nothing where the scenario names no such trace."""
+        scenario = self._read.scenario
+        traces = [source.trace for source in scenario.workload.sources if isinstance(source, GenTd26)]
+        if not traces:
+            return {}
+        found = replayed(self._read.folder / traces[0], days=scenario.window.last_days or _DAYS)
+        return {"duration-wape": found.wape, "duration-within-25": found.near}
 
     def _frame(self, outcome: Outcome) -> dict[str, float]:
         """Of the whole run, cold disks at its beginning included."""
-        given, shared = caching_frame(outcome, self._runs.jobs(outcome.seed), self._prepared.fleet.machines)
+        given, shared = caching_frame(outcome, self._runs.jobs(outcome.seed), self._machines)
         return {
             "redundant-gb": outcome.redundant_bytes / 1e9,
             "belady-gb": given.redundant_reached_bytes / 1e9,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -13,7 +13,7 @@ from northstar.policy.routing.ready_after import PatienceRule
 from northstar.simulation.engine import Progress
 from northstar.simulation.fleet.errors import PlanImpossible
 from northstar.simulation.fleet.timeline import Timeline, timeline
-from northstar.simulation.inputs import SimulatedJob
+from northstar.simulation.inputs import SimulatedJob, SimulatedMachine
 from northstar.simulation.outcome import JobOutcome
 from northstar.simulation.scenario.checks import check_jobs
 from northstar.simulation.scenario.jobs import jobs_of
@@ -107,16 +107,20 @@ class ScenarioRuns:
         self,
         key: RunKey,
         *,
+        fleet: Sequence[SimulatedMachine] | None = None,
         hears: Callable[[JobOutcome], None] | None = None,
         progress: Callable[[Progress], None] = lambda _: None,
         watch: Watch | None = None,
     ) -> Simulated:
-        """Make one run, and give all that came of it: `simulation.simulate.run` tells the rest. Raises as `prepare`, and what the engine does."""
+        """Make one run, and give all that came of it: `simulation.simulate.run` tells the rest.
+
+        `fleet` are the prepared machines, changed by whoever wants others. Raises as `prepare`, and what the engine does.
+        """
         prepared = await self.prepare(key.seed)
         policy, coming = compared(key.policy, lambda: self.jobs(key.seed), seed=key.seed, pools=self._pools)
         return await run(
             coming,
-            prepared.fleet.machines,
+            prepared.fleet.machines if fleet is None else fleet,
             policy,
             self._settings,
             seed=key.seed,

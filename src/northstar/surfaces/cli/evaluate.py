@@ -14,23 +14,50 @@ from northstar.surfaces.cli.printing import console, counted, print_aside, print
 
 if TYPE_CHECKING:
     from northstar.evaluation.comparison import Comparison
+    from northstar.evaluation.results import Results
     from northstar.evaluation.scorecard import Scorecard, ScoredFigure
 
 
-class NothingToCompareWith(InvalidRequest):
-    """Options of a scorecard and of a comparison are given together."""
+class EvaluationOptions(InvalidRequest):
+    """Options that contradict each other are given together."""
 
     code = "NS_EVALUATION_OPTIONS"
-
-    def __init__(self) -> None:
-        super().__init__("--compare takes two scorecards and prints what changed: leave RESULTS and --html out")
 
 
 def evaluate(
     results: Annotated[
         Path | None,
-        typer.Argument(metavar="RESULTS", help="Results of runs, JSON. Default: none, so that nothing is measured."),
+        typer.Argument(metavar="RESULTS", help="Judge this file of results. Default: run the agreed scenarios."),
     ] = None,
+    which: Annotated[
+        str | None, typer.Option("--set", metavar="SET", help="Which scenarios: small (default), full.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="SCENARIO", help="Of the set only this one; repeatable.")
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", metavar="N", min=1, max=100, help="So many seeds, in place of each scenario's own."),
+    ] = None,
+    traces: Annotated[
+        Path | None,
+        typer.Option("--traces", metavar="DIR", help="Where the real traces are. Default: $NORTHSTAR_TRACES."),
+    ] = None,
+    benchmarks: Annotated[
+        Path | None,
+        typer.Option("--benchmarks", metavar="DIR", help="Where the JSON of `python -m benchmarks` is."),
+    ] = None,
+    scenarios: Annotated[
+        Path | None,
+        typer.Option("--scenarios", metavar="DIR", help="Sets of your own, a folder each, in place of the agreed."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", dir_okay=False, help="Write the results down as each run ends."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the file of --out: runs that are in it are not made again.")
+    ] = False,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option("--compare", metavar="A B", help="What changed from scorecard A to B, as --json printed them."),
@@ -40,19 +67,50 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print every target with its goal, what was measured, its baseline and the verdict; what is not measured says so.
+    """Run the agreed scenarios, and print every target: its goal, what was measured, its baseline and the verdict.
 
-    With --compare: every figure of two scorecards, and whether it got better or worse by more than its seeds lie apart.
+    What is not measured says so, and why. With RESULTS nothing is run: that file is judged. Ctrl-C ends the runs; what is in the file of --out
+    stays, and --resume goes on from there. With --compare: every figure of two scorecards, and whether it got better or worse by more than its
+    seeds lie apart.
     """
+    runs = [which, only, seeds, traces, benchmarks, scenarios, out]
+    is_to_run = resume or any(one is not None for one in runs)
     if compare is not None:
-        if results is not None or html is not None:
-            raise NothingToCompareWith
+        if results is not None or html is not None or is_to_run:
+            raise EvaluationOptions("--compare takes two scorecards and prints what changed: leave everything else out")
         _compare(*compare, as_json=as_json)
         return
+    if results is not None and is_to_run:
+        raise EvaluationOptions(
+            "a file of results is judged as it is: leave RESULTS out to run scenarios, or all options but --html and --json"
+        )
+    if resume and out is None:
+        raise EvaluationOptions("--resume goes on with a file: name it with --out FILE")
     from northstar.evaluation.results import Results, read_kept
+
+    if results is not None:
+        kept = read_kept(results, Results)
+    else:
+        from northstar.surfaces.cli.evaluate_runs import Wanted, evaluated
+
+        kept = evaluated(
+            Wanted(
+                which=which,
+                only=tuple(only or ()),
+                seeds=seeds,
+                traces=traces,
+                benchmarks=benchmarks,
+                scenarios=scenarios,
+                out=out,
+                resume=resume,
+            )
+        )
+    _judge(kept, html=html, as_json=as_json)
+
+
+def _judge(kept: Results, *, html: Path | None, as_json: bool) -> None:
     from northstar.evaluation.scorecard import scorecard_of
 
-    kept = Results(about="nothing was run") if results is None else read_kept(results, Results)
     card = scorecard_of(kept, version=__version__)
     if html is not None:
         from northstar.evaluation.report import report_page
@@ -94,6 +152,17 @@ def _show(card: Scorecard) -> None:
             ),
             title=section,
         )
+    _show_notes(card)
+
+
+def _show_notes(card: Scorecard) -> None:
+    """What has to be said of figures: one line for all of which the same is said."""
+    said: dict[str, list[str]] = {}
+    for figure in card.figures.values():
+        if figure.note:
+            said.setdefault(figure.note, []).append(figure.id)
+    for note, figures in said.items():
+        console().print(f"{', '.join(figures)}: {note}", markup=False, soft_wrap=True)
 
 
 def _measured(figure: ScoredFigure) -> tuple[str, str]:
