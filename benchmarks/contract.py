@@ -27,6 +27,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a benchmark found: text for people, figures for programs, and what went wrong by name."""
 
     text: str
+    #: At `targets` what it says of targets (`northstar.evaluation.all_targets`): figure -> its values, one for each round.
     figures: dict[str, Any]
     failures: tuple[str, ...] = ()
 

@@ -14,6 +14,9 @@ from benchmarks.measure import QUIET_CORES, Sample, percentile, spread
 #: How far the slowest median claim may be from the fastest.
 GOAL = 1.5
 
+#: Of the shapes that the target speaks of.
+_LANES = 1_000
+
 Phase = Mapping[str, Sequence[Sample[Round]]]
 
 
@@ -68,6 +71,21 @@ def verdicts(views: Sequence[Known], phase: Phase) -> list[str]:
         groups.setdefault(_group(view), []).append(view)
     lines += [_ratio(f"{title}: sizes", members, phase) for title, members in groups.items() if len(members) > 1]
     return lines
+
+
+def targets(found: Found) -> dict[str, list[float]]:
+    """What a claim among the most jobs costs beside one among the fewest, where both wait in 1,000 lanes with all that is hard, round by round.
+
+    Nothing where these sizes were not measured; of several kinds of machines and of both phases the worst.
+    """
+    growth: list[list[float]] = []
+    for reach in ("all", "few", "in turn"):
+        small, large = (f"{jobs:,} in {_LANES:,}, hard | {reach}" for jobs in (1_000, 1_000_000))
+        for phase in found.phases.values():
+            if small in phase and large in phase:
+                pairs = zip(phase[large], phase[small], strict=True)
+                growth.append([_client_us(most.value) / _client_us(least.value) for most, least in pairs])
+    return {"claim-growth": [max(of_round) for of_round in zip(*growth, strict=True)]} if growth else {}
 
 
 def _group(view: Known) -> str:

@@ -41,7 +41,12 @@ def measure_claims(options: Options, *, plan: Plan | None = None) -> Outcome:
     )
     return Outcome(
         text=report.text(found),
-        figures={"phases": msgspec.to_builtins(phases), "pings_us": pings_us, "valkey": version},
+        figures={
+            "phases": msgspec.to_builtins(phases),
+            "pings_us": pings_us,
+            "valkey": version,
+            "targets": report.targets(found),
+        },
         failures=tuple(
             f"{shape.name}: not measured, the shapes want {shape.bytes_wanted / 1e9:.1f} GB more memory than is free"
             for shape in too_large

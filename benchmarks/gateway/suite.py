@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,17 @@ def run(options: Options) -> Outcome:
         for size in (50,) if options.quick else SIZES:
             print(f"round {number + 1} of {options.rounds}: {size} machines", file=sys.stderr, flush=True)
             found.append(uvloop.run(_one(size)))
-    return Outcome(text=_text(found), figures={"rounds": msgspec.to_builtins(found)})
+    return Outcome(text=_text(found), figures={"rounds": msgspec.to_builtins(found), "targets": targets(found)})
+
+
+def targets(found: Sequence[Figures]) -> dict[str, list[float]]:
+    """What the largest fleet says of targets, a value for each round."""
+    most = max(figures.machines for figures in found)
+    rounds = [figures for figures in found if figures.machines == most]
+    return {
+        "machines-connected": [float(figures.machines) for figures in rounds],
+        "dispatch-p99": [figures.p99_ms for figures in rounds],
+    }
 
 
 async def _one(size: int) -> Figures:

@@ -134,6 +134,16 @@ def _goals(peers: Sequence[Peer], rounds: Rounds) -> list[str]:
     return lines
 
 
+def targets(peers: Sequence[Peer], rounds: Rounds) -> dict[str, list[float]]:
+    """North Star's drain beside that of the fastest Python queue, round by round; nothing without both."""
+    in_python = [peer for peer in peers if peer.python and peer.name not in (NORTHSTAR, FLOOR)]
+    if NORTHSTAR not in {peer.name for peer in peers} or not in_python:
+        return {}
+    rival, _ = _best(_DRAIN, in_python, rounds)
+    pairs = zip(rounds[NORTHSTAR], rounds[rival.name], strict=False)
+    return {"queue-ratio": [_DRAIN.read(own) / _DRAIN.read(theirs) for own, theirs in pairs]}
+
+
 def _held(holds: bool) -> str:
     return "goal held" if holds else "GOAL MISSED"
 

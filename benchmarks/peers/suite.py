@@ -42,7 +42,13 @@ def measure_peers(options: Options) -> Outcome:
     measured = [peer for peer in ready if peer.name not in failed]
     return Outcome(
         text=report.text(measured, rounds, plan=plan, server=f"Valkey {version}, {_settings()}", skipped=skipped),
-        figures={"rounds": msgspec.to_builtins(rounds), "skipped": skipped, "failed": failed, "valkey": version},
+        figures={
+            "rounds": msgspec.to_builtins(rounds),
+            "skipped": skipped,
+            "failed": failed,
+            "valkey": version,
+            "targets": report.targets(measured, rounds),
+        },
         failures=tuple(f"{name}: {complaint}" for name, complaint in failed.items()),
     )
 

@@ -43,6 +43,8 @@ _CONNECTED_WITHIN_S = 120.0
 _DONE_WITHIN_S = 900.0
 _TOLD_EVERY_S = 10.0
 _CELL = "soak"
+#: In one hour.
+_HOUR_S = 3_600.0
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,18 @@ def run(options: Options) -> Outcome:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65_536)), hard))
     plan = plan_of(options)
     figures = uvloop.run(_soak(plan))
-    return Outcome(text=text_of(figures), figures=msgspec.to_builtins(figures), failures=failures_of(figures))
+    told = msgspec.to_builtins(figures) | {"targets": targets(figures)}
+    return Outcome(text=text_of(figures), figures=told, failures=failures_of(figures))
+
+
+def targets(figures: Figures) -> dict[str, list[float]]:
+    """What it says of targets: of an hour only if it was one."""
+    lost, twice = len(figures.verdict.lost), len(figures.verdict.done_twice)
+    found = {"lost-jobs": [float(lost + twice)]}
+    if figures.plan.over_s >= _HOUR_S:
+        hours = figures.plan.over_s / _HOUR_S
+        found |= {"hour-finished": [(figures.plan.jobs - lost) / hours], "hour-lost": [float(lost)]}
+    return found
 
 
 def plan_of(options: Options) -> Plan:

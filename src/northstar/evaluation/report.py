@@ -46,11 +46,11 @@ def report_page(card: Scorecard, results: Results) -> str:
 
 
 def _first_of_each(runs: Sequence[RunSummary]) -> list[RunSummary]:
-    """One run of each policy, that of its first seed: curves of all seeds would hide each other."""
+    """One run of each policy in each scenario, that of its first seed: curves of all seeds would hide each other."""
     found: dict[str, RunSummary] = {}
     for run in runs:
-        if run.policy not in found or run.seed < found[run.policy].seed:
-            found[run.policy] = run
+        if run.label not in found or run.seed < found[run.label].seed:
+            found[run.label] = run
     return list(found.values())
 
 
@@ -64,7 +64,7 @@ def _plots(runs: Sequence[RunSummary]) -> list[str]:
         bars_plot(
             "Cold starts by pool, of 100 jobs",
             [
-                Bar(f"{run.policy}, {pool.pool}", (100 * pool.cold_starts / pool.jobs,))
+                Bar(f"{run.label}, {pool.pool}", (100 * pool.cold_starts / pool.jobs,))
                 for run in runs
                 for pool in run.pools
                 if pool.jobs
@@ -76,7 +76,7 @@ def _plots(runs: Sequence[RunSummary]) -> list[str]:
             "GB fetched",
             [
                 Bar(
-                    run.policy,
+                    run.label,
                     (
                         (run.fetched_bytes - run.redundant_bytes) / _GB,
                         run.redundant_bytes / _GB,
@@ -90,7 +90,7 @@ def _plots(runs: Sequence[RunSummary]) -> list[str]:
         ),
         curves_plot(
             "Machines that are paid for",
-            [Curve(run.policy, run.machines_on) for run in runs],
+            [Curve(run.label, run.machines_on) for run in runs],
             x=Axis("hours"),
             y=Axis("machines"),
         ),
@@ -100,7 +100,7 @@ def _plots(runs: Sequence[RunSummary]) -> list[str]:
 
 
 def _bars(title: str, runs: Sequence[RunSummary], value: Callable[[RunSummary], float], words: str) -> str:
-    return bars_plot(title, [Bar(run.policy, (value(run),)) for run in runs], parts=("",), said=words.format)
+    return bars_plot(title, [Bar(run.label, (value(run),)) for run in runs], parts=("",), said=words.format)
 
 
 def _waits_plot(run: RunSummary, longest_s: float) -> str:
@@ -112,7 +112,7 @@ def _waits_plot(run: RunSummary, longest_s: float) -> str:
         for pool in run.pools
     ]
     return curves_plot(
-        f"How long jobs waited: {run.policy}",
+        f"How long jobs waited: {run.label}",
         curves,
         x=Axis("waited less than so many seconds", "{:g}".format, is_log=True),
         y=Axis("jobs", lambda share: f"{100 * share:.0f} %"),

@@ -68,6 +68,11 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     #: Of the agreed scenario that was run; empty: of another one.
     scenario: str = ""
 
+    @property
+    def label(self) -> str:
+        """Whose it is, in plots."""
+        return f"{self.scenario}, {self.policy}" if self.scenario else self.policy
+
 
 def summary_of(run: RunOutcome) -> RunSummary:
     """The numbers of a run, within its window. Raises NothingToMeasure: no job came within it."""

@@ -70,6 +70,16 @@ class Campaign:
         """How many it makes."""
         return sum(len(self._seeds[one.name]) * len(one.read.scenario.policies) for one in self.agreed)
 
+    def count_of(self, made: Collection[RunSummary]) -> int:
+        """How many of its runs are among these."""
+        wanted = {
+            (one.name, policy, seed)
+            for one in self.agreed
+            for policy in one.read.scenario.policies
+            for seed in self._seeds[one.name]
+        }
+        return len(wanted & {(run.scenario, run.policy, run.seed) for run in made})
+
     @property
     def takes_s(self) -> float:
         """About how long, on two cores that do nothing else."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from northstar.evaluation.agreed.remarks import remark_of
-from northstar.evaluation.measures import cut
-from northstar.evaluation.results import BaselineMeasured, Measured, paired
+from northstar.evaluation.results import BaselineMeasured, Measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +33,7 @@ class Fed:
 
 
 def fed_by(agreed: Sequence[Agreed], runs: Sequence[RunSummary]) -> Fed:
-    """What the runs say. Raises MeasurementImpossible and what else `measures` raises, where runs contradict each other."""
+    """What the runs say of each figure that one of these scenarios feeds."""
     by_scenario: dict[str, list[RunSummary]] = {one.name: [] for one in agreed}
     for run in runs:
         by_scenario.setdefault(run.scenario, []).append(run)
@@ -49,35 +48,42 @@ def _feed(figure: str, feed: Feed, agreed: Agreed, by_scenario: Mapping[str, lis
     own = [run for run in by_scenario[agreed.name] if run.policy == agreed.policy]
     other = feed.of or agreed.name
     others = [run for run in by_scenario.get(other, []) if run.policy == feed.against]
-    seeds, other_seeds = [run.seed for run in own], [run.seed for run in others]
-    if not own or (feed.against is not None and sorted(seeds) != sorted(other_seeds)):
-        lacking = agreed.name if not own else other
-        found.why_not[figure] = f"scenario {lacking} was not run" + (" with the same seeds" if own else "")
+    if not own:
+        found.why_not[figure] = f"scenario {agreed.name} was not run"
         return
-    compared = [*own, *(others if feed.of is not None else ())]
-    late = _too_late(feed, compared)
+    if feed.against is not None and {run.seed for run in own} != {run.seed for run in others}:
+        found.why_not[figure] = f"{feed.against} in {other} was not run with the same seeds"
+        return
+    late = _too_late(feed, [*own, *(others if feed.of is not None else ())])
     if late is not None:
         found.why_not[figure] = late
         return
     number = feed.number or figure
-    if feed.cut is None:
-        if not all(number in run.figures for run in own):
-            found.why_not[figure] = f"nothing in {agreed.name} had it"
-            return
-        values = tuple(run.figures[number] for run in own)
-    else:
-        value = _UNDERCUT[feed.cut]
-        if not all(value(run) for run in others):
+    if feed.cut is not None:
+        undercut = _UNDERCUT[feed.cut]
+        if not all(undercut(run) > 0 for run in others):
             found.why_not[figure] = f"{feed.against} in {other} had none, so nothing can be less"
             return
-        measure = lambda mine, theirs: cut(value(mine), value(theirs), feed.cut or "")  # noqa: E731
-        values = paired([*own, *others], policy=agreed.policy, against=str(feed.against), measure=measure)
+        values = _paired(own, others, undercut)
+    elif all(number in run.figures for run in own):
+        values = tuple(run.figures[number] for run in own)
+    else:
+        found.why_not[figure] = f"nothing in {agreed.name} had it"
+        return
     note = "; ".join(part for part in (feed.note, remark_of(figure, own)) if part)
     found.measured[figure] = Measured(values=values, note=note, tuned=feed.tuned)
     beside = [run for run in by_scenario[agreed.name] if run.policy == feed.beside and number in run.figures]
     if beside:
         told = tuple(run.figures[number] for run in beside)
-        found.baselines[figure] = BaselineMeasured(policy=str(feed.beside), values=told)
+        found.baselines[figure] = BaselineMeasured(policy=beside[0].policy, values=told)
+
+
+def _paired(
+    own: Sequence[RunSummary], others: Sequence[RunSummary], undercut: Callable[[RunSummary], float]
+) -> tuple[float, ...]:
+    """Seed by seed, in the order of seeds."""
+    theirs = {run.seed: undercut(run) for run in others}
+    return tuple(1 - undercut(run) / theirs[run.seed] for run in sorted(own, key=lambda run: run.seed))
 
 
 def _too_late(feed: Feed, runs: Sequence[RunSummary]) -> str | None:

@@ -30,6 +30,9 @@ def remark_of(figure: str, runs: Sequence[RunSummary]) -> str:
                 f"whole run, warm-up included: {told['redundant-gb']:,.0f} GB fetched again; with the jobs given out as they were, disks that know the "
                 f"future {told['belady-gb']:,.0f} GB, at the very best {told['belady-least-gb']:,.0f} GB"
             )
+        case "redundant-cut-12h":
+            soon = median(run.figures.get("wait-10s", 0.0) for run in runs)
+            return f"{soon:.1%} of the jobs waited less than 10 s"
         case "lost-jobs":
             return (
                 "jobs that had not ended when the simulation did; what is committed twice only `benchmarks soak` sees"

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from northstar.simulation.scenario.reading import ReadScenario
     from northstar.simulation.scenario.running import Prepared
 
+#: What machines hold is looked at once an hour of the workload, and at least so often in a window.
 _HOUR_MS: Final = 3_600_000
+_LEAST_LOOKS: Final = 24
 #: Service days at the end of a trace on which estimates are judged where the window says no number of days.
 _DAYS: Final = 5
 
@@ -137,7 +139,7 @@ class _Measured:
         hear.begins(prepared.survey.jobs, tally)
         watch = RunWatch(
             DemandAhead(self._runs.jobs(key.seed), ahead_ms=round(DAY_MS / faster)),
-            every_ms=max(1, round(_HOUR_MS / faster)),
+            every_ms=max(1, min(round(_HOUR_MS / faster), (self._until_ms - self._from_ms) // _LEAST_LOOKS)),
             from_ms=self._from_ms,
             until_ms=self._until_ms,
         )

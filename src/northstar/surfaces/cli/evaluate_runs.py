@@ -88,13 +88,12 @@ def _announce(campaign: Campaign, made: list[RunSummary]) -> None:
             f"not measured therefore: {', '.join(figures) or 'nothing'}"
         )
     if made:
-        print_aside(f"in the file already: {counted(len(made), 'run')}")
+        print_aside(f"in the file already: {campaign.count_of(made)} of {counted(campaign.runs, 'run')}")
 
 
 def _run(campaign: Campaign, made: list[RunSummary], out: Path | None, beside: dict[str, Measured]) -> Results:
     from northstar.surfaces.cli.evaluate_progress import shown
 
-    known = {(one.scenario, one.policy, one.seed) for one in made}
     kept = list(made)
 
     def keep(summary: RunSummary) -> None:
@@ -103,10 +102,10 @@ def _run(campaign: Campaign, made: list[RunSummary], out: Path | None, beside: d
             write_results(out, campaign.results(kept, beside=beside))
 
     try:
-        with shown(campaign.runs, known=len(known), keep=keep) as hearer:
+        with shown(campaign.runs, known=campaign.count_of(made), keep=keep) as hearer:
             runs = run(interruptible(campaign.run(made=made, hearer=hearer)))
     except Interrupted as exc:
-        _say_interrupted(out, campaign, len(kept))
+        _say_interrupted(out, campaign, campaign.count_of(kept))
         raise typer.Exit(exc.exit_code) from exc
     results = campaign.results(_all_of(runs, made), beside=beside)
     if out is not None:
