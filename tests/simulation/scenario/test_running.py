@@ -9,6 +9,7 @@ import pytest
 
 from northstar.simulation.engine import Progress
 from northstar.simulation.fleet.errors import FaultNotPossible, PlanImpossible
+from northstar.simulation.fleet.plan import FleetPlan, MachineGroup, MachineKind
 from northstar.simulation.scenario.policies import POLICIES
 from northstar.simulation.scenario.progress import Tally
 from northstar.simulation.scenario.reading import read_scenario_text
@@ -32,6 +33,8 @@ fleet:
   groups:
     - {name: all, kind: l4, count: 2, boot: {law: fixed, length: 2m}}
 """
+
+KIND = MachineKind(gpu="NVIDIA L4", vram_gb=24, disk_gb=80, pools=("fast-lane",), services=("pictures",))
 
 
 @pytest.fixture
@@ -149,3 +152,27 @@ async def test_a_kind_takes_its_price_from_the_table(folder: Path) -> None:
     text = SCENARIO.replace("price_usd_per_hour: 0.5", f"price_usd_per_hour: {named}")
     prepared = await runs_of(folder, "prices: prices.csv\n", text=text).prepare(1)
     assert {machine.price_usd_per_hour for machine in prepared.fleet.machines} == {0.2}
+
+
+async def test_another_fleet_runs_with_the_same_jobs_that_are_not_looked_at_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = runs_of(folder)
+    before = await runs.prepare(1)
+    monkeypatch.setattr("northstar.simulation.scenario.running.Surveyor", None)
+    kinds = {"l4": msgspec.structs.replace(KIND, disk_gb=40, price_usd_per_hour=0.25)}
+    group = MachineGroup(name="all", kind="l4", count=3)
+    found = runs.of_fleet(FleetPlan(kinds=kinds, groups=(group,)))
+    after = await found.prepare(1)
+    assert (after.survey, len(after.fleet.machines), len(before.fleet.machines)) == (before.survey, 3, 2)
+    assert {(machine.disk_bytes, machine.price_usd_per_hour) for machine in after.fleet.machines} == {
+        (40_000_000_000, 0.25)
+    }
+
+
+def test_another_fleet_may_have_machines_that_no_pool_takes_where_pools_are_switched_off(folder: Path) -> None:
+    kinds = {"l4": msgspec.structs.replace(KIND, disk_gb=5)}
+    fleet = FleetPlan(kinds=kinds, groups=(MachineGroup(name="all", kind="l4", count=1),))
+    with pytest.raises(PlanImpossible, match="at least 40 are asked for"):
+        runs_of(folder).of_fleet(fleet)
+    runs_of(folder).of_fleet(fleet, is_uniform=True)

@@ -75,3 +75,13 @@ def test_what_never_ran_is_counted_and_left_out(tmp_path: Path) -> None:
 def test_a_gpu_that_is_named_keeps_its_time(tmp_path: Path) -> None:
     (job,) = own(tmp_path, "submitted_s,service,gpu_class,ran_s", f"{NOON_S},p,h100,2.5")
     assert job.run_s == {"h100": 2.5, "": 2.5}
+
+
+def test_jobs_of_a_region_are_its_own_and_may_run_nowhere_else(tmp_path: Path) -> None:
+    rows = (f"{NOON_S},p,1,eu", f"{NOON_S + 5},p,1,us", f"{NOON_S + 9},p,1,eu")
+    file = written(tmp_path / "mine.csv", "submitted_s,service,ran_s,region", *rows)
+    found = list(OwnJobs(traced_jobs(file), region="us"))
+    assert [(job.at_ms, job.request.requires.regions) for job in found] == [(5_000, ("us",))], (
+        "the clock is that of the whole trace"
+    )
+    assert [job.request.requires.regions for job in OwnJobs(traced_jobs(file))] == [(), (), ()]

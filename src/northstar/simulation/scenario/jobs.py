@@ -71,7 +71,7 @@ def _source(source: SourcePlan, at: int, *, seed: int, folder: Path) -> Iterator
     own_seed = seed if at == 0 else int(share_of(seed, "source", str(at)) * 2**53)
     match source:
         case OwnTrace():
-            return iter(OwnJobs(traced_jobs(folder / source.trace)))
+            return iter(OwnJobs(traced_jobs(folder / source.trace), region=source.region))
         case GenTd26():
             terms = PictureTerms(sizes_seed=source.sizes_seed, service=source.service)
             return picture_jobs(picture_requests(folder / source.trace), terms)

@@ -16,6 +16,7 @@ from northstar.domain.amounts import exactly
 from northstar.domain.pools import Pools
 from northstar.simulation.fleet.errors import PlanImpossible
 from northstar.simulation.fleet.laws import Spot
+from northstar.simulation.fleet.plan import FleetPlan
 from northstar.simulation.fleet.prices import named_prices
 from northstar.simulation.scenario.checks import check_pools, check_scenario
 from northstar.simulation.scenario.errors import InvalidScenario
@@ -40,6 +41,20 @@ class ReadScenario:
         self.folder = folder
         self._document = document
         self._source = source
+
+    def of_fleet(self, fleet: FleetPlan, *, is_uniform: bool = False) -> ReadScenario:
+        """The same with other machines, which no line of the file tells of; `is_uniform`: with pools switched off.
+
+        Raises:
+            PlanImpossible: the pools do not take such machines.
+        """
+        settings = self.scenario.settings
+        if is_uniform:
+            settings = msgspec.structs.replace(settings, routing="uniform")
+        scenario = msgspec.structs.replace(self.scenario, fleet=fleet, settings=settings)
+        found = ReadScenario(scenario, self._document, source=self._source, folder=self.folder)
+        check_pools(fleet, found.pools())
+        return found
 
     @contextmanager
     def places(self) -> Iterator[None]:
@@ -123,9 +138,17 @@ def read_scenario(file: Path, *, policies: Collection[str]) -> ReadScenario:
     return read_scenario_text(scenario_text(file), source=str(file), folder=file.parent, policies=policies)
 
 
-def read_scenario_text(text: str, *, source: str, folder: Path, policies: Collection[str]) -> ReadScenario:
-    """The scenario of a text; `source` says in errors where it comes from, `folder` is where its files lie. Raises as `read_scenario`."""
-    return scenario_of(read_document(text, source=source), source=source, folder=folder, policies=policies)
+def read_scenario_text(
+    text: str, *, source: str, folder: Path, policies: Collection[str], is_seen: bool = True
+) -> ReadScenario:
+    """The scenario of a text; `source` says in errors where it comes from, `folder` is where its files lie. Raises as `read_scenario`.
+
+    `is_seen`: somebody has the text before him; else problems name no line of it.
+    """
+    document = read_document(text, source=source)
+    if not is_seen:
+        document = document._replace(lines={})
+    return scenario_of(document, source=source, folder=folder, policies=policies)
 
 
 def scenario_of(document: Document, *, source: str, folder: Path, policies: Collection[str]) -> ReadScenario:

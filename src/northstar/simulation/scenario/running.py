@@ -12,6 +12,7 @@ from northstar.domain.pools import Pools
 from northstar.policy.routing.ready_after import PatienceRule
 from northstar.simulation.engine import Progress
 from northstar.simulation.fleet.errors import PlanImpossible
+from northstar.simulation.fleet.plan import FleetPlan
 from northstar.simulation.fleet.timeline import Timeline, timeline
 from northstar.simulation.inputs import SimulatedJob, SimulatedMachine
 from northstar.simulation.outcome import JobOutcome
@@ -54,6 +55,18 @@ class ScenarioRuns:
         self._pools = read.pools()
         self._settings = _settings(read, self._pools)
         self._prepared: Prepared | None = None
+        #: Of each seed whose jobs were looked at.
+        self._surveys: dict[int, Survey] = {}
+
+    def of_fleet(self, fleet: FleetPlan, *, is_uniform: bool = False) -> ScenarioRuns:
+        """The same with other machines, perhaps with pools switched off; jobs that were looked at once are not looked at again.
+
+        Raises:
+            PlanImpossible: the pools do not take such machines.
+        """
+        found = ScenarioRuns(self._read.of_fleet(fleet, is_uniform=is_uniform))
+        found._surveys = self._surveys
+        return found
 
     def keys(self) -> Iterator[RunKey]:
         """Every run, in the order in which they are made."""
@@ -72,12 +85,9 @@ class ScenarioRuns:
         if self._prepared is not None and self._prepared.seed == seed:
             return self._prepared
         read, scenario = self._read, self._read.scenario
-        seen = Surveyor()
-        for job in self.jobs(seed):
-            seen.see(job)
-            if seen.jobs % _LOOK_EVERY == 0:
-                await asyncio.sleep(0)
-        survey = seen.survey()
+        survey = self._surveys.get(seed)
+        if survey is None:
+            survey = self._surveys[seed] = await self._survey(seed)
         with read.places():
             if not survey.jobs:
                 raise PlanImpossible("has no job to simulate", path="workload")
@@ -94,6 +104,14 @@ class ScenarioRuns:
             )
         self._prepared = Prepared(seed, survey, fleet, from_ms, until_ms)
         return self._prepared
+
+    async def _survey(self, seed: int) -> Survey:
+        seen = Surveyor()
+        for job in self.jobs(seed):
+            seen.see(job)
+            if seen.jobs % _LOOK_EVERY == 0:
+                await asyncio.sleep(0)
+        return seen.survey()
 
     async def run(
         self, key: RunKey, *, tally: Tally, progress: Callable[[Progress], None] = lambda _: None

@@ -27,6 +27,8 @@ class OwnTrace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     #: The CSV.
     trace: _File
+    #: Only jobs that ran in this region, and they may run nowhere else; left out: all, anywhere.
+    region: Annotated[str, msgspec.Meta(max_length=128)] = ""
 
 
 class GenTd26(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="from", tag="gentd26"):

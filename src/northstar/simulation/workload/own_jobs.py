@@ -32,8 +32,10 @@ class OwnJobs:
     whose size is not known need not be fetched: they are taken for part of every engine.
     """
 
-    def __init__(self, traced: Iterable[TracedJob]) -> None:
+    def __init__(self, traced: Iterable[TracedJob], *, region: str = "") -> None:
+        """With `region` only those that ran there; they may run nowhere else then."""
         self._traced = traced
+        self._region = region
         #: Jobs so far that were left out.
         self.left_out = 0
 
@@ -44,23 +46,27 @@ class OwnJobs:
             at_ms = round(traced.submitted_s * 1_000)
             if begins_ms is None:
                 begins_ms = begin_of_day(at_ms)
+            if self._region and traced.region != self._region:
+                continue
             if traced.ran_s is None:
                 self.left_out += 1
                 continue
             yield SimulatedJob(
                 at_ms=at_ms - begins_ms,
-                request=_request(traced),
+                request=_request(traced, region=self._region),
                 # Another class takes the same time until somebody says more of it.
                 run_s={traced.gpu_class: traced.ran_s, "": traced.ran_s},
                 fails=traced.outcome == "failed",
             )
 
 
-def _request(traced: TracedJob) -> JobRequest:
+def _request(traced: TracedJob, *, region: str) -> JobRequest:
     request = JobRequest(
         service=traced.service,
         payload=_payload(traced),
-        requires=Requirements(models=tuple(_need(model) for model in traced.files)),
+        requires=Requirements(
+            models=tuple(_need(model) for model in traced.files), regions=(region,) if region else ()
+        ),
         tenant=traced.tenant,
         user=traced.user,
         session=traced.session,

@@ -56,6 +56,7 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
     "costs": "costs.costs",
     "export": "export.export",
     "simulate": "simulate.simulate",
+    "plan": "plan.plan",
     "evaluate": "evaluate.evaluate",
     "doctor": "doctor.doctor",
     "backup": "backup.backup",

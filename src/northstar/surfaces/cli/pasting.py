@@ -26,6 +26,7 @@ TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     "demo": (),
     "evaluate": (),
     "logs": ("--config", "--data-dir"),
+    "plan": (),
     "pools print": (),
     "pools workflow": (),
     "pools workflows": (),
