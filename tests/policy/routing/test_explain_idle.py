@@ -110,6 +110,18 @@ def test_room_that_is_kept_for_an_overdue_job_is_told() -> None:
     assert {blocked.reason.code for blocked in overdue.blocked} == {"overdue_first", "no_room"}
 
 
+def test_room_that_is_kept_from_the_first_is_kept_from_all_that_come_after_it() -> None:
+    """The queue compares the first head with the overdue job, and gives nothing where that has to wait: an older one behind it neither."""
+    subject = machine("m", slots=2, used=1, vram_free_mb=16_000)
+    big = lane("big", waits=True, head="9", requirement_class="big", unfinished=1)
+    second = lane("second", waits=True, head="5", unfinished=1)
+    lanes = {"ours": WAITING, "second": LaneWait(1, NOW_MS - 60_000), "big": LaneWait(1, NOW_MS - 100_000)}
+    assert idle(subject, OURS, second, big, lanes=lanes).may_take == ()
+    lanes = {"second": LaneWait(1, NOW_MS - 60_000), "ours": WAITING, "big": LaneWait(1, NOW_MS - 100_000)}
+    (taken,) = idle(subject, OURS, second, big, lanes=lanes).may_take
+    assert taken.unfinished == 1
+
+
 def test_its_pools_say_what_they_demand_and_how_much_of_it_fits() -> None:
     """Waiting jobs of each of its pools, those it fits, and whether the pool is paused."""
     found = idle(machine("m"), OURS, FOREIGN, pauses={"pool:standard": "upkeep"})

@@ -111,9 +111,13 @@ class _Judgement:
             if lane is not None and counted.waiting:
                 told = demand_of(lane, counted.waiting, self._snapshot, reason=self._reason(lane, counted))
                 found.append((counted.oldest_ms, told))
+        # The queue asks the first head that is ready, and no other one where that has to wait for the room.
+        takes = (oldest_ms for oldest_ms, told in found if told.reason is not None and told.reason.code == "takes_it")
+        first_ms = next(takes, None)
+        keeps_all = first_ms is not None and self._is_kept_from(first_ms)
         return [
             msgspec.structs.replace(told, reason=_OVERDUE_FIRST)
-            if _is_open(told) and self._is_kept_from(oldest_ms)
+            if _is_open(told) and (keeps_all or self._is_kept_from(oldest_ms))
             else told
             for oldest_ms, told in found
         ]
