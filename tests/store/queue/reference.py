@@ -232,10 +232,10 @@ class ReferenceCell:
                 machine.looks_again_at = self.now + 1_000
 
     def overtaken_by(self, job: Job, machine: Machine) -> list[str]:
-        """Waiting jobs whom this lease would break the promise to: submitted more than `overdue_ms` before, and fit here."""
-        before = job.submitted_ms - self.limits["overdue_ms"]
+        """Waiting jobs whom this lease would break the promise to: submitted `overdue_ms` or longer before, and fit here."""
+        limit = job.submitted_ms - self.limits["overdue_ms"]
         return [
-            other.id for other in self.waiting() if other.submitted_ms < before and self.could_run(machine, other.lane)
+            other.id for other in self.waiting() if other.submitted_ms <= limit and self.could_run(machine, other.lane)
         ]
 
     # Changes -----------------------------------------------------------------------------------------------------

@@ -121,6 +121,19 @@ def test_what_policy_named_goes_before_older_work_that_it_did_not_name_for_no_lo
     assert shop.take(3) == ["warm", "forgotten", "late"]
 
 
+def test_what_is_overdue_beside_the_first_goes_before_it_by_age_alone(shop: Shop) -> None:
+    """The price of the promise: the job whose turn it is waits for no more than it must, so nobody chooses among the old ones."""
+    shop.submit(a_job("old", priority=0), a_job("ordinary", priority=1))
+    shop.later(1)
+    shop.submit(a_job("high", priority=200))
+    shop.later(60_000)
+    assert shop.take() == ["high"], "nothing is overdue beside it"
+    shop.submit(a_job("higher", priority=201))
+    shop.later(60_000)
+    shop.submit(a_job("urgent", priority=255))
+    assert shop.take(4) == ["old", "ordinary", "higher", "urgent"]
+
+
 def test_tenants_take_turns_though_everything_has_waited_for_ages(shop: Shop) -> None:
     lanes = {name: shop.lane(f"lane of {name}") for name in ("ann", "bob")}
     shop.submit(*(a_job(f"ann{number}", tenant="ann") for number in range(3)), lane=lanes["ann"])
