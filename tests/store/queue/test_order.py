@@ -243,6 +243,37 @@ def test_one_claim_takes_all_the_overdue_behind_what_can_never_run_here(shop: Sh
     assert shop.take(10) == ["b", "b2", "c", "c2", "d", "d2"]
 
 
+def test_a_claim_passes_overdue_work_that_only_others_serve_once_however_many_jobs_it_takes(shop: Shop) -> None:
+    """Each job that it takes is compared with the oldest work by its own age; what others must do is not read again for that."""
+    other = shop.register("other", profile="another gpu")["profile"]
+    for number in range(3):
+        shop.submit(f"theirs{number}", lane=shop.lane(f"theirs {number}", on=(), fits=[[other, True]]))
+    shop.later(60_000)
+    for number in range(10):
+        shop.submit(str(number))
+        shop.later(1)
+
+    def reads() -> int:
+        return int(shop.cell.node.info("commandstats").get("cmdstat_zrangebyscore", {}).get("calls", 0))
+
+    before = reads()
+    assert shop.take(10) == [str(number) for number in range(10)]
+    assert reads() - before == 1
+
+
+def test_two_of_the_same_age_are_found_wherever_the_page_of_classes_ends(shop: Shop) -> None:
+    """The first of them does not fit what is free; the other is a page of classes further on, and is not held up by it."""
+    shop.submit("runs", lane=shop.lane("runs", vram_mb=20_000))
+    _, token = shop.lease()
+    large = [shop.lane(f"large {number}", on=(), vram_mb=20_000) for number in range(70)]
+    jobs = [a_job(f"large{number}", lane=number + 1) for number in range(70)]
+    small = a_job("small", lane=71)
+    shop.cell.call("submit", nonce="n", lanes=[*large, shop.lane("small", on=())], jobs=[*jobs, small])
+    shop.later(60_000)
+    shop.cell.call("renew", machine="m", session="s", jobs=[{"id": "runs", "token": token}])
+    assert shop.take() == ["small"]
+
+
 # Candidates ---------------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
   needs: records unit_of_work lanes
   `class_ages` is walked from its oldest, a page at a time, past classes that the machine's profile cannot serve. So a claim costs more
   only while work waits that others must do and that is so much older than what this machine would take: about 1 microsecond for each
-  such class. Of the work of a fleet that is behind but in order there is none, however old all of it is. ]]
+  such class, once in a call. Of the work of a fleet that is behind but in order there is none, however old all of it is. ]]
 local M, C = ns.M, ns.C
 local PAGE = 64
 
@@ -27,23 +27,37 @@ local function better(cell, machine, one, other)
   return one.class < other.class
 end
 
--- Stored classes by age from a score on; read once in a call.
-local function page_of(cell, profile, from, upto, number)
-  cell.pages = cell.pages or {}
-  local name = from .. ' ' .. upto .. ' ' .. number
-  local page = cell.pages[name]
-  if not page then
-    page = {}
-    local pairs_ = {}
-    local members = cell:read('ZRANGEBYSCORE', 'class_ages', from, upto, 'WITHSCORES', 'LIMIT', number * PAGE, PAGE)
-    for position = 1, #members, 2 do
-      page[#page + 1] = { class = members[position], age = tonumber(members[position + 1]) }
-      pairs_[#pairs_ + 1] = profile .. members[position]
-    end
-    cell:load('fits', pairs_)
-    cell.pages[name] = page
+-- The stored classes that a profile fits with an age in (after, latest], oldest first. They are found as far as somebody asks, a page at a
+-- time, and once in a call, however many jobs it takes and whatever these are compared with.
+local function walk_of(cell, profile, after, latest)
+  cell.walks = cell.walks or {}
+  local name = profile .. ' ' .. after
+  local walk = cell.walks[name]
+  if not walk then
+    walk = { profile = profile, from = '(' .. after, latest = latest, fitting = {}, pages = 0, reached = after, done = false }
+    cell.walks[name] = walk
   end
-  return page
+  return walk
+end
+
+local function read_page(cell, walk)
+  local members = cell:read('ZRANGEBYSCORE', 'class_ages', walk.from, walk.latest, 'WITHSCORES', 'LIMIT', walk.pages * PAGE, PAGE)
+  local pairs_ = {}
+  for position = 1, #members, 2 do pairs_[#pairs_ + 1] = walk.profile .. members[position] end
+  cell:load('fits', pairs_)
+  for position = 1, #members, 2 do
+    local class, age = members[position], tonumber(members[position + 1])
+    if ns.fits(cell, walk.profile, class) then walk.fitting[#walk.fitting + 1] = { class = class, age = age } end
+    walk.reached = age
+  end
+  walk.pages, walk.done = walk.pages + 1, #members < 2 * PAGE
+end
+
+-- The class at a place of the walk, or nil where it is younger than `upto`.
+local function class_at(cell, walk, place, upto)
+  while not walk.fitting[place] and not walk.done and walk.reached <= upto do read_page(cell, walk) end
+  local found = walk.fitting[place]
+  return found and found.age <= upto and found or nil
 end
 
 -- The age of the oldest stored class, whoever serves it, or false; read once in a call. Most claims need no more.
@@ -55,8 +69,9 @@ local function oldest_age(cell)
   return cell.oldest_age
 end
 
--- The oldest class with an age in (after, upto] that the machine serves: of those that this call changed, and of those stored.
-local function oldest_class(cell, machine, after, upto)
+-- The oldest class with an age in (after, upto] that the machine serves: of those that this call changed, and of those stored. `latest` is
+-- the same in all of a call that asks from `after` on, and no less than any `upto`.
+local function oldest_class(cell, machine, after, upto, latest)
   local part, best = cell:part('class_ages'), nil
   for _, class in ipairs(part.list) do
     local age = part.state[class]
@@ -67,22 +82,19 @@ local function oldest_class(cell, machine, after, upto)
   end
   local stored = oldest_age(cell)
   if not stored or stored > upto then return best end
-  local number = 0
+  local walk, place = walk_of(cell, machine[M.profile], after, latest), 1
   while true do
-    local page = page_of(cell, machine[M.profile], '(' .. after, upto, number)
-    for _, found in ipairs(page) do
-      if best and found.age > best.age then return best end
-      if part.state[found.class] == nil and serves(cell, machine, found.class) and better(cell, machine, found, best) then best = found end
-    end
-    if #page < PAGE then return best end
-    number = number + 1
+    local found = class_at(cell, walk, place, best and best.age or upto)
+    if not found then return best end
+    if part.state[found.class] == nil and serves(cell, machine, found.class) and better(cell, machine, found, best) then best = found end
+    place = place + 1
   end
 end
 
 -- The lane whose oldest job may run here and was submitted `overdue_ms` or longer before `than_ms`, or nil; or 'blocked': such a job fits
 -- the machine but not what is free on it now, so nothing that much younger may take that room.
 function ns.overdue_lane(cell, machine, than_ms)
-  local found = oldest_class(cell, machine, -1, than_ms - cell.limits.overdue_ms)
+  local found = oldest_class(cell, machine, -1, than_ms - cell.limits.overdue_ms, cell.now - cell.limits.overdue_ms)
   if not found then return nil end
   if cell:record('classes', found.class)[C.vram_mb] > ns.vram_free(machine) then return 'blocked' end
   return string.sub(cell:first('backlog', found.class), 18)
@@ -90,6 +102,6 @@ end
 
 -- When the next job that the machine serves becomes overdue, or nil.
 function ns.next_overdue_ms(cell, machine)
-  local found = oldest_class(cell, machine, cell.now - cell.limits.overdue_ms, cell.now)
+  local found = oldest_class(cell, machine, cell.now - cell.limits.overdue_ms, cell.now, cell.now)
   return found and found.age + cell.limits.overdue_ms
 end

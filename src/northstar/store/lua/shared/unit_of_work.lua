@@ -38,7 +38,7 @@ function ns.open(spec, keys, now)
   if #keys ~= #spec.keys then ns.refuse('NS_KEYS_MISMATCH', { 'want', #spec.keys, 'got', #keys }) end
   local cell = setmetatable({
     keys = keys, at = spec.at, parts = { unpack(spec.unopened) }, opened = {}, events = {}, identity = false, limits = false, hot = false,
-    now = false, lease_now = false, touched = false, placed = false, pages = false, pauses = false, rung = false, bells = false,
+    now = false, lease_now = false, touched = false, placed = false, walks = false, pauses = false, rung = false, bells = false,
     back_overdue_ms = false, numbered = false,
   }, Cell)
   local meta = cell:read('HMGET', 'meta', 'identity', 'limits', 'hot')
