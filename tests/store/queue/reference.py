@@ -219,7 +219,7 @@ class ReferenceCell:
     def note_who_is_held_up(self) -> None:
         """Parked machines that keep their room for overdue work; should that go elsewhere, they look again in a second."""
         for machine in self.machines.values():
-            if machine.parked and self.overdue_for(machine):
+            if machine.parked and self.overdue_for(machine, beside=self.first_ready(machine)):
                 machine.looks_again_at = self.now + 1_000
 
     def note_who_is_blocked(self) -> None:
