@@ -41,9 +41,7 @@ async def not_said_yet(cell: Cell, lanes: Sequence[WantedLane], snapshot: CellSn
 def _without(lane: WantedLane, standing: Mapping[str, Candidate], machines: Mapping[str, MachineState]) -> WantedLane:
     if not standing:
         return lane
-    news = tuple(
-        one for one in lane.placements if not _says(standing.get(one.machine), one, machines.get(one.machine))
-    )
+    news = tuple(one for one in lane.placements if not _says(standing.get(one.machine), one, machines.get(one.machine)))
     return msgspec.structs.replace(lane, placements=news)
 
 

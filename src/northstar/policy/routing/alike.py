@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
     from northstar.policy.routing.bit_sets import Bits
     from northstar.policy.routing.gpu_pace import GpuPaces
-    from northstar.policy.routing.lane_needs import KnownNeed, NeedKey
     from northstar.policy.routing.own_choices import Ranking
-    from northstar.policy.routing.plan import Asked, SeenLane
     from northstar.policy.routing.ready_after import PatienceRule
+    from northstar.policy.routing.seen_lanes import Asked, KnownNeed, NeedKey, SeenLane
     from northstar.policy.routing.snapshot import MachineState
     from northstar.policy.routing.start import Start
 

@@ -5,13 +5,12 @@ What was counted stays counted as long as nothing of those machines changes, fro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from northstar.policy.routing.bit_sets import Amounts, Bits, amounts
-from northstar.policy.routing.holders import Holders, holders_among
+from northstar.policy.routing.holders import holders_among
 from northstar.policy.routing.ready_after import Better, First
+from northstar.policy.routing.seen_lanes import KnownNeed, LaneNeed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,26 +18,8 @@ if TYPE_CHECKING:
     from northstar.policy.routing.alike import AlikeMachines
     from northstar.policy.routing.candidates import Anchors
     from northstar.policy.routing.gpu_pace import GpuPaces
+    from northstar.policy.routing.seen_lanes import NeedKey
     from northstar.policy.routing.snapshot import LaneState
-
-#: Class and anchors.
-NeedKey: TypeAlias = "tuple[str, Anchors]"
-
-
-class LaneNeed(msgspec.Struct, frozen=True, gc=False):
-    """What lanes of one class and one set of anchors ask for, and who has it."""
-
-    anchors: Anchors
-    bytes: int
-    holders: Holders
-
-
-class KnownNeed(NamedTuple):
-    """A need, the sets of groups that were counted for it, and whether the time at which they were counted is in it."""
-
-    need: LaneNeed
-    sets: tuple[Bits, Bits, Bits]
-    is_timed: bool
 
 
 def lane_needs(
@@ -55,7 +36,8 @@ def lane_needs(
     """
     counts = _Counts(machines, paces, now_ms)
     serving: dict[str, Bits] = {}
-    before, known = machines.needs, {}
+    before = machines.needs
+    known: dict[NeedKey, KnownNeed] = {}
     found: list[LaneNeed] = []
     for lane in lanes:
         key = (lane.requirement_class, lane.anchors)
@@ -81,7 +63,11 @@ class _Counts:
 
     def need(self, anchors: Anchors, fitting: Bits, before: KnownNeed | None) -> KnownNeed:
         bits, moved = self._machines.bits, self._machines.moved
-        sets = (_all(fitting, anchors, bits.resident), _all(fitting, anchors, bits.anywhere), _all(fitting, anchors, bits.soon))
+        sets = (
+            _all(fitting, anchors, bits.resident),
+            _all(fitting, anchors, bits.anywhere),
+            _all(fitting, anchors, bits.soon),
+        )
         if before is not None and before.sets == sets and not before.is_timed and not sets[2] & moved:
             return before
         holders = holders_among(

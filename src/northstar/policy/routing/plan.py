@@ -2,14 +2,14 @@
 
 What holds a plan small: machines that nothing tells apart are planned for once; holders are counted with one bit for each such
 group, so a lane costs a few words of AND; a lane none of whose models a machine has costs the same for all machines of its profile
-and link, so these share one ranking, and a group adds only the lanes that ask for something it holds.
+and link, so these share one ranking, and a group adds only the lanes that ask for something it holds. Where all lanes that fit can be
+candidates, a plan looks anew only at pairs of group and lane of which something has changed since the last one.
 """
 
 from __future__ import annotations
 
-import math
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -24,29 +24,29 @@ from northstar.policy.routing.candidates import (
     wait_class,
 )
 from northstar.policy.routing.lane_needs import lane_needs
+from northstar.policy.routing.lane_places import places_by_model, places_by_profile
 from northstar.policy.routing.model_supply import may_have, supply_key
 from northstar.policy.routing.own_choices import OwnChoices, Ranking
 from northstar.policy.routing.own_work import OwnWork
 from northstar.policy.routing.ranking_terms import NO_TERMS
 from northstar.policy.routing.ready_after import (
-    First,
     Lacking,
     fetch_ms,
     lacking_of,
     left_to_ms,
     load_ms,
     patience_ms,
-    queue_s,
 )
+from northstar.policy.routing.seen_lanes import see_lanes
 from northstar.policy.routing.start import Start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from northstar.policy.routing.alike import Alike
-    from northstar.policy.routing.lane_needs import LaneNeed
     from northstar.policy.routing.ranking_terms import RankingTerms
     from northstar.policy.routing.ready_after import PatienceRule
+    from northstar.policy.routing.seen_lanes import Asked
     from northstar.policy.routing.snapshot import CellSnapshot, LaneState, MachineState
 
 #: A rank is one number, so that a million of them are no work for the garbage collector: wait class, then place (this many bits).
@@ -58,29 +58,6 @@ _IDLE = 64
 
 #: Profile, measured rate, pace of the GPU, and how it comes by models (`model_supply`).
 _Link: TypeAlias = tuple[str, float, float, str]
-
-
-class Asked(NamedTuple):
-    """What a machine that holds none of a lane's models must know of the lane.
-
-    Bytes, ms to load them, ms of a run, ms that the holders are busy (always, where there are none), ms until one is free
-    that has the models, and those of them that could begin first.
-    """
-
-    bytes: int
-    load_ms: float
-    run_ms: float
-    queue_ms: float
-    until_free_ms: float
-    firsts: tuple[First, ...]
-
-
-class SeenLane(msgspec.Struct, frozen=True):
-    """A lane as a plan saw it. As long as lane and need are the same, so is this; and `asked` as long as it says the same."""
-
-    lane: LaneState
-    need: LaneNeed
-    asked: Asked
 
 
 class _Ranked(msgspec.Struct, frozen=True):
@@ -131,27 +108,15 @@ class _Plan:
         self._now_ms = snapshot.now_ms
         self._rule = rule
         self._lanes = sorted(snapshot.lanes.values(), key=lane_order)
-        self._needs = lane_needs(self._lanes, machines, snapshot.fits, now_ms=snapshot.now_ms, paces=terms.paces)
-        self._seen = self._see_lanes(machines)
+        needs = lane_needs(self._lanes, machines, snapshot.fits, now_ms=snapshot.now_ms, paces=terms.paces)
+        machines.lanes = see_lanes(zip(self._lanes, needs, strict=True), machines.lanes)
+        self._seen = list(machines.lanes.values())
         self._bases = [_base(place, lane) for place, lane in enumerate(self._lanes)]
         self._waiting = [place for place, lane in enumerate(self._lanes) if lane.waits]
-        self._fitting = _places_by_profile(self._lanes, snapshot.fits, {group.example.profile for group in self._groups})
+        self._fitting = places_by_profile(self._lanes, snapshot.fits, {group.example.profile for group in self._groups})
         self._asking: dict[str, list[int]] | None = None
         self._by_side: dict[str, tuple[list[int], list[int]]] = {}
         self._cold: _Ranked | None = None
-
-    def _see_lanes(self, machines: AlikeMachines) -> list[SeenLane]:
-        before, now = machines.lanes, {}
-        for lane, need in zip(self._lanes, self._needs, strict=True):
-            seen = before.get(lane.id)
-            if seen is None:
-                seen = SeenLane(lane, need, _asked(lane, need))
-            elif seen.lane is not lane or seen.need is not need:
-                asked = _asked(lane, need)
-                seen = SeenLane(lane, need, seen.asked if asked == seen.asked else asked)
-            now[lane.id] = seen
-        machines.lanes = now
-        return list(now.values())
 
     def all(self) -> list[tuple[Alike, Ranking]]:
         groups = self._groups
@@ -163,7 +128,9 @@ class _Plan:
     def _rank(self, group: Alike) -> Ranking:
         """Of the lanes that fit the machines at most 64, best first."""
         fitting = self._fitting.get(group.example.profile, {})
-        found = self._all_starts(group, fitting) if len(fitting) <= MAX_CANDIDATES else self._best_starts(group, fitting)
+        found = (
+            self._all_starts(group, fitting) if len(fitting) <= MAX_CANDIDATES else self._best_starts(group, fitting)
+        )
         found = self._held_back(group.example, found)
         bases, lanes = self._bases, self._lanes
         best = [
@@ -297,14 +264,14 @@ class _Plan:
         )
 
     def _cold_cost(self, machine: MachineState, place: int, wait_ms: int) -> Start:
-        all_bytes = self._needs[place].bytes
+        all_bytes = self._seen[place].need.bytes
         lacking = Lacking(absent=True, left_ms=0.0, missing=all_bytes, unloaded=all_bytes)
         return Start(lacking.start_ms(machine.download_bytes_per_s) + self._lag_ms(machine, place), wait_ms)
 
     def _places_asking(self, model: str) -> list[int]:
         """Of the lanes that ask for a model."""
         if self._asking is None:
-            self._asking = _lanes_by_model(self._lanes)
+            self._asking = places_by_model(self._lanes)
         return self._asking.get(model, [])
 
     def _lag_ms(self, machine: MachineState, place: int) -> float:
@@ -318,7 +285,7 @@ class _Plan:
 
     def _judge(self, machine: MachineState, place: int) -> Start:
         """How a machine stands that holds some of the lane's models, or fetches them, or fetches none."""
-        need, held, lane = self._needs[place], machine.held, self._lanes[place]
+        need, held, lane = self._seen[place].need, machine.held, self._lanes[place]
         service = service_of(lane, self._snapshot)
         if all(held.get(name) == "resident" for name, _ in need.anchors):
             return Start(self._lag_ms(machine, place), 0)
@@ -342,42 +309,6 @@ class _Plan:
         return Start(lacking.start_ms(machine.download_bytes_per_s) + self._lag_ms(machine, place), wait_ms)
 
 
-def _asked(lane: LaneState, need: LaneNeed) -> Asked:
-    better = need.holders.soon
-    queue_ms = 1_000 * queue_s(lane.waiting, better, run_s=lane.run_s) if better.slots else math.inf
-    return Asked(
-        need.bytes,
-        load_ms(need.bytes),
-        1_000 * lane.run_s,
-        queue_ms,
-        queue_ms + better.left_ms,
-        better.firsts,
-    )
-
-
 def _base(place: int, lane: LaneState) -> int:
     """The rank of a lane without its wait class: where nobody waits, it comes after all others."""
     return (0 if lane.waits else _IDLE << _PLACE_BITS) + place
-
-
-def _lanes_by_model(lanes: Iterable[LaneState]) -> dict[str, list[int]]:
-    """Model -> places of the lanes that ask for it."""
-    asking: dict[str, list[int]] = {}
-    for place, lane in enumerate(lanes):
-        for name, _ in lane.anchors:
-            asking.setdefault(name, []).append(place)
-    return asking
-
-
-def _places_by_profile(
-    lanes: Iterable[LaneState], decided: Mapping[tuple[str, str], bool], present: set[str]
-) -> dict[str, dict[int, None]]:
-    """Profile -> places of the lanes that it fits, in order; only profiles that are `present`."""
-    by_class: dict[str, list[int]] = {}
-    for place, lane in enumerate(lanes):
-        by_class.setdefault(lane.requirement_class, []).append(place)
-    places: dict[str, list[int]] = {}
-    for (profile_id, class_id), fits in decided.items():
-        if fits and profile_id in present and class_id in by_class:
-            places.setdefault(profile_id, []).extend(by_class[class_id])
-    return {profile_id: dict.fromkeys(sorted(found)) for profile_id, found in places.items()}
