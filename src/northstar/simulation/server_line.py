@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
+from functools import lru_cache
 from typing import Any, Final
 
 import libvalkey
@@ -22,6 +23,11 @@ from northstar.store.bells import Ring, read_ring
 _BUFFER: Final = 1 << 18
 #: Functions that change nothing of what policy looks at: leases are named, events trimmed; and candidates, unless an offer follows.
 _UNSEEN: Final = ("renew", "events_committed", "set_candidates")
+#: Words at the end of a call that are its own.
+_OWN_WORDS: Final = 2
+_LINE_END: Final = b"\r\n"
+#: Reads of which it is remembered how they are sent; most are whole hashes, of which a cell has a few dozen.
+_READS_KEPT: Final = 256
 
 
 class ServerLine:
@@ -35,6 +41,8 @@ class ServerLine:
         self._reader = libvalkey.Reader(replyError=ResponseError, notEnoughData=_MORE)
         self._holders: dict[bytes, str] = {}
         self._rings: list[Ring] = []
+        #: Function -> what calls of it begin with: keys and digest of the library.
+        self._beginnings: dict[str, bytes] = {}
         self.calls = 0
         #: Calls that may have changed something that policy looks at: two looks with the same count see the same.
         self.changes = 0
@@ -83,7 +91,7 @@ class ServerLine:
     def _call(self, command: tuple[Any, ...]) -> Any:
         self.calls += 1
         before = len(self._rings)
-        self._socket.sendall(_packed(command) + _PING)
+        self._socket.sendall(self._packed_call(command) + _PING)
         answer: Any = _MORE
         while True:
             found = self._next()
@@ -99,6 +107,16 @@ class ServerLine:
             raise answer
         return answer
 
+    def _packed_call(self, command: tuple[Any, ...]) -> bytes:
+        """Calls of one function differ only in their last two words, the time and the request."""
+        function: str = command[1]
+        beginning = self._beginnings.get(function)
+        if beginning is None:
+            _, _, words = _packed(command[:-_OWN_WORDS]).partition(_LINE_END)
+            beginning = self._beginnings[function] = b"*%d\r\n" % len(command) + words
+        _, _, own = _packed(command[-_OWN_WORDS:]).partition(_LINE_END)
+        return beginning + own
+
     def _ring(self, channel: bytes, payload: bytes) -> None:
         holder = self._holders.get(channel)
         if holder is None:
@@ -110,7 +128,7 @@ class ServerLine:
 
     def ask(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         """The answers to commands that change nothing, refusals among them as errors."""
-        self._socket.sendall(b"".join(map(_packed, commands)))
+        self._socket.sendall(b"".join([_packed_read(command) for command in commands]))
         return [_in_order(self._next()) for _ in commands]
 
     def _next(self) -> Any:
@@ -149,6 +167,12 @@ _MORE: Final = object()
 
 def _packed(command: tuple[Any, ...]) -> bytes:
     return libvalkey.pack_command(command)
+
+
+@lru_cache(maxsize=_READS_KEPT)
+def _packed_read(command: tuple[Any, ...]) -> bytes:
+    """What is read is mostly read again and again."""
+    return _packed(command)
 
 
 _PING: Final = _packed(("PING",))

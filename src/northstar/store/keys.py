@@ -86,13 +86,17 @@ class CellKeys:
         self.cell = cell
         before = f"{beside}:" if beside else ""
         self._keys = {name: f"ns:{{{cell}}}:{before}{name}".encode() for name in KEY_KINDS}
+        self._of: dict[tuple[str, ...], tuple[bytes, ...]] = {}
 
     def __getitem__(self, name: str) -> bytes:
         return self._keys[name]
 
     def of(self, names: tuple[str, ...]) -> tuple[bytes, ...]:
-        """The keys of `names`, in order."""
-        return tuple(self._keys[name] for name in names)
+        """The keys of `names`, in order. They are those of a function of the library, so few are asked for, again and again."""
+        found = self._of.get(names)
+        if found is None:
+            found = self._of[names] = tuple(self._keys[name] for name in names)
+        return found
 
     def bell(self, holder: str) -> str:
         """Channel on which the process `holder` hears of offers and cancellations; 'tick' is everybody's."""

@@ -81,8 +81,9 @@ class AlikeMachines:
         #: Groups by their numbers; what stands at a number that is free is in no set.
         self.numbered: list[Alike] = []
         self.bits = GroupBits()
-        #: Groups that have come or gone since the look before, or have other machines, slots or slots used.
+        #: Groups that have come or gone since the look before, or have other machines, slots or slots used; and only those that came or went.
         self.moved: Bits = 0
+        self.renewed: Bits = 0
         #: What plans found of needs and lanes, and by which rule, paces and fastest pace they ranked, as long as it holds.
         self.needs: dict[NeedKey, KnownNeed] = {}
         self.lanes: dict[str, SeenLane] = {}
@@ -90,7 +91,7 @@ class AlikeMachines:
 
     def see(self, machines: Mapping[str, MachineState]) -> list[Alike]:
         """Each machine is in one group; nobody else may change these. They hold until the next look."""
-        self.moved = 0
+        self.moved = self.renewed = 0
         for name in self._seen.keys() - machines.keys():
             self._leaves(name)
         for name, machine in machines.items():
@@ -146,6 +147,7 @@ class AlikeMachines:
             del self._groups[group.key]
             if group.number >= 0:
                 self.bits.turn(group)
+                self.renewed |= 1 << group.number
                 self._free.append(group.number)
 
     def _number(self, group: Alike) -> None:
@@ -156,6 +158,7 @@ class AlikeMachines:
             group.number = len(self.numbered)
             self.numbered.append(group)
         self.bits.turn(group)
+        self.renewed |= 1 << group.number
 
     def _moves(self, group: Alike) -> None:
         if group.number >= 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from northstar.policy.routing.bit_sets import Amounts, Bits, amounts
-from northstar.policy.routing.holders import holders_among
+from northstar.policy.routing.holders import Holders, holders_among
 from northstar.policy.routing.ready_after import Better, First
 from northstar.policy.routing.seen_lanes import KnownNeed, LaneNeed
 
@@ -68,16 +68,29 @@ class _Counts:
             _all(fitting, anchors, bits.anywhere),
             _all(fitting, anchors, bits.soon),
         )
-        if before is not None and before.sets == sets and not before.is_timed and not sets[2] & moved:
+        is_same = before is not None and before.sets == sets and not before.is_timed
+        if before is not None and is_same and not sets[2] & moved:
             return before
-        holders = holders_among(
-            self._better, self._examples, anchors, sets=sets, by_pace=self._by_pace, now_ms=self._now_ms
-        )
+        if before is not None and is_same and not sets[2] & self._machines.renewed:
+            holders = self._counted_again(before.need.holders, sets)
+        else:
+            holders = holders_among(
+                self._better, self._examples, anchors, sets=sets, by_pace=self._by_pace, now_ms=self._now_ms
+            )
         need = LaneNeed(anchors, sum(size_bytes for _, size_bytes in anchors), holders)
         if before is not None and before.need == need:
             need = before.need
         # Only what is still on its way to somebody moves with the time.
         return KnownNeed(need, sets, is_timed=sets[1] != sets[2])
+
+    def _counted_again(self, before: Holders, sets: tuple[Bits, Bits, Bits]) -> Holders:
+        """The same machines, which are as soon as they were: only how busy they are has changed."""
+        resident, anywhere, soon = sets
+        return Holders(
+            resident=self._better(resident, before.resident.firsts),
+            anywhere=self._better(anywhere, before.anywhere.firsts),
+            soon=self._better(soon, before.soon.firsts),
+        )
 
     def _better(self, bits: Bits, firsts: tuple[First, ...]) -> Better:
         if self._amounts is None:
