@@ -42,6 +42,11 @@ async def same(rig: Rig) -> Callable[[], Awaitable[None]]:
     async def look() -> None:
         assert await reader.snapshot() == await read_snapshot(rig.cell.client, rig.cell.keys)
         assert await reader.candidates() == await read_candidates(rig.cell.client, rig.cell.keys)
+        both = (
+            await read_candidates(rig.cell.client, rig.cell.keys),
+            await read_snapshot(rig.cell.client, rig.cell.keys),
+        )
+        assert await reader.candidates_and_snapshot() == both
 
     return look
 

@@ -128,8 +128,8 @@ class Dispatcher:
         # Compared with what is in the cell, not with what was written last: submissions add candidates, machines that
         # leave lose them, and other dispatchers write too. Read before the cell itself: a lane that a submission has placed
         # meanwhile is then in both, or looks like something to add; the other way round it would be taken away again.
-        known = await self._reader.candidates()
-        snapshot = await self._decided()
+        known, snapshot = await self._reader.candidates_and_snapshot()
+        snapshot = await self._decided(snapshot)
         terms = self._terms()
         by_others = not terms.rank_as(self._ranked_by)
         if by_others:
@@ -141,9 +141,8 @@ class Dispatcher:
             self._ranked_by = terms
         return len(changed)
 
-    async def _decided(self) -> CellSnapshot:
+    async def _decided(self, snapshot: CellSnapshot) -> CellSnapshot:
         """The cell, once every pair of profile and class that was open is decided."""
-        snapshot = await self._reader.snapshot()
         fits = await _aside(snapshot, lambda: open_fits(snapshot))
         if not fits:
             return snapshot

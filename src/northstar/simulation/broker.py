@@ -68,6 +68,17 @@ class SharedReader(CellReader):
             self._known = (calls, await super().candidates())
         return self._known[1]
 
+    async def candidates_and_snapshot(self) -> tuple[dict[str, frozenset[Candidate]], CellSnapshot]:
+        """Both, with one question where both are older than what was changed last."""
+        calls, changes = self._line.calls, self._line.changes
+        is_known = self._known is not None and self._known[0] == calls
+        if is_known or (self._snapshot is not None and self._snapshot[0] == changes):
+            return await self.candidates(), await self.snapshot()
+        self.looks += 1
+        known, snapshot = await super().candidates_and_snapshot()
+        self._known, self._snapshot = (calls, known), (changes, snapshot)
+        return known, snapshot
+
 
 class BrokerOnClock:
     """Of one run. `elapsed_s` is the time that its steps took, the server's included."""

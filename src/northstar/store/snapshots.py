@@ -106,23 +106,39 @@ class CellReader:
 
     async def snapshot(self) -> CellSnapshot:
         """The cell now; records that this version cannot read are left out. Raises Unavailable when the server does not answer."""
-        client, keys = self._client, self._keys
-        others = [
+        try:
+            seen = await self._seen_in(await read_at_once(self._client, self._reads()))
+        except FAULTS as exc:
+            raise translate(exc) from exc
+        return await self._in_turn(self._read, seen, fields=seen.fields)
+
+    async def candidates_and_snapshot(self) -> tuple[dict[str, frozenset[Candidate]], CellSnapshot]:
+        """What each machine may take, and the cell as it was just after that, in one round trip. Raises as they do."""
+        if isinstance(self._client, ValkeyCluster):  # which reads side by side, and so in no order
+            return await self.candidates(), await self.snapshot()
+        try:
+            known, *answers = await read_at_once(self._client, [("HGETALL", self._keys["candidates"]), *self._reads()])
+            seen = await self._seen_in(answers)
+        except FAULTS as exc:
+            raise translate(exc) from exc
+        candidates = await self._in_turn(self._read_candidates, known, fields=len(known))
+        return candidates, await self._in_turn(self._read, seen, fields=seen.fields)
+
+    def _reads(self) -> list[tuple[Any, ...]]:
+        keys = self._keys
+        return [
+            *(("HGETALL", keys[name]) for name in _READ),
             ("ZRANGE", keys["parked"], 0, -1),
             ("HKEYS", keys["node_sets"]),
             ("HKEYS", keys["pauses"]),
             ("HGET", keys["meta"], "hot"),
         ]
-        try:
-            *parts, parked, digests, pauses, hot = await read_at_once(
-                client, [*(("HGETALL", keys[name]) for name in _READ), *others]
-            )
-            node_sets = await read_node_sets(client, keys, digests)
-        except FAULTS as exc:
-            raise translate(exc) from exc
+
+    async def _seen_in(self, answers: list[Any]) -> _Seen:
+        *parts, parked, digests, pauses, hot = answers
+        node_sets = await read_node_sets(self._client, self._keys, digests)
         paused = frozenset(scope.decode() for scope in pauses)
-        seen = _Seen(dict(zip(_READ, parts, strict=True)), frozenset(parked), node_sets, paused, _now_ms(hot))
-        return await self._in_turn(self._read, seen, fields=sum(map(len, parts)))
+        return _Seen(dict(zip(_READ, parts, strict=True)), frozenset(parked), node_sets, paused, _now_ms(hot))
 
     async def candidates(self) -> dict[str, frozenset[Candidate]]:
         """What each machine may take at present, whoever wrote it. Raises Unavailable when the server does not answer."""
@@ -196,6 +212,11 @@ class _Seen(NamedTuple):
     node_sets: dict[str, frozenset[str]]
     paused: frozenset[str]
     now_ms: int
+
+    @property
+    def fields(self) -> int:
+        """How many there are to read."""
+        return sum(map(len, self.parts.values()))
 
 
 class _SeenLane(NamedTuple):
