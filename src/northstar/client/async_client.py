@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from northstar.client.current_trace import trace_headers
 from northstar.client.errors import AnswerUnreadable, JobFailed, NotFound, WaitTooLong
 from northstar.client.job_events import JobEvent, read_events
 from northstar.client.patience import Patience
@@ -83,21 +84,31 @@ class AsyncClient:
     ) -> None:
         await self._transport.__aexit__(kind, error, trace)
 
-    async def submit(self, service: str | JobRequest, payload: dict[str, Any] | None = None, **more: Any) -> AsyncJob:
+    async def submit(
+        self,
+        service: str | JobRequest,
+        payload: dict[str, Any] | None = None,
+        *,
+        traceparent: str | None = None,
+        **more: Any,
+    ) -> AsyncJob:
         """Submit one job: a request, or a service with its payload and what else a request has, such as `priority`.
+
+        It goes on in the trace that `traceparent` names (W3C), where that is left out in the current one of OpenTelemetry; "" is none.
 
         Raises:
             RequestInvalid, KeyRefused, RequestRefused: the server does not take it.
         """
-        taken = await self._transport.call(
-            "POST", "/v1/jobs", SubmittedJob, body=_with_key(_request(service, payload, more))
-        )
+        body = _with_key(_request(service, payload, more))
+        headers = trace_headers(traceparent)
+        taken = await self._transport.call("POST", "/v1/jobs", SubmittedJob, body=body, headers=headers)
         return AsyncJob(self._transport, taken.id, submitted=taken)
 
-    async def submit_many(self, requests: Sequence[JobRequest]) -> list[AsyncJob]:
-        """Submit 1 to 500 jobs, all or none. Raises as `submit`."""
+    async def submit_many(self, requests: Sequence[JobRequest], *, traceparent: str | None = None) -> list[AsyncJob]:
+        """Submit 1 to 500 jobs, all or none, of one trace. Raises as `submit`."""
         wanted = [_with_key(request) for request in requests]
-        taken = await self._transport.call("POST", "/v1/jobs/batch", SubmittedJobs, body=wanted)
+        headers = trace_headers(traceparent)
+        taken = await self._transport.call("POST", "/v1/jobs/batch", SubmittedJobs, body=wanted, headers=headers)
         return [AsyncJob(self._transport, one.id, submitted=one) for one in taken.jobs]
 
     async def run(

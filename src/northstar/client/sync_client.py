@@ -99,9 +99,10 @@ class Client:
         """See `AsyncClient.submit`."""
         return Job(self._loop, self._loop.call(self._client.submit(service, payload, **more)))
 
-    def submit_many(self, requests: Sequence[JobRequest]) -> list[Job]:
+    def submit_many(self, requests: Sequence[JobRequest], *, traceparent: str | None = None) -> list[Job]:
         """See `AsyncClient.submit_many`."""
-        return [Job(self._loop, job) for job in self._loop.call(self._client.submit_many(requests))]
+        submitted = self._loop.call(self._client.submit_many(requests, traceparent=traceparent))
+        return [Job(self._loop, job) for job in submitted]
 
     def run(
         self,

@@ -16,6 +16,7 @@ import structlog
 
 from northstar import telemetry
 from northstar.assembly.log_files import kept_log
+from northstar.client import Client
 from northstar.config import Settings, load
 from northstar.surfaces.cli.log_reading import ProcessLog, Wanted, latest
 from tests.northstar_command import Northstar, eventually
@@ -172,6 +173,23 @@ async def test_one_job_is_followed_through_broker_and_machine_by_its_id_and_by_i
     lines = [json.loads(one) for one in running.run("logs", "--json", "--job", "traced").out.splitlines()]
     assert {one["trace"] for one in lines} == {TRACE}
     assert lines[0]["process"] == "up", "a machine that waits may have the job before its submitter is answered"
+
+
+def test_a_run_is_in_the_trace_of_the_program_that_submitted_it_by_the_sdk(running: Northstar) -> None:
+    key = running.good("keys", "add", "sdk", "--scope", "submit", "--scope", "read")["key"]
+    front = json.loads((running.data_dir / "run.json").read_text())["front"]
+    callers = "0af7651916cd43dd8448eb211c80319c"
+    with Client(front, key=key) as north:
+        north.run("copy", {"text": "x"}, traceparent=f"00-{callers}-b7ad6b7169203331-01", id="by-sdk")
+
+    def told() -> set[tuple[str, str]]:
+        lines = map(json.loads, running.run("logs", "--json", "--trace", callers).out.splitlines())
+        return {(said["process"], said["event"]) for said in lines if said["job"] == "by-sdk"}
+
+    eventually(
+        lambda: {("up", "job_accepted"), ("machine-local", "job_begins"), ("machine-local", "job_done")} <= told(),
+        what="broker and machine log the run in the caller's trace",
+    )
 
 
 def test_a_job_from_the_command_line_has_the_trace_of_its_environment_or_one_of_its_own(running: Northstar) -> None:
