@@ -11,10 +11,11 @@ from typing import Any, Self
 import msgspec
 
 from northstar.broker.budget_holds import BudgetHolds
-from northstar.broker.budget_notes import BudgetNotes, FleetBudget
+from northstar.broker.budget_notes import BudgetNotes
 from northstar.broker.budget_stops import BudgetStops
 from northstar.broker.budgets import BudgetKeeper, BudgetsSeen
 from northstar.broker.explained_jobs import JobExplainer
+from northstar.broker.fleet_budget import FleetBudget, put_fleet_budget, standing_budget
 from northstar.broker.job_past import JobPast
 from northstar.broker.queue_places import QueuePlaces
 from northstar.broker.rerouting import Rerouter
@@ -127,9 +128,16 @@ class House:
         """Budgets of tenants, in dollars a day."""
         self.tenants = Tenants(tenants={name: TenantTerms(budget_usd_per_day=usd) for name, usd in budgets.items()})
 
-    async def fleet(self, usd_per_day: float, *, broker: Broker | None = None) -> None:
-        """A broker starts whose settings say so."""
-        (broker or self.broker).keeper.fleet = FleetBudget(usd_per_day=usd_per_day)
+    async def fleet(self, usd_per_day: float) -> None:
+        """An operator sets the fleet's budget."""
+        wanted = FleetBudget(usd_per_day=usd_per_day)
+        await put_fleet_budget(self.cell, wanted, known=await standing_budget(self.cell), by="ann@host")
+
+    def started(self, usd_per_day: float = 0.0) -> Broker:
+        """A broker that starts with such settings."""
+        broker = Broker(self)
+        broker.keeper.fleet = FleetBudget(usd_per_day=usd_per_day)
+        return broker
 
     async def machine(self, name: str = "m", *, slots: int = 1, usd_per_hour: float = DOLLAR_A_SECOND) -> None:
         said = MachineDescription(price_usd_per_hour=usd_per_hour)

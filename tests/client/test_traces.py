@@ -90,7 +90,11 @@ async def test_what_is_passed_goes_before_what_is_current(
 
 async def test_a_broken_header_of_somebody_further_up_is_no_reason_to_refuse_work(site: Site, key: str) -> None:
     async with AsyncClient(site.url, key=key) as north:
-        for broken in ("nonsense", "00-" + "0" * 32 + "-00f067aa0ba902b7-01", f"00-{TRACE}-00f067aa0ba902b7-01\r\nX: y"):
+        for broken in (
+            "nonsense",
+            "00-" + "0" * 32 + "-00f067aa0ba902b7-01",
+            f"00-{TRACE}-00f067aa0ba902b7-01\r\nX: y",
+        ):
             job = await north.submit(SERVICE, traceparent=broken)
             assert await trace_of_job(site, job.id) not in {TRACE, ""}
 

@@ -9,8 +9,8 @@ from northstar.assembly.parts import part
 from northstar.assembly.routing import RoutingParts
 from northstar.assembly.session import new_id
 from northstar.broker.budget_holds import BudgetHolds
-from northstar.broker.budget_notes import FleetBudget, read_fleet_budget
 from northstar.broker.budgets import BudgetKeeper, judged
+from northstar.broker.fleet_budget import FleetBudget, read_fleet_budget
 from northstar.broker.spending import Spending
 from northstar.broker.terms_in_force import TermsInForce
 from northstar.config import Settings
@@ -36,7 +36,7 @@ async def keep_budgets(
     reader: CellReader,
     failure: asyncio.Future[None],
 ) -> BudgetKeeper:
-    """Look at what is spent for as long as the stack lasts; what the settings say of the fleet holds for all brokers from the first look on."""
+    """Look at what is spent for as long as the stack lasts; what the settings say of the fleet holds where the cell has never had a budget."""
     if settings.history.keep_days < _MONTH_DAYS:
         log.warning("budgets_see_no_whole_month", cell=cell.name, keep_days=settings.history.keep_days)
     keeper = BudgetKeeper(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from northstar.broker.said_once import SaidOnce
 from northstar.broker.stored_lanes import StoredLanes
 from northstar.domain.budgets import BUDGET_SPENT
 from northstar.domain.jobs import JobStatus
@@ -76,6 +77,7 @@ class BudgetHolds:
         self._stopped: frozenset[str] = frozenset()
         self._found_some = True
         self._lanes: tuple[CellSnapshot, StoredLanes] | None = None
+        self._said = SaidOnce()
         #: Whether the last round found nobody stopped and nothing held.
         self.is_idle = False
 
@@ -85,6 +87,7 @@ class BudgetHolds:
         if stopped != self._stopped:
             # From the first jobs of all lanes on: what stood first comes back first.
             self._stopped, self._found_some = stopped, True
+            self._said.forget()
             self._to_hold, self._to_release = _Turn(), _Turn()
         snapshot = await self._reader.snapshot()
         held = {lane.id for lane in snapshot.lanes.values() if lane.waits and _is_held(lane, snapshot)}
@@ -96,6 +99,8 @@ class BudgetHolds:
         if stopped or any_held:
             moved += await self._look_at_pausing(snapshot, stopped)
         self.is_idle, self._found_some, self._lanes = not (stopped or any_held), moved > 0, None
+        if self.is_idle:
+            self._said.forget()
         return moved
 
     async def _hold(self, snapshot: CellSnapshot, stopped: Collection[str], *, most: int) -> int:
@@ -244,8 +249,9 @@ class BudgetHolds:
             if len(lanes) > 1:  # what is wrong with one lane is no reason to keep the jobs of the others
                 parts = [[one for one in wanted if one[2].key == key] for key in lanes]
                 return sum([await self._moved(part, because=because) for part in parts])
-            # No room for one lane more, or a word that the terms name is not declared yet: the next round asks again.
-            log.warning("budget_not_followed", cell=self._cell.name, code=exc.code, error=str(exc))
+            # No room for one lane more, or a word that the terms name is not declared yet: each round asks again, and the first one says it.
+            if self._said.is_news(exc.code):
+                log.warning("budget_not_followed", cell=self._cell.name, code=exc.code, error=str(exc))
             return 0
         moved = sum(outcome.word == "ok" for outcome in outcomes)
         if moved:

@@ -4,8 +4,11 @@ Every broker does this, and all of them come to the same: what was decided is a 
 puts. A tenant's waiting jobs are held (`budget_holds`); for the fleet's budget the cell is paused. A stop ends with its day or month, or
 when its budget is another one, and never by itself: what is known of costs may shrink while the history is behind. Work that runs goes on.
 
-A pause that an operator set is left as it is, and one that was set by this module is known by its name (`domain.budgets.NORTH_STAR`). That
-a pause is looked at and then ended are two calls: one that an operator puts between them, within the same millisecond, would end with it.
+A pause that an operator set or took over is left as it is (`pauses`), and one that was set by this module is known by its name
+(`domain.budgets.NORTH_STAR`).
+
+Adding up what was spent reads the history and all that runs, so it is done every few seconds and when somebody's budget has changed, and not at
+each change of any document: what others have noted is followed without it.
 """
 
 from __future__ import annotations
@@ -17,13 +20,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.broker.budget_notes import (
-    WARNING,
-    BudgetNotes,
-    declare_fleet_budget,
-    means_documents,
-    read_fleet_budget,
-)
+from northstar.broker.budget_notes import WARNING, BudgetNotes, means_documents
+from northstar.broker.fleet_budget import FleetBudget, read_fleet_budget, seed_fleet_budget
+from northstar.broker.pauses import resume_after_budget
+from northstar.broker.said_once import SaidOnce
 from northstar.domain.budgets import FLEET, NORTH_STAR, BudgetNow
 from northstar.domain.errors import NorthstarError
 from northstar.domain.refusals import QueueRefusal
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from northstar.broker.budget_holds import BudgetHolds
-    from northstar.broker.budget_notes import FleetBudget
     from northstar.broker.spending import Spending, SpentNow
     from northstar.domain.budgets import BudgetNote, Level, Spent
     from northstar.domain.tenancy import Tenants
@@ -49,6 +48,8 @@ _ROUND_S: Final = 1.0
 #: However often bells ring, seconds from one look to the next.
 _AT_MOST_EVERY_S: Final = 0.2
 _CELL: Final = "cell"
+#: Looking itself, among the things of which something is said once. No tenant has this name.
+_LOOK: Final = "*look"
 
 
 class BudgetsSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,22 +90,25 @@ class BudgetKeeper:
         every_s: float = 5.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`stops` are those by which the process routes; `fleet` is put in force for all brokers with the first look, None: what is in force stays."""
+        """`stops` are those by which the process routes; `fleet` is what the settings say, put in force where the cell has never had a budget."""
         self._cell = cell
         self._spending = spending
         self._terms = terms
         self._holds = holds
         self._stops = stops
         self._warnings = BudgetNotes(cell, WARNING)
-        #: To be put in force with the next look; None: it is.
+        #: What the settings say, until the next look; None: that was looked at.
         self.fleet = fleet
+        #: All budgets that are set, as of the last look.
+        self._set: dict[str, object] = {}
+        self._said = SaidOnce()
         self._every_s = every_s
         self._monotonic = monotonic
         self._due = asyncio.Event()
         self.seen = BudgetsSeen()
 
     def hear(self, ring: Ring) -> None:
-        """Have `run` look at once if terms or notes may have changed."""
+        """Have `run` see at once what has changed, if documents may have."""
         if means_documents(ring):
             self._due.set()
 
@@ -112,20 +116,35 @@ class BudgetKeeper:
         """Until cancelled. What cannot be looked at is looked at again, and meanwhile nothing that was stopped goes on."""
         looked_s = -self._every_s
         while True:
-            is_due = self._due.is_set() or self._monotonic() - looked_s >= self._every_s
+            is_rung = self._due.is_set()
+            self._due.clear()
             try:
-                if is_due:
-                    self._due.clear()
+                if self._monotonic() - looked_s >= self._every_s or await self.has_changed(is_rung=is_rung):
                     looked_s = self._monotonic()
                     await self.step()
                 elif not self._holds.is_idle:
                     await self._holds.step()
+                self._said.over(_LOOK)
             except NorthstarError as exc:
-                log.warning("budgets_not_looked_at", cell=self._cell.name, code=exc.code, error=str(exc))
+                if self._said.is_news(_LOOK, exc.code):
+                    log.warning("budgets_not_looked_at", cell=self._cell.name, code=exc.code, error=str(exc))
             await asyncio.sleep(_AT_MOST_EVERY_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_ROUND_S - _AT_MOST_EVERY_S):
                     await self._due.wait()
+
+    async def has_changed(self, *, is_rung: bool = True) -> bool:
+        """Whether anybody's budget is another one than at the last look. What other brokers have noted is followed here. Raises Unavailable.
+
+        `is_rung`: documents may have changed; without that only terms are compared, which the process has heard of by itself.
+        """
+        if self.fleet is not None:
+            return True
+        if is_rung and await self._stops.look():
+            await self._pause()
+            await self._holds.step()
+        fleet = await read_fleet_budget(self._cell) if is_rung else self._set.get(FLEET)
+        return self._all_set(self._terms(), fleet) != self._set
 
     async def step(self) -> BudgetsSeen:
         """One look, and what follows from it.
@@ -134,21 +153,28 @@ class BudgetKeeper:
             Unavailable: the cell or its history do not answer, or nobody can say what the terms are; then what holds goes on.
         """
         if self.fleet is not None:
-            await declare_fleet_budget(self._cell, self.fleet, by="serve")
+            await seed_fleet_budget(self._cell, self.fleet, by="serve")
             self.fleet = None
         await self._stops.look()
         await self._warnings.look()
         tenants, fleet = self._terms(), await read_fleet_budget(self._cell)
-        limits = fleet.budget.limits_anything or any(one.budget.limits_anything for one in tenants.tenants.values())
-        if limits:
+        all_set = self._all_set(tenants, fleet)
+        if fleet.budget.limits_anything or len(all_set) > 1:
             spent = await self._spending.look()
             self.seen = BudgetsSeen(at_ms=spent.now_ms, budgets=judged(spent, tenants, fleet), fleet=spent.fleet)
         else:
             self.seen = BudgetsSeen()
+        self._set = all_set
         await self._note()
         await self._pause()
         await self._holds.step()
         return self.seen
+
+    @staticmethod
+    def _all_set(tenants: Tenants, fleet: object) -> dict[str, object]:
+        """The fleet's, and those of tenants that limit anything."""
+        limits = {name: terms.budget for name, terms in tenants.tenants.items() if terms.budget.limits_anything}
+        return {FLEET: fleet, **limits}
 
     async def _note(self) -> None:
         """Have the notes say what holds."""
@@ -158,9 +184,11 @@ class BudgetKeeper:
         for whose in dict.fromkeys([*theirs, *self._stops.all, *self._warnings.all]):
             try:
                 await self._note_one(whose, theirs.get(whose, []))
+                self._said.over(whose)
             except QueueRefusal as exc:
                 # The cell has no room for one note more: others' budgets are kept all the same.
-                log.warning("budget_not_noted", cell=self._cell.name, whose=whose, code=exc.code, error=str(exc))
+                if self._said.is_news(whose, exc.code):
+                    log.warning("budget_not_noted", cell=self._cell.name, whose=whose, code=exc.code, error=str(exc))
         await self._stops.look()
         await self._warnings.look()
 
@@ -194,7 +222,7 @@ class BudgetKeeper:
         if note is not None and pause is None:
             await self._cell.pause(_CELL, because=pause_of(note), by=NORTH_STAR)
         elif note is None and pause is not None and pause.by == NORTH_STAR:
-            await self._cell.resume(_CELL, by=NORTH_STAR)
+            await resume_after_budget(self._cell)
 
 
 def _goes_on(note: BudgetNote, budgets: Sequence[BudgetNow], *, at_least: BudgetNow | None = None) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from northstar.config.pool_errors import NoSuchPool
 from northstar.domain.budgets import NORTH_STAR
 from northstar.domain.errors import InvalidRequest
-from northstar.store.pauses import read_pauses
+from northstar.store.pauses import as_taken_over, give_up, read_pauses, take_over
 from northstar.store.words import known_words, undeclared
 
 if TYPE_CHECKING:
     from northstar.store.cell import Cell
+    from northstar.store.pauses import Pause
+
+CELL: Final = "cell"
 
 
 class NoSuchScope(InvalidRequest):
@@ -27,7 +30,7 @@ class NoSuchScope(InvalidRequest):
 def check_scope(scope: str) -> None:
     """Raises NoSuchScope."""
     kind, _, name = scope.partition(":")
-    if scope != "cell" and not (kind == "pool" and name and len(scope) <= 128):
+    if scope != CELL and not (kind == "pool" and name and len(scope) <= 128):
         raise NoSuchScope(scope[:140])
 
 
@@ -39,20 +42,40 @@ async def pause(cell: Cell, scope: str, *, because: str, by: str) -> bool:
     """
     check_scope(scope)
     # Only here: what is paused can be resumed even if nobody knows the pool any more.
-    if scope != "cell" and await undeclared(cell.client, cell.keys, [scope]):
+    if scope != CELL and await undeclared(cell.client, cell.keys, [scope]):
         known = await known_words(cell.client, cell.keys, "pool")
         raise NoSuchPool(scope.partition(":")[2], known=tuple(known))
     if await cell.pause(scope, because=because, by=by):
         return True
-    # One that stands for a spent budget ends with that. An operator's must not, so it takes the place of the other.
-    pauses = await read_pauses(cell.client, cell.keys)
-    if any(one.scope == scope and one.by == NORTH_STAR for one in pauses):
-        await cell.resume(scope, by=NORTH_STAR)
-        return await cell.pause(scope, because=because, by=by)
-    return False
+    # One that stands for a spent budget ends with that. An operator's must not, so it becomes that of the operator, and holds meanwhile.
+    found = await _budgets_own(cell, scope)
+    if found is None:
+        return False
+    await take_over(cell, found, because=because, by=by)
+    # In this moment the budget may have been there again: then its pause has ended, and ours begins.
+    await cell.pause(scope, because=because, by=by)
+    return True
 
 
 async def resume(cell: Cell, scope: str, *, by: str) -> bool:
     """Give out its work again. False if it was not paused. Raises NoSuchScope."""
     check_scope(scope)
+    await give_up(cell, scope, by=by)
     return await cell.resume(scope, by=by)
+
+
+async def resume_after_budget(cell: Cell) -> None:
+    """End the pause that stands for the fleet's budget; one that an operator takes over in this moment is that one's from now on."""
+    found = await _budgets_own(cell, CELL)
+    if found is None:
+        return
+    await cell.resume(CELL, by=NORTH_STAR)
+    now = await as_taken_over(cell.client, cell.keys, found)
+    if now.by != NORTH_STAR:
+        await cell.pause(CELL, because=now.because, by=now.by)
+
+
+async def _budgets_own(cell: Cell, scope: str) -> Pause | None:
+    """The pause of a scope that stands for a spent budget; None: there is none, or it is somebody's own."""
+    pauses = await read_pauses(cell.client, cell.keys)
+    return next((one for one in pauses if one.scope == scope and one.by == NORTH_STAR), None)

@@ -25,6 +25,8 @@ AUDITED: Final = (
 #: How somebody is named: a key of the HTTP interface, or whoever typed a command. What North Star does by itself has other names.
 _SOMEBODY: Final = re.compile(r"key \S+|[^\s@]+@\S+")
 _NOTED: Final = "act"
+#: The kind of documents by which a pause becomes an operator's own (`store.pauses`).
+_TAKEN_OVER: Final = "pause"
 #: Copies of former files, which come with putting others in force.
 _PAST: Final = "-past"
 
@@ -74,6 +76,11 @@ def act_of(event: Event) -> AuditEntry | None:
         if kind.endswith(_PAST) or (kind == _NOTED and verb == "dropped"):
             return None
         act, subject = f"{kind}.{verb}", name
+        if kind == _TAKEN_OVER:
+            # A pause that stood for a spent budget is the operator's from now on; that it ends is told by its own event.
+            if verb == "dropped":
+                return None
+            act, subject = "cell.paused", name
         if kind == _NOTED:
             act, _, subject = name.partition(":")
             told = {}

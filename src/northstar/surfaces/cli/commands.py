@@ -151,6 +151,10 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
             "reset": "tenants.reset",
         },
     ),
+    "budget": Group(
+        "Look at what the whole fleet may cost, set it, and lift it.",
+        {"show": "budget.show", "set": "budget.set_", "lift": "budget.lift"},
+    ),
     "webhooks": Group(
         "Have receivers outside told of events, and see what became of each message.",
         {
