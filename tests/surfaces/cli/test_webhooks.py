@@ -150,16 +150,18 @@ def test_what_was_not_delivered_is_sent_by_the_broker_that_comes_after_a_killed_
         northstar.good("jobs", "cancel", "a")
         eventually(lambda: len(receiver.heard) >= 1, what="it was tried")
         first.stop(signal.SIGKILL)
+    # Before another is there: that one may have sent everything as soon as it is up.
+    (first_sent,) = {one.id for one in receiver.heard}
     receiver.answer = saying(200)
     with northstar.up("--no-machines"):
-        (first_sent,) = {one.id for one in receiver.heard}
 
         def is_delivered() -> bool:
             # What the killed one held is another's once its lease is over; what pauses, at once where somebody asks.
             waiting = northstar.good("webhooks", "deliveries", webhook, "--status", "waiting")["deliveries"]
             if first_sent in {one["id"] for one in waiting}:
                 northstar.good("webhooks", "redeliver", webhook, first_sent)
-            return receiver.kinds()[-1:] == ["job.canceled"]
+            # What was delivered while we asked for it comes once more, after the other.
+            return "job.canceled" in receiver.kinds()
 
         eventually(is_delivered, what="the rest is delivered", pause_s=0.5)
         assert list(dict.fromkeys(receiver.kinds())) == ["job.submitted", "job.canceled"]
