@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from northstar.surfaces.cli import exit_codes
 from northstar.surfaces.cli.commands import COMMANDS, Group, function_at
 from northstar.surfaces.cli.options import ConfirmationNeeded, confirm
 from northstar.surfaces.cli.program import program
+from tests.conftest import LONG, chosen_profile
 from tests.northstar_command import STAYING, Northstar
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -151,6 +153,74 @@ def bash(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_bash_completes_commands_options_and_choices(bash: Any, typed: list[str], completed: list[str]) -> None:
     found = bash(*typed)
     assert set(found) == {word for word in completed if word.startswith(typed[-1])}
+
+
+@pytest.fixture
+def at_a_prompt(tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody at a shell, who has `northstar` on the path and `tenants.toml` in the folder."""
+    command = tmp_path / "bin" / "northstar"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m northstar "$@"\n')
+    command.chmod(0o755)
+    (tmp_path / "tenants.toml").touch()
+    path = f"{command.parent}:/usr/bin:/bin"
+    return {"PATH": path, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT / "src"), "TERM": "dumb"}
+
+
+#: What is typed, and how the line goes on when a completion is asked for. Each asks a process or two.
+ALL_TYPED = (
+    ("northstar jo", "northstar jobs"),
+    ("northstar tenants apply ten", "northstar tenants apply tenants.toml"),
+    ("northstar machines unin", "northstar machines uninvite"),
+    ("northstar logs --fo", "northstar logs --follow"),
+    ("northstar logs --level w", "northstar logs --level warning"),
+)
+TYPED = ALL_TYPED if chosen_profile() == LONG else ALL_TYPED[:2]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not on the path")
+def test_fish_completes_commands_options_choices_and_files(tmp_path: Path, at_a_prompt: dict[str, str]) -> None:
+    place = tmp_path / ".config" / "fish" / "completions" / "northstar.fish"
+    place.parent.mkdir(parents=True)
+    place.write_text(Northstar(tmp_path / "home").run("completion", "fish").out)
+    asked = "; ".join(f"complete -C '{typed}'" for typed, _ in TYPED)
+    done = subprocess.run(
+        ["fish", "-c", asked], cwd=tmp_path, env=at_a_prompt, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = [line.partition("\t")[0] for line in done.stdout.splitlines()]
+    assert found == [line.rpartition(" ")[2] for _, line in TYPED]
+
+
+#: A person at a terminal types, presses Tab, and has a key that keeps the line as it is then and begins another.
+ZSH = r"""
+zmodload zsh/zpty
+zpty z zsh -f -i
+zpty -w z "fpath=($PWD/functions \$fpath); autoload -U compinit; compinit -u -D; bindkey '^I' complete-word"
+zpty -w z "kept() { print -r -- \$BUFFER >> kept; BUFFER= }; zle -N kept; bindkey '^T' kept; echo REA''DY"
+zpty -r z said '*READY*'
+for typed; do zpty -w -n z "$typed"$'\t\x14'; done
+zpty -w z exit
+while zpty -r z said; do :; done
+"""
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not on the path")
+def test_zsh_completes_commands_options_choices_and_files(tmp_path: Path, at_a_prompt: dict[str, str]) -> None:
+    (tmp_path / "functions").mkdir()
+    script = Northstar(tmp_path / "home").run("completion", "zsh").out
+    (tmp_path / "functions" / "_northstar").write_text(script)
+    done = subprocess.run(
+        ["zsh", "-f", "-c", ZSH, "person", *(typed for typed, _ in TYPED)],
+        cwd=tmp_path,
+        env=at_a_prompt,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert [line.rstrip() for line in (tmp_path / "kept").read_text().splitlines()] == [line for _, line in TYPED]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
