@@ -85,9 +85,10 @@ class Site:
         host: str = "127.0.0.1",
         before: tuple[str, ...] = (),
         environment: Mapping[str, str] = NOTHING,
+        program: tuple[str, ...] = (),
     ) -> tuple[RunningProcess, int]:
-        """One `serve`, and the port on which machines dial it."""
-        there = Northstar(self.folder / name, settings=self._settings)
+        """One `serve`, and the port on which machines dial it. `program` is that of another build."""
+        there = Northstar(self.folder / name, settings=self._settings, program=program)
         options = ("--valkey", self._valkey, "--cell", self.cell.name, "--host", host, "--port", "0")
         process = self._stack.enter_context(there.started("serve", *options, before=before, environment=environment))
         pattern = re.compile(r"broker\s+https?://[0-9.]+:(\d+), where machines dial")
@@ -104,16 +105,23 @@ class Site:
         slots: int = 4,
         before: tuple[str, ...] = (),
         environment: Mapping[str, str] = NOTHING,
+        program: tuple[str, ...] = (),
     ) -> RunningProcess:
-        """A machine that has joined and waits for work."""
-        there = Northstar(self.folder / name, settings=self._settings)
-        (there.folder / "token").write_text(await self._token(name))
+        """A machine that has joined and waits for work; one that was there before has its token still."""
+        there = Northstar(self.folder / name, settings=self._settings, program=program)
+        if not (there.folder / "token").exists():
+            (there.folder / "token").write_text(await self._token(name))
         arguments = ("agent", name, "--broker", url, "--token-file", str(there.folder / "token"))
         options = ("--slots", str(slots), "--service", "copy", "--service", "rest")
         process = self._stack.enter_context(there.started(*arguments, *options, before=before, environment=environment))
         await until(process, lambda: "broker_connected" in process.words(), what=f"{name} is connected")
         await self.machines_include(name)
         return process
+
+    def commands(self, name: str, *, program: tuple[str, ...] = ()) -> Northstar:
+        """Somebody who types commands of this cell."""
+        options = ("--valkey", self._valkey, "--cell", self.cell.name)
+        return Northstar(self.folder / name, settings=self._settings, options=options, program=program)
 
     async def _token(self, machine: str) -> str:
         admission = admission_to(self.cell)

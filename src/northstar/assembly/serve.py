@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
-from northstar.assembly.announcing import announced
+from northstar.assembly.announcing import announced, older_versions_retired
 from northstar.assembly.backups.mark import expect_no_mark
 from northstar.assembly.broker import start_broker
 from northstar.assembly.front import Front, OpenDoor
@@ -18,7 +18,6 @@ from northstar.assembly.session import find_place, new_id
 from northstar.config import Settings
 from northstar.store.cell import Cell
 from northstar.store.history import HistoryDatabase
-from northstar.store.library_loader import retire_unused
 from northstar.store.valkey import ServerFacts, check_server, connect
 from northstar.store.words import undeclared
 
@@ -57,7 +56,7 @@ async def running_serve(settings: Settings, *, open_door: OpenDoor, take_history
         mine = this_broker(settings, cell, "serve")
         await stack.enter_async_context(announced(cell, process=mine.process))
         await expect_one_place(cell, mine, alone=False)
-        await retire_unused(client, cell.library)
+        await stack.enter_async_context(older_versions_retired(cell))
         # On a full server nothing new is declared, and only a broker that starts makes room there.
         if new_words := await undeclared(client, cell.keys, ["pool:standard"]):
             await cell.declare(new_words, by="serve")

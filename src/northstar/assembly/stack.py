@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from northstar import __version__
-from northstar.assembly.announcing import announced
+from northstar.assembly.announcing import announced, older_versions_retired
 from northstar.assembly.backups.mark import expect_no_mark
 from northstar.assembly.broker import start_broker
 from northstar.assembly.front import Front, OpenDoor
@@ -31,7 +31,6 @@ from northstar.store.cell import Cell
 from northstar.store.embedded import EmbeddedValkey, RestartPolicy, ServerOptions
 from northstar.store.embedded.lock import DataDirectoryLock
 from northstar.store.history import HistoryDatabase
-from northstar.store.library_loader import retire_unused
 from northstar.store.valkey import ServerFacts, check_server, connect, redact
 from northstar.store.words import undeclared
 from northstar.telemetry import logger
@@ -155,7 +154,7 @@ async def _opened(url: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     mine = this_broker(settings, cell, "up")
     await stack.enter_async_context(announced(cell, process=mine.process))
     await expect_one_place(cell, mine, alone=not settings.valkey.url)
-    await retire_unused(client, cell.library)
+    await stack.enter_async_context(older_versions_retired(cell))
     await check_machine_pools(cell, settings, settings.machines)  # before jobs are welcome in a pool that is none
     await _declare_services(cell, settings)
     return facts, cell, opened.id, mine.id

@@ -13,15 +13,20 @@ def _replace_once(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-@cache
-def next_version(*, schema: int = 1) -> Library:
-    """Version 2: a job's record has one more field, `fetched_ms`, which submit sets and a completion adds to."""
-    shared, functions = read_sources(resources.files("northstar.store") / "lua")
+def change(shared: dict[str, str], functions: dict[str, str]) -> None:
+    """What the next version changes in these sources: a job's record has one more field, `fetched_ms`, which submit sets."""
     shared["records"] = _replace_once(shared["records"], "'digest', 'tag',\n}", "'digest', 'tag', 'fetched_ms',\n}")
     shared["records"] = _replace_once(shared["records"], "= 20, 30, 64", "= 20, 31, 64")
     functions["submit"] = _replace_once(
         functions["submit"], "  job[J.tag] = start_tag", "  job[J.fetched_ms] = 4711\n  job[J.tag] = start_tag"
     )
+
+
+@cache
+def next_version(*, schema: int = 1) -> Library:
+    """Version 2, with what `change` changes."""
+    shared, functions = read_sources(resources.files("northstar.store") / "lua")
+    change(shared, functions)
     return join(shared, functions, version=2, schema=schema)
 
 

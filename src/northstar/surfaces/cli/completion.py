@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 import typer
 
-
 #: Typer's script for zsh, read by zsh as an autoloaded function at the first Tab, only says who completes from the next Tab on.
 _AT_THE_NEXT: Final = "compdef _northstar_completion northstar"
 _AT_ONCE: Final = f"""\
