@@ -45,6 +45,29 @@ async def test_a_job_lost_with_its_machine_and_its_broker_starts_elsewhere_in_ti
 
 
 @pytest.mark.long
+async def test_a_job_lost_with_its_machine_and_the_host_of_its_broker_starts_elsewhere_as_soon_as_is_set(
+    kill_server: RunningServer, tmp_path: Path
+) -> None:
+    """Both stand still with their connections open, as a host looks from outside that has lost its power."""
+    async with site(kill_server.url, tmp_path, settings="[serve]\nsilence_s = 6.5\n") as there:
+        one, its_port = await there.serve("one")
+        two, other_port = await there.serve("two")
+        lost = await there.machine("lost", f"http://127.0.0.1:{its_port}", slots=1)
+        await there.submit("a", service="copy", until=str(tmp_path / "never"))
+        await there.runs_on("a", "lost")
+        await there.machine("other", f"http://127.0.0.1:{other_port}", slots=1)
+        for process in (one, lost):
+            process.popen.send_signal(signal.SIGSTOP)
+        since_s = time.monotonic()
+        record = await there.runs_on("a", "other")
+        took_s = time.monotonic() - since_s
+        print(f"the job ran elsewhere {took_s:.1f} s after the host of its machine and its broker had stopped")
+        assert took_s < PROMISED_S
+        assert (record.attempts, record.recoveries) == (0, 1)
+        assert "broker_gone" in two.words()
+
+
+@pytest.mark.long
 async def test_a_machine_that_outlives_its_broker_goes_on_with_its_job_by_another(
     kill_server: RunningServer, tmp_path: Path
 ) -> None:

@@ -194,7 +194,7 @@ def _gateway(
         new_nonce=lambda: new_id()[-16:],
         hear=hear,
         job_log=job_log,
-        options=GatewayOptions(grace_s=wanted.grace_s, max_machines=wanted.max_machines),
+        options=GatewayOptions(grace_s=wanted.grace_s, silence_s=wanted.silence_s, max_machines=wanted.max_machines),
     )
 
 

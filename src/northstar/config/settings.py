@@ -82,6 +82,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ping_every_s: Seconds
     ping_timeout_s: Seconds
     grace_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+    silence_s: Annotated[float, msgspec.Meta(ge=5, le=86_400)]
     max_machines: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
     max_clients: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
     head_within_s: Annotated[float, msgspec.Meta(ge=0.05, le=3_600)]

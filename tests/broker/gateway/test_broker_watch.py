@@ -12,6 +12,7 @@ import pytest
 from northstar.broker.gateway.broker_watch import BrokerWatch
 from northstar.domain.errors import Unavailable
 from northstar.domain.limits import CellLimits
+from northstar.policy.fleet.broker_beats import BeatRule
 from northstar.store.beats import beat, beats_key, end_beats, heard_brokers
 from northstar.store.bells import listen
 from northstar.store.cell import Cell
@@ -30,7 +31,10 @@ class CountingCell(Cell):
     suspected: list[str]
     fails = False
 
+    grace_ms = 0
+
     async def suspect_machine(self, machine: str, *, session: str, holder: str, grace_ms: int) -> bool:
+        self.grace_ms = grace_ms
         if self.fails:
             self.fails = False
             raise ValkeyGone("the connection broke")
@@ -41,7 +45,7 @@ class CountingCell(Cell):
 class Watching:
     """A broker that looks when the test says so, a second after the last look."""
 
-    def __init__(self, fleet: Fleet, name: str) -> None:
+    def __init__(self, fleet: Fleet, name: str, *, grace_s: float = GRACE_S, rule: BeatRule | None = None) -> None:
         self.cell = CountingCell(fleet.client(), fleet.cell.name)
         self.cell.suspected = []
         self._there, self._nowhere = self.cell.client, fleet.client("unix:///nowhere/valkey.sock")
@@ -51,7 +55,8 @@ class Watching:
         self._watch = BrokerWatch(
             self.cell,
             serve=name,
-            grace_s=GRACE_S,
+            grace_s=grace_s,
+            rule=rule,
             monotonic=lambda: self._now_s,
             jitter=lambda: 0.5,
             was_away=self._was_away,
@@ -204,6 +209,20 @@ async def test_a_broker_that_is_held_up_keeps_its_machines_for_ten_seconds(opene
         assert me.cell.suspected == []
         await me.look()
         assert me.cell.suspected == ["orphan"]
+
+
+async def test_one_that_may_be_silent_for_less_is_missed_sooner_and_its_machines_have_what_is_left_of_their_grace(
+    opened: Fleet,
+) -> None:
+    me = Watching(opened, "me", grace_s=4.0, rule=BeatRule(still_s=6.5))
+    await held_by(opened, "orphan", "vanished")
+    async with heard(opened.cell, "vanished"):
+        await saw_beat(opened, "vanished", me)
+        for _ in range(6):
+            await me.look()
+        assert me.cell.suspected == []
+        await me.look()
+        assert (me.cell.suspected, me.cell.grace_ms) == (["orphan"], 1_502)
 
 
 async def test_a_broker_that_stops_in_order_is_not_missed(opened: Fleet) -> None:

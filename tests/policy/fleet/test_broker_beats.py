@@ -131,3 +131,32 @@ def test_one_that_goes_in_order_is_forgotten_at_once() -> None:
 def test_many_machines_are_given_the_time_that_they_need_at_the_door() -> None:
     assert grace_of_orphans_s(1, 4.0) == pytest.approx(4.0, abs=0.01)
     assert grace_of_orphans_s(500, 4.0) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("still_s", "left_s"),
+    [(0.0, 4.0), (2.0, 4.0), (4.5, 4.0), (6.5, 2.0), (7.6, 1.0), (10.0, 1.0), (600.0, 1.0)],
+)
+def test_of_the_grace_is_left_what_machines_have_not_had_since_they_missed_it(still_s: float, left_s: float) -> None:
+    assert grace_of_orphans_s(0, 4.0, still_s=still_s) == pytest.approx(left_s)
+
+
+def test_a_grace_that_is_shorter_than_the_least_stays_what_it_is() -> None:
+    assert grace_of_orphans_s(0, 0.25, still_s=10.0) == 0.25
+    assert grace_of_orphans_s(0, 30.0, still_s=10.0) == 24.5
+
+
+@pytest.mark.parametrize(("still_s", "within_s"), [(6.5, 10.0), (10.0, 13.5)])
+def test_a_job_that_is_lost_with_its_brokers_host_starts_elsewhere_within(still_s: float, within_s: float) -> None:
+    """At worst: a beat just before the end, and looks that are late by a tenth; the tick that gives the job out comes when it is due."""
+    rule = BeatRule(still_s=still_s)
+    for look_s in (0.9, 1.0, 1.1):
+        seen: dict[str, BrokerSeen] = {}
+        for beats in (1, 2):
+            seen = after_look(seen, {"b": beats}, passed_s=look_s, rule=rule)
+        passed_s = 0.0
+        while not is_gone(seen["b"], rule):
+            seen = after_asking(after_look(seen, {"b": 2}, passed_s=look_s, rule=rule), ["b"], ["b"])
+            passed_s += look_s
+        lost_s = look_s + passed_s + grace_of_orphans_s(1, 4.0, still_s=seen["b"].still_s)
+        assert lost_s + 0.25 < within_s

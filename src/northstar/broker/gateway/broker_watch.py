@@ -66,7 +66,8 @@ class BrokerWatch:
         self._looked_s: float | None = None
         self._failed = False
         #: Brokers that are gone, whoever found it out first: what one who died in the middle of it left undone is done by the next.
-        self._gone: dict[str, None] = {}
+        #: Each with how long it had stood still by then.
+        self._gone: dict[str, float] = {}
         self._must_suspect = False
 
     async def run(self) -> None:
@@ -123,10 +124,10 @@ class BrokerWatch:
         """Who stood still and has no number any more was taken up by another broker; who had one just now went in order."""
         for name, broker in self._seen.items():
             if name not in beats and broker.has_beaten and broker.still_s > 0:
-                self._remember_gone(name)
+                self._remember_gone(name, broker)
 
-    def _remember_gone(self, name: str) -> None:
-        self._gone[name] = None
+    def _remember_gone(self, name: str, broker: BrokerSeen) -> None:
+        self._gone[name] = broker.still_s
         while len(self._gone) > MOST_GONE:
             del self._gone[next(iter(self._gone))]
 
@@ -136,7 +137,7 @@ class BrokerWatch:
             mine = await end_beats(self._cell, name)
         except Unavailable:
             mine = True  # perhaps; to suspect a machine twice does no harm
-        self._remember_gone(name)
+        self._remember_gone(name, broker)
         self._seen.pop(name, None)
         if mine:
             log.warning(
@@ -146,16 +147,21 @@ class BrokerWatch:
 
     async def _suspect_machines(self) -> None:
         orphans = await machines_held_by(self._cell, self._gone)
-        grace_s = grace_of_orphans_s(len(orphans), self._grace_s)
+        graces = {
+            name: grace_of_orphans_s(len(orphans), self._grace_s, still_s=still_s)
+            for name, still_s in self._gone.items()
+        }
         suspected = 0
         for first in range(0, len(orphans), SUSPECTED_AT_ONCE):
             some = orphans[first : first + SUSPECTED_AT_ONCE]
-            suspected += sum(await asyncio.gather(*(self._suspect(machine, grace_s) for machine in some)))
+            suspected += sum(
+                await asyncio.gather(*(self._suspect(machine, graces[machine.holder]) for machine in some))
+            )
         self._must_suspect = False
         log.info(
             "machines_without_broker",
             machines=suspected,
-            now=f"each counts as lost unless it dials another broker within {grace_s:.1f} s",
+            now=f"each counts as lost unless it dials another broker within {max(graces.values(), default=self._grace_s):.1f} s",
         )
 
     async def _suspect(self, machine: HeldMachine, grace_s: float) -> bool:

@@ -21,6 +21,7 @@ from northstar.broker.gateway.socket import ConnectionReplaced, GatewayCrowded, 
 from northstar.broker.job_log import UNSAID, JobLog
 from northstar.domain.errors import NorthstarError
 from northstar.domain.refusals import MachineReplaced, QueueRefusal, TokenRevoked
+from northstar.policy.fleet.broker_beats import BeatRule
 from northstar.store import wire
 from northstar.store.bells import Canceled, Connected, MachineChanged, Offered, Ordered, Revoked, listen
 from northstar.telemetry import logger
@@ -51,6 +52,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_strangers: int = 5_000
     #: After a connection broke, the machine may dial again for so long before it counts as lost.
     grace_s: float = 4.0
+    #: Another broker that stands still for so long is taken for gone, whatever connections of it seem to be open.
+    silence_s: float = 10.0
     #: Machines that are let in and registered at a time; the others wait, so that a whole fleet which dials anew leaves connections to the
     #: cell for those that are here, whose leases end if they are not renewed.
     joining_at_once: int = 16
@@ -101,6 +104,7 @@ class Gateway:
             monotonic=time.monotonic,
             jitter=random.random,
             was_away=self.look_again,
+            rule=BeatRule(still_s=self._options.silence_s),
         )
 
     @property

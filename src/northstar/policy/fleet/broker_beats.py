@@ -19,7 +19,8 @@ class BeatRule(msgspec.Struct, frozen=True, kw_only=True):
 
     A process that was killed stands still and nobody hears its bells, since its connections were closed with it: that is known after
     `unheard_s`. One that is merely held up (SIGSTOP, a collector, a starved host) stands still too, but its connections stay: it is
-    given `still_s`. That is more than the 4.5 s after which its own machines give it up, so nothing is taken from one that comes back.
+    given `still_s`. That is more than the 4.5 s after which its own machines give it up (`MISSED_AFTER_S`), so nothing is taken from one that
+    comes back.
     """
 
     every_s: float = 1.0
@@ -98,6 +99,17 @@ def is_forgotten(broker: BrokerSeen, rule: BeatRule) -> bool:
 LET_IN_PER_S = 500.0
 
 
-def grace_of_orphans_s(machines: int, grace_s: float) -> float:
-    """How long machines of a broker that is gone have to dial another: the grace of each, and the time that so many need at the door."""
-    return grace_s + machines / LET_IN_PER_S
+#: A machine at the settings as shipped misses a silent broker after so long, and dials another from then on (`agent.ping_every_s` and half of that).
+MISSED_AFTER_S = 4.5
+#: What is left to those who have been dialling all the time.
+LEAST_GRACE_S = 1.0
+
+
+def grace_of_orphans_s(machines: int, grace_s: float, *, still_s: float = 0.0) -> float:
+    """How long machines of a broker that is gone have to dial another: the grace of each, and the time that so many need at the door.
+
+    The grace begins when they must have missed it themselves. One that stood still for `still_s` while its connections stayed open was missed
+    before it was taken for gone, so less of the grace is left, and the machines that vanished with it are known to be lost sooner.
+    """
+    left_s = grace_s - max(0.0, still_s - MISSED_AFTER_S)
+    return max(min(grace_s, LEAST_GRACE_S), left_s) + machines / LET_IN_PER_S
