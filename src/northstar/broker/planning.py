@@ -64,9 +64,9 @@ def changed_candidates(
     own = OwnChoices(snapshot, terms)
     for group, ranking in plan_rankings(snapshot, rule, machines or AlikeMachines(), terms):
         # Of a thousand machines most are alike, in what they may take and in what they should: each such pair is compared once, and written
-        # down once for those that are as busy.
+        # down once for those that are as busy. Idle ones have turns of their own (`fetch_turn`).
         same: dict[int, bool] = {}
-        written: dict[tuple[int, int, float], list[Candidate]] = {}
+        written: dict[tuple[int, int, float, str], list[Candidate]] = {}
         for machine_id in group.ids:
             taken = known.get(machine_id, ())
             compared = group.compared.get(machine_id)
@@ -76,7 +76,7 @@ def changed_candidates(
                 compared = group.compared[machine_id] = (taken, ranking, same[id(taken)])
             if not compared[2]:
                 machine = snapshot.machines[machine_id]
-                busy = (machine.slots, machine.used, machine.work_ahead_s)
+                busy = (machine.slots, machine.used, machine.work_ahead_s, "" if machine.used else machine_id)
                 if busy not in written:
                     choices = own.of(machine, ranking)
                     written[busy] = [Candidate(one.subject, one.ready_after_ms, one.preference) for one in choices]

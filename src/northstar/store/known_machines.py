@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -22,8 +22,17 @@ if TYPE_CHECKING:
     from northstar.store.keys import CellKeys
 
 _NOTHING_SAID: Final = MachineDescription()
-_HOLDS_NOTHING: Final[dict[str, str]] = {}
 _FETCHES_NOTHING: Final[dict[str, int]] = {}
+
+
+class _Held(NamedTuple):
+    """Models that a machine holds, by where they are, and the bytes of those that say how large they are."""
+
+    states: dict[str, str]
+    size_bytes: int
+
+
+_HOLDS_NOTHING: Final = _Held({}, 0)
 
 _records = StoredRecords()
 _read_machine = msgspec.msgpack.Decoder(MachineRecord).decode
@@ -99,6 +108,7 @@ class KnownMachines:
 
     def _state(self, name: str, record: MachineRecord) -> MachineState:
         description = self._descriptions.values.get(name, _NOTHING_SAID)
+        held = self._residency.values.get(name, _HOLDS_NOTHING)
         return MachineState(
             id=name,
             profile=record.profile,
@@ -107,20 +117,21 @@ class KnownMachines:
             active=record.status == "active",
             parked=name.encode() in self._parked,
             download_bytes_per_s=description.download_bytes_per_s,
-            held=self._residency.values.get(name, _HOLDS_NOTHING),
+            held=held.states,
             fetching=self._fetching.get(name, _FETCHES_NOTHING),
+            free_disk_bytes=max(0, description.disk_bytes - held.size_bytes),
             vram_free_mb=max(0, record.vram_mb - record.vram_used_mb),
             work_ahead_s=sum(count * self._run_s.get(lane, ASSUMED_RUN_S) for lane, count in record.work),
             description=description,
         )
 
-    def _held(self, name: str, entries: bytes) -> dict[str, str]:
-        """Model -> where it is; a model whose entry cannot be read counts as absent."""
+    def _held(self, name: str, entries: bytes) -> _Held:
+        """What it holds; a model whose entry cannot be read counts as absent."""
         try:
             models = _read_models(entries)
         except msgspec.MsgspecError:
             models = self._readable_models(name, entries)
-        return {model.name: model.state for model in models}
+        return _Held({model.name: model.state for model in models}, sum(model.size_bytes for model in models))
 
     def _readable_models(self, name: str, entries: bytes) -> list[ModelHeld]:
         key, field = self._keys["residency"], name.encode()

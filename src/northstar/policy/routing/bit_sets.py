@@ -40,6 +40,18 @@ def lowest(bits: Bits, count: int) -> Iterator[int]:
         bits ^= first
 
 
+def around(bits: Bits, count: int, *, share: float) -> Iterator[int]:
+    """At most so many numbers of a set: from this share of its length on, and then from its beginning.
+
+    >>> list(around(0b11011, 3, share=0.5)), list(around(0b11011, 9, share=0.5))
+    ([3, 4, 0], [3, 4, 0, 1])
+    """
+    start = int(share * bits.bit_length())
+    later = bits >> start << start
+    yield from lowest(later, count)
+    yield from lowest(bits ^ later, count - later.bit_count())
+
+
 class Amounts(msgspec.Struct, frozen=True):
     """A whole number for each machine, by binary digits: the sum over a set is a count of bits for each digit."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.policy.routing.fetch_turn import turn_for
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.fleet_index import FleetIndex
 from northstar.policy.routing.gpu_pace import NO_PACES
@@ -210,6 +211,7 @@ def candidates(
                 pace=pace,
                 is_far=lane.id in far,
                 left_to_engine=is_left_to_engine(machine, lane.anchors),
+                turn=turn_for(machine, lane.anchors),
             ),
             lane.id,
         )
@@ -271,6 +273,7 @@ def ranking(
             pace=index.paces.of(machine.gpu_class),
             is_far=machine.profile in far,
             left_to_engine=found.left_to_engine,
+            turn=turn_for(machine, lane.anchors),
         )
         choices.append(Choice(start.wait_ms, preference, machine.id))
     return fits, choices

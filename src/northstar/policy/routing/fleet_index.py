@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.policy.routing.bit_sets import Bits, lowest
+from northstar.policy.routing.bit_sets import Bits, around, lowest
+from northstar.policy.routing.fetch_turn import fetch_turn, largest_of, lot_of
 from northstar.policy.routing.fit import decide_fit
 from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.holders import Holders, holders_among
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Sets that one choice splits its machines into, at most; the models that would split further, the smallest, do not.
 MAX_PARTS: Final = 256
+#: Idle machines that one choice draws lots for, at most; as many as it ranks at most.
+MOST_IDLE: Final = 64
 #: Classes whose fit is remembered; a cell has fewer.
 MAX_CLASSES: Final = 10_000
 
@@ -44,13 +47,15 @@ MAX_CLASSES: Final = 10_000
 class Ranked(msgspec.Struct, frozen=True, order=True):
     """A machine, and when it would have the job done; of those that are as soon first one that is known to have its models, or to fetch them.
 
-    Then one with fewer slots used (`candidates.preference_of`), and then by name.
+    Then one with fewer slots used (`candidates.preference_of`), of idle ones that must fetch the one whose turn it is (`fetch_turn`), and
+    then by name.
     """
 
     total_s: float
     #: It keeps no models folder, and is not known to hold all models: its engine must have them.
     left_to_engine: bool
     used: int
+    turn: int
     machine: str
     completion: Completion
 
@@ -224,7 +229,8 @@ class FleetIndex:
             for place in lowest(part.bits, part.bits.bit_count()):
                 one = order.machines[place]
                 found = expected_completion(one, job, now_ms=self.snapshot.now_ms, paces=self.paces)
-                yield Ranked(found.total_s, part.left_to_engine, one.used + is_far, one.id, found)
+                turn = _turn(one, part, job)
+                yield Ranked(found.total_s, part.left_to_engine, one.used + is_far, turn, one.id, found)
             return
         for link, bits in order.links if part.missing else [(0, part.bits)]:
             here = part.bits & bits
@@ -232,7 +238,7 @@ class FleetIndex:
                 continue
             if part.missing / link_rate(link) + run_s > below_s:
                 return  # slower links are later still
-            for place in lowest(here, count):
+            for turn, place in _in_order(order, here, part, job, count):
                 found = completion(
                     wait_s=order.waits_s[place],
                     left_s=0.0,
@@ -242,7 +248,25 @@ class FleetIndex:
                     run_s=run_s,
                 )
                 one = order.machines[place]
-                yield Ranked(found.total_s, part.left_to_engine, one.used + is_far, one.id, found)
+                yield Ranked(found.total_s, part.left_to_engine, one.used + is_far, turn, one.id, found)
+
+def _turn(machine: MachineState, part: Part, job: JobNeed) -> int:
+    """Whose turn it is of the machines of a part, where they must fetch."""
+    if machine.used or not part.missing or not machine.description.keeps_models:
+        return 0
+    return fetch_turn(machine, largest_of(job.models), part.missing)
+
+
+def _in_order(order: Order, bits: Bits, part: Part, job: JobNeed, count: int) -> Iterator[tuple[int, int]]:
+    """So many machines of a part with links of one class, the soonest first, as (turn, place); of idle ones that must fetch by turns.
+
+    Of more than some idle ones no more are looked at: other ones for another model.
+    """
+    idle = bits & order.idle if part.missing else 0
+    some = around(idle, max(count, MOST_IDLE), share=lot_of(largest_of(job.models))) if idle else ()
+    turns = sorted((_turn(order.machines[place], part, job), place) for place in some)[:count]
+    yield from turns
+    yield from ((0, place) for place in lowest(bits ^ idle, count - len(turns)))
 
 
 def _parted(order: Order, fitting: Bits, job: JobNeed) -> list[Part]:

@@ -66,6 +66,8 @@ class Order(msgspec.Struct, frozen=True):
     waits_s: list[float]
     profiles: dict[str, Bits]
     gpus: dict[str, Bits]
+    #: Those with nothing to do; they come first.
+    idle: Bits
     #: The fastest links first.
     links: list[tuple[int, Bits]]
     #: Who has which model.
@@ -105,6 +107,7 @@ def ordered(machines: Iterable[MachineState], vram_mb: int, paces: GpuPaces) -> 
         [wait_s for wait_s, _, _, _ in in_order],
         bits_by_name(profiles),
         bits_by_name(gpus),
+        (1 << sum(not one.used for _, _, _, one in in_order)) - 1,
         [(link, bits_of(links[link])) for link in sorted(links, reverse=True)],
         ModelBits(sorted_ones),
         bits_of(folderless),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from northstar.policy.routing.candidates import Choice
+from northstar.policy.routing.fetch_turn import turn_for
 from northstar.policy.routing.model_supply import is_left_to_engine
 from northstar.policy.routing.preference import preference_of
 
@@ -31,7 +32,8 @@ class OwnChoices:
         is_near = not near or machine.profile not in self._far_profiles
         if is_near and machine.description.keeps_models:
             return [
-                Choice(wait_ms, preference_of(machine, cost_ms, pace=pace), lane) for wait_ms, cost_ms, lane in ranking
+                Choice(wait_ms, preference_of(machine, cost_ms, pace=pace, turn=self._turn(machine, lane)), lane)
+                for wait_ms, cost_ms, lane in ranking
             ]
         return [
             Choice(
@@ -42,8 +44,12 @@ class OwnChoices:
                     pace=pace,
                     is_far=not is_near and lane in near,
                     left_to_engine=is_left_to_engine(machine, self._lanes[lane].anchors),
+                    turn=self._turn(machine, lane),
                 ),
                 lane,
             )
             for wait_ms, cost_ms, lane in ranking
         ]
+
+    def _turn(self, machine: MachineState, lane: str) -> int:
+        return 0 if machine.used else turn_for(machine, self._lanes[lane].anchors)

@@ -5,20 +5,29 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from northstar.policy.routing.fetch_turn import LAST_TURN
 from northstar.policy.routing.machine_choice import next_slot_s
 
 if TYPE_CHECKING:
     from northstar.policy.routing.snapshot import MachineState
 
 #: A preference tells tenths of seconds up to this many of them; what takes longer is told in steps of a seventh of a per cent.
-_EXACT_TENTHS: Final = 4_096
-_STEPS_PER_DOUBLING: Final = 512
+_EXACT_TENTHS: Final = 1_024
+_STEPS_PER_DOUBLING: Final = 256
 #: The most that a cell keeps of a preference (16 bits): more than a day.
 _LAST: Final = 65_535
+#: So many slots in use are as good as more.
+_MOST_CROWDED: Final = 7
 
 
 def preference_of(
-    machine: MachineState, cost_ms: float, *, pace: float = 1.0, is_far: bool = False, left_to_engine: bool = False
+    machine: MachineState,
+    cost_ms: float,
+    *,
+    pace: float = 1.0,
+    is_far: bool = False,
+    left_to_engine: bool = False,
+    turn: int = 0,
 ) -> int:
     """What the cell compares between machines that may take a job equally soon: when each has it done, and then which is emptier.
 
@@ -28,7 +37,8 @@ def preference_of(
     cell keeps 16 bits of it.
     """
     tenths = 10 * next_slot_s(machine, pace=pace) + cost_ms / 100
-    return min(_LAST, 8 * _told(tenths) + min(7, machine.used + is_far + left_to_engine))
+    crowd = min(_MOST_CROWDED, machine.used + is_far + left_to_engine)
+    return min(_LAST, 16 * _told(tenths) + (LAST_TURN + crowd if crowd else turn))
 
 
 def _told(tenths: float) -> int:

@@ -43,6 +43,8 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
     held: dict[str, str] = {}
     #: Model -> when its fetch is expected to end, ms since epoch by the cell's clock.
     fetching: dict[str, int] = {}
+    #: Of the disk on which it keeps models, bytes that are left beside those that it holds; 0 where it does not say how large that is.
+    free_disk_bytes: int = 0
     #: Memory that jobs may still take, MB.
     vram_free_mb: int = 0
     #: Seconds that the jobs under a lease here are expected to take, offered ones included, each as if it had just begun.
