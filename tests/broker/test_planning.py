@@ -80,13 +80,13 @@ async def test_paces_that_are_learned_reach_the_preferences_and_what_moves_them_
     assert await preferences(rig) == {"a-slow": 0, "b-fast": 0}
     terms = by_pace(h100=0.2)
     assert await dispatcher.plan() == 2
-    assert await preferences(rig) == {"a-slow": 8 * 160, "b-fast": 0}  # 20 s of run against 4
+    assert await preferences(rig) == {"a-slow": 32 * 160, "b-fast": 0}  # 20 s of run against 4
     for pace in (0.2, 0.21, 0.215):
         terms = by_pace(h100=pace)
         assert await dispatcher.plan() == 0
     terms = by_pace(h100=0.225)  # a little at a time is far by and by
     assert await dispatcher.plan() == 2
-    assert await preferences(rig) == {"a-slow": 8 * 155, "b-fast": 0}
+    assert await preferences(rig) == {"a-slow": 32 * 155, "b-fast": 0}
 
 
 async def test_a_dispatcher_that_comes_when_paces_are_known_already_writes_them_once(rig: Rig) -> None:
@@ -96,7 +96,7 @@ async def test_a_dispatcher_that_comes_when_paces_are_known_already_writes_them_
     await Dispatcher(rig.cell, new_nonce=nonce).plan()
     late = Dispatcher(rig.cell, new_nonce=nonce, terms=lambda: by_pace(h100=0.2))
     assert (await late.plan(), await late.plan()) == (2, 0)
-    assert await preferences(rig) == {"a-slow": 8 * 160, "b-fast": 0}
+    assert await preferences(rig) == {"a-slow": 32 * 160, "b-fast": 0}
 
 
 def by_pace(**factors: float) -> RankingTerms:

@@ -57,3 +57,15 @@ async def test_models_are_brought_to_a_machine_that_is_busy_before_their_job_com
     # Fetched on the broker's order while the first job worked; the second has only to load.
     assert (second.began_ms, second.fetched_bytes) == (first.ended_ms + 625, 0)
     assert found.outcome.fetches == 2
+
+
+async def test_fetches_spread_over_disks_so_that_what_came_once_is_still_there() -> None:
+    """Six models on four disks for two each. By name the first machine alone would fetch, and every model again in the second round."""
+    fleet = [machine(f"m{number}", disk_bytes=2 * GB + GB // 2) for number in range(4)]
+    jobs = [job(30 * number, model(f"{'abcdef'[number % 6]}.safetensors")) for number in range(18)]
+
+    found = await simulated(jobs, fleet)
+
+    assert found.outcome.fetches == 6
+    assert len({one.machine for one in in_order(found)}) > 1
+    assert {one.waited_s for one in in_order(found)[6:]} <= {0.0, 0.625}

@@ -191,3 +191,33 @@ async def test_who_does_not_wait_is_told_the_same_however_many_are_asked_for(rig
     await link.claim(credits_=1)
     strangers = [f"stranger {number}" for number in range(count)]
     assert await rig.cell.unparked(["waits", "is here", *strangers]) == ["is here", *strangers]
+
+
+async def test_a_link_that_was_not_measured_is_taken_for_what_is_usual_in_the_fleet(
+    rig: Rig, same: Callable[[], Awaitable[None]]
+) -> None:
+    """A machine that has fetched nothing yet would else come last where others have fast links, and never fetch."""
+    new = await rig.link("new")
+    await new.register(PROFILE, MachineDescription(), slots=1, models=())
+    await same()
+
+    async def rate() -> float:
+        return (await read_snapshot(rig.cell.client, rig.cell.keys)).machines["new"].download_bytes_per_s
+
+    assert await rate() == 0.0
+    for name, measured in (("a", 120e6), ("b", 131e6), ("c", 1e9)):
+        link = await rig.link(name)
+        await link.register(PROFILE, MachineDescription(download_bytes_per_s=measured), slots=1, models=())
+        await same()
+    assert await rate() == 125e6
+    await new.register(PROFILE, MachineDescription(download_bytes_per_s=20e6), slots=1, models=())
+    await same()
+    assert await rate() == 20e6
+
+
+async def test_a_machine_has_room_for_what_its_disk_holds_beside_its_models(rig: Rig) -> None:
+    link = await rig.link("m")
+    for disk, room in ((40_000, 33_000), (5_000, 0), (0, 0)):
+        held = [ModelHeld("sdxl", "resident", 5_000), ModelHeld("vae", "disk", 2_000), ModelHeld("unsaid", "disk")]
+        await link.register(PROFILE, MachineDescription(disk_bytes=disk), slots=1, models=held)
+        assert (await read_snapshot(rig.cell.client, rig.cell.keys)).machines["m"].free_disk_bytes == room

@@ -9,6 +9,7 @@ import msgspec
 
 from northstar.domain.machines import MachineDescription
 from northstar.domain.models import ModelHeld
+from northstar.policy.routing.links import usual_rate
 from northstar.policy.routing.snapshot import ASSUMED_RUN_S, MachineState
 from northstar.store.fetches import fetches_by_machine
 from northstar.store.known_records import KnownRecords, KnownTexts, names_of
@@ -56,6 +57,8 @@ class KnownMachines:
         self._fetches: Mapping[bytes, bytes] = {}
         self._fetching: dict[str, dict[str, int]] = {}
         self._parked: frozenset[bytes] = frozenset()
+        #: What a link is taken for that was not measured; 0 where none was.
+        self._usual_bytes_per_s = 0.0
         self._run_s: dict[str, float] = {}
         self._states: dict[str, MachineState] = {}
         self._changed: set[str] = set()
@@ -69,7 +72,9 @@ class KnownMachines:
         if renewed := self._machines.see(parts["machines"]):
             changed |= renewed
             self._recount(before, renewed)
-        changed |= self._descriptions.see(parts["descriptions"])
+        if described := self._descriptions.see(parts["descriptions"]):
+            changed |= described
+            self._see_links()
         changed |= self._residency.see(parts["residency"])
         changed |= names_of(parked ^ self._parked)
         self._parked = parked
@@ -99,6 +104,16 @@ class KnownMachines:
                 self.running.update(dict(now[name].work))
         self.running = +self.running
 
+    def _see_links(self) -> None:
+        said = self._descriptions.values
+        usual = usual_rate(description.download_bytes_per_s for description in said.values())
+        if usual != self._usual_bytes_per_s:
+            self._usual_bytes_per_s = usual
+            self._changed |= {name for name in self._machines.values if self._measured(name) <= 0}
+
+    def _measured(self, name: str) -> float:
+        return self._descriptions.values.get(name, _NOTHING_SAID).download_bytes_per_s
+
     def _see_fetches(self, raw: Mapping[bytes, bytes]) -> None:
         if raw == self._fetches:
             return
@@ -116,7 +131,7 @@ class KnownMachines:
             used=record.used,
             active=record.status == "active",
             parked=name.encode() in self._parked,
-            download_bytes_per_s=description.download_bytes_per_s,
+            download_bytes_per_s=description.download_bytes_per_s or self._usual_bytes_per_s,
             held=held.states,
             fetching=self._fetching.get(name, _FETCHES_NOTHING),
             free_disk_bytes=max(0, description.disk_bytes - held.size_bytes),

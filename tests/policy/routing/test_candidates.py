@@ -177,7 +177,7 @@ def test_where_it_counts_machines_near_their_users_go_before_equal_ones() -> Non
     new = lane("new")
     _, preferred = ranking(new, wanted(), snapshot, RULE, terms=RankingTerms(near=frozenset({"standard"})))
     _, equal = ranking(new, wanted(), snapshot, RULE)
-    assert sorted((one.preference, one.subject) for one in preferred) == [(0, "near"), (1, "far")]
+    assert sorted((one.preference, one.subject) for one in preferred) == [(0, "near"), (24, "far")]
     assert {one.preference for one in equal} == {0}
 
 
@@ -191,7 +191,7 @@ def test_of_idle_machines_that_hold_the_models_the_one_with_the_faster_gpu_has_t
     snapshot = cell(machine("a", description=L4), machine("b", description=H100), machine("c"))
     _, choices = ranking(lane("new"), wanted(), snapshot, RULE, terms=BY_PACE)
     assert [one.subject for one in choices] == ["b", "c", "a"]
-    assert [one.preference for one in choices] == [0, 8 * 100, 8 * 300]  # 10 s and 30 s later than the fastest
+    assert [one.preference for one in choices] == [0, 32 * 100, 32 * 300]  # 10 s and 30 s later than the fastest
 
 
 def test_what_is_known_of_the_work_itself_counts_more_than_what_gpus_are_like_in_general() -> None:

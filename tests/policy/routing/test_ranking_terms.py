@@ -61,6 +61,6 @@ def test_a_plan_prefers_machines_near_their_users_as_the_submission_did() -> Non
     )
     snapshot = msgspec.structs.replace(snapshot, profiles={"p": profile(), "edge": profile(tags=("edge",))})
     planned = plan_candidates(snapshot, PatienceRule(), RankingTerms(near=frozenset({"standard"})))
-    assert {name: one.preference for name, (one,) in planned.items()} == {"far": 1, "near": 0}
+    assert {name: one.preference for name, (one,) in planned.items()} == {"far": 24, "near": 0}
     others = plan_candidates(snapshot, PatienceRule(), RankingTerms(near=frozenset({"fast"})))
     assert {one.preference for (one,) in others.values()} == {0}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from northstar.policy.routing.links import link_class
 from northstar.policy.routing.model_supply import supply_key
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def _key(machine: MachineState) -> Key:
     return (
         machine.profile,
         machine.gpu_class,
-        machine.download_bytes_per_s,
+        link_class(machine.download_bytes_per_s),
         machine.takes_work,
         frozenset(machine.held.items()),
         frozenset(machine.fetching.items()),

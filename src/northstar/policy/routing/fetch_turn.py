@@ -17,25 +17,26 @@ if TYPE_CHECKING:
 
     from northstar.policy.routing.snapshot import MachineState
 
+#: Turns of machines with room for what is missing; as many come after them, for those without.
+_TURNS: Final = 12
 #: Turns are whole numbers up to this one; 0 is first.
-LAST_TURN: Final = 8
-#: Without room for what is missing a machine comes at this turn at the earliest.
-_WITHOUT_ROOM: Final = 4
+LAST_TURN: Final = 2 * _TURNS - 1
 _ALL: Final = 0xFFFFFFFF
 
 
 def fetch_turn(machine: MachineState, model: str, missing_bytes: int) -> int:
-    """Whose turn it is of machines that lack the same: 0 to 8, lower first.
+    """Whose turn it is of machines that lack the same: 0 to 23, lower first, and of equal ones the first by name.
 
-    Each turn is drawn a quarter as often as the one after it, so that in a fleet of hundreds few share the first that is drawn.
+    The cube root of a lot tells it, so that few share the first turn that is drawn, be they two or two thousand: the last turn is drawn by
+    a quarter of all, the first by one in 1,728.
 
     Args:
         machine: it is idle, and fetches.
         model: the largest model of the job.
         missing_bytes: what would be fetched.
     """
-    above = max(0, _lot(machine.id, model).bit_length() - 24) // 2
-    return above if machine.free_disk_bytes >= missing_bytes else min(LAST_TURN, _WITHOUT_ROOM + above)
+    turn = int(_TURNS * (_lot(machine.id, model) / (_ALL + 1)) ** (1 / 3))
+    return turn if machine.free_disk_bytes >= missing_bytes else turn + _TURNS
 
 
 def turn_for(machine: MachineState, anchors: Sequence[tuple[str, int]]) -> int:
@@ -44,7 +45,7 @@ def turn_for(machine: MachineState, anchors: Sequence[tuple[str, int]]) -> int:
     >>> from northstar.policy.routing.snapshot import MachineState
     >>> some = MachineState(id="m", profile="p", slots=1, used=0, active=True, parked=True, held={"sdxl": "disk"})
     >>> turn_for(some, (("sdxl", 7_000_000_000),)), turn_for(some, (("flux", 24_000_000_000),))
-    (0, 7)
+    (0, 19)
     """
     if machine.used or not anchors or not machine.description.keeps_models:
         return 0

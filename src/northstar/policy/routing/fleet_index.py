@@ -229,7 +229,7 @@ class FleetIndex:
             for place in lowest(part.bits, part.bits.bit_count()):
                 one = order.machines[place]
                 found = expected_completion(one, job, now_ms=self.snapshot.now_ms, paces=self.paces)
-                turn = _turn(one, part, job)
+                turn = 0 if is_far else _turn(one, part, job)
                 yield Ranked(found.total_s, part.left_to_engine, one.used + is_far, turn, one.id, found)
             return
         for link, bits in order.links if part.missing else [(0, part.bits)]:
@@ -238,7 +238,7 @@ class FleetIndex:
                 continue
             if part.missing / link_rate(link) + run_s > below_s:
                 return  # slower links are later still
-            for turn, place in _in_order(order, here, part, job, count):
+            for turn, place in _in_order(order, here, part, job, count, is_far=is_far):
                 found = completion(
                     wait_s=order.waits_s[place],
                     left_s=0.0,
@@ -257,12 +257,14 @@ def _turn(machine: MachineState, part: Part, job: JobNeed) -> int:
     return fetch_turn(machine, largest_of(job.models), part.missing)
 
 
-def _in_order(order: Order, bits: Bits, part: Part, job: JobNeed, count: int) -> Iterator[tuple[int, int]]:
+def _in_order(
+    order: Order, bits: Bits, part: Part, job: JobNeed, count: int, *, is_far: bool
+) -> Iterator[tuple[int, int]]:
     """So many machines of a part with links of one class, the soonest first, as (turn, place); of idle ones that must fetch by turns.
 
     Of more than some idle ones no more are looked at: other ones for another model.
     """
-    idle = bits & order.idle if part.missing else 0
+    idle = bits & order.idle if part.missing and not is_far else 0
     some = around(idle, max(count, MOST_IDLE), share=lot_of(largest_of(job.models))) if idle else ()
     turns = sorted((_turn(order.machines[place], part, job), place) for place in some)[:count]
     yield from turns

@@ -106,7 +106,7 @@ def completion(*, wait_s: float, left_s: float, missing: int, unloaded: int, lin
 
     >>> from northstar.policy.routing.links import link_class
     >>> completion(wait_s=0.0, left_s=0.0, missing=4_000_000_000, unloaded=4_000_000_000, link=link_class(125e6), run_s=20.0)
-    Completion(wait_s=0.0, fetch_s=42.14..., load_s=2.5, run_s=20.0)
+    Completion(wait_s=0.0, fetch_s=32.0, load_s=2.5, run_s=20.0)
     """
     return Completion(wait_s, max(0.0, left_s - wait_s) + missing / link_rate(link), unloaded / LOAD_BYTES_PER_S, run_s)
 

@@ -25,6 +25,7 @@ from northstar.policy.routing.candidates import (
 )
 from northstar.policy.routing.lane_needs import lane_needs
 from northstar.policy.routing.lane_places import places_by_model, places_by_profile
+from northstar.policy.routing.links import counted_rate
 from northstar.policy.routing.model_supply import may_have, supply_key
 from northstar.policy.routing.own_choices import OwnChoices, Ranking
 from northstar.policy.routing.own_work import OwnWork
@@ -56,7 +57,7 @@ _PLACE = (1 << _PLACE_BITS) - 1
 _IDLE = 64
 
 
-#: Profile, measured rate, pace of the GPU, and how it comes by models (`model_supply`).
+#: Profile, rate that counts, pace of the GPU, and how it comes by models (`model_supply`).
 _Link: TypeAlias = tuple[str, float, float, str]
 
 
@@ -254,7 +255,7 @@ class _Plan:
 
     def _cold_wait_ms(self, asked: Asked, bytes_per_s: float, pace: float) -> int:
         return left_to_ms(
-            fetch_ms(asked.bytes, bytes_per_s),
+            fetch_ms(asked.bytes, counted_rate(bytes_per_s)),
             asked.queue_ms,
             asked.firsts,
             run_ms=asked.run_ms,
@@ -281,7 +282,7 @@ class _Plan:
     def _link(self, machine: MachineState) -> _Link:
         """Machines with the same see lanes alike whose models they do not have."""
         pace = self._paces.of(machine.gpu_class)
-        return (machine.profile, machine.download_bytes_per_s, pace, supply_key(machine))
+        return (machine.profile, counted_rate(machine.download_bytes_per_s), pace, supply_key(machine))
 
     def _judge(self, machine: MachineState, place: int) -> Start:
         """How a machine stands that holds some of the lane's models, or fetches them, or fetches none."""

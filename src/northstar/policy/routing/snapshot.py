@@ -39,6 +39,7 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
     used: int
     active: bool
     parked: bool
+    #: Of its link as measured, or where it was not, what is usual in the fleet (`links.usual_rate`); 0 where none was.
     download_bytes_per_s: float = 0.0
     held: dict[str, str] = {}
     #: Model -> when its fetch is expected to end, ms since epoch by the cell's clock.
