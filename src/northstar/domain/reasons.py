@@ -52,7 +52,7 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     whole_s: float
     #: What it would have to begin to fetch.
     missing_bytes: _Count
-    #: Its measured download speed; 0: not measured, then `ASSUMED_BYTES_PER_S` counts.
+    #: Its download speed as measured, or what is usual in the fleet where it was not; 0: none is, then `ASSUMED_BYTES_PER_S` counts.
     bytes_per_s: float
     #: Machines that could start sooner, and the jobs that wait for them.
     holders: _Count

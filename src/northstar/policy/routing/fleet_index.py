@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.policy.routing.bit_sets import Bits, around, lowest
-from northstar.policy.routing.fetch_turn import fetch_turn, largest_of, lot_of
+from northstar.policy.routing.bit_sets import Bits, lowest
 from northstar.policy.routing.fit import decide_fit
+from northstar.policy.routing.fleet_parts import Part, in_turn, parted, turn_in
 from northstar.policy.routing.gpu_pace import NO_PACES
 from northstar.policy.routing.holders import Holders, holders_among
 from northstar.policy.routing.links import link_rate
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from northstar.policy.routing.gpu_pace import GpuPaces
     from northstar.policy.routing.snapshot import CellSnapshot
 
-#: Sets that one choice splits its machines into, at most; the models that would split further, the smallest, do not.
-MAX_PARTS: Final = 256
-#: Idle machines that one choice draws lots for, at most; as many as it ranks at most.
-MOST_IDLE: Final = 64
 #: Classes whose fit is remembered; a cell has fewer.
 MAX_CLASSES: Final = 10_000
 
@@ -58,19 +54,6 @@ class Ranked(msgspec.Struct, frozen=True, order=True):
     turn: int
     machine: str
     completion: Completion
-
-
-class Part(msgspec.Struct, frozen=True, gc=False):
-    """Machines that lack the same: bytes that none of them has, bytes that are not in memory, and models that are on their way.
-
-    With `left_to_engine` their engines must have some that they are not known to hold.
-    """
-
-    bits: Bits
-    missing: int
-    unloaded: int
-    fetching: bool
-    left_to_engine: bool = False
 
 
 class FleetIndex:
@@ -203,7 +186,7 @@ class FleetIndex:
     def parts(self, job: JobNeed) -> Iterator[tuple[Part, float]]:
         """The machines that fit, by what they lack of the job's models, and the seconds that the run takes there."""
         order = self.order(job.wanted.vram_mb)
-        parts = _parted(order, self.fitting(job.wanted), job)
+        parts = parted(order, self.fitting(job.wanted), job)
         by_run: dict[float, Bits] = {}
         for gpu_class, bits in order.gpus.items():
             run_s = job.run_on_s(gpu_class)
@@ -229,7 +212,7 @@ class FleetIndex:
             for place in lowest(part.bits, part.bits.bit_count()):
                 one = order.machines[place]
                 found = expected_completion(one, job, now_ms=self.snapshot.now_ms, paces=self.paces)
-                turn = 0 if is_far else _turn(one, part, job)
+                turn = 0 if is_far else turn_in(one, part, job)
                 yield Ranked(found.total_s, part.left_to_engine, one.used + is_far, turn, one.id, found)
             return
         for link, bits in order.links if part.missing else [(0, part.bits)]:
@@ -238,7 +221,7 @@ class FleetIndex:
                 continue
             if part.missing / link_rate(link) + run_s > below_s:
                 return  # slower links are later still
-            for turn, place in _in_order(order, here, part, job, count, is_far=is_far):
+            for turn, place in in_turn(order, here, part, job, count, is_far=is_far):
                 found = completion(
                     wait_s=order.waits_s[place],
                     left_s=0.0,
@@ -249,52 +232,3 @@ class FleetIndex:
                 )
                 one = order.machines[place]
                 yield Ranked(found.total_s, part.left_to_engine, one.used + is_far, turn, one.id, found)
-
-def _turn(machine: MachineState, part: Part, job: JobNeed) -> int:
-    """Whose turn it is of the machines of a part, where they must fetch."""
-    if machine.used or not part.missing or not machine.description.keeps_models:
-        return 0
-    return fetch_turn(machine, largest_of(job.models), part.missing)
-
-
-def _in_order(
-    order: Order, bits: Bits, part: Part, job: JobNeed, count: int, *, is_far: bool
-) -> Iterator[tuple[int, int]]:
-    """So many machines of a part with links of one class, the soonest first, as (turn, place); of idle ones that must fetch by turns.
-
-    Of more than some idle ones no more are looked at: other ones for another model.
-    """
-    idle = bits & order.idle if part.missing and not is_far else 0
-    some = around(idle, max(count, MOST_IDLE), share=lot_of(largest_of(job.models))) if idle else ()
-    turns = sorted((_turn(order.machines[place], part, job), place) for place in some)[:count]
-    yield from turns
-    yield from ((0, place) for place in lowest(bits ^ idle, count - len(turns)))
-
-
-def _parted(order: Order, fitting: Bits, job: JobNeed) -> list[Part]:
-    parts = [Part(fitting, 0, 0, fetching=False)] if fitting else []
-    unnamed = order.folderless & order.naming.get(job.wanted.service, 0)
-    may_have = order.folderless ^ unnamed
-    for name, size in job.largest():
-        warm, cold, flying = order.models.of(name)
-        here = warm | cold | flying
-        if len(parts) >= MAX_PARTS:
-            break
-        split: list[Part] = []
-        for part in parts:
-            bits, missing, unloaded, left = part.bits, part.missing, part.unloaded, part.left_to_engine
-            if found := bits & warm:
-                split.append(Part(found, missing, unloaded, part.fetching, left))
-            if found := bits & cold:
-                split.append(Part(found, missing, unloaded + size, part.fetching, left))
-            if found := bits & flying:
-                split.append(Part(found, missing, unloaded + size, fetching=True, left_to_engine=left))
-            absent = bits ^ (bits & here)
-            if found := absent ^ (absent & order.folderless):
-                split.append(Part(found, missing + size, unloaded + size, part.fetching, left))
-            if found := absent & may_have:
-                split.append(Part(found, missing, unloaded + size, part.fetching, left_to_engine=True))
-            if found := absent & unnamed:
-                split.append(Part(found, missing + size, unloaded + size, part.fetching, left_to_engine=True))
-        parts = split
-    return parts

@@ -91,7 +91,9 @@ class Lacking(NamedTuple):
         >>> Lacking(absent=True, left_ms=0.0, missing=6_000_000_000, unloaded=6_000_000_000).patience_cost_ms(1e9)
         6000.0
         """
-        return self.left_ms + fetch_ms(self.missing, counted_rate(bytes_per_s)) if self.absent else load_ms(self.unloaded)
+        return (
+            self.left_ms + fetch_ms(self.missing, counted_rate(bytes_per_s)) if self.absent else load_ms(self.unloaded)
+        )
 
     def start_ms(self, bytes_per_s: float) -> float:
         """Until a machine with a slot free could start: fetch and load, by the same steps of links as `machine_choice.completion`."""
