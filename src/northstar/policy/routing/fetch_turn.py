@@ -10,6 +10,7 @@ anything for that, and all brokers draw the same.
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _TURNS: Final = 12
 #: Turns are whole numbers up to this one; 0 is first.
 LAST_TURN: Final = 2 * _TURNS - 1
+#: Draws that are remembered: those of a few hundred models, each for the machines that one choice looks at.
+_MOST_KEPT: Final = 32_768
 _ALL: Final = 0xFFFFFFFF
 
 
@@ -35,7 +38,7 @@ def fetch_turn(machine: MachineState, model: str, missing_bytes: int) -> int:
         model: the largest model of the job.
         missing_bytes: what would be fetched.
     """
-    turn = int(_TURNS * (_lot(machine.id, model) / (_ALL + 1)) ** (1 / 3))
+    turn = _drawn(machine.id, model)
     return turn if machine.free_disk_bytes >= missing_bytes else turn + _TURNS
 
 
@@ -65,6 +68,11 @@ def lot_of(model: str) -> float:
 def largest_of(models: Sequence[tuple[str, int]]) -> str:
     """The largest of some models, of equals the first by name."""
     return min(models, key=lambda model: (-model[1], model[0]))[0]
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _drawn(machine: str, model: str) -> int:
+    return int(_TURNS * (_lot(machine, model) / (_ALL + 1)) ** (1 / 3))
 
 
 def _lot(machine: str, model: str) -> int:

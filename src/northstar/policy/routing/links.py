@@ -20,6 +20,7 @@ _MIDDLE_BYTES_PER_S: Final = 125_000_000.0
 _MOST_KEPT: Final = 16_384
 
 
+@lru_cache(maxsize=_MOST_KEPT)
 def link_class(bytes_per_s: float) -> int:
     """Links that count alike: two classes for each doubling of the rate. A rate that was not measured is assumed, a boast cut."""
     believed = min(bytes_per_s or ASSUMED_BYTES_PER_S, BELIEVED_BYTES_PER_S)
