@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+import pytest_asyncio
 
 from northstar.broker.budget_holds import BudgetHolds
 from northstar.broker.budget_notes import BudgetNotes
@@ -41,6 +42,7 @@ from northstar.store.snapshots import CellReader
 from northstar.store.valkey import ValkeyClient
 from tests.agent.rig import nonce
 from tests.broker.test_routing import Guess
+from tests.servers import RunningServer
 
 #: 22:13:20 on the 14th of November 2023: an hour and 47 minutes before midnight.
 EVENING_MS = 1_700_000_000_000
@@ -196,3 +198,9 @@ class House:
     async def events(self) -> list[Event]:
         """Those that the history has not taken yet."""
         return await read_events(self.cell.client, self.cell.keys, after=BEGINNING, count=1_000)
+
+
+@pytest_asyncio.fixture
+async def house(broker_server: RunningServer, tmp_path: Path) -> AsyncIterator[House]:
+    async with broker_server.client() as client, House(client, tmp_path) as opened:
+        yield opened
