@@ -21,14 +21,15 @@ from tests.simulation.rig import job, model
 
 #: Jobs of both pools take turns.
 POOLS = ("fast-lane", "standard")
-NEEDED = {"fast-lane": 3, "standard": 5}
+NEEDED = {"fast-lane": 3, "standard": 5, "enterprise": 5}
 
 
 class KnownTrials(Trials):
     """No simulation is made: each pool is good enough with so many machines, and a uniform fleet with seven."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, pools: tuple[str, ...] = POOLS) -> None:
         self._jobs = jobs
+        self._pools = pools
         self._lines: list[TrialLine] = []
         self.made = self.remembered = 0
         self.aims: Sequence[Aim] = ()
@@ -36,7 +37,7 @@ class KnownTrials(Trials):
 
     async def look(self, fleet: Sequence[Manned], *, seed: int) -> TrialLine:
         wanted = bytes(at % 2 for at in range(self._jobs))
-        return TrialLine(policy="look", seed=seed, fleet=(), judged=(), pools=POOLS, wanted=wanted)
+        return TrialLine(policy="look", seed=seed, fleet=(), judged=(), pools=self._pools, wanted=wanted)
 
     async def make(self, fleet: Sequence[Manned], **asked: Any) -> TrialLine:
         self.made += 1
@@ -48,7 +49,7 @@ class KnownTrials(Trials):
         for aim in self.aims:
             number = fleet[aim.part].number
             (pool,) = aim.pools
-            lacks = (7 if is_uniform else NEEDED[pool]) - number
+            lacks = (7 if is_uniform and asked["parts"][aim.part] == "uniform" else NEEDED[pool]) - number
             within = 100 if lacks <= 0 else 90 - lacks
             judged.append(
                 Judged(
@@ -97,9 +98,11 @@ def part(*pools: str, gpus: Sequence[str] = ("l4",)) -> PlanPart:
     return PlanPart(name="+".join(pools), pools=pools, machines=tuple(machines))
 
 
-async def planned(*parts: PlanPart, goal: str = "wait<10s@95%", most: int = 100) -> tuple[Plan, KnownTrials]:
+async def planned(
+    *parts: PlanPart, goal: str = "wait<10s@95%", most: int = 100, pools: tuple[str, ...] = POOLS
+) -> tuple[Plan, KnownTrials]:
     jobs = [job(10 * at, model("x"), run_s=20) for at in range(40)]
-    trials = KnownTrials(len(jobs))
+    trials = KnownTrials(len(jobs), pools)
     terms = PlanTerms(
         goals=(parse_goal(goal),), seeds=(1,), most=most, trials=100, usd_per_gb_month=0.073, pools=packaged_pools()
     )
@@ -133,13 +136,26 @@ async def test_a_part_for_several_pools_meets_the_goal_in_each_of_them() -> None
 
 
 async def test_the_uniform_fleet_holds_every_model_and_has_the_gpu_with_which_it_is_cheapest() -> None:
-    plan, trials = await planned(part("fast-lane", gpus=("l4", "t4")), part("standard"))
+    plan, trials = await planned(part("fast-lane", gpus=("l4", "t4")), part("standard", gpus=("l4", "t4")))
     (one,) = trials.uniform
     assert [file.name for file in one.machine.kind.image] == ["x"]
     assert one.machine.kind.gpu == "T4"
     assert one.machine.usd_per_hour == pytest.approx(0.526 + 1 * 0.073 / 730), "its GB of models is paid for"
     assert plan.uniform is not None
     assert plan.uniform.is_met
+
+
+async def test_its_gpu_has_the_memory_that_some_part_cannot_do_without() -> None:
+    _, trials = await planned(part("fast-lane", gpus=("l4", "t4")), part("standard", gpus=("l40s", "a100")))
+    assert trials.uniform[0].machine.kind.vram_gb >= 48
+
+
+async def test_machines_that_are_kept_for_some_are_kept_for_them_in_the_uniform_fleet_too() -> None:
+    plan, _ = await planned(part("fast-lane"), part("enterprise", gpus=("a100",)), pools=("fast-lane", "enterprise"))
+    assert counts(plan.fleet) == {"fast-lane": 3, "enterprise": 5}
+    assert counts(plan.uniform) == {"uniform": 7, "enterprise": 5}
+    assert plan.uniform is not None
+    assert plan.uniform.parts[0].gpu == "L4", "only enterprise needs the larger one"
 
 
 async def test_what_no_number_of_machines_meets_says_how_near_it_came_and_the_others_are_sized() -> None:

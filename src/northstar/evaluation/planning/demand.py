@@ -89,7 +89,7 @@ class Demand:
             return 1.0
         return sum(run_s * 1_000 < goal.below_ms for run_s in self._run_s) / len(self._run_s)
 
-    def least(self, goals: Iterable[Goal], *, slots: int, faster: float = 1.0) -> int:
+    def least(self, goals: Iterable[Goal], *, slots: int) -> int:
         """Machines below which the goals cannot be met, for want of time.
 
         The jobs that meet a goal begin within the window and the goal's time, and run at most as long as the longest; so machines that are there for so long
@@ -105,7 +105,7 @@ class Demand:
         for goal in goals:
             must = ordered[: math.ceil(goal.share * len(ordered) - 1e-9)]
             room_s = window_s + goal.below_ms / 1_000 + ordered[-1]
-            least = max(least, math.ceil(sum(must) / room_s / slots / faster - 1e-9))
+            least = max(least, math.ceil(sum(must) / room_s / slots - 1e-9))
         return least
 
     def guess(self, goals: Iterable[Goal], *, slots: int) -> int:
@@ -128,11 +128,6 @@ class Demand:
                 found.append(file)
                 room -= file.size_bytes
         return found
-
-    @property
-    def file_count(self) -> int:
-        """How many different models there are."""
-        return len(self._files)
 
 
 def demands(

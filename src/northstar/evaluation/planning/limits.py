@@ -59,5 +59,7 @@ def why_missed(line: TrialLine, part: str, *, count: int, most: int) -> str:
     at_most = f" with {count} machines, as many as may be;" if count >= most else f" with {count} machines;"
     for one in line.judged:
         if one.part == part and one.met is False and one.late and one.late_cold * 2 >= one.late:
-            return f"{missed}:{at_most} larger disks would help more than more machines"
+            return (
+                f"{missed}:{at_most} larger disks, faster lines or a longer warm-up would help more than more machines"
+            )
     return f"{missed}:{at_most} allow more with --max-machines" if count >= most else f"{missed}:{at_most[:-1]}"

@@ -80,7 +80,7 @@ class Planner:
         for aim, demand in zip(aims, self._demands([aim.pools for aim in aims], seed), strict=True):
             self._check(demand, [aim.goal])
         fleet = await self._own(parts, asked, aims)
-        uniform = await self._uniform(parts, whole, aims) if self._terms.beside_uniform else None
+        uniform = await self._uniform(parts, asked, whole, aims) if self._terms.beside_uniform else None
         return Plan(
             goals=tuple(str(goal) for goal in self._terms.goals),
             load=self._terms.load,
@@ -144,6 +144,13 @@ class Planner:
             )
         return parts
 
+    def _shared(self, parts: Sequence[PlanPart]) -> list[PlanPart]:
+        return [part for part in parts if not self._is_kept(part)] or list(parts)
+
+    def _is_kept(self, part: PlanPart) -> bool:
+        """Whether its machines do nobody else's work."""
+        return bool(part.pools) and all(self._terms.pools.is_exclusive(pool) for pool in part.pools)
+
     def _most(self, part: PlanPart) -> int:
         return min(self._terms.most, part.most(self._terms.pools))
 
@@ -173,7 +180,9 @@ class Planner:
     def _big_enough(self, parts: Sequence[PlanPart], whole: Demand) -> PlanPart:
         """One kind of machine that does every job and holds every model: of each GPU the cheapest, to choose one of."""
         machines = [one for part in parts for one in part.machines]
-        able = [one for one in machines if one.kind.vram_gb * 1_000 >= whole.vram_mb] or machines
+        # What no machine of a part has less of is needed there; parts that are kept for some keep machines of their own.
+        vram_gb = max(min(one.kind.vram_gb for one in part.machines) for part in self._shared(parts))
+        able = [one for one in machines if one.kind.vram_gb >= max(vram_gb, whole.vram_mb / 1_000)] or machines
         image = [BakedFile(name=file.name, kind=file.kind, gb=file.size_bytes / 1e9) for file in whole.files()]
         regions = {one.kind.region for one in able}
         region = regions.pop() if len(regions) == 1 else ""
@@ -203,11 +212,22 @@ class Planner:
         )
         return await search.find(trials=self._terms.trials)
 
-    async def _uniform(self, parts: Sequence[PlanPart], whole: Demand, aims: Sequence[Aim]) -> FleetFound:
-        """With the first seed alone, which can only make it smaller; as North Star's look knows which pools are wanted."""
+    async def _uniform(
+        self, parts: Sequence[PlanPart], asked: Sequence[Demand], whole: Demand, aims: Sequence[Aim]
+    ) -> FleetFound:
+        """With the first seed alone, which can only make it smaller; as North Star's look knows which pools are wanted.
+
+        Machines that are kept for some (the Enterprise pool) are kept for them here too, since what was agreed holds without pools.
+        """
+        sized = [SizedPart(self._big_enough(parts, whole), whole, self._terms.most)]
+        places = [0] * len(parts)
+        for at, (part, demand) in enumerate(zip(parts, asked, strict=True)):
+            if self._is_kept(part):
+                places[at] = len(sized)
+                sized.append(SizedPart(part, demand, self._most(part)))
         search = FleetSearch(
-            [SizedPart(self._big_enough(parts, whole), whole, self._terms.most)],
-            [Aim(0, aim.goal, aim.pools) for aim in aims],
+            sized,
+            [Aim(places[aim.part], aim.goal, aim.pools) for aim in aims],
             self._trials,
             policy=UNIFORM,
             seeds=self._terms.seeds[:1],

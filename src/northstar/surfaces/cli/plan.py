@@ -217,13 +217,12 @@ def plan(
         raise typer.Exit(exc.exit_code) from exc
     finally:
         made.close()
-    if write is not None:
-        made.write(found, write)
     if as_json:
         print_json(found)
     else:
         _show(found, is_written=write is not None)
     if write is not None:
+        made.write(found, write)
         print_aside(f"the fleet is in {write}; see it at work with: northstar simulate {write}")
     if not found.fleet.is_met:
         raise typer.Exit(1)
