@@ -11,6 +11,7 @@ from northstar.evaluation.agreed.reading import chosen
 from northstar.evaluation.agreed.running import run_scenario
 from northstar.evaluation.agreed.unfed import why_unfed
 from northstar.evaluation.results import Results
+from northstar.simulation.scenario.errors import InvalidScenario
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -151,5 +152,12 @@ def _seeds_of(own: tuple[int, ...], count: int | None) -> tuple[int, ...]:
 
 
 def _digest(agreed: Agreed) -> str:
-    """Of the scenario's text and of all files that it names. Raises InvalidScenario."""
-    return hashlib.sha256(f"{agreed.digest} {agreed.read.digest()}".encode()).hexdigest()
+    """Of what is simulated, and of all files that it names. Raises InvalidScenario: one cannot be read."""
+    found = hashlib.sha256(agreed.digest.encode())
+    for file in agreed.read.files():
+        try:
+            with file.open("rb") as stream:
+                found.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as exc:
+            raise InvalidScenario(f"names {file}, which cannot be read: {exc.strerror}", source=agreed.name) from exc
+    return found.hexdigest()

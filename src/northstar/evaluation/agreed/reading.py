@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
+
 from northstar.evaluation.agreed.errors import AgreedImpossible, UnknownAgreed
 from northstar.evaluation.agreed.plan import EvaluationPlan, Feed
 from northstar.evaluation.all_targets import figure_of
@@ -24,6 +26,7 @@ PACKAGED: Final = Path(__file__).parent
 SETS: Final = ("small", "full")
 _KEY: Final = "evaluation"
 _ENDING: Final = ".yaml"
+_NOT_SIMULATED: Final = frozenset({"about", "seeds", "policies"})
 #: Files that lie beside the scenario; all others are traces.
 _BESIDE: Final = ("pools", "tenants")
 
@@ -34,7 +37,7 @@ class Agreed(NamedTuple):
     name: str
     plan: EvaluationPlan
     read: ReadScenario
-    #: Of its text.
+    #: Of what is simulated and worked out, without the files that it names; which seeds and policies it has, and what it feeds, does not count.
     digest: str
 
     @property
@@ -82,15 +85,15 @@ def read_agreed(file: Path, *, traces: Path | None = None) -> Agreed:
     Raises:
         InvalidScenario, PlanImpossible and what else `read_scenario` raises. UnknownFigure, AgreedImpossible: what it feeds cannot be.
     """
-    text = scenario_text(file)
-    document = read_document(text, source=str(file))
+    document = read_document(scenario_text(file), source=str(file))
     data = document.data
     if not isinstance(data, dict):
         raise InvalidScenario("is no object of keys", source=str(file))
     plan = _plan(document, data.pop(_KEY, {}), source=str(file))
+    digest = _digest(data, plan)
     _place(data, folder=file.parent.resolve())
     read = scenario_of(document, source=str(file), folder=traces or Path("traces"), policies=POLICIES)
-    found = Agreed(file.name.removesuffix(_ENDING), plan, read, hashlib.sha256(text.encode()).hexdigest())
+    found = Agreed(file.name.removesuffix(_ENDING), plan, read, digest)
     for figure, feed in plan.feeds.items():
         figure_of(figure)
         _check(found, figure, feed)
@@ -105,6 +108,12 @@ def _plan(document: Document, data: Any, *, source: str) -> EvaluationPlan:
         raise InvalidScenario(
             exc.wrong.problem, source=source, line=document.line_of(path), path=written(path)
         ) from exc
+
+
+def _digest(data: dict[str, Any], plan: EvaluationPlan) -> str:
+    simulated = {key: value for key, value in data.items() if key not in _NOT_SIMULATED}
+    worked_out = [plan.sizes_by_seed, plan.every_model, plan.replays_durations, plan.caching_frame]
+    return hashlib.sha256(msgspec.json.encode([simulated, worked_out], order="sorted")).hexdigest()
 
 
 def _place(data: dict[str, Any], *, folder: Path) -> None:
