@@ -14,6 +14,7 @@ from northstar.simulation.errors import WorkloadUnsorted
 from northstar.simulation.history import EventsRead
 from northstar.simulation.ledger import Ledger
 from northstar.simulation.stations import Stations
+from northstar.simulation.watching import Lookout
 from northstar.store.bells import Connected, DocumentsChanged, Due, PlanDue
 
 if TYPE_CHECKING:
@@ -66,13 +67,12 @@ class Engine:
         watch: Watch | None = None,
     ) -> None:
         self.world = world
-        self._watch = watch
-        self._watched_ms = 0
         self._settings = settings
         self._progress = progress
         self.broker = BrokerOnClock(world, policy, settings)
         self.ledger = Ledger(world, self.broker.runs, hears)
         self.stations = Stations(world, fleet, faults, policy=policy, settings=settings, ledger=self.ledger)
+        self._lookout = Lookout(watch, self.stations.held)
         self._events = EventsRead(world, self.ledger.hear)
         self._workload: Iterator[SimulatedJob] = iter(())
         self._next_job: SimulatedJob | None = None
@@ -104,10 +104,10 @@ class Engine:
                 if next_ms is None or self._is_over():
                     break
                 if until_ms is not None and next_ms > until_ms:
-                    self._look_on(until_ms)
+                    self._lookout.time_passes(until_ms)
                     world.advance(until_ms)
                     break
-                self._look_on(next_ms)
+                self._lookout.time_passes(next_ms)
                 world.advance(next_ms)
             await world.agenda.take().happens()
             await self._hear()
@@ -119,15 +119,6 @@ class Engine:
         self.stations.close()
         self.ledger.close()
         self._tell()
-
-    def _look_on(self, to_ms: int) -> None:
-        """Nothing changes until time has passed, so whoever looks on in between sees what is there now."""
-        if self._watch is None or self._watched_ms > to_ms:
-            return
-        held = self.stations.held()
-        while self._watched_ms <= to_ms:
-            self._watch.sees(self._watched_ms, held)
-            self._watched_ms += self._watch.every_ms
 
     def _is_over(self) -> bool:
         return self._next_job is None and not self.ledger.live
@@ -195,8 +186,7 @@ class Engine:
     def _take_in(self, accepted: Accepted) -> None:
         job_id = accepted.job.id
         self.ledger.accepted(job_id, accepted.decision)
-        if self._watch is not None:
-            self._watch.admits(int(job_id.removeprefix(_JOB)), accepted.decision)
+        self._lookout.admits(int(job_id.removeprefix(_JOB)), accepted.decision)
 
     # What was rung ----------------------------------------------------------------------------------------------------
 
