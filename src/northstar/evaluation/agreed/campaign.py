@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from northstar.evaluation.results import Measured
     from northstar.evaluation.run_figures import RunSummary
 
-#: As many seeds as an evaluation takes.
-MOST_SEEDS: Final = 100
+#: What has to be said of every figure of a set.
+_ON_WHAT: Final = {"small": " (made workloads on small fleets, not those that the goals were set on)"}
 
 
 class Campaign:
@@ -128,7 +128,7 @@ class Campaign:
         why = fed.why_not | self.unmeasured
         why |= why_unfed({*measured, *why}, set_name=self.set_name)
         return Results(
-            about=f"agreed scenarios, set {self.set_name}",
+            about=f"agreed scenarios, set {self.set_name}{_ON_WHAT.get(self.set_name, '')}",
             measured=measured,
             baselines=fed.baselines,
             runs=tuple(runs),

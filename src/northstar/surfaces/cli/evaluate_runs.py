@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import typer
 
-from northstar import __version__
+from northstar import __version__, telemetry
 from northstar.surfaces.cli.interrupting import Interrupted, interruptible
 from northstar.surfaces.cli.new_file import NewFile
 from northstar.surfaces.cli.options import run
@@ -101,6 +101,7 @@ def _run(campaign: Campaign, made: list[RunSummary], out: Path | None, beside: d
         if out is not None:
             write_results(out, campaign.results(kept, beside=beside))
 
+    telemetry.configure_late(level="error")  # what goes wrong on a simulated machine is what was to be seen
     try:
         with shown(campaign.runs, known=campaign.count_of(made), keep=keep) as hearer:
             runs = run(interruptible(campaign.run(made=made, hearer=hearer)))
