@@ -160,6 +160,7 @@ def test_what_cannot_be_read_written_or_meant_is_refused_by_name(northstar: Nort
     for arguments, code, status in (
         (["--set", "smal"], "NS_UNKNOWN_AGREED_SCENARIO", 2),
         (["--only", "pictures"], "NS_UNKNOWN_AGREED_SCENARIO", 2),
+        (["--only", "busy", "--out", str(tmp_path / "no" / "results.json")], "NS_FILE_UNWRITABLE", 4),
         (["--resume"], "NS_EVALUATION_OPTIONS", 2),
         ([wrong, "--set", "small"], "NS_EVALUATION_OPTIONS", 2),
         (["--only", "busy", "--benchmarks", nowhere], "NS_RESULTS_UNREADABLE", 2),

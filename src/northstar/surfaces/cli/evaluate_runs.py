@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -57,6 +58,8 @@ def evaluated(wanted: Wanted) -> Results:
     )
     beside = {} if wanted.benchmarks is None else benchmark_figures(wanted.benchmarks)
     made = _left(campaign, wanted)
+    if wanted.out is not None:
+        _check_writable(wanted.out)
     _announce(campaign, made)
     return _run(campaign, made, wanted.out, beside)
 
@@ -71,6 +74,16 @@ def _left(campaign: Campaign, wanted: Wanted) -> list[RunSummary]:
     if not wanted.resume:
         raise ResultsExist(wanted.out)
     return campaign.left_by(read_kept(wanted.out, Results), wanted.out)
+
+
+class _NotNow(Exception):
+    """Nothing is to be written yet."""
+
+
+def _check_writable(path: Path) -> None:
+    """Whoever runs for hours learns at once that nothing could be kept. Raises FileUnwritable."""
+    with contextlib.suppress(_NotNow), NewFile(path):
+        raise _NotNow
 
 
 def _announce(campaign: Campaign, made: list[RunSummary]) -> None:
