@@ -15,6 +15,7 @@ from benchmarks.contract import Outcome
 from benchmarks.gateway import suite as gateway
 from benchmarks.measure import Sample
 from benchmarks.peers import report as peers_report
+from benchmarks.peers.roster import NORTHSTAR
 from benchmarks.soak import suite as soak
 from northstar.evaluation.benchmark_figures import benchmark_figures
 
@@ -55,7 +56,7 @@ def test_the_queue_is_held_against_the_fastest_python_queue_of_the_same_rounds()
     def rounds(*per_s: float) -> Any:
         return [SimpleNamespace(drain=SimpleNamespace(value=SimpleNamespace(jobs_per_s=one))) for one in per_s]
 
-    own, slow, fast, other = peer(peers_report.NORTHSTAR), peer("slow"), peer("fast"), peer("other", python=False)
+    own, slow, fast, other = peer(NORTHSTAR), peer("slow"), peer("fast"), peer("other", python=False)
     taken = {own.name: rounds(20, 30), "slow": rounds(1, 1), "fast": rounds(10, 10), "other": rounds(90, 90)}
     assert peers_report.targets([own, slow, fast, other], taken) == {"queue-ratio": [2.0, 3.0]}
     assert peers_report.targets([own, other], taken) == {}
