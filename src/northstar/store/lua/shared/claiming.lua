@@ -1,5 +1,5 @@
 --[[ claiming: what `claim` and `complete_and_claim` share.
-  needs: choosing machines leases ]]
+  needs: choosing machines candidates leases ]]
 local J, M = ns.J, ns.M
 
 -- Jobs of the machine's latest claim, for a caller whose answer was lost. An offer keeps its own token when it is accepted.

@@ -1,5 +1,5 @@
 --[[ forgetting: what is over goes: finished jobs after their retention, lanes without work. Part of `tick`.
-  needs: records unit_of_work ordered_index machines ]]
+  needs: records unit_of_work ordered_index candidates ]]
 local J, L, H = ns.J, ns.L, ns.H
 ns.STOP = -1 -- nothing more of this kind in this call
 
@@ -25,11 +25,7 @@ function ns.drop_idle_lane(cell, lane)
     return
   end
   for _, member in ipairs(members) do
-    local machine_id, kept = ns.ranked_machine(member), {}
-    for _, choice in ipairs(cell:record('candidates', machine_id) or {}) do
-      if choice[1] ~= lane then kept[#kept + 1] = choice end
-    end
-    ns.set_choices(cell, machine_id, kept)
+    ns.drop_choice(cell, (ns.ranked_machine(member)), lane)
   end
   if #members < 500 then
     cell:remove('idle_lanes', lane)

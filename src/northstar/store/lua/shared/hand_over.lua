@@ -1,5 +1,5 @@
 --[[ hand_over: "route to the best machine" meets "workers pull".
-  needs: choosing machines lanes bells
+  needs: choosing machines candidates lanes bells
   A claim that finds nothing parks. When work comes (submit, a returned job, a due time), the first still-parked machine of the lane's
   ranking chooses at once, by the same rules as a claim, and gets what it chose as an offer: a short lease that its holder hears of
   by a bell. An offer that is not accepted goes back to the front, uncharged. ]]

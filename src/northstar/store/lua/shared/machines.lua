@@ -44,40 +44,6 @@ function ns.unpark(cell, machine_id, machine)
   cell:remove('wakes', machine_id)
 end
 
--- Candidates: what policy lets the machine take and after how long; `rankings` is the same seen from the lane ----------
-
-local function ranking(machine_id, choice)
-  return choice[1] .. ns.hex(math.min(choice[2], 4294967295), 8) .. ns.hex(math.min(choice[4], 65535), 4) .. machine_id
-end
-
--- choices = list of {lane, ready_after_ms, vram_mb, preference}
-function ns.set_choices(cell, machine_id, choices)
-  for _, choice in ipairs(cell:record('candidates', machine_id) or {}) do
-    cell:index_remove('rankings', ranking(machine_id, choice))
-  end
-  for _, choice in ipairs(choices) do cell:index_add('rankings', ranking(machine_id, choice)) end
-  if #choices > 0 then cell:changed('candidates', machine_id, choices) else cell:drop('candidates', machine_id) end
-end
-
--- Give one machine one more candidate; a full list gives up its slowest.
-function ns.add_choice(cell, machine_id, choice)
-  local choices, slowest = {}, nil
-  for _, known in ipairs(cell:record('candidates', machine_id) or {}) do
-    if known[1] ~= choice[1] then
-      choices[#choices + 1] = known
-      if not slowest or known[2] >= choices[slowest][2] then slowest = #choices end
-    end
-  end
-  if #choices >= ns.MAX_CANDIDATES then
-    if choices[slowest][2] < choice[2] then return end
-    table.remove(choices, slowest)
-  end
-  choices[#choices + 1] = choice
-  ns.set_choices(cell, machine_id, choices)
-end
-
-function ns.ranked_machine(member) return string.sub(member, 19), tonumber(string.sub(member, 7, 14), 16) end
-
 -- Ids of the jobs under a lease on this machine, at most `count`.
 function ns.held_by(cell, machine, count)
   local ids = {}

@@ -1,5 +1,5 @@
 --[[ placing: what policy says about a lane comes with the jobs, so that a lane born now needs no other round.
-  needs: lanes machines ]]
+  needs: lanes machines candidates ]]
 local L, M = ns.L, ns.M
 
 -- `wanted` = {vram_mb, fits = {{profile, bool}}, placements = {{machine, ready_after_ms, preference}}}: see `submit`.

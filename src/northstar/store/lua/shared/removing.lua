@@ -1,5 +1,5 @@
 --[[ removing: a machine goes: lost, removed, or replaced by a new session of itself.
-  needs: machines leases ordered_index events admission orders profiles ]]
+  needs: machines candidates leases ordered_index events admission orders profiles ]]
 local J, M = ns.J, ns.M
 
 -- Its jobs go back to the front of their lanes; `charge` counts a recovery for those that were running.
