@@ -11,7 +11,7 @@ from northstar.evaluation.results import dollars_cut, hours_cut, paired, redunda
 from northstar.evaluation.run_figures import RunSummary, summary_of
 from northstar.evaluation.simulated_runs import run_of
 from northstar.simulation.inputs import Life, SimulatedMachine
-from northstar.simulation.outcome import JobOutcome, Outcome
+from northstar.simulation.outcome import EarlierRun, FetchedApart, JobOutcome, Outcome
 
 GB = 1_000_000_000
 
@@ -98,13 +98,14 @@ def test_a_job_that_failed_while_its_models_came_waited_for_ever() -> None:
     assert asked == [1]
 
 
-def test_bytes_are_those_of_the_window_and_what_came_for_no_job_is_apart() -> None:
+def test_bytes_are_those_of_the_window_for_jobs_and_for_none() -> None:
     warm_up = simulated(1, at_s=0, fetched_bytes=40 * GB, redundant_bytes=20 * GB)
     counted = simulated(2, at_s=50, began_s=52, ended_s=60, fetched_bytes=2 * GB, redundant_bytes=GB)
-    whole = outcome(warm_up, counted, fetched_bytes=50 * GB, redundant_bytes=24 * GB)
+    apart = (FetchedApart(0, 5 * GB, 2 * GB), FetchedApart(1, 3 * GB, GB))
+    whole = outcome(warm_up, counted, fetched_bytes=50 * GB, redundant_bytes=24 * GB, apart=apart)
     found = summary_of(run_of(whole, FLEET, from_ms=50_000))
     assert (found.fetched_bytes, found.redundant_bytes) == (2 * GB, GB)
-    assert (found.apart_bytes, found.apart_redundant_bytes) == (8 * GB, 3 * GB)
+    assert (found.apart_bytes, found.apart_redundant_bytes) == (3 * GB, GB)
 
 
 def test_a_machine_is_busy_until_it_is_done_with_a_job_or_the_simulation_is_over() -> None:
@@ -113,6 +114,12 @@ def test_a_machine_is_busy_until_it_is_done_with_a_job_or_the_simulation_is_over
     late = simulated(2, ending="expired", ended_s=90, left_ms=10_000)
     run = run_of(outcome(still, late), FLEET)
     assert [machine.busy_s for machine in run.machines] == [(100 + 10) / 2, 0.0]
+
+
+def test_runs_that_were_lost_or_went_on_for_nothing_were_work_too() -> None:
+    again = simulated(1, taken_s=30, began_s=30, ended_s=40, machine="m2", earlier=(EarlierRun("m1", 5_000, 20_000),))
+    run = run_of(outcome(again, late=(EarlierRun("m1", 40_000, 55_000),)), FLEET, from_ms=10_000, until_ms=50_000)
+    assert [machine.busy_s for machine in run.machines] == [(10 + 10) / 2, 10.0]
 
 
 def test_pools_are_judged_by_what_the_work_really_took() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from northstar.domain.jobs import RetryRule
 from northstar.simulation.inputs import Fault, FileOnDisk
+from northstar.simulation.outcome import EarlierRun, FetchedApart
+from northstar.simulation.settings import SimulationSettings
 from tests.simulation.rig import FETCH_MS, GB, LOAD_MS, in_order, job, life, machine, model, simulated
 
 A = model("a.safetensors")
@@ -105,3 +109,43 @@ async def test_bytes_of_a_job_are_those_of_all_its_runs() -> None:
     (only,) = found.outcome.jobs
     assert (only.machine, only.fetched_bytes, only.redundant_bytes) == ("m2", 2 * GB, GB)
     assert only.fetched_bytes == found.outcome.fetched_bytes
+
+
+async def test_a_late_word_of_a_machine_that_was_cut_off_changes_nothing_about_the_run_that_counts() -> None:
+    # m1 is back at 15 s and gives up its run, while m2 has the job since 9 s; the simulation ends on both.
+    fleet = [machine("m1", pools=("fast-lane",)), machine("m2", pools=("fast-lane",), lives=(life(2),))]
+    cut = Fault(at_ms=5_000, machine="m1", kind="cut_off", for_ms=10_000)
+
+    found = await simulated([job(0, run_s=60.0)], fleet, faults=[cut], settings=SimulationSettings(until_ms=30_000))
+
+    (only,) = found.outcome.jobs
+    assert (only.ending, only.machine, only.began_ms) == ("running", "m2", 9_000)
+    assert only.earlier == (EarlierRun("m1", 0, 15_000),)
+    assert found.outcome.pools["fast-lane"].busy_s == 15.0 + 21.0
+
+
+async def test_a_machine_that_goes_on_for_nothing_was_busy_too() -> None:
+    fleet = [machine("m1"), machine("m2", lives=(life(2),), gpu="NVIDIA H100 PCIe")]
+    cut = Fault(at_ms=5_000, machine="m1", kind="cut_off", for_ms=60_000)
+    slow_there = msgspec.structs.replace(job(0), run_s={"": 100.0, "h100": 10.0})
+
+    found = await simulated([slow_there, job(70)], fleet, faults=[cut])
+
+    first, _ = in_order(found)
+    assert (first.machine, first.ended_ms, first.earlier[0].machine) == ("m2", 19_000, "m1")
+    # From 0 s until it was back at 65 s.
+    (late,) = found.outcome.late
+    assert (late.machine, first.earlier[0].left_ms, late.left_ms) == ("m1", late.taken_ms, 65_000)
+
+
+async def test_every_byte_came_for_a_job_or_for_none_and_those_are_told_by_the_minute() -> None:
+    # The job is lost at 5 s and done elsewhere; its model comes to the machine that is cut off all the same.
+    fleet = [machine("m1", link_bytes_per_s=1e7), machine("m2", lives=(life(2),))]
+    cut = Fault(at_ms=5_000, machine="m1", kind="cut_off", for_ms=200_000)
+
+    found = await simulated([job(0, A), job(220)], fleet, faults=[cut])
+
+    outcome = found.outcome
+    assert outcome.apart == (FetchedApart(1, GB, GB),)
+    assert outcome.fetched_bytes == GB + sum(one.fetched_bytes for one in outcome.jobs)
+    assert outcome.redundant_bytes == GB + sum(one.redundant_bytes for one in outcome.jobs)

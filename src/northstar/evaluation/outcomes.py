@@ -76,7 +76,7 @@ class FetchTotals(msgspec.Struct, frozen=True, kw_only=True):
     #: In a simulation, for jobs that were submitted within the window; where single fetches are known, within the window.
     fetched_bytes: int
     redundant_bytes: int
-    #: For no job: what was ordered, and what came when the run that it was for was over. Of the whole run, its warm-up included.
+    #: For no job, within the window: what was ordered, and what came when the run that it was for was over.
     apart_bytes: int = 0
     apart_redundant_bytes: int = 0
 

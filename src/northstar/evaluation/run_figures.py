@@ -53,7 +53,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     cold_starts: int
     fetched_bytes: int
     redundant_bytes: int
-    #: Beside these, of a simulation: for no job of it, warm-up included (`FetchTotals`).
+    #: Beside these, of a simulation: for no job of it (`FetchTotals`).
     apart_bytes: int = 0
     apart_redundant_bytes: int = 0
     baked_bytes: int

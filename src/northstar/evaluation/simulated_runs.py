@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from northstar.evaluation.outcomes import FetchTotals, JobOutcome, MachineOutcome, RunOutcome
+from northstar.simulation.outcome import EarlierRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from northstar.evaluation.outcomes import JobEnd
     from northstar.simulation.inputs import SimulatedMachine
     from northstar.simulation.outcome import Ending, Outcome
     from northstar.simulation.outcome import JobOutcome as SimulatedOutcome
 
+_MINUTE_MS: Final = 60_000
 _ENDS: Final[dict[Ending, JobEnd]] = {
     "succeeded": "succeeded",
     "failed": "failed",
@@ -91,26 +93,37 @@ def _job(
 
 
 def _fetched(outcome: Outcome, from_ms: int, until_ms: int) -> FetchTotals:
-    """What came for the jobs of the window, and beside it what came for no job at all."""
+    """What came for the jobs of the window, and beside it what came for no job within the window.
+
+    The latter is known by minutes: one that begins within the window counts whole.
+    """
     inside = [job for job in outcome.jobs if from_ms <= job.submitted_ms < until_ms]
+    apart = [one for one in outcome.apart if from_ms <= one.minute * _MINUTE_MS < until_ms]
     return FetchTotals(
         fetched_bytes=sum(job.fetched_bytes for job in inside),
         redundant_bytes=sum(job.redundant_bytes for job in inside),
-        apart_bytes=outcome.fetched_bytes - sum(job.fetched_bytes for job in outcome.jobs),
-        apart_redundant_bytes=outcome.redundant_bytes - sum(job.redundant_bytes for job in outcome.jobs),
+        apart_bytes=sum(one.fetched_bytes for one in apart),
+        apart_redundant_bytes=sum(one.redundant_bytes for one in apart),
     )
 
 
 def _busy_s(outcome: Outcome, fleet: Sequence[SimulatedMachine], from_ms: int, until_ms: int) -> dict[str, float]:
-    """Machine -> seconds of its slots, in parts of the machine, with jobs' last runs within the window; fetch and load are work too.
+    """Machine -> seconds of its slots, in parts of the machine, with runs within the window; fetch and load are work too.
 
-    A run that was still going on when the simulation ended counts until then. Runs before a job's last one are not kept, so a machine that lost
-    its work, or failed at it, looks idler than it was; `Outcome.pools` has the busy time of all runs, for the whole simulation.
+    Runs count whatever became of them: the one that stood, those before it that were lost or failed, and what one went on to do when its
+    job had ended elsewhere. One that was still going on when the simulation ended counts until then.
     """
     slots = {machine.id: machine.slots for machine in fleet}
     found: dict[str, float] = {}
+    for run in _runs(outcome):
+        inside = max(0, min(run.left_ms, until_ms) - max(run.taken_ms, from_ms))
+        found[run.machine] = found.get(run.machine, 0.0) + inside / 1_000 / slots[run.machine]
+    return found
+
+
+def _runs(outcome: Outcome) -> Iterator[EarlierRun]:
     for job in outcome.jobs:
         if job.machine:
-            inside = max(0, min(job.left_ms, until_ms) - max(job.taken_ms, from_ms))
-            found[job.machine] = found.get(job.machine, 0.0) + inside / 1_000 / slots[job.machine]
-    return found
+            yield EarlierRun(job.machine, job.taken_ms, job.left_ms)
+        yield from job.earlier
+    yield from outcome.late

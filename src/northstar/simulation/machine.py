@@ -269,10 +269,10 @@ class MachineAtWork:
 
     async def _fetched(self, run: Run, error: NorthstarError | None, came: Came) -> None:
         self._mind_news()
+        if not run.came(*came):
+            self.store.came_apart(came)
         if run.is_over:
             return
-        run.fetched_bytes += came.fetched_bytes
-        run.redundant_bytes += came.redundant_bytes
         run.missing -= 1
         if error is not None:
             self._end(run)
@@ -377,7 +377,8 @@ class MachineAtWork:
         keeps = self.store.shelf.reserving([wanted.name])
         keeps.__enter__()
 
-        async def ended(error: NorthstarError | None, came: Came) -> None:  # noqa: ARG001 -- no job waited for it
+        async def ended(error: NorthstarError | None, came: Came) -> None:
+            self.store.came_apart(came)
             keeps.__exit__(None, None, None)
             self._mind_news()
             await self._answer(order, error)

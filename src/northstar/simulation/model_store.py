@@ -141,10 +141,15 @@ class SimulatedStore:
         for flight in self._flights.values():
             if flight.transfer is not None:
                 self.link.give_up(flight.transfer)
+            self.came_apart(flight.came)
         self._flights.clear()
         self._reserved_bytes = 0
         self.shelf.resident = frozenset()
         self._tell = _nobody
+
+    def came_apart(self, came: Came) -> None:
+        """What came was for no job, or for none any more."""
+        self._books.came_apart(*came, at_ms=self._world.clock.now_ms)
 
     def spoil_next(self) -> None:
         """The next fetch that ends is not what it should be, and begins again."""

@@ -11,6 +11,22 @@ import msgspec
 Ending = Literal["succeeded", "failed", "expired", "canceled", "waiting", "running", "refused"]
 
 
+class EarlierRun(msgspec.Struct, frozen=True, array_like=True):
+    """A run that did not stand, or that went on when its job was over: where, and from when to when."""
+
+    machine: str
+    taken_ms: int
+    left_ms: int
+
+
+class FetchedApart(msgspec.Struct, frozen=True, array_like=True):
+    """Bytes that came for no job within one minute: that were ordered, or came when the run that they were for was over."""
+
+    minute: int
+    fetched_bytes: int
+    redundant_bytes: int
+
+
 class JobOutcome(msgspec.Struct, frozen=True, array_like=True):
     """One job. 0 and empty are "not": it never came so far."""
 
@@ -42,6 +58,8 @@ class JobOutcome(msgspec.Struct, frozen=True, array_like=True):
     code: str = ""
     #: When its last machine was done with it, or the simulation over.
     left_ms: int = 0
+    #: Its runs before that one.
+    earlier: tuple[EarlierRun, ...] = ()
 
     @property
     def waited_s(self) -> float:
@@ -72,6 +90,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     redundant_bytes: int
     machines_lost: int
     pools: dict[str, PoolUse]
+    #: Of all bytes, those for no job of it, by the minutes in which they came; the others are told with their jobs.
+    apart: tuple[FetchedApart, ...] = ()
+    #: What runs did on machines that nobody heard of, after their jobs had ended elsewhere.
+    late: tuple[EarlierRun, ...] = ()
     jobs: tuple[JobOutcome, ...] = ()
 
     def encoded(self) -> bytes:

@@ -25,6 +25,8 @@ class Run:
         self.begins_ms: int | None = None
         #: When the machine was done with it, one way or the other; None: it has it still.
         self.left_ms: int | None = None
+        #: When its job was told, whatever it may still do; None: it was not yet.
+        self.told_ms: int | None = None
         self.missing = 0
         self.fetched_bytes = 0
         self.redundant_bytes = 0
@@ -42,6 +44,14 @@ class Run:
         self.missing += 1
         anchors = {need.name for need in self.needs if need.is_anchor}
         self.is_cold = self.is_cold or order.name in anchors
+
+    def came(self, fetched_bytes: int, redundant_bytes: int) -> bool:
+        """What was fetched for it; gives whether it still counts for its job."""
+        if self.is_over or self.told_ms is not None:
+            return False
+        self.fetched_bytes += fetched_bytes
+        self.redundant_bytes += redundant_bytes
+        return True
 
     @property
     def is_over(self) -> bool:

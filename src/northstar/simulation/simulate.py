@@ -125,6 +125,8 @@ def _outcome_of(engine: Engine, policy: FleetPolicy, *, seed: int, kept: list[Jo
         redundant=books.redundant,
         redundant_bytes=books.redundant_bytes,
         machines_lost=engine.stations.lost,
-        pools=ledger.pools(),
+        pools=ledger.use.pools(),
+        apart=books.apart(),
+        late=tuple(ledger.use.late),
         jobs=tuple(kept),
     )

@@ -172,7 +172,7 @@ class Stations:
 
     def _settle(self, station: _Station) -> None:
         if station.paid_since_ms is not None:
-            self._ledger.paid(station.machine, for_ms=self._world.clock.now_ms - station.paid_since_ms)
+            self._ledger.use.paid(station.machine, for_ms=self._world.clock.now_ms - station.paid_since_ms)
             station.paid_since_ms = None
 
     def _doubt(self, for_ms: int) -> None:
