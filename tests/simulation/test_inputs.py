@@ -6,7 +6,11 @@ import pytest
 
 from northstar.simulation.errors import FleetInvalid, WorkloadUnsorted
 from northstar.simulation.inputs import Fault
+from northstar.simulation.settings import SimulationSettings
+from northstar.simulation.tenant_terms import BudgetNotSimulated
 from tests.simulation.rig import in_order, job, life, machine, simulated
+
+TERMS = "[tenants.acme]\nweight = 2\n"
 
 
 async def test_a_job_before_the_one_that_was_read_before_it_is_named() -> None:
@@ -36,3 +40,13 @@ async def test_what_the_broker_refuses_costs_others_that_came_at_the_same_moment
 
     assert [one.ending for one in in_order(found)] == ["succeeded", "refused", "succeeded"]
     assert in_order(found)[1].code == "NS_UNKNOWN_WORD"
+
+
+async def test_a_budget_that_nobody_would_keep_to_is_refused_and_terms_without_one_are_not() -> None:
+    with pytest.raises(BudgetNotSimulated, match="gives tenant acme a budget"):
+        await simulated(
+            [job(1)], [machine("m1")], settings=SimulationSettings(tenants=TERMS + "budget_usd_per_day = 5\n")
+        )
+    found = await simulated([job(1)], [machine("m1")], settings=SimulationSettings(tenants=TERMS))
+
+    assert found.outcome.endings == {"succeeded": 1}

@@ -19,6 +19,7 @@ from northstar.broker.submission import Submitter
 from northstar.broker.terms_in_force import applied_tenants
 from northstar.simulation.clock import in_ms
 from northstar.simulation.finished_runs import RunsSeen
+from northstar.simulation.tenant_terms import check_terms
 from northstar.store.snapshots import CellReader, read_at_once
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class BrokerOnClock:
         cell, seconds = world.cell, world.clock.seconds
         self.durations = Durations(self.runs, every_s=settings.learn_every_s, past=0)
         if settings.tenants:
+            check_terms(settings.tenants)
             await applied_tenants(cell).apply(settings.tenants, source="simulation", known=None, by="simulation")
         parts = await parts_in_force(
             cell,

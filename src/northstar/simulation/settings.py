@@ -19,7 +19,7 @@ class SimulationSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     #: The pools that hold; empty: those that come with North Star.
     pools: Pools | None = None
-    #: What was agreed with tenants, as the text of a file that `northstar tenants apply` takes; empty: nothing.
+    #: What was agreed with tenants, as the text of a file that `northstar tenants apply` takes, without budgets; empty: nothing.
     tenants: str = ""
     rule: PatienceRule = PatienceRule()
     #: `dispatch.plan_every_s`: where jobs wait, what machines may take is looked at again so often.

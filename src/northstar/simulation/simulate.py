@@ -64,7 +64,7 @@ async def run(
         watch: is told of decisions and of what machines hold; None: nobody looks on.
 
     Raises:
-        WorkloadUnsorted, FleetInvalid: what is wrong with the input. ValkeyStartFailed and the like: the server.
+        WorkloadUnsorted, FleetInvalid, BudgetNotSimulated: what is wrong with the input. ValkeyStartFailed and the like: the server.
     """
     settings = settings or SimulationSettings()
     kept: list[JobOutcome] = []

@@ -14,6 +14,7 @@ from northstar.simulation.fleet.lengths import Length
 from northstar.simulation.scenario.checks import check_jobs
 from northstar.simulation.scenario.reading import ReadScenario, read_scenario, read_scenario_text
 from northstar.simulation.scenario.survey import Asked, Survey
+from northstar.simulation.tenant_terms import BudgetNotSimulated
 
 GOOD = """\
 about: A fleet of strangers' computers.
@@ -132,6 +133,12 @@ def test_what_is_wrong_is_told_with_its_line_its_key_and_what_may_stand_there(
     assert refused.value.code == code
     assert says in str(refused.value)
     assert str(refused.value).startswith(f"s.yaml:{line}: `")
+
+
+def test_tenants_with_budgets_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "tenants.toml").write_text("[tenants.acme]\nweight = 2\nbudget_usd_per_month = 100\n")
+    with pytest.raises(BudgetNotSimulated, match=r"^s\.yaml:33: `settings\.tenants` gives tenant acme a budget"):
+        read(with_("settings:\n", "settings:\n  tenants: tenants.toml\n"), folder=tmp_path)
 
 
 def test_a_machine_that_a_pool_would_refuse_is_taken_where_pools_are_off_or_others_hold(tmp_path: Path) -> None:

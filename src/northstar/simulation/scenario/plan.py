@@ -43,7 +43,7 @@ class SettingsPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     #: A file of pools, from the folder of the scenario; left out: the six that come with North Star.
     pools: _File | None = None
-    #: What was agreed with tenants: a file as `northstar tenants apply` takes it; left out: nothing.
+    #: What was agreed with tenants: a file as `northstar tenants apply` takes it, without budgets; left out: nothing.
     tenants: _File | None = None
     #: In place of what the file of pools says: `pools`, or `uniform`, where any machine takes any job.
     routing: Literal["pools", "uniform"] | None = None

@@ -24,6 +24,7 @@ from northstar.simulation.scenario.plan import Scenario
 from northstar.simulation.scenario.shape import DoesNotFit, shaped
 from northstar.simulation.scenario.workload_plan import GenTd26
 from northstar.simulation.scenario.yaml_text import Document, parts, read_document, written
+from northstar.simulation.tenant_terms import check_terms
 from northstar.simulation.workload.gpu_prices import cloud_prices
 
 #: As large as a scenario may be, bytes; what is larger is a trace.
@@ -87,12 +88,15 @@ class ReadScenario:
         return msgspec.structs.replace(found, routing=msgspec.structs.replace(found.routing, mode=settings.routing))
 
     def tenants(self) -> str:
-        """What was agreed with tenants, as its file says it; empty: nothing. Raises InvalidTenants: the file cannot be used."""
+        """What was agreed with tenants, as its file says it; empty: nothing. Raises InvalidTenants, BudgetNotSimulated: the file cannot be used."""
         file = self.scenario.settings.tenants
         if file is None:
             return ""
         load_tenants(self.folder / file)
-        return (self.folder / file).read_text()
+        text = (self.folder / file).read_text()
+        with self.places():
+            check_terms(text)
+        return text
 
     def prices(self) -> dict[str, float]:
         """What an hour costs of kinds that name their price. Raises NoSuchPrice, and what `cloud_prices` does."""
