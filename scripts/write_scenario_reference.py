@@ -64,11 +64,7 @@ SECTIONS: Final = (
     Section("`boot`", _tagged(laws.BootLaw)),
     Section("`lifetime`", _tagged(laws.LifetimeLaw)),
     Section("An element of `points`", (laws.Quantile,)),
-    Section(
-        "An element of `faults`",
-        tuple(kind for kind in _tagged(faults.FaultPlan) if kind is not faults.ValkeyRestart),
-        says="`valkey_restart` is known and refused (`NS_FAULT_NOT_POSSIBLE`): a simulation's queue lives in one server from its beginning to its end.",
-    ),
+    Section("An element of `faults`", _tagged(faults.FaultPlan)),
     Section("`window`", (WindowPlan,)),
     Section("`settings`", (SettingsPlan,)),
     Section("`settings.patience`", (PatiencePlan,)),

@@ -9,7 +9,7 @@ from typing import Any
 from northstar.domain.jobs import JobRequest
 from northstar.domain.models import ModelKind, ModelNeed
 from northstar.domain.requirements import Requirements
-from northstar.simulation.inputs import Fault, Life, SimulatedJob, SimulatedMachine
+from northstar.simulation.inputs import AnyFault, Life, SimulatedJob, SimulatedMachine
 from northstar.simulation.outcome import JobOutcome
 from northstar.simulation.policy import NorthStar
 from northstar.simulation.settings import SimulationSettings
@@ -49,7 +49,7 @@ async def simulated(
     fleet: Sequence[SimulatedMachine],
     *,
     settings: SimulationSettings | None = None,
-    faults: Sequence[Fault] = (),
+    faults: Sequence[AnyFault] = (),
     seed: int = 0,
 ) -> Simulated:
     """The fleet under North Star, within the time that a test may take."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import northstar
 from northstar.simulation.engine import Engine, Progress
-from northstar.simulation.inputs import Fault, SimulatedJob, SimulatedMachine
+from northstar.simulation.inputs import AnyFault, Fault, ServerRestart, SimulatedJob, SimulatedMachine
 from northstar.simulation.outcome import JobOutcome
 from northstar.simulation.policy import NorthStar
 from northstar.simulation.settings import SimulationSettings
@@ -52,9 +52,10 @@ def a_fleet() -> list[SimulatedMachine]:
     ]
 
 
-FAULTS = [
+FAULTS: list[AnyFault] = [
     Fault(at_ms=50_000, machine="m1", kind="engine", for_ms=20_000),
     Fault(at_ms=120_000, machine="m2", kind="cut_off", for_ms=30_000),
+    ServerRestart(at_ms=180_000, for_ms=25_000),
 ]
 
 

@@ -10,6 +10,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
+
 from northstar.assembly.routing import declare_places, parts_in_force
 from northstar.broker.deployment import Deployer
 from northstar.broker.dispatch import Dispatcher
@@ -19,6 +21,7 @@ from northstar.broker.submission import Submitter
 from northstar.broker.terms_in_force import applied_tenants
 from northstar.simulation.clock import in_ms
 from northstar.simulation.finished_runs import RunsSeen
+from northstar.simulation.outage import skipped_ms
 from northstar.simulation.tenant_terms import check_terms
 from northstar.store.snapshots import CellReader, read_at_once
 
@@ -42,6 +45,12 @@ _BY: Final = "simulation"
 #: As many as one call of `declare` takes.
 _WORDS_PER_CALL: Final = 500
 _WAITED_FOR: Final = ("deadlines", "delayed", "wakes", "leases", "alive")
+#: Of these, those whose time stands still while nobody could renew.
+_ON_LEASE_TIME: Final = ("leases", "alive")
+
+
+class _Skipped(msgspec.Struct, frozen=True):
+    skipped_ms: int
 
 
 class SharedReader(CellReader):
@@ -93,6 +102,7 @@ class BrokerOnClock:
         self.plans = 0
         self._planned_ms = -in_ms(settings.plan_every_s)
         self._planned = -1
+        self._skipped_ms = 0
 
     async def open(self, words: Sequence[str], *, before_ranked: Callable[[], Awaitable[None]]) -> None:
         """Put the parts together, and declare where jobs may wait; `words` are those of machines that have been here or will be.
@@ -199,10 +209,21 @@ class BrokerOnClock:
         keys, clock = self._world.cell.keys, self._world.clock
         commands = [("ZRANGE", keys[name], 0, 0, "WITHSCORES") for name in _WAITED_FOR]
         answers = await read_at_once(cast("ValkeyClient", self._world.line), list(commands))
-        scores = [float(answer[0][1]) for answer in answers if answer]
+        # Leases, and machines' words, run on a clock that stands still while the server is away.
+        scores = [
+            float(answer[0][1]) + (self._skipped_ms if name in _ON_LEASE_TIME else 0)
+            for name, answer in zip(_WAITED_FOR, answers, strict=True)
+            if answer
+        ]
         if not scores:
             return None
         return max(clock.now_ms, int(min(scores)) - (clock.cell_ms - clock.now_ms))
+
+    async def was_away(self, gap_ms: int) -> None:
+        """The server was not there for so long; the cell is told, as one on a real clock sees by itself."""
+        shift_ms = skipped_ms(gap_ms)
+        if shift_ms:
+            self._skipped_ms = (await self._world.cell.call("outage", {"gap_ms": shift_ms}, _Skipped)).skipped_ms
 
 
 class _Timed:

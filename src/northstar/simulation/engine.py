@@ -9,10 +9,12 @@ import msgspec
 
 from northstar.domain.errors import NorthstarError
 from northstar.simulation.broker import BrokerOnClock
+from northstar.simulation.callers import Callers
 from northstar.simulation.clock import in_ms
 from northstar.simulation.errors import WorkloadUnsorted
 from northstar.simulation.history import EventsRead
 from northstar.simulation.ledger import Ledger
+from northstar.simulation.server_outages import ServerOutages
 from northstar.simulation.stations import Stations
 from northstar.simulation.watching import Lookout
 from northstar.store.bells import Connected, DocumentsChanged, Due, PlanDue
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from northstar.broker.submission import Accepted
     from northstar.domain.jobs import JobRequest
     from northstar.simulation.agenda import Entry
-    from northstar.simulation.inputs import Fault, SimulatedJob, SimulatedMachine
+    from northstar.simulation.inputs import AnyFault, SimulatedJob, SimulatedMachine
     from northstar.simulation.outcome import JobOutcome
     from northstar.simulation.policy import FleetPolicy
     from northstar.simulation.settings import SimulationSettings
@@ -61,7 +63,7 @@ class Engine:
         policy: FleetPolicy,
         settings: SimulationSettings,
         *,
-        faults: Sequence[Fault] = (),
+        faults: Sequence[AnyFault] = (),
         hears: Callable[[JobOutcome], None],
         progress: Callable[[Progress], None] = lambda _: None,
         watch: Watch | None = None,
@@ -73,6 +75,8 @@ class Engine:
         self.ledger = Ledger(world, self.broker.runs, hears)
         self.stations = Stations(world, fleet, faults, policy=policy, settings=settings, ledger=self.ledger)
         self._lookout = Lookout(watch, self.stations.held)
+        self._callers = Callers(world, submit=self._submit_requests, refused=self.ledger.refused)
+        self._outages = ServerOutages(world, faults, broker=self.broker, stations=self.stations)
         self._events = EventsRead(world, self.ledger.hear)
         self._workload: Iterator[SimulatedJob] = iter(())
         self._next_job: SimulatedJob | None = None
@@ -93,6 +97,7 @@ class Engine:
         world, until_ms = self.world, self._settings.until_ms
         await self.broker.open(self.stations.words(), before_ranked=self._plan_if_due)
         self.stations.expect()
+        self._outages.expect(settle=self._settle)
         self._workload = iter(workload)
         self._expect_next_job()
         happened = 0
@@ -115,6 +120,7 @@ class Engine:
             if happened % _REPORT_EVERY == 0:
                 self._tell()
                 await asyncio.sleep(0)  # whoever wants to stop it is heard
+        await self._outages.end()
         await self._events.read()
         self.stations.close()
         self.ledger.close()
@@ -162,6 +168,13 @@ class Engine:
             job_id = f"{_JOB}{self.ledger.submitted + 1}"
             self.ledger.submits(job_id, job)
             requests.append(msgspec.structs.replace(job.request, id=job_id, retention_s=_RETENTION_S))
+        await self._submit_requests(requests)
+
+    async def _submit_requests(self, requests: Sequence[JobRequest]) -> None:
+        if self.world.is_server_away:
+            for request in requests:
+                self._callers.wait(request)
+            return
         try:
             accepted = await self.broker.submit(requests)
         except NorthstarError as exc:
@@ -188,6 +201,11 @@ class Engine:
         self.ledger.accepted(job_id, accepted.decision)
         self._lookout.admits(int(job_id.removeprefix(_JOB)), accepted.decision)
 
+    async def _settle(self) -> None:
+        """The server is about to go: what it has told and rung is taken in."""
+        await self._read_events()
+        await self._hear()
+
     # What was rung ----------------------------------------------------------------------------------------------------
 
     async def _hear(self) -> None:
@@ -207,6 +225,8 @@ class Engine:
 
     async def _before_time_passes(self) -> None:
         """Put down what follows from this moment's changes."""
+        if self.world.is_server_away:
+            return
         line, now_ms = self.world.line, self.world.clock.now_ms
         if line.calls - self._read_calls >= _CALLS_PER_READ or (self._next_job is None and self.ledger.live):
             await self._read_events()
@@ -244,6 +264,8 @@ class Engine:
 
     async def _tick_now(self) -> None:
         self._tick = None
+        if self.world.is_server_away:
+            return
         await self.broker.tick()
 
     async def _plan_if_due(self) -> None:
@@ -256,6 +278,8 @@ class Engine:
         if self._plan is not None:
             self._plan.strike()
             self._plan = None
+        if self.world.is_server_away:
+            return
         self._wants_plan = False
         await self.broker.plan()
 
@@ -266,12 +290,16 @@ class Engine:
 
     async def _reroute_now(self) -> None:
         self._reroute = None
+        if self.world.is_server_away:
+            return
         if await self.broker.reroute():
             await self._read_events()
         self._rerouted = self.world.line.changes
 
     async def _learn_now(self) -> None:
         self._learn = None
+        if self.world.is_server_away:
+            return
         await self._read_events()
         self.ledger.has_run = False
         await self.broker.learn()
@@ -279,6 +307,8 @@ class Engine:
     async def _keep_house(self) -> None:
         """Finished jobs and lanes without work are forgotten."""
         self._keep = None
+        if self.world.is_server_away:
+            return
         await self._read_events()
         await self._events.trim()
         await self.broker.tick()

@@ -5,7 +5,7 @@ Moments are milliseconds from the beginning of the simulation; the first may be 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -135,3 +135,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["link", "corrupt", "engine", "cut_off"]
     for_ms: _Ms = 0
     factor: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+
+
+class ServerRestart(msgspec.Struct, frozen=True, kw_only=True):
+    """The server of the queue is away for `for_ms`, and comes back with all that it had. One that would begin while it is away befalls nobody."""
+
+    at_ms: _Ms
+    for_ms: Annotated[int, msgspec.Meta(gt=0)]
+
+
+#: Whatever befalls a simulation.
+AnyFault: TypeAlias = Fault | ServerRestart

@@ -42,6 +42,7 @@ class MachineAtWork:
         self._looks = False
         self._takes_work = True
         self._must_register = False
+        self._drains = False
         self.is_cut_off = False
         self.is_gone = False
         self._talk = ModelTalk(
@@ -50,7 +51,7 @@ class MachineAtWork:
             session=session,
             store=store,
             is_gone=lambda: self.is_gone,
-            is_heard=lambda: not (self.is_gone or self.is_cut_off),
+            is_heard=lambda: self.is_heard,
         )
         self._bench = Workbench(
             world,
@@ -62,28 +63,38 @@ class MachineAtWork:
             attend=self.attend,
         )
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether what it says reaches the queue now."""
+        return not (self.is_gone or self.is_cut_off or self._world.is_server_away)
+
     # Coming and going -------------------------------------------------------------------------------------------------
 
     async def come(self) -> None:
         """Register, and look for work."""
+        if not self.is_heard:
+            return
         await self._register()
         await self._work()
 
     async def drain(self) -> None:
         """Take no new work."""
         self._takes_work = False
-        if not self.is_cut_off:
+        self._drains = True
+        if self.is_heard:
             await self.link.drain()
 
-    async def leave(self) -> None:
-        """Hand back what still runs, and go."""
+    async def leave(self, *, grace_ms: int) -> None:
+        """Hand back what still runs, and go; where the server is away, it counts as lost once that is back."""
+        was_heard, held = self.is_heard, self._bench.held()
         self.is_gone = True
-        held = self._bench.held()
         self._bench.stop_all()
-        if not self.is_cut_off:
+        if was_heard:
             if held:
                 await self.link.release(held, because="machine stops")
             await self.link.leave(because="stopped")
+        elif not self.is_cut_off:
+            await self._suspect(grace_ms)
         self.store.end()
 
     async def vanish(self, *, grace_ms: int) -> None:
@@ -108,6 +119,9 @@ class MachineAtWork:
             return
         for job_id, token in reply.lost:
             self._bench.stop(job_id, token)
+        if self._drains:
+            await self.link.drain()
+        await self._talk.look_at_orders()
         await self._work()
 
     async def engine_dies(self, *, for_ms: int) -> None:
@@ -132,9 +146,15 @@ class MachineAtWork:
         self._must_register = True
 
     async def _suspect(self, grace_ms: int) -> None:
-        await self._world.cell.suspect_machine(
-            self.machine.id, session=self.link.session, holder=self.machine.id, grace_ms=grace_ms
-        )
+        async def suspect() -> None:
+            try:
+                await self._world.cell.suspect_machine(
+                    self.machine.id, session=self.link.session, holder=self.machine.id, grace_ms=grace_ms
+                )
+            except (NoSuchMachine, MachineReplaced):
+                return  # while the server was away it came and went, or came again
+
+        await self._world.once_there(suspect)
 
     async def _register(self) -> None:
         self._must_register = False
@@ -161,7 +181,7 @@ class MachineAtWork:
 
     async def hear(self, ring: Ring) -> None:
         """A bell for this machine."""
-        if self.is_gone or self.is_cut_off:
+        if not self.is_heard:
             return
         match ring:
             case Offered(jobs=jobs):
@@ -189,7 +209,7 @@ class MachineAtWork:
         await self._work()
 
     async def _work(self) -> None:
-        if self.is_gone or self.is_cut_off:
+        if not self.is_heard:
             return
         try:
             if self._must_register:

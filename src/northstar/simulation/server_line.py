@@ -35,10 +35,7 @@ class ServerLine:
 
     def __init__(self, path: str, *, answer_within_s: float = 60.0) -> None:
         """`path` is the server's socket."""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(answer_within_s)
-        self._socket.connect(path)
-        self._reader = libvalkey.Reader(replyError=ResponseError, notEnoughData=_MORE)
+        self._answer_within_s = answer_within_s
         self._holders: dict[bytes, str] = {}
         self._rings: list[Ring] = []
         #: Function -> what calls of it begin with: keys and digest of the library.
@@ -48,10 +45,26 @@ class ServerLine:
         self.changes = 0
         #: Seconds that passed until the server had answered.
         self.waited_s = 0.0
+        self.is_up = False
+        self.dial(path)
+
+    def dial(self, path: str) -> None:
+        """Connect to the server, or again to one that was restarted, and hear whoever listened before."""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(self._answer_within_s)
+        self._socket.connect(path)
+        self._reader = libvalkey.Reader(replyError=ResponseError, notEnoughData=_MORE)
+        self.is_up = True
         self.ask([("HELLO", 3)])
+        for channel in self._holders:
+            self._subscribe(channel)
+        # Whoever looked before looks again.
+        self.calls += 1
+        self.changes += 1
 
     def close(self) -> None:
         """Hang up."""
+        self.is_up = False
         self._socket.close()
 
     async def execute_command(self, *command: Any) -> Any:
@@ -72,6 +85,10 @@ class ServerLine:
     def listen(self, channel: str, holder: str) -> None:
         """Hear what rings for this holder from now on."""
         self._holders[channel.encode()] = holder
+        if self.is_up:
+            self._subscribe(channel.encode())
+
+    def _subscribe(self, channel: bytes) -> None:
         self._socket.sendall(_packed(("SSUBSCRIBE", channel)) + _packed(("PING",)))
         while _text(self._next()) != b"PONG":
             pass

@@ -7,23 +7,23 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, cast
-from urllib.parse import unquote, urlsplit
 
 from northstar.simulation.at_once import AtOnce
 from northstar.simulation.engine import Engine
+from northstar.simulation.inputs import ServerRestart
+from northstar.simulation.outage import SimulationServer
 from northstar.simulation.outcome import Effort, JobOutcome, Outcome
 from northstar.simulation.server_line import ServerLine
 from northstar.simulation.settings import SimulationSettings
 from northstar.simulation.world import World
 from northstar.store.cell import Cell
-from northstar.store.embedded import EmbeddedValkey, ServerOptions
 from northstar.store.valkey import connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from northstar.simulation.engine import Progress
-    from northstar.simulation.inputs import Fault, SimulatedJob, SimulatedMachine
+    from northstar.simulation.inputs import AnyFault, SimulatedJob, SimulatedMachine
     from northstar.simulation.policy import FleetPolicy
     from northstar.simulation.watching import Watch
     from northstar.store.valkey import ValkeyClient
@@ -45,7 +45,7 @@ async def run(
     settings: SimulationSettings | None = None,
     *,
     seed: int = 0,
-    faults: Sequence[Fault] = (),
+    faults: Sequence[AnyFault] = (),
     hears: Callable[[JobOutcome], None] | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     watch: Watch | None = None,
@@ -58,7 +58,7 @@ async def run(
         policy: who ranks machines and lanes, and chooses what goes from disks.
         settings: how the deployed parts are set; their own defaults where nothing is said.
         seed: of what is random in a run.
-        faults: what befalls machines beside the ends of their lives.
+        faults: what befalls machines beside the ends of their lives, and the server of their queue.
         hears: is told of each job as it ends; without it, all of them are part of the outcome.
         progress: is told now and then how far it is.
         watch: is told of decisions and of what machines hold; None: nobody looks on.
@@ -69,7 +69,8 @@ async def run(
     settings = settings or SimulationSettings()
     kept: list[JobOutcome] = []
     began_s = time.perf_counter()
-    async with world_of_its_own(settings, seed=seed) as world:
+    keeps = any(isinstance(fault, ServerRestart) for fault in faults)
+    async with world_of_its_own(settings, seed=seed, keeps=keeps) as world:
         engine = Engine(
             world,
             fleet,
@@ -93,15 +94,15 @@ async def run(
 
 
 @asynccontextmanager
-async def world_of_its_own(settings: SimulationSettings, *, seed: int) -> AsyncIterator[World]:
-    """A server that keeps nothing, and an empty cell on the virtual clock. Raises ValkeyStartFailed and the like."""
-    async with EmbeddedValkey(options=ServerOptions(append_only=False)) as server:
-        client, line = connect(server.url), ServerLine(unquote(urlsplit(server.url).path))
+async def world_of_its_own(settings: SimulationSettings, *, seed: int, keeps: bool = False) -> AsyncIterator[World]:
+    """A server, which can be restarted where it `keeps`, and an empty cell on the virtual clock. Raises ValkeyStartFailed and the like."""
+    async with SimulationServer(keeps=keeps) as server:
+        client, line = connect(server.url), ServerLine(server.socket)
         loop = asyncio.get_running_loop()
         loop.set_default_executor(AtOnce())
         try:
             cell = Cell(client, _CELL)
-            world = World(cell, line, seed=seed)
+            world = World(cell, line, server, seed=seed)
             await cell.open(settings.limits(), clock="virtual", new_id=world.new_id)
             cell.client = cast("ValkeyClient", line)  # from here on, nothing overlaps
             line.listen(cell.keys.bell("tick"), "tick")

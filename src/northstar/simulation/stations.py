@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from northstar.simulation.books import FetchBooks
 from northstar.simulation.clock import in_ms
 from northstar.simulation.errors import FleetInvalid
+from northstar.simulation.inputs import Fault
 from northstar.simulation.machine import MachineAtWork
 from northstar.simulation.model_store import SimulatedStore
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from northstar.simulation.agenda import Happening
-    from northstar.simulation.inputs import Fault, Life, SimulatedMachine
+    from northstar.simulation.inputs import AnyFault, Life, SimulatedMachine
     from northstar.simulation.ledger import Ledger
     from northstar.simulation.policy import FleetPolicy
     from northstar.simulation.settings import SimulationSettings
@@ -53,7 +54,7 @@ class Stations:
         self,
         world: World,
         fleet: Sequence[SimulatedMachine],
-        faults: Sequence[Fault],
+        faults: Sequence[AnyFault],
         *,
         policy: FleetPolicy,
         settings: SimulationSettings,
@@ -64,7 +65,7 @@ class Stations:
         self._policy = policy
         self._settings = settings
         self._ledger = ledger
-        self._faults = faults
+        self._faults = [fault for fault in faults if isinstance(fault, Fault)]
         self.books = FetchBooks()
         self.lost = 0
         #: When one last came or went, and until when one may still be found to be lost.
@@ -77,7 +78,7 @@ class Stations:
                 raise FleetInvalid(machine.id, "is there twice")
             _check(machine)
             self._stations[machine.id] = _Station(machine)
-        for fault in faults:
+        for fault in self._faults:
             if fault.machine not in self._stations:
                 raise FleetInvalid(fault.machine, "has a fault and is not there")
 
@@ -116,6 +117,14 @@ class Stations:
         station = self._stations.get(getattr(ring, "machine", ""))
         if station is not None and station.at_work is not None:
             await station.at_work.hear(ring)
+
+    async def server_is_back(self) -> None:
+        """Whoever was not heard because the server was away says what he has."""
+        self.moved_ms = self._world.clock.now_ms
+        self._doubt(in_ms(self._settings.grace_s))
+        for station in self._stations.values():
+            if station.at_work is not None and not station.at_work.is_cut_off:
+                await station.at_work.come_back()
 
     # Coming and going -------------------------------------------------------------------------------------------------
 
@@ -164,7 +173,7 @@ class Stations:
         if at_work is None:
             return
         if life.ends == "left":
-            await at_work.leave()
+            await at_work.leave(grace_ms=in_ms(self._settings.grace_s))
         else:
             self.lost += 1
             self._doubt(in_ms(self._settings.grace_s))
@@ -210,7 +219,10 @@ class Stations:
                     if not at_work.is_gone:
                         await at_work.come_back()
 
-                world.soon(back, in_ms=fault.for_ms)
+                async def heard() -> None:
+                    await world.once_there(back)
+
+                world.soon(heard, in_ms=fault.for_ms)
 
 
 def _later(act: Callable[[_Station, What], Awaitable[None]], station: _Station, what: What) -> Happening:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from northstar.simulation.fleet.errors import FaultNotPossible, PlanImpossible
-from northstar.simulation.fleet.faults import POSSIBLE, FaultPlan
+from northstar.simulation.fleet.errors import PlanImpossible
+from northstar.simulation.fleet.faults import FaultPlan
 from northstar.simulation.fleet.laws import Fixed
 from northstar.simulation.fleet.lengths import Length, length_hook
 from northstar.simulation.fleet.plan import FleetPlan, MachineGroup, MachineKind
 from northstar.simulation.fleet.timeline import Timeline, timeline
-from northstar.simulation.inputs import Fault
+from northstar.simulation.inputs import AnyFault, Fault, ServerRestart
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -51,6 +52,10 @@ def test_a_loss_comes_without_notice_even_where_the_provider_gives_one() -> None
     assert [life.ends for life in found.machines[2].lives] == ["lost"]
 
 
+def of_machines(faults: Iterable[AnyFault]) -> list[Fault]:
+    return [one for one in faults if isinstance(one, Fault)]
+
+
 @pytest.mark.parametrize(
     ("name", "keys", "means"),
     [
@@ -69,11 +74,13 @@ def test_a_fault_means_one_thing_for_the_engine(name: str, keys: dict[str, Any],
 
 
 def test_every_possible_fault_is_tested_here() -> None:
-    assert POSSIBLE == ("machine_loss", "slow_link", "corrupt_download", "engine_death", "partition")
+    names = {kind.__struct_config__.tag for kind in get_args(FaultPlan)}
+    assert names == {"machine_loss", "slow_link", "corrupt_download", "engine_death", "partition", "valkey_restart"}
 
 
 def test_a_fault_befalls_all_machines_unless_some_are_named() -> None:
-    assert {one.machine for one in befallen(fault("corrupt_download", at=["1h"])).faults} == {
+    befell = befallen(fault("corrupt_download", at=["1h"])).faults
+    assert {one.machine for one in of_machines(befell)} == {
         "day-1",
         "day-2",
         "night-1",
@@ -83,7 +90,7 @@ def test_a_fault_befalls_all_machines_unless_some_are_named() -> None:
 def test_so_many_machines_are_drawn_by_the_seed_anew_for_each_moment() -> None:
     some = fault("corrupt_download", at=["1h", "2h", "3h", "4h", "5h"], group="day", machines=3)
     found = befallen(some, count=50).faults
-    by_moment = {at: {one.machine for one in found if one.at_ms == at * HOUR_MS} for at in range(1, 6)}
+    by_moment = {at: {one.machine for one in of_machines(found) if one.at_ms == at * HOUR_MS} for at in range(1, 6)}
     assert [len(its) for its in by_moment.values()] == [3] * 5
     assert len({frozenset(its) for its in by_moment.values()}) == 5
     assert befallen(some, count=50).faults == found != befallen(some, count=50, seed=2).faults
@@ -98,7 +105,7 @@ def test_a_rate_is_the_mean_time_between_two_for_each_machine() -> None:
 def test_whom_a_rate_befalls_when_does_not_depend_on_how_many_there_are() -> None:
     rate = fault("corrupt_download", every="2h", group="day")
     few, many = (befallen(rate, count=count).faults for count in (20, 30))
-    assert [one for one in many if one.machine <= "day-20"] == list(few)
+    assert [one for one in of_machines(many) if one.machine <= "day-20"] == list(few)
 
 
 def test_what_falls_where_no_machine_is_ready_is_counted_as_missed() -> None:
@@ -112,22 +119,36 @@ def test_what_befalls_a_seat_befalls_whoever_sits_there() -> None:
     found = befallen(
         fault("corrupt_download", at=["5h"], group="night"), fault("machine_loss", at=["4h"], group="night")
     )
-    assert [one.machine for one in found.faults] == ["night-1.2"]
+    assert [one.machine for one in of_machines(found.faults)] == ["night-1.2"]
 
 
-def test_a_restart_of_valkey_is_not_possible_and_says_why_and_what_is() -> None:
-    with pytest.raises(FaultNotPossible) as refused:
-        befallen(fault("corrupt_download", at=["1h"]), fault("valkey_restart", at=["1h"]))
-    assert refused.value.code == "NS_FAULT_NOT_POSSIBLE"
-    assert refused.value.path == "faults[1].fault"
-    assert "lives in one server from its beginning to its end" in str(refused.value)
-    assert "possible are machine_loss, slow_link, corrupt_download, engine_death, partition" in str(refused.value)
+def test_a_restart_of_valkey_befalls_the_server_whatever_machines_there_are() -> None:
+    found = befallen(fault("valkey_restart", at=["1h", "2h"], **{"for": "20s"}), fault("corrupt_download", at=["1h"]))
+    restarts = [one for one in found.faults if isinstance(one, ServerRestart)]
+    assert [(one.at_ms, one.for_ms) for one in restarts] == [(3_600_000, 20_000), (7_200_000, 20_000)]
+    assert len(found.faults) == 2 + 3
+    often = [one.at_ms for one in befallen(fault("valkey_restart", every="1h", **{"for": "20s"})).faults]
+    assert often == sorted(often)
+    assert 2 <= len(often) <= 25
 
 
 @pytest.mark.parametrize(
     ("name", "keys", "path", "says"),
     [
         ("machine_loss", {}, "faults[0]", "either `at`"),
+        ("valkey_restart", {"at": ["1h"], "for": "0s"}, "faults[0].for", "longer than nothing"),
+        (
+            "valkey_restart",
+            {"at": ["1h"], "for": "9s", "group": "day"},
+            "faults[0].group",
+            "valkey_restart befalls none",
+        ),
+        (
+            "valkey_restart",
+            {"at": ["1h"], "for": "9s", "machines": 1},
+            "faults[0].machines",
+            "valkey_restart befalls none",
+        ),
         ("machine_loss", {"at": ["1h"], "every": "1h"}, "faults[0]", "either `at`"),
         ("machine_loss", {"at": ["1h", "11h"]}, "faults[0].at[1]", "after the end of the simulation"),
         ("machine_loss", {"every": "0s"}, "faults[0].every", "more than 100,000 times"),

@@ -87,6 +87,7 @@ WRONG = [
     ("lifetime: {law: salad-week}", "lifetime: {law: exponential}", "NS_INVALID_SCENARIO", 22, "`fleet.groups[0].lifetime.mean` is missing"),
     ("lifetime: {law: salad-week}", "disks: shared", "NS_INVALID_SCENARIO", 22, "it is one of kept, lost"),
     ("fault: slow_link", "fault: flood", "NS_INVALID_SCENARIO", 24, "one of machine_loss, slow_link, corrupt_download, engine_death, partition, valkey_restart"),
+    ("fault: slow_link\n    at: [2h, 5h]\n    for: 30m\n    factor: 0.1\n    machines: 3", "fault: valkey_restart\n    at: [2h]\n    for: 9s\n    lost: 2s", "NS_INVALID_SCENARIO", 27, "`faults[0].lost` is no key"),
     ("    for: 30m\n", "", "NS_INVALID_SCENARIO", 24, "`faults[0].for` is missing"),
     ("    factor: 0.1", "    factor: 10", "NS_INVALID_SCENARIO", 27, "`faults[0].factor` is not possible"),
     # Impossible fleets.

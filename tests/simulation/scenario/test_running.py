@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from northstar.simulation.engine import Progress
-from northstar.simulation.fleet.errors import FaultNotPossible, PlanImpossible
+from northstar.simulation.fleet.errors import PlanImpossible
 from northstar.simulation.fleet.plan import FleetPlan, MachineGroup, MachineKind
 from northstar.simulation.scenario.policies import POLICIES
 from northstar.simulation.scenario.progress import Tally
@@ -124,11 +124,6 @@ async def test_what_lies_outside_of_the_simulation_is_refused_with_its_line(
         await runs_of(folder, more).prepare(1)
     assert refused.value.path == path
     assert str(refused.value).startswith(f"s.yaml:{line}: ")
-
-
-async def test_a_fault_that_no_simulation_has_is_refused_with_its_line(folder: Path) -> None:
-    with pytest.raises(FaultNotPossible, match=r"^s\.yaml:10: `faults\[0\]\.fault` is valkey_restart"):
-        await runs_of(folder, "faults:\n  - {fault: valkey_restart, at: [1h]}\n").prepare(1)
 
 
 async def test_jobs_that_nobody_can_serve_are_refused_before_anything_runs(folder: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from northstar.simulation.fleet.errors import FaultNotPossible, PlanImpossible
-from northstar.simulation.fleet.faults import POSSIBLE, FaultPlan, MachineLoss, ValkeyRestart
+from northstar.simulation.fleet.errors import PlanImpossible
+from northstar.simulation.fleet.faults import FaultPlan, MachineLoss, ValkeyRestart
 from northstar.simulation.fleet.laws import exponential_ms
 from northstar.simulation.fleet.lengths import Length
 from northstar.simulation.fleet.plan import FleetPlan
@@ -15,6 +15,8 @@ from northstar.simulation.workload.draws import Draws, share_of
 
 #: As many moments as the faults of a scenario may have.
 MAX_MOMENTS: Final = 200_000
+#: What a fault of the server befalls.
+_THE_SERVER: Final = (Seat("", 0),)
 
 
 class Moments(NamedTuple):
@@ -33,21 +35,20 @@ def moments_of(fault: FaultPlan, number: int, plan: FleetPlan, *, seed: int, end
     """The moments of fault `number` of a scenario, and the seats that they befall.
 
     Raises:
-        FaultNotPossible: no simulation has such a fault.
-        PlanImpossible: it befalls no machine, has no moment, one after the end, or too many of them.
+        PlanImpossible: it befalls no machine, or names some though it is of the server, has no moment, one after the end, or too many of them.
     """
     path = f"faults[{number}]"
-    if isinstance(fault, ValkeyRestart):
-        raise FaultNotPossible(
-            "is valkey_restart, which is not possible: the queue of a simulation lives in one server from its beginning to its end, and real "
-            "restarts are tested with real processes; possible are " + ", ".join(POSSIBLE),
-            path=f"{path}.fault",
-        )
     if getattr(fault, "length", None) == Length(0):
         raise PlanImpossible("must be longer than nothing", path=f"{path}.for")
+    if isinstance(fault, ValkeyRestart):
+        for key in ("group", "region", "machines"):
+            if getattr(fault, key) is not None:
+                raise PlanImpossible(
+                    "is of machines, and valkey_restart befalls none; take it out", path=f"{path}.{key}"
+                )
     if bool(fault.at) == (fault.every is not None):
         raise PlanImpossible("needs either `at`, a list of moments, or `every`, a mean time between two", path=path)
-    seats = tuple(_seats(fault, plan, path=path))
+    seats = _THE_SERVER if isinstance(fault, ValkeyRestart) else tuple(_seats(fault, plan, path=path))
     if fault.every is None:
         found = list(_at_moments(fault, number, seats, seed=seed, end_ms=end_ms))
     else:

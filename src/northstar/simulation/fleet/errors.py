@@ -21,12 +21,6 @@ class PlanImpossible(InvalidRequest):
         self.where = where
 
 
-class FaultNotPossible(PlanImpossible):
-    """A scenario asks for a fault that cannot happen in a simulation."""
-
-    code: ClassVar[str] = "NS_FAULT_NOT_POSSIBLE"
-
-
 class NoSuchSpotSeries(InvalidRequest):
     """A file of spot series has none of the name that a group says."""
 

@@ -1,4 +1,4 @@
-"""Faults by name: what may befall machines, and when.
+"""Faults by name: what may befall machines and the server of their queue, and when.
 
 Each is said with moments (`at`) or with a mean time between two for each machine (`every`), and for which machines: all, those of a group or
 of a region, or so many of them, drawn by the seed.
@@ -6,7 +6,7 @@ of a region, or so many of them, drawn by the seed.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -59,12 +59,10 @@ class Partition(_Befalls, frozen=True, kw_only=True, tag="partition"):
 
 
 class ValkeyRestart(_Befalls, frozen=True, kw_only=True, tag="valkey_restart"):
-    """The server of the queue is restarted. Not possible in a simulation; what an engine takes is in `POSSIBLE`."""
+    """The server of the queue goes away and comes back with all that it had; it befalls no machine, so `group`, `region` and `machines` are not said."""
 
     #: How long it is away.
-    length: Length = msgspec.field(name="for", default=Length(0))
+    length: Length = msgspec.field(name="for")
 
 
 FaultPlan: TypeAlias = MachineLoss | SlowLink | CorruptDownload | EngineDeath | Partition | ValkeyRestart
-#: The faults that the engine takes.
-POSSIBLE: Final = ("machine_loss", "slow_link", "corrupt_download", "engine_death", "partition")

@@ -16,12 +16,13 @@ from northstar.simulation.fleet.faults import (
     FaultPlan,
     Partition,
     SlowLink,
+    ValkeyRestart,
 )
 from northstar.simulation.fleet.laws import Spot
 from northstar.simulation.fleet.plan import FleetPlan, MachineGroup, MachineKind, PriceOf
 from northstar.simulation.fleet.spot import read_series
 from northstar.simulation.fleet.stays import Seat, Stay, stays
-from northstar.simulation.inputs import Fault, FileOnDisk, Life, SimulatedMachine
+from northstar.simulation.inputs import AnyFault, Fault, FileOnDisk, Life, ServerRestart, SimulatedMachine
 from northstar.simulation.workload.spot_series import SpotSeries
 
 #: As many times as machines may come in one simulation, all together.
@@ -35,8 +36,8 @@ class Timeline(NamedTuple):
 
     #: Every machine that ever comes, in the order of groups and seats.
     machines: tuple[SimulatedMachine, ...]
-    #: What befalls them, in time.
-    faults: tuple[Fault, ...]
+    #: What befalls them and their queue, in time.
+    faults: tuple[AnyFault, ...]
     #: When each machine comes and goes, and why, in the order of groups and seats.
     stays: tuple[Stay, ...]
     #: Faults that fell where no machine was just then.
@@ -154,15 +155,18 @@ def _life(group: MachineGroup, stay: Stay, *, is_first: bool) -> Life | None:
     )
 
 
-def _faults(moments: list[Moments], found: list[Stay]) -> tuple[tuple[Fault, ...], int]:
+def _faults(moments: list[Moments], found: list[Stay]) -> tuple[tuple[AnyFault, ...], int]:
     """Each moment with the machine that is ready on its seat then, in time; and how many found none."""
     by_seat: dict[Seat, list[Stay]] = {}
     for stay in found:
         by_seat.setdefault(stay.seat, []).append(stay)
-    befalling: list[Fault] = []
+    befalling: list[AnyFault] = []
     missed = 0
     for one in moments:
         for at_ms, seat in one.moments:
+            if isinstance(one.fault, ValkeyRestart):
+                befalling.append(ServerRestart(at_ms=at_ms, for_ms=one.fault.length.ms))
+                continue
             if one.is_loss:
                 missed += not any(
                     stay.until_ms == at_ms and stay.reason == "machine_loss" for stay in by_seat.get(seat, ())
@@ -173,7 +177,11 @@ def _faults(moments: list[Moments], found: list[Stay]) -> tuple[tuple[Fault, ...
                 missed += 1
             else:
                 befalling.append(_fault(one.fault, at_ms=at_ms, machine=machine))
-    return tuple(sorted(befalling, key=lambda fault: (fault.at_ms, fault.machine, fault.kind))), missed
+    return tuple(sorted(befalling, key=_in_time)), missed
+
+
+def _in_time(fault: AnyFault) -> tuple[int, str, str]:
+    return (fault.at_ms, "", "") if isinstance(fault, ServerRestart) else (fault.at_ms, fault.machine, fault.kind)
 
 
 def _is_ready(stay: Stay, at_ms: int) -> bool:
