@@ -17,7 +17,7 @@ import msgspec
 
 from northstar.simulation.fleet import faults, laws
 from northstar.simulation.fleet.lengths import Length
-from northstar.simulation.fleet.plan import BakedFile, FleetPlan, MachineGroup, MachineKind, PriceOf
+from northstar.simulation.fleet.plan import BakedFile, FleetPlan, MachineGroup, MachineKind, PriceOf, ScalingPlan
 from northstar.simulation.scenario import workload_plan
 from northstar.simulation.scenario.plan import PatiencePlan, Scenario, SettingsPlan, WindowPlan
 from northstar.simulation.scenario.policies import POLICIES
@@ -61,6 +61,7 @@ SECTIONS: Final = (
     Section("`price_usd_per_hour` by name", (PriceOf,)),
     Section("An element of `image`", (BakedFile,)),
     Section("An element of `fleet.groups`", (MachineGroup,)),
+    Section("`scaling`", (ScalingPlan,)),
     Section("`boot`", _tagged(laws.BootLaw)),
     Section("`lifetime`", _tagged(laws.LifetimeLaw)),
     Section("An element of `points`", (laws.Quantile,)),

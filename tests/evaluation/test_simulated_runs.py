@@ -11,7 +11,7 @@ from northstar.evaluation.results import dollars_cut, hours_cut, paired, redunda
 from northstar.evaluation.run_figures import RunSummary, summary_of
 from northstar.evaluation.simulated_runs import run_of
 from northstar.simulation.inputs import Life, SimulatedMachine
-from northstar.simulation.outcome import EarlierRun, FetchedApart, JobOutcome, Outcome
+from northstar.simulation.outcome import EarlierRun, FetchedApart, JobOutcome, Outcome, Span
 
 GB = 1_000_000_000
 
@@ -120,6 +120,14 @@ def test_runs_that_were_lost_or_went_on_for_nothing_were_work_too() -> None:
     again = simulated(1, taken_s=30, began_s=30, ended_s=40, machine="m2", earlier=(EarlierRun("m1", 5_000, 20_000),))
     run = run_of(outcome(again, late=(EarlierRun("m1", 40_000, 55_000),)), FLEET, from_ms=10_000, until_ms=50_000)
     assert [machine.busy_s for machine in run.machines] == [(10 + 10) / 2, 10.0]
+
+
+def test_a_machine_that_followed_its_queue_is_paid_for_while_it_was_there() -> None:
+    follower = SimulatedMachine(id="m3", pools=("fast-lane",), services=("picture",), price_usd_per_hour=3.6, lives=())
+    spans = (Span("m3", 0, 10_000), Span("m3", 60_000, 90_000))
+    found = summary_of(run_of(outcome(simulated(1, machine="m3"), scaled=spans), (follower,)))
+    assert found.machine_hours == pytest.approx(40 / 3_600)
+    assert (found.usd, found.figures["utilisation"]) == (pytest.approx(0.04), pytest.approx(10 / 40))
 
 
 def test_pools_are_judged_by_what_the_work_really_took() -> None:

@@ -12,6 +12,7 @@ from northstar.domain.requirements import Requirements
 from northstar.simulation.inputs import AnyFault, Life, SimulatedJob, SimulatedMachine
 from northstar.simulation.outcome import JobOutcome
 from northstar.simulation.policy import NorthStar
+from northstar.simulation.scaling import ScaledGroup
 from northstar.simulation.settings import SimulationSettings
 from northstar.simulation.simulate import Simulated, run
 
@@ -50,11 +51,12 @@ async def simulated(
     *,
     settings: SimulationSettings | None = None,
     faults: Sequence[AnyFault] = (),
+    scaling: Sequence[ScaledGroup] = (),
     seed: int = 0,
 ) -> Simulated:
     """The fleet under North Star, within the time that a test may take."""
     async with asyncio.timeout(60):
-        return await run(jobs, fleet, NorthStar(), settings, faults=faults, seed=seed)
+        return await run(jobs, fleet, NorthStar(), settings, faults=faults, scaling=scaling, seed=seed)
 
 
 def in_order(found: Simulated) -> list[JobOutcome]:

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import northstar
+from northstar.policy.baselines.fleet_size import QueueRule
 from northstar.simulation.engine import Engine, Progress
 from northstar.simulation.inputs import AnyFault, Fault, ServerRestart, SimulatedJob, SimulatedMachine
 from northstar.simulation.outcome import JobOutcome
 from northstar.simulation.policy import NorthStar
+from northstar.simulation.scaling import ScaledGroup
 from northstar.simulation.settings import SimulationSettings
 from northstar.simulation.simulate import Simulated, world_of_its_own
 from northstar.telemetry import configure
@@ -43,12 +45,13 @@ def a_workload(seed: int = 7, *, jobs: int = 70) -> Iterator[SimulatedJob]:
 
 
 def a_fleet() -> list[SimulatedMachine]:
-    """Two that stay, one that is lost, one that comes and goes."""
+    """Two that stay, one that is lost, one that comes and goes, one that follows the queue."""
     return [
         machine("m1", disk_bytes=6_000_000_000),
         machine("m2", disk_bytes=6_000_000_000, slots=2, gpu="NVIDIA H100 PCIe"),
         machine("m3", disk_bytes=4_000_000_000, lives=(life(0, 200, ends="lost"),)),
         machine("m4", disk_bytes=6_000_000_000, lives=(life(100, 300), life(400))),
+        machine("m5", disk_bytes=6_000_000_000, lives=()),
     ]
 
 
@@ -58,11 +61,13 @@ FAULTS: list[AnyFault] = [
     ServerRestart(at_ms=180_000, for_ms=25_000),
 ]
 
+SCALING = [ScaledGroup(machines=("m5",), rule=QueueRule(), boots_ms=lambda _machine, asked: 40_000 + asked)]
+
 
 async def test_another_process_with_another_hash_seed_gives_the_same_bytes() -> None:
     hash_seed = "77" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     theirs = asyncio.create_task(_in_a_process(hash_seed))
-    found = await simulated(a_workload(), a_fleet(), faults=FAULTS, seed=1)
+    found = await simulated(a_workload(), a_fleet(), faults=FAULTS, scaling=SCALING, seed=1)
 
     # Whatever befalls the fleet, every job ends in one way.
     assert sorted(one.number for one in found.outcome.jobs) == list(range(1, 71))
@@ -114,7 +119,7 @@ def _places() -> str:
 def print_digest() -> None:
     """For the processes of the test above."""
     configure(level="warning")
-    sys.stdout.write(_digest(asyncio.run(simulated(a_workload(), a_fleet(), faults=FAULTS, seed=1))))
+    sys.stdout.write(_digest(asyncio.run(simulated(a_workload(), a_fleet(), faults=FAULTS, scaling=SCALING, seed=1))))
 
 
 def _digest(found: Simulated) -> str:

@@ -8,11 +8,11 @@ from northstar.evaluation.outcomes import FetchTotals, JobOutcome, MachineOutcom
 from northstar.simulation.outcome import EarlierRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from northstar.evaluation.outcomes import JobEnd
     from northstar.simulation.inputs import SimulatedMachine
-    from northstar.simulation.outcome import Ending, Outcome
+    from northstar.simulation.outcome import Ending, Outcome, Span
     from northstar.simulation.outcome import JobOutcome as SimulatedOutcome
 
 _MINUTE_MS: Final = 60_000
@@ -47,6 +47,9 @@ def run_of(
         optimal: of a job that ran, the pool that the matrix gives for what it really took, and those within the tolerance; None: not judged.
     """
     end_ms = outcome.ended_ms if until_ms is None else until_ms
+    scaled: dict[str, list[Span]] = {}
+    for span in outcome.scaled:
+        scaled.setdefault(span.machine, []).append(span)
     busy = _busy_s(outcome, fleet, from_ms, end_ms)
     return RunOutcome(
         policy=outcome.policy,
@@ -59,17 +62,22 @@ def run_of(
             MachineOutcome(
                 id=machine.id,
                 pool="+".join(machine.pools),
-                paid_ms=tuple(
-                    (life.from_ms, outcome.ended_ms if life.until_ms is None else life.until_ms)
-                    for life in machine.lives
-                    if life.from_ms < outcome.ended_ms
-                ),
+                paid_ms=tuple(_paid_ms(machine, outcome.ended_ms, scaled.get(machine.id, ()))),
                 busy_s=busy.get(machine.id, 0.0),
                 price_usd_per_hour=machine.price_usd_per_hour,
             )
             for machine in fleet
         ),
     )
+
+
+def _paid_ms(machine: SimulatedMachine, ended_ms: int, scaled: Iterable[Span]) -> Iterator[tuple[int, int]]:
+    """By its lives, or as it followed its queue."""
+    for life in machine.lives:
+        if life.from_ms < ended_ms:
+            yield life.from_ms, ended_ms if life.until_ms is None else life.until_ms
+    for span in scaled:
+        yield span.from_ms, span.until_ms
 
 
 def _job(

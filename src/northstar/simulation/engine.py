@@ -14,6 +14,7 @@ from northstar.simulation.clock import in_ms
 from northstar.simulation.errors import WorkloadUnsorted
 from northstar.simulation.history import EventsRead
 from northstar.simulation.ledger import Ledger
+from northstar.simulation.scaling import Scaling
 from northstar.simulation.server_outages import ServerOutages
 from northstar.simulation.stations import Stations
 from northstar.simulation.watching import Lookout
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from northstar.simulation.inputs import AnyFault, SimulatedJob, SimulatedMachine
     from northstar.simulation.outcome import JobOutcome
     from northstar.simulation.policy import FleetPolicy
+    from northstar.simulation.scaling import ScaledGroup
     from northstar.simulation.settings import SimulationSettings
     from northstar.simulation.watching import Watch
     from northstar.simulation.world import World
@@ -64,6 +66,7 @@ class Engine:
         settings: SimulationSettings,
         *,
         faults: Sequence[AnyFault] = (),
+        scaling: Sequence[ScaledGroup] = (),
         hears: Callable[[JobOutcome], None],
         progress: Callable[[Progress], None] = lambda _: None,
         watch: Watch | None = None,
@@ -73,10 +76,23 @@ class Engine:
         self._progress = progress
         self.broker = BrokerOnClock(world, policy, settings)
         self.ledger = Ledger(world, self.broker.runs, hears)
-        self.stations = Stations(world, fleet, faults, policy=policy, settings=settings, ledger=self.ledger)
+        followers = {name for group in scaling for name in group.machines}
+        self.stations = Stations(
+            world, fleet, faults, policy=policy, settings=settings, ledger=self.ledger, scaled=followers
+        )
         self._lookout = Lookout(watch, self.stations.held)
         self._callers = Callers(world, submit=self._submit_requests, refused=self.ledger.refused)
         self._outages = ServerOutages(world, faults, broker=self.broker, stations=self.stations)
+        pools = policy.pools or settings.pools
+        self._scaling = Scaling(
+            world,
+            scaling,
+            stations=self.stations,
+            ledger=self.ledger,
+            by_pool=pools is None or pools.routing.mode != "uniform",
+            settle=self._settle,
+            may_come=lambda: self._next_job is not None,
+        )
         self._events = EventsRead(world, self.ledger.hear)
         self._workload: Iterator[SimulatedJob] = iter(())
         self._next_job: SimulatedJob | None = None
@@ -98,6 +114,7 @@ class Engine:
         await self.broker.open(self.stations.words(), before_ranked=self._plan_if_due)
         self.stations.expect()
         self._outages.expect(settle=self._settle)
+        self._scaling.expect()
         self._workload = iter(workload)
         self._expect_next_job()
         happened = 0
@@ -202,7 +219,7 @@ class Engine:
         self._lookout.admits(int(job_id.removeprefix(_JOB)), accepted.decision)
 
     async def _settle(self) -> None:
-        """The server is about to go: what it has told and rung is taken in."""
+        """What the server has told and rung is taken in, before it goes or somebody counts the queue."""
         await self._read_events()
         await self._hear()
 

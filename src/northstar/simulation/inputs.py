@@ -91,8 +91,8 @@ class SimulatedMachine(msgspec.Struct, frozen=True, kw_only=True):
     node_packs: tuple[str, ...] = ()
     dedicated_to: Word | None = None
     disk: tuple[FileOnDisk, ...] = ()
-    #: In order, without overlap.
-    lives: Annotated[tuple[Life, ...], msgspec.Meta(min_length=1)] = (Life(),)
+    #: In order, without overlap; none, of one that follows its queue (`simulation.scaling`).
+    lives: tuple[Life, ...] = (Life(),)
 
     @property
     def gpu_class(self) -> str:

@@ -66,6 +66,10 @@ class Ledger:
         """Those of them that no machine has."""
         return len(self._live) - self._running
 
+    def jobs(self) -> Iterable[LiveJob]:
+        """They themselves, in the order of submit."""
+        return self._live.values()
+
     def submits(self, job_id: str, job: SimulatedJob) -> None:
         """A job is brought to the broker, which may hand it to a machine at once."""
         self.submitted += 1

@@ -34,6 +34,11 @@ class LiveJob:
         self.pool = "" if decision is None else decision.pool
 
     @property
+    def wanted_pool(self) -> str:
+        """Where it is, or would be if somebody served it."""
+        return self.pool or ("" if self.decision is None else self.decision.optimal)
+
+    @property
     def is_dated(self) -> bool:
         """Whether it has a deadline."""
         request = self.job.request

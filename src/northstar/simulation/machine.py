@@ -68,6 +68,11 @@ class MachineAtWork:
         """Whether what it says reaches the queue now."""
         return not (self.is_gone or self.is_cut_off or self._world.is_server_away)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has no job, and no result that is not told."""
+        return not len(self._bench) and not len(self._outbox)
+
     # Coming and going -------------------------------------------------------------------------------------------------
 
     async def come(self) -> None:

@@ -19,6 +19,14 @@ class EarlierRun(msgspec.Struct, frozen=True, array_like=True):
     left_ms: int
 
 
+class Span(msgspec.Struct, frozen=True, array_like=True):
+    """One time that a machine was paid for which follows its queue."""
+
+    machine: str
+    from_ms: int
+    until_ms: int
+
+
 class FetchedApart(msgspec.Struct, frozen=True, array_like=True):
     """Bytes that came for no job within one minute: that were ordered, or came when the run that they were for was over."""
 
@@ -94,6 +102,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     apart: tuple[FetchedApart, ...] = ()
     #: What runs did on machines that nobody heard of, after their jobs had ended elsewhere.
     late: tuple[EarlierRun, ...] = ()
+    #: When machines were paid for that have no lives of their own, since they followed the queue.
+    scaled: tuple[Span, ...] = ()
     jobs: tuple[JobOutcome, ...] = ()
 
     def encoded(self) -> bytes:

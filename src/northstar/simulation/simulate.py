@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from northstar.simulation.engine import Progress
     from northstar.simulation.inputs import AnyFault, SimulatedJob, SimulatedMachine
     from northstar.simulation.policy import FleetPolicy
+    from northstar.simulation.scaling import ScaledGroup
     from northstar.simulation.watching import Watch
     from northstar.store.valkey import ValkeyClient
 
@@ -46,6 +47,7 @@ async def run(
     *,
     seed: int = 0,
     faults: Sequence[AnyFault] = (),
+    scaling: Sequence[ScaledGroup] = (),
     hears: Callable[[JobOutcome], None] | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     watch: Watch | None = None,
@@ -59,6 +61,7 @@ async def run(
         settings: how the deployed parts are set; their own defaults where nothing is said.
         seed: of what is random in a run.
         faults: what befalls machines beside the ends of their lives, and the server of their queue.
+        scaling: machines of the fleet that follow their queue; they have no lives.
         hears: is told of each job as it ends; without it, all of them are part of the outcome.
         progress: is told now and then how far it is.
         watch: is told of decisions and of what machines hold; None: nobody looks on.
@@ -77,6 +80,7 @@ async def run(
             policy,
             settings,
             faults=faults,
+            scaling=scaling,
             hears=kept.append if hears is None else hears,
             progress=progress,
             watch=watch,
@@ -128,6 +132,7 @@ def _outcome_of(engine: Engine, policy: FleetPolicy, *, seed: int, kept: list[Jo
         machines_lost=engine.stations.lost,
         pools=ledger.use.pools(),
         apart=books.apart(),
+        scaled=tuple(engine.stations.scaled),
         late=tuple(ledger.use.late),
         jobs=tuple(kept),
     )

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from northstar.simulation.books import FetchBooks
 from northstar.simulation.clock import in_ms
 from northstar.simulation.errors import FleetInvalid
-from northstar.simulation.inputs import Fault
+from northstar.simulation.inputs import Fault, Life
 from northstar.simulation.machine import MachineAtWork
 from northstar.simulation.model_store import SimulatedStore
+from northstar.simulation.outcome import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
-    from northstar.simulation.agenda import Happening
-    from northstar.simulation.inputs import AnyFault, Life, SimulatedMachine
+    from northstar.simulation.agenda import Entry, Happening
+    from northstar.simulation.inputs import AnyFault, SimulatedMachine
     from northstar.simulation.ledger import Ledger
     from northstar.simulation.policy import FleetPolicy
     from northstar.simulation.settings import SimulationSettings
@@ -40,6 +41,8 @@ class _Station:
         #: How many times as fast its line is, for each fault of it that lasts.
         self.line_factors: list[float] = []
         self.paid_since_ms: int | None = None
+        #: When it comes, of one that was asked for and still boots.
+        self.comes: Entry | None = None
 
     def set_line(self) -> None:
         """Its line is as all the faults that last make it, in this life and the next."""
@@ -59,8 +62,12 @@ class Stations:
         policy: FleetPolicy,
         settings: SimulationSettings,
         ledger: Ledger,
+        scaled: Collection[str] = (),
     ) -> None:
-        """Raises FleetInvalid: lives overlap, two machines have one name, or a fault befalls none of them."""
+        """`scaled` are machines without lives, which follow their queue.
+
+        Raises FleetInvalid: lives overlap or are missing, two machines have one name, or a fault befalls none of them.
+        """
         self._world = world
         self._policy = policy
         self._settings = settings
@@ -68,6 +75,8 @@ class Stations:
         self._faults = [fault for fault in faults if isinstance(fault, Fault)]
         self.books = FetchBooks()
         self.lost = 0
+        #: When machines without lives of their own were paid for, in the order in which they went.
+        self.scaled: list[Span] = []
         #: When one last came or went, and until when one may still be found to be lost.
         self.moved_ms = 0
         self._doubtful_until_ms = -1
@@ -77,6 +86,10 @@ class Stations:
             if machine.id in self._stations:
                 raise FleetInvalid(machine.id, "is there twice")
             _check(machine)
+            if not machine.lives and machine.id not in scaled:
+                raise FleetInvalid(machine.id, "has no life and follows no queue")
+            if machine.lives and machine.id in scaled:
+                raise FleetInvalid(machine.id, "follows its queue and has a life of its own")
             self._stations[machine.id] = _Station(machine)
         for fault in self._faults:
             if fault.machine not in self._stations:
@@ -181,11 +194,55 @@ class Stations:
 
     def _settle(self, station: _Station) -> None:
         if station.paid_since_ms is not None:
-            self._ledger.use.paid(station.machine, for_ms=self._world.clock.now_ms - station.paid_since_ms)
+            now_ms = self._world.clock.now_ms
+            self._ledger.use.paid(station.machine, for_ms=now_ms - station.paid_since_ms)
+            if not station.machine.lives:
+                self.scaled.append(Span(station.machine.id, station.paid_since_ms, now_ms))
             station.paid_since_ms = None
 
     def _doubt(self, for_ms: int) -> None:
         self._doubtful_until_ms = max(self._doubtful_until_ms, self._world.clock.now_ms + for_ms)
+
+    # Of groups that follow their queue --------------------------------------------------------------------------------
+
+    def machine(self, name: str) -> SimulatedMachine:
+        """One of the fleet. Raises FleetInvalid: it is not."""
+        if name not in self._stations:
+            raise FleetInvalid(name, "shall follow the queue and is not there")
+        return self._stations[name].machine
+
+    def is_there(self, name: str) -> bool:
+        """Whether it is paid for: at work, or booting."""
+        return self.is_booting(name) or self._stations[name].at_work is not None
+
+    def is_booting(self, name: str) -> bool:
+        """Whether it was asked for and is not ready."""
+        return self._stations[name].comes is not None
+
+    def is_idle(self, name: str) -> bool:
+        """Whether it is at work and has nothing to do."""
+        at_work = self._stations[name].at_work
+        return at_work is not None and at_work.is_idle
+
+    def ask(self, name: str, *, boots_ms: int) -> None:
+        """Have it come; it is paid for from now on."""
+        station, now_ms = self._stations[name], self._world.clock.now_ms
+        station.paid_since_ms = now_ms
+        life = Life(from_ms=now_ms, boots_ms=boots_ms)
+
+        async def comes() -> None:
+            station.comes = None
+            await self._come(station, life)
+
+        station.comes = self._world.soon(comes, in_ms=boots_ms)
+
+    async def give_up(self, name: str) -> None:
+        """It goes at once."""
+        station = self._stations[name]
+        if station.comes is not None:
+            station.comes.strike()
+            station.comes = None
+        await self._go(station, Life(from_ms=0))
 
     # Faults -----------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from northstar.simulation.fleet.errors import PlanImpossible
 from northstar.simulation.fleet.faults import FaultPlan
 from northstar.simulation.fleet.laws import Fixed
 from northstar.simulation.fleet.lengths import Length, length_hook
-from northstar.simulation.fleet.plan import FleetPlan, MachineGroup, MachineKind
+from northstar.simulation.fleet.plan import FleetPlan, MachineGroup, MachineKind, ScalingPlan
 from northstar.simulation.fleet.timeline import Timeline, timeline
 from northstar.simulation.inputs import AnyFault, Fault, ServerRestart
 
@@ -85,6 +85,26 @@ def test_a_fault_befalls_all_machines_unless_some_are_named() -> None:
         "day-2",
         "night-1",
     }
+
+
+def test_machines_that_follow_their_queue_are_left_alone() -> None:
+    steady, follows = (
+        MachineGroup(name=name, kind="l4", count=1, scaling=scaling)
+        for name, scaling in (("steady", None), ("follows", ScalingPlan()))
+    )
+    anybody = fault("corrupt_download", at=["1h"])
+
+    def faults_of(*groups: MachineGroup, befall: FaultPlan = anybody) -> list[str]:
+        plan = FleetPlan(kinds={"l4": KIND}, groups=groups)
+        found = timeline(plan, (befall,), seed=1, end_ms=2 * HOUR_MS, folder=Path())
+        return [one.machine for one in of_machines(found.faults)]
+
+    assert faults_of(steady, follows) == ["steady-1"]
+    with pytest.raises(PlanImpossible, match="is follows, which follows its queue") as refused:
+        faults_of(steady, follows, befall=fault("corrupt_download", at=["1h"], group="follows"))
+    assert refused.value.path == "faults[0].group"
+    with pytest.raises(PlanImpossible, match="befalls nobody: every group follows its queue"):
+        faults_of(follows)
 
 
 def test_so_many_machines_are_drawn_by_the_seed_anew_for_each_moment() -> None:

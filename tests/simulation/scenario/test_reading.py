@@ -113,6 +113,12 @@ WRONG = [
     ("      count: 24\n", "      count: 24\n      joins: 2h\n      leaves: 1h\n", "NS_SCENARIO_IMPOSSIBLE", 22, "`fleet.groups[0].leaves` is 60 min, not after"),
     ("  groups:\n", "  groups:\n    - {name: salad, kind: rtx-4090, count: 1}\n", "NS_SCENARIO_IMPOSSIBLE", 19, "which another group is called too"),
     ("  groups:\n", "  groups:\n    - {name: more, kind: rtx-4090, count: 49_990}\n", "NS_SCENARIO_IMPOSSIBLE", 21, "makes 50,014 machines"),
+    # Groups that follow their queue.
+    ("count: 24", "count: 24\n      scaling: {least: 25}", "NS_SCENARIO_IMPOSSIBLE", 21, "`fleet.groups[0].scaling.least` is 25, more than the group's count of 24"),
+    ("count: 24", "count: 24\n      scaling: {every: 0s}", "NS_SCENARIO_IMPOSSIBLE", 21, "`fleet.groups[0].scaling.every` must be longer than nothing"),
+    ("count: 24", "count: 24\n      scaling: {jobs_per_machine: 0}", "NS_INVALID_SCENARIO", 21, "`fleet.groups[0].scaling.jobs_per_machine` is not possible"),
+    ("count: 24", "count: 24\n      scaling: {}", "NS_SCENARIO_IMPOSSIBLE", 23, "`fleet.groups[0].lifetime` is of groups whose machines come and go by themselves"),
+    ("  groups:\n", "  groups:\n    - {name: a, kind: rtx-4090, count: 1, scaling: {}}\n    - {name: b, kind: rtx-4090, count: 1, scaling: {}}\n", "NS_SCENARIO_IMPOSSIBLE", 19, "`fleet.groups[1].scaling` follows the queue of fast-lane, which group a follows too"),
     # What is compared and counted.
     ("policies: [north-star]", "policies: [north-stars]", "NS_SCENARIO_IMPOSSIBLE", 29, "one of north-star, uniform; did you mean north-star?"),
     ("policies: [north-star]", "policies: [uniform, uniform]", "NS_SCENARIO_IMPOSSIBLE", 29, "`policies[1]` names uniform a second time"),

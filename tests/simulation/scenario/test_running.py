@@ -89,6 +89,31 @@ async def test_a_window_of_service_days_shrinks_with_a_workload_that_is_faster(f
     assert (found.from_ms, found.until_ms) == (0, 43_200_000)
 
 
+SCALED = SCENARIO.replace("count: 2,", "count: 6, scaling: {jobs_per_machine: 1, least: 1},")
+
+
+async def test_a_group_follows_its_queue_under_every_kind_of_policy_and_costs_what_it_was_there(folder: Path) -> None:
+    """A job each two minutes keeps one machine at work, whoever ranks it, whether there are pools or not."""
+    for policy in ("north-star", "uniform-lru"):
+        runs = runs_of(folder, f"policies: [{policy}]\n", text=SCALED)
+        found = await runs.run(RunKey(1, policy), tally=Tally(from_ms=0, until_ms=None))
+        assert found.endings == {"succeeded": 30}
+        assert found.machines < 6
+        assert round(0.5 * found.ended_s / 3_600, 6) <= found.cost_usd < 2 * 0.5 * found.ended_s / 3_600
+
+
+async def test_scaling_and_restarts_give_the_same_bytes_for_the_same_seed_and_other_boots_for_another(
+    folder: Path,
+) -> None:
+    text = SCALED.replace("{law: fixed, length: 2m}", "{law: salad-week}").replace("least: 1", "least: 0")
+    restart = "faults: [{fault: valkey_restart, every: 20m, for: 20s}]\nseeds: [1, 2]\n"
+    one, other = [msgspec.json.encode(await result_of(runs_of(folder, restart, text=text))) for _ in range(2)]
+    assert one == other
+    runs = runs_of(folder, restart, text=text)
+    tally = Tally(from_ms=0, until_ms=None)
+    assert msgspec.json.encode(await runs.run(RunKey(2, "north-star"), tally=tally)) != one
+
+
 FAULTS = """\
 faults:
   - {fault: slow_link, at: [0s], for: 10m, factor: 0.1}

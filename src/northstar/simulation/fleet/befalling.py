@@ -71,15 +71,24 @@ def _seats(fault: FaultPlan, plan: FleetPlan, *, path: str) -> Iterator[Seat]:
     if fault.group is not None and fault.group not in {group.name for group in plan.groups}:
         names = ", ".join(group.name for group in plan.groups[:20])
         raise PlanImpossible(f"is no group of this fleet; there are {names}", path=f"{path}.group")
-    for group in plan.groups:
+    for at, group in enumerate(plan.groups):
+        if group.scaling is not None:
+            if fault.group == group.name:
+                raise PlanImpossible(
+                    f"is {group.name}, which follows its queue (fleet.groups[{at}].scaling): faults befall machines of other groups",
+                    path=f"{path}.group",
+                )
+            continue
         region = group.region or plan.kinds[group.kind].region
         if fault.group in {None, group.name} and fault.region in {None, region}:
             any_there = True
             yield from (Seat(group.name, number) for number in range(group.count))
-    if not any_there:
+    if not any_there and fault.region is not None:
         raise PlanImpossible(
             f"names region {fault.region!r}, in which no machine of the fleet stands", path=f"{path}.region"
         )
+    if not any_there:
+        raise PlanImpossible("befalls nobody: every group follows its queue", path=path)
 
 
 def _at_moments(

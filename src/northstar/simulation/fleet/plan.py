@@ -78,6 +78,25 @@ class MachineKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     image: Annotated[tuple[BakedFile, ...], msgspec.Meta(max_length=1_000)] = ()
 
 
+class ScalingPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A group that follows its queue, as Kubernetes' autoscaler with KEDA does, whose defaults these are.
+
+    The queue are the jobs, waiting and running, of the group's pools and services. The group has one machine for so many jobs, at least `least` and at
+    most its `count`; it grows at once and shrinks slowly, and only idle machines go.
+    """
+
+    #: Jobs that one machine stands for.
+    jobs_per_machine: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 5.0
+    #: Machines that there are without any job.
+    least: Annotated[int, msgspec.Meta(ge=0, le=MAX_MACHINES)] = 0
+    #: The queue is looked at so often.
+    every: Length = Length(30_000)
+    #: Without a job, the last machine goes after this.
+    cool_down: Length = Length(300_000)
+    #: It shrinks to the largest size that was wanted within this time.
+    settles: Length = Length(300_000)
+
+
 class MachineGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Machines of one kind that come and go by the same laws, each by its own chance."""
 
@@ -107,6 +126,8 @@ class MachineGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     replaced: bool = True
     #: So long after it went.
     replaced_after: Length = Length(0)
+    #: It follows its queue, and `count` is the most; left out: there are always so many.
+    scaling: ScalingPlan | None = None
     #: Region of its machines, if another than that of their kind.
     region: Annotated[str, msgspec.Meta(max_length=128)] = ""
 

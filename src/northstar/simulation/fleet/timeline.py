@@ -20,9 +20,11 @@ from northstar.simulation.fleet.faults import (
 )
 from northstar.simulation.fleet.laws import Spot
 from northstar.simulation.fleet.plan import FleetPlan, MachineGroup, MachineKind, PriceOf
+from northstar.simulation.fleet.scaled import scaled_group
 from northstar.simulation.fleet.spot import read_series
 from northstar.simulation.fleet.stays import Seat, Stay, stays
 from northstar.simulation.inputs import AnyFault, Fault, FileOnDisk, Life, ServerRestart, SimulatedMachine
+from northstar.simulation.scaling import ScaledGroup
 from northstar.simulation.workload.spot_series import SpotSeries
 
 #: As many times as machines may come in one simulation, all together.
@@ -42,6 +44,8 @@ class Timeline(NamedTuple):
     stays: tuple[Stay, ...]
     #: Faults that fell where no machine was just then.
     missed: int = 0
+    #: Groups that follow their queue; their machines stand in `machines`, without lives.
+    scaled: tuple[ScaledGroup, ...] = ()
 
 
 def timeline(
@@ -73,10 +77,19 @@ def timeline(
     come_ms = end_ms if comes_until_ms is None else comes_until_ms
     found: list[Stay] = []
     machines: list[SimulatedMachine] = []
+    scaled: list[ScaledGroup] = []
     for group_at, group in enumerate(plan.groups):
         path = f"fleet.groups[{group_at}]"
         series = _series(group, folder)
         kind = plan.kinds[group.kind]
+        follows = scaled_group(group, seed=seed)
+        if follows is not None:
+            scaled.append(follows)
+            price = (prices or {}).get(group.kind)
+            machines += [
+                machine_of(kind, name, lives=(), region=group.region, price=price) for name in follows.machines
+            ]
+            continue
         for number in range(group.count):
             on_seat = list(stays(group, number, path=path, seed=seed, end_ms=come_ms, series=series, losses=losses))
             found += on_seat
@@ -86,7 +99,7 @@ def timeline(
                     f"makes machines come more than {MAX_STAYS:,} times in all; let them stay longer", path=path
                 )
     befalling, missed = _faults(moments, found)
-    return Timeline(tuple(machines), befalling, tuple(found), missed)
+    return Timeline(tuple(machines), befalling, tuple(found), missed, tuple(scaled))
 
 
 def _series(group: MachineGroup, folder: Path) -> SpotSeries | None:

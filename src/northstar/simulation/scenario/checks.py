@@ -10,7 +10,7 @@ from northstar.domain.misfits import alike
 from northstar.domain.pools import Pools
 from northstar.policy.fleet.pool_membership import Announced, pool_refusals
 from northstar.simulation.fleet.errors import PlanImpossible
-from northstar.simulation.fleet.plan import MAX_MACHINES, FleetPlan, MachineKind
+from northstar.simulation.fleet.plan import MAX_MACHINES, FleetPlan, MachineGroup, MachineKind
 from northstar.simulation.fleet.timeline import machine_of
 from northstar.simulation.scenario.plan import MAX_RUNS, Scenario
 
@@ -59,6 +59,7 @@ def _check_groups(fleet: FleetPlan) -> None:
             raise PlanImpossible(f"is {group.kind!r}, one of {', '.join(fleet.kinds)}{hint}", path=f"{path}.kind")
         if group.leaves is not None and group.leaves.ms <= group.joins.ms:
             raise PlanImpossible(f"is {group.leaves}, not after the group has joined", path=f"{path}.leaves")
+        _check_scaling(fleet, at)
     wanted = 0
     for at, group in enumerate(fleet.groups):
         wanted += group.count
@@ -74,6 +75,40 @@ def _check_groups(fleet: FleetPlan) -> None:
         if baked_gb > 10_000:
             raise PlanImpossible(
                 f"has {baked_gb:,.0f} GB of models, more than any image", path=f"fleet.kinds.{name}.image"
+            )
+
+
+def _check_scaling(fleet: FleetPlan, at: int) -> None:
+    """A group that follows its queue has no other law by which its machines come and go."""
+    group, path = fleet.groups[at], f"fleet.groups[{at}]"
+    plan = group.scaling
+    if plan is None:
+        return
+    if plan.least > group.count:
+        raise PlanImpossible(
+            f"is {plan.least}, more than the group's count of {group.count}", path=f"{path}.scaling.least"
+        )
+    if not plan.every.ms:
+        raise PlanImpossible("must be longer than nothing", path=f"{path}.scaling.every")
+    usual = MachineGroup(name=group.name, kind=group.kind, count=group.count)
+    for key in ("joins", "leaves", "boot_is_paid", "lifetime", "notice", "disks", "replaced", "replaced_after"):
+        if getattr(group, key) != getattr(usual, key):
+            raise PlanImpossible(
+                "is of groups whose machines come and go by themselves, and this one follows its queue; take it or `scaling` out",
+                path=f"{path}.{key}",
+            )
+    for before in range(at):
+        other = fleet.groups[before]
+        shared = (
+            set(fleet.kinds[other.kind].pools) & set(fleet.kinds[group.kind].pools)
+            if other.kind in fleet.kinds
+            else set()
+        )
+        if other.scaling is not None and shared:
+            raise PlanImpossible(
+                f"follows the queue of {min(shared)}, which group {other.name} follows too: both would grow for the same jobs. Give "
+                "them kinds of different pools, or take one out",
+                path=f"{path}.scaling",
             )
 
 

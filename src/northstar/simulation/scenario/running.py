@@ -143,6 +143,7 @@ class ScenarioRuns:
             self._settings,
             seed=key.seed,
             faults=prepared.fleet.faults,
+            scaling=prepared.fleet.scaled,
             hears=hears,
             progress=progress,
             watch=watch,
