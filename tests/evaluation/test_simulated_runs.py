@@ -127,7 +127,8 @@ def test_a_machine_that_followed_its_queue_is_paid_for_while_it_was_there() -> N
     spans = (Span("m3", 0, 10_000), Span("m3", 60_000, 90_000))
     found = summary_of(run_of(outcome(simulated(1, machine="m3"), scaled=spans), (follower,)))
     assert found.machine_hours == pytest.approx(40 / 3_600)
-    assert (found.usd, found.figures["utilisation"]) == (pytest.approx(0.04), pytest.approx(10 / 40))
+    assert found.usd == pytest.approx(0.04)
+    assert found.figures["utilisation"] == pytest.approx(10 / 40)
 
 
 def test_pools_are_judged_by_what_the_work_really_took() -> None:

@@ -180,7 +180,9 @@ class _Measured:
             **found.figures,
             **figures_of(jobs),
             **watch.figures(),
-            "machines-simulated": float(sum(bool(machine.lives) for machine in machines)),
+            "machines-simulated": float(
+                sum(bool(machine.lives) for machine in machines) + len({span.machine for span in outcome.scaled})
+            ),
         }
         if self._plan.replays_durations and outcome.policy == self._read.scenario.policies[0]:
             figures |= self._durations()
