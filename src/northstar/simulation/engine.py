@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.domain.errors import NorthstarError
 from northstar.simulation.broker import BrokerOnClock
-from northstar.simulation.callers import Callers
 from northstar.simulation.clock import in_ms
 from northstar.simulation.errors import WorkloadUnsorted
 from northstar.simulation.history import EventsRead
@@ -17,14 +15,13 @@ from northstar.simulation.ledger import Ledger
 from northstar.simulation.scaling import Scaling
 from northstar.simulation.server_outages import ServerOutages
 from northstar.simulation.stations import Stations
+from northstar.simulation.submissions import Submissions
 from northstar.simulation.watching import Lookout
 from northstar.store.bells import Connected, DocumentsChanged, Due, PlanDue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from northstar.broker.submission import Accepted
-    from northstar.domain.jobs import JobRequest
     from northstar.simulation.agenda import Entry
     from northstar.simulation.inputs import AnyFault, SimulatedJob, SimulatedMachine
     from northstar.simulation.outcome import JobOutcome
@@ -36,12 +33,8 @@ if TYPE_CHECKING:
 
 #: Entries between two reports of progress, and between two looks whether somebody wants to stop the simulation.
 _REPORT_EVERY: Final = 500
-#: A finished job is forgotten as soon as its events were read; nobody asks for it again.
-_RETENTION_S: Final = 1.0
 #: After a machine came or went, waiting jobs are looked at again for so long.
 _UNSETTLED_MS: Final = 60_000
-#: Before a job's number in its id.
-_JOB: Final = "j"
 #: Events are read at the latest after so many calls.
 _CALLS_PER_READ: Final = 400
 
@@ -81,7 +74,7 @@ class Engine:
             world, fleet, faults, policy=policy, settings=settings, ledger=self.ledger, scaled=followers
         )
         self._lookout = Lookout(watch, self.stations.held)
-        self._callers = Callers(world, submit=self._submit_requests, refused=self.ledger.refused)
+        self._submissions = Submissions(world, self.broker, self.ledger, self._lookout)
         self._outages = ServerOutages(world, faults, broker=self.broker, stations=self.stations)
         pools = policy.pools or settings.pools
         self._scaling = Scaling(
@@ -174,49 +167,10 @@ class Engine:
             batch.append(self._next_job)
             self._expect_next_job()
             if len(batch) >= self._settings.batch:
-                await self._submit(batch)
+                await self._submissions.submit(batch)
                 batch = []
         if batch:
-            await self._submit(batch)
-
-    async def _submit(self, jobs: Sequence[SimulatedJob]) -> None:
-        requests = []
-        for job in jobs:
-            job_id = f"{_JOB}{self.ledger.submitted + 1}"
-            self.ledger.submits(job_id, job)
-            requests.append(msgspec.structs.replace(job.request, id=job_id, retention_s=_RETENTION_S))
-        await self._submit_requests(requests)
-
-    async def _submit_requests(self, requests: Sequence[JobRequest]) -> None:
-        if self.world.is_server_away:
-            for request in requests:
-                self._callers.wait(request)
-            return
-        try:
-            accepted = await self.broker.submit(requests)
-        except NorthstarError as exc:
-            await self._one_by_one(requests, exc)
-            return
-        for one in accepted:
-            self._take_in(one)
-
-    async def _one_by_one(self, requests: Sequence[JobRequest], error: NorthstarError) -> None:
-        """One of them was refused, and all with it: each has a call of its own, as clients of their own would have made it."""
-        if len(requests) == 1:
-            self.ledger.refused(requests[0].id or "", error.code)
-            return
-        for request in requests:
-            try:
-                (one,) = await self.broker.submit([request])
-            except NorthstarError as exc:
-                self.ledger.refused(request.id or "", exc.code)
-            else:
-                self._take_in(one)
-
-    def _take_in(self, accepted: Accepted) -> None:
-        job_id = accepted.job.id
-        self.ledger.accepted(job_id, accepted.decision)
-        self._lookout.admits(int(job_id.removeprefix(_JOB)), accepted.decision)
+            await self._submissions.submit(batch)
 
     async def _settle(self) -> None:
         """What the server has told and rung is taken in, before it goes or somebody counts the queue."""
