@@ -97,10 +97,10 @@ async def test_machines_near_their_users_stay_preferred_when_a_plan_is_made(rig:
     terms = RankingTerms(near=frozenset({"fast-lane"}))
     dispatcher = Dispatcher(rig.cell, new_nonce=nonce, terms=lambda: terms)
     assert await dispatcher.plan() == 2
-    assert await preferences(rig) == {"far": 1, "near": 1}  # near has a slot used by now
+    assert await preferences(rig) == {"far": 24, "near": 24}  # near has a slot used by now
     terms = RankingTerms()
     assert await dispatcher.plan() == 2  # no wait has changed, but the pool has
-    assert await preferences(rig) == {"far": 0, "near": 1}
+    assert await preferences(rig) == {"far": 0, "near": 24}
 
 
 async def preferences(rig: Rig) -> dict[str, int]:
