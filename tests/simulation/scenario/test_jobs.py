@@ -109,3 +109,9 @@ def test_a_survey_keeps_the_most_that_is_needed(folder: Path) -> None:
         ("chat", 1, "", 0),
         ("pictures", 2, "b.safetensors", 6_000_000_000),
     ]
+
+
+def test_a_mix_with_a_seed_of_its_own_is_the_same_in_every_run(folder: Path) -> None:
+    assert jobs(folder, {**MIX, "seed": 7}, seed=1) == jobs(folder, {**MIX, "seed": 7}, seed=2)
+    assert jobs(folder, {**MIX, "seed": 7}, seed=1) == jobs(folder, MIX, seed=7)
+    assert jobs(folder, MIX, seed=1) != jobs(folder, MIX, seed=2)

@@ -89,4 +89,4 @@ def _source(source: SourcePlan, at: int, *, seed: int, folder: Path) -> Iterator
                 training=source.training,
                 tenants=_NO_TENANTS,
             )
-            return fleet_workload(mix, seed=own_seed)
+            return fleet_workload(mix, seed=own_seed if source.seed is None else source.seed)

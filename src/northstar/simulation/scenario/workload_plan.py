@@ -80,6 +80,8 @@ class MadeMix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     media: _PerDay = 150
     #: Trainings and experiments, of service `training`.
     training: _PerDay = 10
+    #: Its jobs are drawn by this seed in every run, so that runs differ by less than a whole workload; left out: by the run's own seed.
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
 
 
 SourcePlan: TypeAlias = OwnTrace | GenTd26 | AzureChats | MooncakeChats | MadeMix

@@ -58,12 +58,22 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
     "simulate": "simulate.simulate",
     "plan": "plan.plan",
     "evaluate": "evaluate.evaluate",
+    "gate": "gate.gate",
     "doctor": "doctor.doctor",
     "backup": "backup.backup",
     "restore": "restore.restore",
     "pause": "pauses.pause",
     "resume": "pauses.resume",
     "completion": "completion.completion",
+    "validate": Group(
+        "Validate performance, costs and reliability again and again, and compare with before.",
+        {
+            "weekly": "validate.weekly",
+            "monthly": "validate.monthly",
+            "reliability": "validate.reliability",
+            "show": "validate.show",
+        },
+    ),
     "jobs": Group(
         "Look at jobs and change what becomes of them.",
         {

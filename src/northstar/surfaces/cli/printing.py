@@ -43,6 +43,9 @@ _COLOURS: Final = {
     "better": "green",
     "worse": "red",
     "gone": "yellow",
+    "within": "green",
+    "changed": "red",
+    "below goal": "red",
 }
 
 

@@ -1,0 +1,1 @@
+"""The regression gate: small scenarios, what they came to when their limits were measured, and whether they still do."""
