@@ -23,9 +23,9 @@ def written(folder: Path) -> Path:
     return file
 
 
-def test_limits_are_the_mean_less_and_plus_four_deviations_of_one_more_run() -> None:
+def test_limits_are_the_mean_less_and_plus_three_and_a_half_deviations_of_one_more_run() -> None:
     found = limits_of([10.0, 12.0, 14.0, 16.0, 18.0])
-    reach = 4 * math.sqrt(10) * math.sqrt(1.2)
+    reach = 3.5 * math.sqrt(10) * math.sqrt(1.2)
     assert (found.mean, found.lowest, found.highest, found.runs) == (14.0, 10.0, 18.0, 5)
     assert found.sd == pytest.approx(math.sqrt(10), rel=1e-5)
     assert found.least == pytest.approx(14 - reach, abs=1e-4)

@@ -68,7 +68,7 @@ def test_a_person_is_told_figure_value_limits_and_how_to_set_new_ones() -> None:
     told = complaint(judged("some", GOOD | {"redundant": 140.0}, LIMITS))
     first, _, how = told.partition("\n\n")
     assert first == (
-        "some/redundant (GB fetched that the fleet had fetched before): 140 with seed 3 is worse than the limits 96.1 to 110, "
+        "some/redundant (GB fetched that the fleet had fetched before): 140 with seed 3 is worse than the limits 96.9 to 109, "
         "which follow from 5 runs of 103 on average (sd 1.58)"
     )
     assert "northstar gate --measure --seeds 20 --write FILE" in how

@@ -1,8 +1,8 @@
 """Limits: what runs of the gate came to when they were measured, and how far a run may lie from that.
 
-**The rule.** A figure's limits are its mean, less and plus four standard deviations of its runs times √(1 + 1/runs), since one more run is compared
+**The rule.** A figure's limits are its mean, less and plus three and a half standard deviations of its runs times √(1 + 1/runs), since one more run is compared
 with the mean of `runs` of them; never nearer than the lowest and the highest of the runs, and never beyond what the figure can be. With 20 runs a figure that changes by chance alone leaves such
-limits in about one of a thousand changes (Student's t with 19 degrees of freedom). A figure that was the same in all runs has to stay the same.
+limits in about one of four hundred changes (Student's t with 19 degrees of freedom). A figure that was the same in all runs has to stay the same.
 They are worked out from the runs and from nothing else: a file whose limits do not follow from its own runs is refused.
 """
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 #: Fewest seeds of which a spread may be told.
 FEWEST_RUNS: Final = 5
 #: Standard deviations.
-REACH: Final = 4.0
+REACH: Final = 3.5
 RULE: Final = (
-    "limits are the mean ± 4 sd × √(1 + 1/runs), never nearer than lowest and highest; they follow from `values` alone: "
+    "limits are the mean ± 3.5 sd × √(1 + 1/runs), never nearer than lowest and highest; they follow from `values` alone: "
     "set new ones by measuring again, with `northstar gate --measure --write FILE`, never by hand"
 )
 _MOST_BYTES: Final = 4_000_000
@@ -76,7 +76,7 @@ def limits_of(values: Sequence[float], *, is_share: bool = False) -> Limits:
 
     >>> found = limits_of([10.0, 11.0, 12.0, 11.0, 11.0])
     >>> found.mean, round(found.sd, 3), round(found.least, 2), round(found.most, 2)
-    (11.0, 0.707, 7.9, 14.1)
+    (11.0, 0.707, 8.29, 13.71)
     >>> limits_of([0.0] * 5).most
     0.0
     """
