@@ -104,10 +104,14 @@ def with_fleet(questions: Sequence[Question], plan: Plan) -> Scenario:
     sources = tuple(source for one in questions for source in one.read.scenario.workload.sources)
     return msgspec.structs.replace(
         scenario,
-        about=f"The cheapest fleet found for {', '.join(plan.goals)} ({plan.fleet.usd_per_hour:,.2f} USD an hour).",
+        about=f"{_found(plan)} {', '.join(plan.goals)} ({plan.fleet.usd_per_hour:,.2f} USD an hour).",
         workload=msgspec.structs.replace(scenario.workload, sources=sources),
         fleet=fleet_of(manned),
     )
+
+
+def _found(plan: Plan) -> str:
+    return "The cheapest fleet found for" if plan.fleet.is_met else "The nearest fleet found, which MISSES"
 
 
 def digest_of(questions: Sequence[Question], goals: Sequence[Goal]) -> str:

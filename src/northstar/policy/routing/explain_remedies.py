@@ -178,11 +178,13 @@ def end_of_pause(scope: str, because: str, *, also: str = "") -> Action:
     """What ends a pause: somebody's word, or more money where that is why.
 
     >>> end_of_pause("cell", "repairs").command, end_of_pause("cell", "NS_BUDGET_SPENT: the budget of the fleet …").command
-    ('northstar resume cell', 'northstar costs')
+    ('northstar resume cell', 'northstar budget set --usd-per-day USD')
     """
     if because.startswith(BUDGET_SPENT):
+        # `northstar costs` tells what it was spent on, and for which of day and month a new one must be named.
         return Action(
-            f"{also}raise the fleet's budget in the settings of the brokers; what is spent of it", "northstar costs"
+            f"{also}raise the fleet's budget, of the day or the month as northstar costs tells (or lift it: northstar budget lift)",
+            "northstar budget set --usd-per-day USD",
         )
     return Action(f"{also}end the pause of {scope}", f"northstar resume {scope}")
 

@@ -223,7 +223,8 @@ def plan(
         _show(found, is_written=write is not None)
     if write is not None:
         made.write(found, write)
-        print_aside(f"the fleet is in {write}; see it at work with: northstar simulate {write}")
+        misses = "" if found.fleet.is_met else ", though it misses the goals"
+        print_aside(f"the fleet is in {write}{misses}; see it at work with: northstar simulate {write}")
     if not found.fleet.is_met:
         raise typer.Exit(1)
 
