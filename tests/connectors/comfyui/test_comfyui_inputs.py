@@ -69,6 +69,32 @@ async def test_an_input_that_cannot_be_had_is_an_error(
     assert not posted(fake)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "0x7f000001",
+        "[::ffff:127.0.0.1]",
+        "１２７.0.0.1",
+        "①②⑦.⓪.⓪.①",
+        "127。0。0。1",
+    ],
+)
+async def test_a_private_address_is_asked_in_no_spelling(
+    fake: FakeComfyUI, connect: Connect, make_job: MakeJob, host: str
+) -> None:
+    """Whoever submits a job writes the address; what answers inside the machine's network is not theirs to read."""
+    fake.disk.files[("output", "", "a.png")] = PNG
+    url = fake.url.replace("127.0.0.1", host) + "/view?filename=a.png"
+    with pytest.raises(
+        EngineRejected, match=r"lies at \S+, which is not public; its operator can allow it with input_hosts"
+    ):
+        await connect().run(make_job(reads("cat.png", {"url": url})), hear_nothing)
+    assert "/view" not in {path for _method, path, _body in fake.calls}
+    assert not posted(fake)
+
+
 @pytest.mark.parametrize("url", ["ftp://host", "http://user:pass@host", "http://host/?a=b", "host:8188"])
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="the engine's address must"):

@@ -27,6 +27,9 @@ from northstar.policy.models.addresses import is_private, next_hop, origin_of, p
         "::ffff:10.0.0.1",
         "2002:a00:1::",
         "64:ff9b::a00:1",
+        "64:ff9b:1::a00:1",
+        "::a00:1",
+        "fec0::1",
         "no address",
     ],
 )

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
-import ipaddress
 import socket
 from collections.abc import Mapping
-from typing import Final
-from urllib.parse import urljoin, urlsplit
+from typing import Any, Final
+from urllib.parse import urljoin
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from northstar.connectors.contract import Json
 from northstar.connectors.errors import EngineRejected, InputUnavailable
 from northstar.domain.amounts import exactly
+from northstar.policy.models.addresses import is_private
 
 _REDIRECTS: Final = 3
 _CHUNK_BYTES: Final = 256 * 1024
@@ -65,46 +64,36 @@ class InputSource:
             raise self._rejected(name, f"is no base64: {error}") from error
 
     async def _fetched(self, name: str, url: str) -> bytes:
-        resolver = _PublicResolver()
+        sockets = _PublicSockets()
         try:
             async with aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=resolver, force_close=True),
+                connector=aiohttp.TCPConnector(socket_factory=sockets, use_dns_cache=False, force_close=True),
                 timeout=aiohttp.ClientTimeout(total=None, connect=self._answer_s, sock_read=self._answer_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             ) as session:
                 for _ in range(_REDIRECTS + 1):
-                    resolver.trusted = self._trusted(name, url)
-                    async with session.get(url, allow_redirects=False) as response:
+                    address = URL(url)
+                    sockets.may_be_private = self._is_trusted(name, address)
+                    async with session.get(address, allow_redirects=False) as response:
                         if not 300 <= response.status < 400:
                             return await self._body(name, response)
                         url = urljoin(url, response.headers.get("Location", ""))
         except TimeoutError as error:
             raise self._unavailable(name, f"no answer within {self._answer_s:g} s") from error
-        except _NotPublic as error:
-            raise self._rejected(name, str(error)) from error
-        except (aiohttp.ClientError, ValueError) as error:
-            if isinstance(error.__cause__, _NotPublic):
-                raise self._rejected(name, str(error.__cause__)) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if sockets.refused:
+                raise self._rejected(name, _not_public(sockets.refused)) from error
             raise self._unavailable(name, type(error).__name__) from error
         raise self._rejected(name, f"is redirected more than {_REDIRECTS} times")
 
-    def _trusted(self, name: str, url: str) -> str:
-        """The host of an address if the operator allows it, else empty.
-
-        Raises:
-            _NotPublic: the host is a number, which no resolver sees, and not a public one.
-        """
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if parts.scheme not in {"http", "https"} or not host:
+    def _is_trusted(self, name: str, address: URL) -> bool:
+        """Whether the operator allows the host of an address, wherever that lies."""
+        host = address.host or ""
+        if address.scheme not in {"http", "https"} or not host:
             raise self._rejected(name, "has a `url` that is not http, https or data")
-        if host in self._hosts or parts.netloc.rpartition("@")[2] in self._hosts:
-            return host
-        with contextlib.suppress(ValueError):
-            if not ipaddress.ip_address(host).is_global:
-                raise _NotPublic(host)
-        return ""
+        place = f"[{host}]" if ":" in host else host
+        return host in self._hosts or f"{place}:{address.port}" in self._hosts
 
     async def _body(self, name: str, response: aiohttp.ClientResponse) -> bytes:
         if response.status != 200:
@@ -128,28 +117,24 @@ class InputSource:
         return self._rejected(name, f"is larger than {exactly(self._max_bytes)}")
 
 
-class _NotPublic(OSError):
-    def __init__(self, host: str) -> None:
-        super().__init__(f"lies at {host}, which is not public; its operator can allow it with input_hosts")
+def _not_public(address: str) -> str:
+    return f"lies at {address}, which is not public; its operator can allow it with input_hosts"
 
 
-class _PublicResolver(AbstractResolver):
-    """Finds public addresses only, except for the host that is `trusted` at the moment."""
+class _PublicSockets:
+    """Makes the sockets of connections. Each is told the very address that it is for, in whatever spelling that was asked for.
+
+    A check of the host's text alone would miss what the client makes of it: full-width digits are an IP address to it.
+    """
 
     def __init__(self) -> None:
-        self.trusted = ""
-        self._resolver = aiohttp.ThreadedResolver()
+        self.may_be_private = False
+        #: The last address to which no socket was made.
+        self.refused = ""
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        if host == self.trusted:
-            return found
-        public = [result for result in found if ipaddress.ip_address(result["host"]).is_global]
-        if not public:
-            raise _NotPublic(host)
-        return public
-
-    async def close(self) -> None:
-        await self._resolver.close()
+    def __call__(self, info: Any) -> socket.socket:
+        family, kind, protocol, _, address = info
+        if not self.may_be_private and is_private(str(address[0])):
+            self.refused = str(address[0])
+            raise OSError(_not_public(self.refused))
+        return socket.socket(family=family, type=kind, proto=protocol)

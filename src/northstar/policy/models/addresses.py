@@ -20,7 +20,10 @@ _SECRET_PARAMETERS: Final = frozenset(
         "x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "x-goog-credential",
     }
 )  # fmt: skip
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+#: Networks whose last 32 bits are an IPv4 address: NAT64 (RFC 6052), and the old "compatible" form (RFC 4291, 2.5.5.1).
+_V4_INSIDE: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
+#: Not global by the registry, but so to some versions of Python: local NAT64 (RFC 8215) and site-local (RFC 3879).
+_LOCAL_V6: Final = (ipaddress.ip_network("64:ff9b:1::/48"), ipaddress.ip_network("fec0::/10"))
 _V4_BITS: Final = 0xFFFF_FFFF
 #: What stays as it is when an address is made printable.
 _RESERVED: Final = "%/:=&?~#+!$,;'@()*[]"
@@ -98,10 +101,12 @@ def is_private(address: str) -> bool:
         return True
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour
-        if inner is None and found in _NAT64:
+        if inner is None and any(found in network for network in _V4_INSIDE):
             inner = ipaddress.IPv4Address(int(found) & _V4_BITS)
         if inner is not None:
             return is_private(str(inner))
+        if any(found in network for network in _LOCAL_V6):
+            return True
     return not found.is_global or found.is_multicast
 
 
