@@ -1,6 +1,7 @@
 """Whoever watches a job is told the truth in order, from its place in the queue to its end.
 
-A real broker whose front a machine dials, the agent's own parts, and a ComfyUI that sends the frames of a recorded one.
+A real broker whose front a machine dials, the agent's own parts, a source that has the model which the machine lacks, and a
+ComfyUI that sends the frames of a recorded one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import pytest
 
 from northstar.agent.dialing import Backoff, Dialling
 from northstar.agent.engine import ConnectorRunner
+from northstar.agent.model_runner import ModelRunner
+from northstar.agent.models.store import ModelStore
 from northstar.agent.outputs import UploadedOutputs
 from northstar.agent.presence import FixedPresence
 from northstar.agent.worker import Worker
@@ -27,10 +30,14 @@ from northstar.connectors.comfyui import ComfyUIConnector
 from northstar.connectors.secret import Secret
 from northstar.domain.jobs import JobRequest
 from northstar.domain.machines import MachineProfile
+from northstar.domain.models import ModelNeed
+from northstar.domain.requirements import Requirements
 from northstar.store.progress import channel
 from northstar.surfaces.cli.watch import follow
 from northstar.surfaces.cli.watch_lines import WatchLines
 from tests import servers
+from tests.agent.models.builders import safetensors, store
+from tests.agent.models.origin import origin
 from tests.broker.gateway.rig import Fleet
 from tests.connectors.comfyui.graphs import sampled
 from tests.connectors.fake_comfyui.server import FakeComfyUI
@@ -38,11 +45,12 @@ from tests.servers import eventually
 
 PROFILE = MachineProfile(pools=("standard",), services=("picture",))
 STEPS = 6
+MODEL = safetensors(3_000_000)
 
 
 @contextlib.asynccontextmanager
-async def painter(fleet: Fleet, url: str, engine: FakeComfyUI, folder: Path) -> AsyncIterator[None]:
-    """A machine with ComfyUI, at work."""
+async def painter(fleet: Fleet, url: str, engine: FakeComfyUI, models: ModelStore, folder: Path) -> AsyncIterator[None]:
+    """A machine with ComfyUI and a models folder, at work."""
     connector = ComfyUIConnector(engine.url, service="picture")
     dialling = Dialling(http_url=url, token=Secret(await fleet.token()))
     backoff = Backoff(first_s=0.05, longest_s=0.2)
@@ -50,7 +58,7 @@ async def painter(fleet: Fleet, url: str, engine: FakeComfyUI, folder: Path) -> 
         outputs = UploadedOutputs(http, dialling, backoff=backoff, jitter=random.random)
         worker = Worker(
             link,
-            ConnectorRunner({"picture": connector}, outputs=outputs, workspaces=folder),
+            ModelRunner(ConnectorRunner({"picture": connector}, outputs=outputs, workspaces=folder), models),
             profile=PROFILE,
             presence=FixedPresence(),
             settings=WorkerSettings(slots=1, drain_s=5.0, renew_every_s=0.2),
@@ -61,7 +69,7 @@ async def painter(fleet: Fleet, url: str, engine: FakeComfyUI, folder: Path) -> 
         await connector.close()
 
 
-async def test_a_watcher_sees_queued_loading_running_storing_and_the_end_in_order(
+async def test_a_watcher_sees_queued_fetching_loading_running_storing_and_the_end_in_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "work").mkdir()
@@ -72,9 +80,17 @@ async def test_a_watcher_sees_queued_loading_running_storing_and_the_end_in_orde
         fleet.front() as front,
         fleet.dispatching(),
         engine.serving(),
+        origin(MODEL) as source,
+        store(tmp_path / "models") as models,
     ):
         await fleet.cell.declare(["service:picture"], by="test")
-        await fleet.submitter.submit([JobRequest(service="picture", id="sky", payload=sampled(steps=STEPS))])
+        need = ModelNeed(
+            name="tiny.safetensors", size_bytes=len(MODEL), sha256=source.sha256, sources=(f"{source.url}/tiny",)
+        )
+        wanted = JobRequest(
+            service="picture", id="sky", payload=sampled(steps=STEPS), requires=Requirements(models=(need,))
+        )
+        await fleet.submitter.submit([wanted])
         watching = asyncio.create_task(follow(fleet.cell, "sky", WatchLines(as_json=True)))
 
         async def is_watched() -> bool:
@@ -83,15 +99,20 @@ async def test_a_watcher_sees_queued_loading_running_storing_and_the_end_in_orde
             )
 
         await eventually(is_watched, what="the watcher listens")
-        async with painter(fleet, front.url, engine, tmp_path / "work"):
+        async with painter(fleet, front.url, engine, models, tmp_path / "work"):
             view = await asyncio.wait_for(watching, 30)
     told_lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     events: list[dict[str, Any]] = [json.loads(line) for line in told_lines]
     assert view.status == "succeeded"
-    assert stages(events) == ["queued", "running", "loading", "running", "storing", "succeeded"]
+    assert stages(events) == ["queued", "running", "fetching", "loading", "running", "storing", "succeeded"]
     place, *_ = [event for event in events if event["event"] == "place"]
     assert (place["position"], place["eta_s"], place["why"]) == (1, None, "no machine is here")
     told = [event for event in events if event["event"] == "progress"]
+    fetched = [event for event in told if event["phase"] == "fetching"]
+    assert {(event["model"], event["bytes_total"]) for event in fetched} == {("tiny.safetensors", len(MODEL))}
+    counts = [event["bytes_done"] for event in fetched]
+    assert counts == sorted(counts)
+    assert counts[-1] == len(MODEL)
     assert {(event["model"], event["node_name"]) for event in told if event["phase"] == "loading"} == {
         ("tiny.safetensors", "CheckpointLoaderSimple")
     }
