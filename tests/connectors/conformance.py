@@ -41,6 +41,7 @@ class Subject(msgspec.Struct, kw_only=True):
     stays_dead: bool = True  # after `kill`; a program is a new process for every job
     streams: bool = False  # gives its text as it is written
     nonsense: dict[str, Json] | None = None  # makes the engine break its protocol
+    spoil: Callable[[], None] | None = None  # where no request makes it: from now on it does
     places: int | None = None  # jobs that the engine runs at a time; `is_queueing` says that another one waits in it
     is_queueing: Callable[[], Awaitable[bool]] | None = None
     hold_load: Callable[[bool], Awaitable[None]] | None = None  # the model loads no further until told so
@@ -167,6 +168,8 @@ class ConnectorConformance(ABC):
     ) -> None:
         if subject.nonsense is None:
             pytest.skip("its engine cannot be made to")
+        if subject.spoil is not None:
+            subject.spoil()
         with pytest.raises(MalformedAnswer, match="the answer breaks the protocol") as caught:
             await subject.connector.run(make_job(subject.nonsense), hear_nothing)
         assert (caught.value.retryable, caught.value.fault) == (True, "engine")

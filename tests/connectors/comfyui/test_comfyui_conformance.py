@@ -49,6 +49,9 @@ class TestComfyUIConnector(ComfyUIConformance):
         async def is_working() -> bool:
             return fake.running is not None or bool(fake.pending)
 
+        def spoil() -> None:
+            fake.answers["/prompt"] = (200, b"<html>no answer of ComfyUI's</html>")
+
         yield Subject(
             connector=connector,
             kind="comfyui",
@@ -58,6 +61,8 @@ class TestComfyUIConnector(ComfyUIConformance):
             too_much=picture(batch=60, size=256),
             is_working=is_working,
             kill=fake.stop,
+            nonsense=picture(),
+            spoil=spoil,
             loading=sampled(steps=1_000),
             queues=True,
             phases=frozenset({"running", "storing"}),
