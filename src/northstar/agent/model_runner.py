@@ -46,10 +46,15 @@ class ModelRunner:
         """Fetch, run, let go. Raises what the fetch or the runner raises."""
         body = job.read_body()
         needs = body.requires.models
-        result = await self._run(job, body, report) if needs else await self._runner.run(job, report)
+        result = await (self._run(job, body, report) if needs else self._without_models(job, report))
         if self._used is not None:
             self._used(body.service, needs)
         return result
+
+    async def _without_models(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
+        """It runs all the same: what is fetched meanwhile, by order or for another job, must leave it its share of the line."""
+        with self._store.use(()):
+            return await self._runner.run(job, report)
 
     async def _run(self, job: ClaimedJob, body: JobBody, report: Callable[[Progress], None]) -> str:
         needs = body.requires.models

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+import pytest
+
+from northstar.agent.model_runner import ModelRunner
 from northstar.agent.models.options import World
+from northstar.agent.models.store import ModelStore
+from northstar.domain.jobs import ClaimedJob, JobBody
+from northstar.domain.models import ModelNeed, ModelOrder
+from northstar.domain.progress import Progress
+from northstar.domain.requirements import Requirements
 from tests.agent.models.builders import order, safetensors, store
 from tests.agent.models.origin import origin
 
@@ -32,6 +42,33 @@ async def test_fetches_are_slowed_down_while_a_job_runs_and_free_otherwise(tmp_p
         with models.use(()):
             await models.fetch(order(f"{server.url}/b", DATA, name="b.safetensors"))
         assert 9 <= time.now_s <= 11
+
+
+class FetchesMeanwhile:
+    """A runner of one job, during which a model comes that somebody else has ordered."""
+
+    def __init__(self, models: ModelStore, order: ModelOrder) -> None:
+        self._models = models
+        self._order = order
+
+    async def run(self, job: ClaimedJob, report: Callable[[Progress], None]) -> str:
+        await self._models.fetch(self._order)
+        return "{}"
+
+
+@pytest.mark.parametrize("needs", [(), (ModelNeed(name="of-the-engine.safetensors"),)], ids=["no model", "a model"])
+async def test_a_job_slows_fetches_down_whether_it_names_models_or_not(
+    tmp_path: Path, needs: tuple[ModelNeed, ...]
+) -> None:
+    time = Time()
+    world = World(clock=lambda: time.now_s, sleep=time.sleep)
+    body = msgspec.json.encode(JobBody(service="s", payload={}, requires=Requirements(models=needs))).decode()
+    async with origin(DATA) as server, store(tmp_path, world=world, busy_bytes_per_s=100_000.0) as models:
+        runner = ModelRunner(FetchesMeanwhile(models, order(f"{server.url}/a", DATA)), models)
+        await runner.run(ClaimedJob("j", "1.n.1", 1, 0, 30_000, body), lambda _: None)
+        assert 9 <= time.now_s <= 11
+        await models.fetch(order(f"{server.url}/b", DATA, name="b.safetensors"))
+        assert time.now_s <= 11
 
 
 async def test_the_cap_is_no_reason_to_call_a_fetch_too_slow(tmp_path: Path) -> None:
