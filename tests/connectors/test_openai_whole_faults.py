@@ -117,6 +117,12 @@ def b64(data: bytes) -> str:
         ("images", {"data": [{"b64_json": "not base64!"}]}, MalformedAnswer, "no base64"),
         ("images", {"data": [{"b64_json": b64(b'{"error": 1}')}]}, MalformedAnswer, "no picture but application/json"),
         ("images", {"data": [{"b64_json": b64(b"ID3 song")}]}, MalformedAnswer, "no picture but audio/mpeg"),
+        (
+            "images",
+            {"data": [{"b64_json": b64(picture(1)[:-20])}]},
+            MalformedAnswer,
+            "picture 1 is cut off before its end",
+        ),
         ("images", {"data": [{"b64_json": ""}]}, EmptyOutput, "picture 1 is empty"),
         ("images", {"data": [{}]}, MalformedAnswer, "neither b64_json nor url"),
         ("images", {"data": []}, MalformedAnswer, "0 pictures where 1 were asked for"),

@@ -1,4 +1,4 @@
-"""Pictures: every one that was asked for, as a file that its own first bytes prove to be a picture."""
+"""Pictures: every one that was asked for, as a file that its own first bytes prove to be a picture, and its last ones a whole one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from northstar.connectors.openai_answer import counts_of
 from northstar.connectors.openai_line import Line, Payload
 from northstar.connectors.openai_request import EngineRequest, asked_model, check_options
 from northstar.connectors.placing import placed_file
+from northstar.connectors.wholeness import is_whole
 from northstar.domain.progress import Progress
 
 _ALLOWED: Final = frozenset(
@@ -128,7 +129,10 @@ async def _stored(data: bytes, number: int, job: ConnectorJob, *, service: str) 
         found = media_type or media_type_of_text(data, "picture")
         raise MalformedAnswer(f"picture {number} is no picture but {found}", service=service)
     name = f"picture-{number}.{media_type.removeprefix('image/')}"
-    return await asyncio.to_thread(placed_file, name, data, job.workspace, media_type=media_type)
+    output = await asyncio.to_thread(placed_file, name, data, job.workspace, media_type=media_type)
+    if output.path is not None and not await asyncio.to_thread(is_whole, output.path, media_type):
+        raise MalformedAnswer(f"picture {number} is cut off before its end", service=service)
+    return output
 
 
 def _wanted(payload: Payload, *, service: str) -> int:
