@@ -27,6 +27,8 @@ _MULTI_MODAL: Final = _POOLS.of_speciality("multi-modal")
 #: Where work that makes several kinds of things may go once it is too long for Fast Lane.
 _FOR_SEVERAL: Final = frozenset({_MULTI_MODAL, HEAVY, RESEARCH})
 _TABLE_KINDS: Final = ("image", "video", "audio", "3d", "text")
+#: The decisions that `docs/benchmarks.md` tells of: so many, and their digest. Whoever changes either changes that page too.
+RECORDED: Final = (644, "f8678b12c78830c5")
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +81,19 @@ def broken_promises(found: Sequence[Decided]) -> list[str]:
         if not one.row or not one.because:
             wrong.append(f"{one.name} goes to {one.pool} without a row or a sentence")
     return wrong
+
+
+def changed(found: Sequence[Decided], recorded: tuple[int, str] = RECORDED) -> list[str]:
+    """What to do where decisions are no longer those that were recorded; nothing for another number of workflows, which are others."""
+    count, before = recorded
+    now = digest(found)
+    if len(found) != count or now == before:
+        return []
+    said = (
+        f"the decisions for these {count} workflows are not the recorded ones (digest {now}, recorded {before}): look at the table, "
+        "and where it is right record it in docs/benchmarks.md and its digest in benchmarks/template_decisions.py"
+    )
+    return [said]
 
 
 def table(found: Sequence[Decided]) -> list[str]:

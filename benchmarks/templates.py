@@ -23,7 +23,7 @@ import msgspec
 
 from benchmarks.contract import Options, Outcome
 from benchmarks.measure import ProcessorWatch, Sample, quietest, spread
-from benchmarks.template_decisions import Decided, broken_promises, decided, digest, told
+from benchmarks.template_decisions import Decided, broken_promises, changed, decided, digest, told
 from northstar.domain.workloads import Modality, Workload
 from northstar.policy.models.workload_of import workload_of
 
@@ -188,7 +188,7 @@ def run(options: Options) -> Outcome:
             ]
         ),
         figures=figures | msgspec.to_builtins(read_well) | {"each, s": each.value, "decisions": digest(routed)},
-        failures=(*_failures(read_well), *broken_promises(routed)[:5]),
+        failures=(*_failures(read_well), *broken_promises(routed)[:5], *changed(routed)),
     )
 
 

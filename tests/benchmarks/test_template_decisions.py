@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 import msgspec
 
-from benchmarks.template_decisions import broken_promises, decided, digest, table
+from benchmarks.template_decisions import RECORDED, broken_promises, changed, decided, digest, table
 from northstar.domain.workloads import Workload
 
+PAGE: Final = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 FILM = Workload(modalities=("image", "video"), steps=20, pixels=400_000, frames=81, images=1, shape="f")
 
 
@@ -41,3 +45,19 @@ def test_the_digest_tells_decisions_apart_and_repeats() -> None:
     assert digest([found]) == digest([decided("film", FILM, {}, files_under="video")])
     assert digest([found]) != digest([msgspec.structs.replace(found, row="other")])
     assert table([found])[1].split()[0] == "standard-multi-modal"
+
+
+def test_decisions_that_are_not_the_recorded_ones_fail_the_run_and_others_workflows_do_not() -> None:
+    found = [decided("film", FILM, {}, files_under="video")]
+    assert changed(found, (1, digest(found))) == []
+    assert changed(found, (2, "0" * 16)) == []
+    (said,) = changed(found, (1, "0" * 16))
+    assert digest(found) in said
+    assert "record it in docs/benchmarks.md" in said
+
+
+def test_the_page_tells_of_the_decisions_that_are_recorded() -> None:
+    count, recorded = RECORDED
+    told = PAGE.read_text()
+    assert f"puts all {count} before the matrix" in told
+    assert f"(`{recorded}`)" in told
