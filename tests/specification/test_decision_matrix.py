@@ -210,6 +210,20 @@ def test_a_band_is_about_the_reference_gpu_of_its_pool() -> None:
     assert pool_of(both) == "standard"
 
 
+def test_each_pool_may_measure_its_band_on_a_gpu_of_its_own() -> None:
+    """What takes 45 s on the GPU of Standard, and 20 s on the one by which Fast Lane is made to count."""
+    both = job(0, "image", estimate=estimate(45), estimates=(estimate(20, gpu_class="h200"),))
+    assert pool_of(both) == "standard"
+    assert pool_of(both, with_pool("fast-lane", compute={"reference_gpu": "h200"})) == "fast-lane"
+
+
+def test_from_where_on_a_picture_counts_as_high_resolution_can_be_set() -> None:
+    """Spec, chart: "Video/High-Res"."""
+    picture = job(600, "image", work={"pixels": 4_000_000})
+    assert choice(picture).row == "long-other"
+    assert choice(picture, with_routing(high_resolution_pixels=4_000_000)).row == "heavy"
+
+
 def test_an_estimate_for_another_gpu_is_used_where_there_is_no_better_one_and_said() -> None:
     found = choice(job(0, "image", estimate=estimate(20, gpu_class="h200")))
     assert found.pool == "fast-lane"

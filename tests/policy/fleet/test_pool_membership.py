@@ -54,6 +54,15 @@ def test_the_smallest_card_counts() -> None:
     assert reasons(machine("heavy", cards=(CARD_24_MB, CARD_16_MB), disk_gb=500)) != ()
 
 
+def test_a_pool_may_ask_for_several_gpus() -> None:
+    """Spec, Heavy: "multi-GPU"; of the packaged pools none insists on it."""
+    spec = with_pool("heavy", compute={"min_gpus": 2}).pools["heavy"]
+    assert decide_membership(spec, machine("heavy", cards=(CARD_24_MB,), disk_gb=500)) == (
+        "it has 1 GPUs, at least 2 are asked for",
+    )
+    assert decide_membership(spec, machine("heavy", cards=(CARD_24_MB, CARD_24_MB), disk_gb=500)) == ()
+
+
 def test_a_card_of_which_jobs_may_use_only_a_part_counts_by_that() -> None:
     assert reasons(machine("heavy", cards=(CARD_24_MB,), vram_mb=20_000, disk_gb=500)) != ()
     assert reasons(machine("heavy", cards=(CARD_24_MB,), vram_mb=24_000, disk_gb=500)) == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from northstar.domain.tenancy import NO_TERMS, TenantTerms
-from northstar.policy.fleet.pool_stance import is_kept, models_to_keep, pool_priority
+from northstar.policy.fleet.pool_stance import is_kept, models_to_keep, pool_priority, priority_raised_by
 from tests.specification.pool_jobs import PACKAGED, with_pool
 
 
@@ -20,6 +20,14 @@ def test_no_boost_goes_beyond_the_highest_priority() -> None:
 def test_what_a_tenant_was_promised_is_the_least_it_gets() -> None:
     assert pool_priority(10, PACKAGED.pools["standard"], TenantTerms(priority_at_least=60)) == 60
     assert pool_priority(10, None, NO_TERMS) == 10
+
+
+def test_who_made_more_of_a_priority_is_told() -> None:
+    spec = with_pool("standard", scaling={"priority_boost": 20}).pools["standard"]
+    assert priority_raised_by(10, "standard", spec, NO_TERMS) == "standard"
+    assert priority_raised_by(10, "standard", spec, TenantTerms(priority_at_least=25)) == "standard"
+    assert priority_raised_by(10, "standard", spec, TenantTerms(priority_at_least=60)) == "its tenant's terms"
+    assert priority_raised_by(10, "standard", None, NO_TERMS) == ""
 
 
 def test_machines_should_have_the_models_of_all_their_pools_once_and_lack_what_they_hold_not() -> None:
