@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,11 +31,31 @@ def broker(status: int) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
+    with served(http.server.HTTPServer(("127.0.0.1", 0), Answers)) as url:
+        yield url
+
+
+@contextmanager
+def nonsense() -> Iterator[str]:
+    """Something that does not speak HTTP."""
+
+    class Says(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(4_096)
+            self.request.sendall(b"220 mail at your service\r\n")
+
+    with served(socketserver.TCPServer(("127.0.0.1", 0), Says)) as url:
+        yield url
+
+
+@contextmanager
+def served(server: socketserver.TCPServer) -> Iterator[str]:
+    """Its address, while it answers."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
@@ -55,9 +76,18 @@ def test_one_that_cannot_serve_or_is_gone_is_not_and_says_why() -> None:
     assert "refused" in gone.why
 
 
+def test_what_answers_nonsense_is_not_up_and_counts_as_a_look() -> None:
+    with nonsense() as url:
+        look = look_at(url, at=AT)
+    assert not look.up
+    assert "mail at your service" in look.why
+
+
 def test_what_is_no_address_is_refused() -> None:
     with pytest.raises(ValidationImpossible, match="begins with http"):
         look_at("file:///etc/passwd", at=AT)
+    with pytest.raises(ValidationImpossible, match="nonnumeric port"):
+        look_at("http://127.0.0.1:port", at=AT)
 
 
 def test_uptime_is_the_share_of_looks_in_the_time_that_is_asked_for() -> None:

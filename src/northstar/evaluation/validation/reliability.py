@@ -7,6 +7,7 @@ history where it is given.
 
 from __future__ import annotations
 
+import http.client
 import time
 import urllib.error
 import urllib.request
@@ -77,8 +78,14 @@ def look_at(url: str, *, at: str) -> Look:
             answer.read(_ANSWER_BYTES)
     except urllib.error.HTTPError as exc:
         why = f"answered {exc.code}"
-    except (OSError, ValueError) as exc:
-        why = str(exc)[:400] or type(exc).__name__
+    except http.client.InvalidURL as exc:
+        raise ValidationImpossible(f"{url!r} is no address of a broker: {exc}") from exc
+    except (
+        OSError,
+        ValueError,
+        http.client.HTTPException,
+    ) as exc:  # of the last ones: something else answers there, and not in HTTP
+        why = (str(exc) or type(exc).__name__)[:400]
     return Look(at=at, up=not why, took_ms=round(1_000 * (time.perf_counter() - began_s), 1), why=why)
 
 
