@@ -156,6 +156,12 @@ def test_what_cannot_be_planned_is_told_with_its_code(
     assert answer.err.startswith(says)
 
 
+@pytest.mark.parametrize("price", ["inf", "nan", "-1"])
+def test_a_price_of_disks_that_is_none_is_refused(northstar: Northstar, price: str) -> None:
+    answer = northstar.run("plan", "--trace", "mine.csv", "--disk-price", price)
+    assert (answer.code, "Invalid value for '--disk-price'" in answer.err) == (2, True), answer
+
+
 @pytest.mark.long
 def test_ctrl_c_leaves_trials_that_can_be_gone_on_with(northstar: Northstar) -> None:
     file = northstar.folder / "out.jsonl"

@@ -101,7 +101,9 @@ def plan(
     ] = False,
     disk_price: Annotated[
         float | None,
-        typer.Option("--disk-price", metavar="USD", min=0, help="What a GB of disk costs a month. Default: 0.08."),
+        typer.Option(
+            "--disk-price", metavar="USD", min=0, max=1_000, help="What a GB of disk costs a month. Default: 0.08."
+        ),
     ] = None,
     pools_file: Annotated[
         Path | None,
