@@ -93,13 +93,6 @@ class ServerLine:
         while _text(self._next()) != b"PONG":
             pass
 
-    def forget(self, channel: str) -> None:
-        """Hear it no more."""
-        self._holders.pop(channel.encode(), None)
-        self._socket.sendall(_packed(("SUNSUBSCRIBE", channel)) + _packed(("PING",)))
-        while _text(self._next()) != b"PONG":
-            pass
-
     def heard(self) -> list[Ring]:
         """What has rung since this was asked last, in order."""
         rings, self._rings = self._rings, []
