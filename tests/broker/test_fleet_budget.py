@@ -14,6 +14,7 @@ from northstar.broker.fleet_budget import standing_budget
 from northstar.broker.missing_machines import MissingMachinesReader
 from northstar.domain.audit import act_of
 from northstar.domain.budgets import FLEET, NORTH_STAR
+from northstar.domain.refusals import TooManyDocuments
 from northstar.store.documents import DocumentUnreadable, WantedDocument, put_documents
 from northstar.store.pauses import Pause, read_pauses
 from tests.broker.budget_house import EVENING_MS, House, house
@@ -188,6 +189,22 @@ async def test_of_two_first_brokers_one_says_it(house: House) -> None:
     (limit,) = {one.limit_usd for look in again for one in look.budgets}
     assert limit in {20, 100}
     assert {one.limit_usd for look in seen for one in look.budgets} == {limit}
+
+
+async def test_where_the_cell_has_no_room_for_the_budget_of_settings_tenants_budgets_are_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise TooManyDocuments({"limit": "10000"})
+
+    await house.agree(ada=10)
+    broker = house.started(20)
+    with monkeypatch.context() as patched, structlog.testing.capture_logs() as told:
+        patched.setattr("northstar.broker.budgets.seed_fleet_budget", full)
+        looks = [await house.look(broker) for _ in range(3)]
+    assert [[one.limit_usd for one in look.budgets] for look in looks] == [[10]] * 3
+    assert [one["event"] for one in told if one["log_level"] == "warning"] == ["budget_of_settings_not_in_force"]
+    assert [one.limit_usd for one in (await house.look(broker)).budgets] == [20, 10]
 
 
 async def test_a_budget_that_was_lifted_stays_lifted_whoever_starts(house: House) -> None:

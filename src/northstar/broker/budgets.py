@@ -50,6 +50,8 @@ _AT_MOST_EVERY_S: Final = 0.2
 _CELL: Final = "cell"
 #: Looking itself, among the things of which something is said once. No tenant has this name.
 _LOOK: Final = "*look"
+#: The same of what the settings say of the fleet.
+_SETTINGS: Final = "*settings"
 
 
 class BudgetsSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,8 +155,7 @@ class BudgetKeeper:
             Unavailable: the cell or its history do not answer, or nobody can say what the terms are; then what holds goes on.
         """
         if self.fleet is not None:
-            await seed_fleet_budget(self._cell, self.fleet, by="serve")
-            self.fleet = None
+            await self._seed(self.fleet)
         await self._stops.look()
         await self._warnings.look()
         tenants, fleet = self._terms(), await read_fleet_budget(self._cell)
@@ -169,6 +170,17 @@ class BudgetKeeper:
         await self._pause()
         await self._holds.step()
         return self.seen
+
+    async def _seed(self, said: FleetBudget) -> None:
+        """Put the fleet's of the settings in force. Where the cell has no room for it tenants' are kept all the same, and the next look tries again."""
+        try:
+            await seed_fleet_budget(self._cell, said, by="serve")
+        except QueueRefusal as exc:
+            if self._said.is_news(_SETTINGS, exc.code):
+                log.warning("budget_of_settings_not_in_force", cell=self._cell.name, code=exc.code, error=str(exc))
+        else:
+            self.fleet = None
+            self._said.over(_SETTINGS)
 
     @staticmethod
     def _all_set(tenants: Tenants, fleet: object) -> dict[str, object]:
