@@ -21,6 +21,8 @@ from tests.broker.budget_house import EVENING_MS, House, house
 
 __all__ = ["house"]
 
+#: What an operator is told to do where it is spent.
+RAISE = "northstar budget set --usd-per-day USD"
 TO_MIDNIGHT_S = 86_400 - (EVENING_MS // 1000) % 86_400
 
 

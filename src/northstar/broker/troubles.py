@@ -9,7 +9,7 @@ import msgspec
 
 from northstar.broker.absent_machines import waiting_line
 from northstar.domain.amounts import counted, moment, span
-from northstar.domain.budgets import FLEET, NORTH_STAR
+from northstar.domain.budgets import FLEET, NORTH_STAR, raising
 from northstar.domain.requirements import RequirementClass
 from northstar.domain.troubles import Trouble
 from northstar.policy.routing.nobody_works import NobodyWorks, unserved, why_nobody_works
@@ -99,7 +99,7 @@ def _of_history(seen: Seen) -> Iterator[Trouble]:
 def _of_pauses(seen: Seen) -> Iterator[Trouble]:
     for pause in seen.pauses:
         since = f"since {moment(pause.since_ms)}"
-        command = "northstar costs" if pause.by == NORTH_STAR else f"northstar resume {pause.scope}"
+        command = raising(pause.because) if pause.by == NORTH_STAR else f"northstar resume {pause.scope}"
         yield Trouble(f"PAUSED {pause.scope} {since} by {pause.by}: {pause.because}", command)
 
 

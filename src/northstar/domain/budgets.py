@@ -17,6 +17,7 @@ __all__ = [
     "Period",
     "Spent",
     "Usd",
+    "raising",
 ]
 
 #: US dollars, as machines' prices are; 0: no budget.
@@ -32,6 +33,16 @@ BUDGET_SPENT: Final = "NS_BUDGET_SPENT"
 FLEET: Final = "*"
 #: In whose name budgets stop and resume. No key and no user is named so, which is how a pause of theirs is known from one of an operator.
 NORTH_STAR: Final = "budget"
+
+
+def raising(because: str) -> str:
+    """The command that raises the fleet's budget which a reason says is spent.
+
+    >>> raising("NS_BUDGET_SPENT: the fleet's budget of this month is spent")
+    'northstar budget set --usd-per-month USD'
+    """
+    period: Period = "month" if "month" in because.partition("is spent")[0] else "day"
+    return f"northstar budget set --usd-per-{period} USD"
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

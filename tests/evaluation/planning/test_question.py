@@ -133,7 +133,7 @@ async def test_equal_questions_have_equal_digests_and_others_do_not(trace: Path)
 
 def test_the_prices_that_come_with_north_star_are_of_known_classes() -> None:
     table = price_table(None)
-    assert {row.gpu_class for row in table} == {"rtx-4090", "t4", "a10g", "l4", "l40s", "a100"}
+    assert {row.gpu_class for row in table} == {"rtx-4090", "rtx-3090", "t4", "a10g", "l4", "l40s", "a100"}
     for machine in offered(table, ["a100", "rtx-4090"], services=["p"]):
         assert gpu_class_of(machine.kind.gpu) in {"a100", "rtx-4090"}
     with pytest.raises(MachineWithoutPrice, match="a spot machine with one l4 has no price"):

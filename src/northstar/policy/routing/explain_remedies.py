@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from northstar.domain.budgets import BUDGET_SPENT
+from northstar.domain.budgets import BUDGET_SPENT, raising
 from northstar.domain.explanations import Action, ModelWhere
 from northstar.policy.routing.coming import why_given_up
 from northstar.policy.routing.eta import why_nobody
@@ -177,14 +177,13 @@ def for_held(tenant: str) -> tuple[Action, ...]:
 def end_of_pause(scope: str, because: str, *, also: str = "") -> Action:
     """What ends a pause: somebody's word, or more money where that is why.
 
-    >>> end_of_pause("cell", "repairs").command, end_of_pause("cell", "NS_BUDGET_SPENT: the budget of the fleet …").command
+    >>> end_of_pause("cell", "repairs").command, end_of_pause("cell", "NS_BUDGET_SPENT: the fleet's budget of this day …").command
     ('northstar resume cell', 'northstar budget set --usd-per-day USD')
     """
     if because.startswith(BUDGET_SPENT):
-        # `northstar costs` tells what it was spent on, and for which of day and month a new one must be named.
         return Action(
-            f"{also}raise the fleet's budget, of the day or the month as northstar costs tells (or lift it: northstar budget lift)",
-            "northstar budget set --usd-per-day USD",
+            f"{also}raise the fleet's budget, or lift it with northstar budget lift; northstar costs tells what it was spent on",
+            raising(because),
         )
     return Action(f"{also}end the pause of {scope}", f"northstar resume {scope}")
 
