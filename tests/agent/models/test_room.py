@@ -32,9 +32,9 @@ async def server() -> AsyncIterator[Origin]:
 
 
 def days_apart() -> World:
-    """A wall clock that goes on by ten days with every look, so that what was used before weighs more than how fast it came."""
+    """A wall clock that goes on by ten days with every look, and fetches that all take as long: by nothing but their use do models differ."""
     days = itertools.count()
-    return World(now=lambda: next(days) * 864_000.0)
+    return World(now=lambda: next(days) * 864_000.0, clock=lambda: 0.0)
 
 
 async def fetch(models: ModelStore, server: Origin, *names: str) -> None:
