@@ -17,7 +17,9 @@ from typing import Final
 #: What leads to a cell, in the order in which it is printed.
 PLACE_OPTIONS: Final = ("--config", "--data-dir", "--valkey", "--cell")
 #: Commands that are followed by another one.
-GROUPS: Final = frozenset({"dead", "jobs", "keys", "machines", "models", "pools", "tenants", "webhooks"})
+GROUPS: Final = frozenset(
+    {"budget", "dead", "jobs", "keys", "machines", "models", "pools", "tenants", "validate", "webhooks"}
+)
 #: Commands that do not take all of these options, with those that they take.
 TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     # Typed on the host of a machine, where none of this was said.
@@ -25,6 +27,7 @@ TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     "completion": (),
     "demo": (),
     "evaluate": (),
+    "gate": (),
     "logs": ("--config", "--data-dir"),
     "plan": (),
     "pools print": (),
@@ -32,6 +35,10 @@ TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     "pools workflows": (),
     "simulate": (),
     "tenants check": (),
+    "validate monthly": (),
+    "validate reliability": (),
+    "validate show": (),
+    "validate weekly": (),
     "version": (),
 }
 _COMMAND: Final = re.compile(r"(?<![\w./-])northstar ([a-z]+)(?: ([a-z]+))?")
