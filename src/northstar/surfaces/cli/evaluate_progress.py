@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from northstar.surfaces.cli.printing import print_aside
+from northstar.surfaces.cli.run_bar import run_bar
 from northstar.surfaces.cli.simulate_progress import live_summary
 
 if TYPE_CHECKING:
@@ -26,17 +27,7 @@ def shown(runs: int, *, known: int, keep: Callable[[RunSummary], None]) -> Itera
     if not sys.stderr.isatty():
         yield _Lines(runs, known, keep)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[live]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with run_bar() as bar:
         yield _Bars(runs, known, keep, bar)
 
 

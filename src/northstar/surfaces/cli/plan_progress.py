@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from northstar.surfaces.cli.printing import print_aside
+from northstar.surfaces.cli.run_bar import run_bar
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -26,17 +27,7 @@ def trials_shown() -> Iterator[Show]:
         lines = _Lines()
         yield Show(lines.begins, lines.goes, lines.ends)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[live]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with run_bar(shows_end=False) as bar:
         shown = _Bar(bar)
         yield Show(shown.begins, shown.goes, shown.ends)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from northstar.surfaces.cli.printing import print_aside
+from northstar.surfaces.cli.run_bar import run_bar
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -43,17 +44,7 @@ def shown_while_running(runs: int) -> Iterator[Show]:
     if not sys.stderr.isatty():
         yield _Lines(runs)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[live]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with run_bar() as bar:
         yield _Bar(bar, runs)
 
 
